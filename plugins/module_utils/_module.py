@@ -1,0 +1,127 @@
+# Copyright (c) 2026, The nomba.auth contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Where the collection meets Ansible: the connection options, and the one place for errors."""
+
+from __future__ import annotations
+
+import math
+import re
+import traceback
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from ansible.module_utils.basic import AnsibleModule, env_fallback, missing_required_lib
+
+from ansible_collections.nomba.auth.plugins.module_utils._errors import (
+    InvalidOption,
+    LibraryMissing,
+    NombaError,
+)
+from ansible_collections.nomba.auth.plugins.module_utils._transport import Connection
+
+PRODUCTION = "https://api.nomba.com"
+
+_LONGEST = 7 * 24 * 3600.0
+_PRINTABLE = re.compile(r"[!-~]{1,255}")
+_LOOPBACK = re.compile(r"localhost|127(\.\d{1,3}){3}|::1")
+
+
+def spec(**options: Mapping[str, Any]) -> dict[str, Any]:
+    """An argument spec: the connection options that all modules share, and the module's own."""
+    shared = {
+        "api_url": _option("NOMBA_BASE_URL", default=PRODUCTION),
+        "account_id": _option("NOMBA_ACCOUNT_ID", required=True),
+        "client_id": _option("NOMBA_CLIENT_ID", required=True),
+        "validate_certs": {"type": "bool", "default": True},
+        "ca_path": {"type": "path"},
+        "allow_http": {"type": "bool", "default": False},
+        "timeout": {"type": "float", "default": 10.0},
+        "deadline": {"type": "float", "default": 120.0},
+    }
+    return {**shared, **options}
+
+
+def run(module: AnsibleModule, work: Callable[[AnsibleModule], dict[str, Any]]) -> None:
+    """Do a module's work; its result or its error goes to Ansible, here and nowhere else.
+
+    A result that holds an error has failed. The texts of NombaError never hold a secret.
+    """
+    try:
+        result = work(module)
+    except LibraryMissing as error:
+        trace = traceback.format_exc()
+        told = missing_required_lib(error.library)
+        module.fail_json(msg=told, exception=trace, error={"code": error.code})
+    except NombaError as error:
+        module.fail_json(msg=str(error), changed=False, error={"code": error.code})
+    else:
+        leave = module.fail_json if "error" in result else module.exit_json
+        leave(**result)
+
+
+def connection(params: Mapping[str, Any]) -> Connection:
+    """The checked connection options. Raises InvalidOption."""
+    api_url = _api_url(params["api_url"], params["allow_http"])
+    return Connection(
+        api_url=api_url,
+        plain_loopback=api_url.startswith("http:") and _is_loopback(urlsplit(api_url).hostname),
+        validate_certs=params["validate_certs"],
+        ca_path=_ca_path(params["ca_path"]),
+        timeout=seconds(params, "timeout"),
+        deadline=seconds(params, "deadline"),
+    )
+
+
+def identity(params: Mapping[str, Any], option: str) -> str:
+    """An id that can stand in a header. Raises InvalidOption."""
+    value = str(params[option]).strip()
+    if not _PRINTABLE.fullmatch(value):
+        raise InvalidOption(option, "it is empty or holds spaces; copy it from Nomba's dashboard")
+    return value
+
+
+def seconds(params: Mapping[str, Any], option: str, least: float = 0.001) -> float:
+    """A span of time in seconds. Raises InvalidOption."""
+    value = float(params[option])
+    if math.isnan(value) or not least <= value <= _LONGEST:
+        raise InvalidOption(option, f"give a number of seconds from {least:g} to {_LONGEST:.0f}")
+    return value
+
+
+def _option(variable: str, **more: Any) -> dict[str, Any]:
+    return {"type": "str", "fallback": (env_fallback, [variable]), **more}
+
+
+def _api_url(text: str, allow_http: bool) -> str:
+    """Scheme, host and port. What was given is not repeated: it may hold a password."""
+    try:
+        parts = urlsplit(text.strip())
+        host, _port = parts.hostname, parts.port  # reading a bad port raises
+    except ValueError:
+        raise InvalidOption("api_url", f"it is not a URL; write it like {PRODUCTION}") from None
+    if parts.scheme not in ("https", "http") or not host:
+        raise InvalidOption("api_url", f"it needs a scheme and a host, like {PRODUCTION}")
+    if "@" in parts.netloc:
+        raise InvalidOption("api_url", "it must not hold credentials; remove the part before the @")
+    if parts.path.strip("/") or parts.query or parts.fragment:
+        raise InvalidOption("api_url", f"it must end after the host, like {PRODUCTION}")
+    if parts.scheme == "http" and not (allow_http or _is_loopback(host)):
+        raise InvalidOption(
+            "api_url",
+            "plain http would show the tokens to the network; use https, or set allow_http",
+        )
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def _is_loopback(host: str | None) -> bool:
+    return bool(host and _LOOPBACK.fullmatch(host))
+
+
+def _ca_path(path: str | None) -> str | None:
+    if path is not None and not Path(path).exists():
+        raise InvalidOption("ca_path", "there is no such file or folder; give the CA's PEM file")
+    return path

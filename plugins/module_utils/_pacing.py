@@ -1,0 +1,119 @@
+# Copyright (c) 2026, The nomba.auth contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Keeping within the API's rate limits by what its headers tell.
+
+Pure: the moment comes in as an argument (monotonic seconds). Nomba counts in fixed windows, for
+POST apart from the rest, by classes of account that only the X-Rate-Limit-* headers reveal
+(Nomba's page on rate limits; OpenAPI specification).
+"""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from collections.abc import Mapping
+
+# The answer to a request still under way decides.
+UNTIL_AN_ANSWER = float("inf")
+
+_NUMBER = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m)?")
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0}
+
+
+class Bucket:
+    """The allowance of one kind of request.
+
+    A request holds a place from its start until one window after its answer. Whatever the moment
+    at which the server's window starts, all the requests that it can count in that window hold
+    their places together, so that never more than the limit fall into one.
+    """
+
+    def __init__(self) -> None:
+        self._known = False
+        self._limit: int | None = None
+        self._window = 0.0
+        self._under_way = 0
+        self._held: deque[float] = deque()
+        self._closed_until = 0.0
+
+    def wait(self, now: float) -> float:
+        """Seconds until a request may start; 0 for at once."""
+        while self._held and self._held[0] <= now:
+            self._held.popleft()
+        if now < self._closed_until:
+            return self._closed_until - now
+        if not self._known:
+            return UNTIL_AN_ANSWER if self._under_way else 0.0
+        if self._limit is None or self._under_way + len(self._held) < self._limit:
+            return 0.0
+        return self._held[0] - now if self._held else UNTIL_AN_ANSWER
+
+    def take(self) -> None:
+        """A request starts."""
+        self._under_way += 1
+
+    def give_back(self, now: float) -> None:
+        """A request has ended, with or without an answer."""
+        self._under_way -= 1
+        if self._limit is not None:
+            self._held.append(now + self._window)
+
+    def learn(self, now: float, headers: Mapping[str, str]) -> None:
+        """Take in what an answer to this kind of request told."""
+        self._known = True
+        limit = _number(headers.get("x-rate-limit-limit"))
+        window = _number(headers.get("x-rate-limit-window"))
+        if not limit or not window:
+            return
+        self._limit, self._window = int(limit), window
+        spent = _number(headers.get("x-rate-limit-remaining")) == 0
+        if spent and self._under_way + len(self._held) < self._limit:
+            self.close(now + window)  # somebody else uses the same account
+
+    def close(self, until: float) -> None:
+        """No request before this moment."""
+        self._closed_until = max(self._closed_until, until)
+
+
+class Pacer:
+    """The allowances of one account: every request counts in one, a POST in a second one too."""
+
+    def __init__(self) -> None:
+        self._all = Bucket()
+        self._posts = Bucket()
+
+    def wait(self, method: str, now: float) -> float:
+        """Seconds until a request may start; at 0 its place is taken."""
+        buckets = self._buckets(method)
+        wait = max(bucket.wait(now) for bucket in buckets)
+        if not wait:
+            for bucket in buckets:
+                bucket.take()
+        return wait
+
+    def done(self, method: str, now: float, headers: Mapping[str, str] | None) -> None:
+        """A request has ended; headers is None when no answer came."""
+        own = self._posts if method == "POST" else self._all
+        if headers is not None:
+            own.learn(now, headers)
+        for bucket in self._buckets(method):
+            bucket.give_back(now)
+
+    def close(self, method: str, until: float) -> None:
+        """The API asked to hold this kind of request back."""
+        (self._posts if method == "POST" else self._all).close(until)
+
+    def _buckets(self, method: str) -> tuple[Bucket, ...]:
+        return (self._all, self._posts) if method == "POST" else (self._all,)
+
+
+def window_seconds(headers: Mapping[str, str]) -> float | None:
+    """The length of the API's window, in seconds."""
+    return _number(headers.get("x-rate-limit-window"))
+
+
+def _number(text: str | None) -> float | None:
+    match = _NUMBER.fullmatch(text.strip().lower()) if text else None
+    return float(match.group(1)) * _UNITS[match.group(2) or "s"] if match else None

@@ -1,0 +1,430 @@
+#!/usr/bin/python
+# Copyright (c) 2026, The nomba.auth contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Revoke Nomba access tokens and prove it."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: nomba_token_revoke
+short_description: Revoke Nomba access tokens and prove that they are dead
+version_added: 0.1.0
+description:
+  - Revokes tokens that are given, or that are found in files and folders, and proves for each one
+    that the API refuses
+    it afterwards. The API's word alone is not taken as proof.
+  - Every distinct token has its own result. One that fails takes nothing away from the others.
+  - Tokens whose C(exp) claim lies in the past by more than the O(leeway) are skipped without any
+    request. A token whose
+    C(exp) is missing or cannot be read is revoked.
+  - Nothing that is returned holds a token or an e-mail address. Tokens are named by their
+    fingerprint, C(sha256:) and the
+    first 16 hexadecimal digits of the SHA-256 of the token.
+  - Nomba's API revokes access tokens only. Assume that the refresh token issued with one goes on
+    working, and
+    regenerate or suspend the key in the dashboard when it leaked as well.
+author:
+  - The nomba.auth contributors (@nomba-auth)
+extends_documentation_fragment:
+  - nomba.auth._connection
+  - nomba.auth._attributes
+attributes:
+  check_mode:
+    support: full
+    details:
+      - Tokens are probed with a harmless read, exactly as in a real run, and nothing is revoked.
+  diff_mode:
+    support: full
+  idempotent:
+    support: full
+options:
+  access_token:
+    description:
+      - One token. Surrounding white space and a leading C(Bearer) are tolerated.
+      - The environment variable E(NOMBA_ACCESS_TOKEN) of the host that runs the module is used
+        when none of
+        O(access_token), O(access_tokens) and O(sources) is set.
+    type: str
+  access_tokens:
+    description:
+      - Several tokens. Duplicates are done once.
+    type: list
+    elements: str
+  sources:
+    description:
+      - Files and folders on the host that runs the module. Every Nomba token in them is revoked,
+        whatever their format
+        (environment file, JSON, log), without the token ever leaving the module.
+      - Folders are searched with all folders below them. Links to files are followed, links to
+        folders below are not.
+      - Compressed and encoded content is not unpacked. JWTs that name no Nomba account are left
+        alone and counted.
+    type: list
+    elements: path
+  expired:
+    description:
+      - What to do with a token whose C(exp) lies in the past.
+      - V(skip) sends nothing. It relies on this host's clock being right to within the O(leeway),
+        unless another token of
+        the same run makes the API tell its time.
+      - V(revoke) treats it like any other token. Use this when the clock cannot be trusted.
+    type: str
+    choices:
+      - skip
+      - revoke
+    default: skip
+  leeway:
+    description:
+      - Seconds for which a token still counts as live after its C(exp), so that a clock that is
+        ahead does not let a live
+        token be skipped.
+    type: float
+    default: 300.0
+  proof:
+    description:
+      - V(attempt) probes each token afterwards. A token that the API says it revoked, but that no
+        probe could settle, is
+        RV(results[].outcome=revoked) with RV(results[].verified=false) and a warning.
+      - V(required) makes such a token fail as RV(results[].outcome=unknown).
+      - V(none) takes the API's word, saving one request for each token.
+    type: str
+    choices:
+      - required
+      - attempt
+      - none
+    default: attempt
+  concurrency:
+    description:
+      - How many tokens are worked on at a time, from 1 to 64. The API's rate limits are kept in
+        any case.
+    type: int
+    default: 4
+seealso:
+  - name: Nomba's page on revoking an access token
+    description: The API that this module calls.
+    link: https://developer.nomba.com/nomba-api-reference/authenticate/revoke-an-access_token
+"""
+
+EXAMPLES = r"""
+- name: Revoke one leaked token
+  nomba.auth.nomba_token_revoke:
+    account_id: "{{ nomba_account_id }}"
+    client_id: "{{ nomba_client_id }}"
+    access_token: "{{ leaked_token }}"
+
+- name: Revoke every token that stands in a log folder, and insist on proof
+  nomba.auth.nomba_token_revoke:
+    account_id: "{{ nomba_account_id }}"
+    client_id: "{{ nomba_client_id }}"
+    sources:
+      - /var/log/payments
+      - /srv/payments/.env
+    proof: required
+  register: sweep
+
+- name: Show where the tokens stood
+  ansible.builtin.debug:
+    msg: "{{ sweep.results | map(attribute='found_in') | flatten }}"
+
+- name: Set the connection once for all modules of this collection
+  module_defaults:
+    group/nomba.auth.nomba:
+      account_id: "{{ nomba_account_id }}"
+      client_id: "{{ nomba_client_id }}"
+  block:
+    - name: Revoke the tokens that a scanner found
+      nomba.auth.nomba_token_revoke:
+        access_tokens: "{{ scanner_findings }}"
+        expired: revoke
+"""
+
+RETURN = r"""
+results:
+  description: One row for each distinct token, in the order given, then in the order found.
+  returned: when the options could be used
+  type: list
+  elements: dict
+  contains:
+    fingerprint:
+      description: What stands for the token.
+      type: str
+      sample: sha256:5a2a0e1b9c3d4f60
+    outcome:
+      description:
+        - V(revoked), the API said so and, where RV(results[].verified=true), refuses the token
+          now.
+        - V(already_revoked), the API refused it before anything was sent.
+        - V(expired), skipped by its C(exp).
+        - V(refused), the API said no, and the token may be alive.
+        - V(still_accepted), the API said that it revoked the token, and goes on accepting it.
+        - V(unknown), no answer that settles it.
+        - V(malformed), not a whole JWT, so nothing was sent.
+        - V(not_attempted), the deadline or an error that all first tokens shared came before.
+      type: str
+      sample: revoked
+    verified:
+      description: Whether the API was seen to refuse the token.
+      type: bool
+    reason:
+      description: How the outcome came about.
+      type: str
+      sample: "HTTP 200, code 00; a probe before was accepted, after refused"
+    expires_at:
+      description: The token's C(exp) in UTC, when it has one.
+      type: str
+      sample: "2026-01-13T17:38:20Z"
+    attempts:
+      description: How often the revoke was sent.
+      type: int
+    http_status:
+      description: The HTTP status of the answer that decided, when there was one.
+      type: int
+    code:
+      description: The code in that answer, when there was one.
+      type: str
+      sample: "00"
+    found_in:
+      description: The files in which the token stands, each with the first line on which it does.
+      type: list
+      elements: dict
+      contains:
+        path:
+          description: The file.
+          type: str
+        line:
+          description: The first line, from 1.
+          type: int
+summary:
+  description: How many tokens came to each outcome, and how far the sweep went.
+  returned: when the options could be used
+  type: dict
+  contains:
+    tokens:
+      description: The number of distinct tokens.
+      type: int
+    outcomes:
+      description: The number of tokens for every outcome of the list above.
+      type: dict
+    files:
+      description: The number of files read.
+      type: int
+    foreign:
+      description: The number of distinct JWTs in the sources that name no Nomba account and were
+        left alone.
+      type: int
+unread:
+  description: The sources that could not be read. There may be live tokens in them.
+  returned: when the options could be used
+  type: list
+  elements: dict
+  contains:
+    path:
+      description: The file or folder.
+      type: str
+    reason:
+      description: What the operating system said.
+      type: str
+error:
+  description: Why the module failed. Playbooks decide by the code, people read RV(ignore:msg).
+  returned: failure
+  type: dict
+  contains:
+    code:
+      description:
+        - The worst outcome of the run, V(still_accepted), V(unknown), V(refused),
+          V(not_attempted) or V(malformed).
+        - V(source_unread), all tokens found are dead, but some of the O(sources) could not be
+          read.
+        - V(no_token), none was given.
+        - V(invalid_option), an option's value cannot be used.
+        - V(library_missing), requests or PyJWT is not installed on the host.
+      type: str
+      sample: still_accepted
+"""
+
+import os
+from contextlib import closing
+from datetime import datetime, timezone
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.nomba.auth.plugins.module_utils._client import Client
+from ansible_collections.nomba.auth.plugins.module_utils._clock import SYSTEM
+from ansible_collections.nomba.auth.plugins.module_utils._errors import InvalidOption, NoToken
+from ansible_collections.nomba.auth.plugins.module_utils._module import (
+    connection,
+    identity,
+    run,
+    seconds,
+    spec,
+)
+from ansible_collections.nomba.auth.plugins.module_utils._revocation import (
+    WORST_FIRST,
+    Outcome,
+    Policy,
+    Proof,
+    Report,
+    Result,
+    Revocation,
+)
+from ansible_collections.nomba.auth.plugins.module_utils._sources import Harvest, gather
+from ansible_collections.nomba.auth.plugins.module_utils._transport import HttpTransport
+
+_VARIABLE = "NOMBA_ACCESS_TOKEN"
+_WORKERS = range(1, 65)
+
+_HINTS = {
+    401: "HTTP 401 means that the API did not take the token: check account_id and api_url.",
+    403: (
+        "HTTP 403 has many causes: client_id or account_id of another account, the id of a "
+        "sub-account, a token of the other environment, an address off the API's allow list, "
+        "a firewall."
+    ),
+    404: "HTTP 404 means that client_id is unknown or suspended, or that api_url is wrong.",
+    429: "The API's rate limit outlasted the deadline: run again with a longer deadline.",
+}
+
+
+def revoke(module: AnsibleModule) -> dict[str, Any]:
+    """Gather the tokens, revoke them, and say what became of each."""
+    params = module.params
+    policy = _policy(params, write=not module.check_mode)
+    client_id = identity(params, "client_id")
+    link = connection(params)
+    harvest = gather(_given(module), params["sources"] or [])
+    with closing(HttpTransport(link, SYSTEM)) as transport:
+        client = Client(transport, policy.account_id, client_id)
+        report = Revocation(client, SYSTEM, transport.remaining, policy).run(harvest.tokens)
+    for warning in (*report.warnings, *_warnings(harvest)):
+        module.warn(warning)
+    return _outcome(report, harvest, with_diff=module._diff)
+
+
+def _policy(params: dict[str, Any], write: bool) -> Policy:
+    if params["concurrency"] not in _WORKERS:
+        raise InvalidOption("concurrency", f"give a number from {_WORKERS[0]} to {_WORKERS[-1]}")
+    return Policy(
+        account_id=identity(params, "account_id"),
+        skip_expired=params["expired"] == "skip",
+        leeway=seconds(params, "leeway", least=0),
+        proof=Proof(params["proof"]),
+        concurrency=params["concurrency"],
+        write=write,
+    )
+
+
+def _given(module: AnsibleModule) -> list[str]:
+    """The tokens that came by options, or else by the environment."""
+    single, several = module.params["access_token"], module.params["access_tokens"] or []
+    if single is None and not several and not module.params["sources"]:
+        single = os.environ.get(_VARIABLE)
+        if single is None:
+            ways = f"set access_token, access_tokens, sources or the variable {_VARIABLE}"
+            raise NoToken("access_token", f"no token was given; {ways}")
+    if single is not None and not single.strip():
+        raise NoToken("access_token", "it is empty; give the whole token, or leave it out")
+    if single is not None:
+        module.no_log_values.add(single)
+    return ([] if single is None else [single]) + several
+
+
+def _outcome(report: Report, harvest: Harvest, with_diff: bool) -> dict[str, Any]:
+    results = report.results
+    failed = [result for kind in WORST_FIRST for result in results if result.outcome is kind]
+    told: dict[str, Any] = {
+        "changed": any(result.outcome.changed for result in results),
+        "results": [_row(result, harvest) for result in results],
+        "summary": _summary(report, harvest),
+        "unread": [{"path": path, "reason": reason} for path, reason in harvest.unread],
+        "msg": _message(results, failed, harvest),
+    }
+    if failed or harvest.unread:
+        told["error"] = {"code": failed[0].outcome.value if failed else "source_unread"}
+    if with_diff:
+        told["diff"] = _diff(results)
+    return told
+
+
+def _row(result: Result, harvest: Harvest) -> dict[str, Any]:
+    token = result.token
+    return {
+        "fingerprint": token.fingerprint,
+        "outcome": result.outcome.value,
+        "verified": result.verified,
+        "reason": result.reason,
+        "expires_at": None if token.expires_at is None else _utc(token.expires_at),
+        "attempts": result.attempts,
+        "http_status": result.status,
+        "code": result.code,
+        "found_in": [
+            {"path": place.path, "line": place.line} for place in harvest.places[token.fingerprint]
+        ],
+    }
+
+
+def _summary(report: Report, harvest: Harvest) -> dict[str, Any]:
+    outcomes = [result.outcome for result in report.results]
+    return {
+        "tokens": len(outcomes),
+        "outcomes": {kind.value: outcomes.count(kind) for kind in Outcome},
+        "files": harvest.files,
+        "foreign": harvest.foreign,
+    }
+
+
+def _message(results: Any, failed: list[Result], harvest: Harvest) -> str:
+    """What a person in trouble reads first."""
+    kinds = [result.outcome for result in results]
+    counts = ", ".join(f"{kinds.count(kind)} {kind.value}" for kind in Outcome if kind in kinds)
+    said = f"{len(results)} token(s): {counts}." if results else "No Nomba token was found."
+    if failed:
+        worst = failed[0]
+        said += f" {worst.token.fingerprint} is {worst.outcome.value}: {worst.reason}."
+        said += f" {_HINTS[worst.status]}" if worst.status in _HINTS else ""
+    if harvest.unread:
+        path, reason = harvest.unread[0]
+        said += f" sources: {len(harvest.unread)} could not be read, {path} first: {reason}."
+    return said
+
+
+def _warnings(harvest: Harvest) -> list[str]:
+    if not harvest.foreign:
+        return []
+    told = f"sources: {harvest.foreign} JWT(s) name no Nomba account and were left alone."
+    return [f"{told} Give one as access_token if it is Nomba's all the same."]
+
+
+def _diff(results: Any) -> dict[str, str]:
+    revoked = [result.token.fingerprint for result in results if result.outcome is Outcome.REVOKED]
+    return {
+        "before": "".join(f"{mark} live\n" for mark in revoked),
+        "after": "".join(f"{mark} revoked\n" for mark in revoked),
+    }
+
+
+def _utc(moment: float) -> str:
+    return datetime.fromtimestamp(moment, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec=spec(
+            access_token={"type": "str", "no_log": True},
+            access_tokens={"type": "list", "elements": "str", "no_log": True},
+            sources={"type": "list", "elements": "path"},
+            expired={"type": "str", "choices": ["skip", "revoke"], "default": "skip"},
+            leeway={"type": "float", "default": 300.0},
+            proof={"type": "str", "choices": ["required", "attempt", "none"], "default": "attempt"},
+            concurrency={"type": "int", "default": 4},
+        ),
+        supports_check_mode=True,
+    )
+    run(module, revoke)
+
+
+if __name__ == "__main__":
+    main()
