@@ -1,0 +1,26 @@
+# Copyright (c) 2026, The nomba.auth contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Fixtures of the module tests."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.simulator.handle import Handle
+
+from .harness import FastClock, Revoke
+
+
+@pytest.fixture
+def clock() -> FastClock:
+    """A clock on which waiting takes no time."""
+    return FastClock()
+
+
+@pytest.fixture
+def revoke(simulator: Handle, clock: FastClock, monkeypatch: pytest.MonkeyPatch) -> Revoke:
+    """The module, aimed at a simulator of its own state."""
+    monkeypatch.delenv("NOMBA_ACCESS_TOKEN", raising=False)
+    return Revoke(simulator, clock, monkeypatch)
