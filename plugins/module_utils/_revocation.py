@@ -262,7 +262,9 @@ class Revocation:
                 break
             self._clock.sleep(min(pause, left))
             pause *= 2
-            after = read_probe(self._probe(token))
+            seen = read_probe(self._probe(token))
+            # A probe that says nothing takes nothing back of what was seen.
+            after = after if seen is Probe.INCONCLUSIVE else seen
         return after
 
     def _may_change(self, before: Probe, answer: Verdict, after: Probe) -> bool:

@@ -18,6 +18,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from types import ModuleType
 from typing import Any
 
 from ansible_collections.nomba.auth.plugins.module_utils._errors import LibraryMissing
@@ -92,11 +93,12 @@ def strip(text: str) -> str:
 def read(text: str) -> Token:
     """Read a token as far as it can be read. Raises LibraryMissing without PyJWT."""
     text = strip(text)
-    header, claims = _contents(text) if _is_jwt(text) else ({}, {})
+    well_formed = _is_jwt(text) and _is_whole(text)
+    claims = _claims(text) if _is_jwt(text) else {}
     return Token(
         text=text,
         fingerprint=fingerprint(text),
-        well_formed=_is_jwt(text) and _is_whole(text, header),
+        well_formed=well_formed,
         readable=bool(claims),
         issued_at=_moment(claims.get("iat")),
         expires_at=_moment(claims.get("exp")),
@@ -146,25 +148,36 @@ def _is_jwt(text: str) -> bool:
     )
 
 
-def _is_whole(text: str, header: Mapping[str, Any]) -> bool:
+def _is_whole(text: str) -> bool:
     """Whether no part of the signature is missing.
 
     The API refuses a token that was cut short, which would look as if the whole one were dead.
     """
-    return header.get("alg") != "HS256" or len(text) - text.rindex(".") - 1 == _HS256_SIGNATURE
+    if len(text) - text.rindex(".") - 1 == _HS256_SIGNATURE:
+        return True
+    jwt = _library()
+    try:
+        return bool(jwt.get_unverified_header(text).get("alg") != "HS256")
+    except jwt.InvalidTokenError:
+        return True  # not Nomba's way to write a token, but nothing shows that it was cut
 
 
-def _contents(text: str) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
-    """Header and claims, unverified; empty when they cannot be read."""
+def _claims(text: str) -> Mapping[str, Any]:
+    """The payload, unverified; empty when it cannot be read."""
+    jwt = _library()
+    try:
+        claims: Mapping[str, Any] = jwt.decode(text, options={"verify_signature": False})
+    except (jwt.InvalidTokenError, ValueError, RecursionError):
+        return {}
+    return claims
+
+
+def _library() -> ModuleType:
     try:
         import jwt  # here, because it takes long to load and not every run needs it
     except ImportError:
         raise LibraryMissing("PyJWT") from None
-    try:
-        parts = jwt.decode_complete(text, options={"verify_signature": False})
-    except (jwt.InvalidTokenError, ValueError, RecursionError):
-        return {}, {}
-    return parts["header"], parts["payload"]
+    return jwt
 
 
 def _moment(value: object) -> float | None:
@@ -214,8 +227,6 @@ def _ending(run: str) -> Token | None:
 
 def bogus(account_id: str, now: float) -> str:
     """A well-formed token that no API can have issued: signed with a key nobody keeps."""
-    import jwt
-
     account, moment = f"G:{account_id}", int(now)
     claims = {account: account, "iat": moment, "exp": moment + 3600}
-    return str(jwt.encode(claims, secrets.token_bytes(32), algorithm="HS256"))
+    return str(_library().encode(claims, secrets.token_bytes(32), algorithm="HS256"))
