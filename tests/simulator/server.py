@@ -1,0 +1,207 @@
+# Copyright (c) 2026, The nomba.auth contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Start and stop: in a thread for pytest, in the foreground for everything else."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import json
+import os
+import signal
+import socket
+import tempfile
+import threading
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from aiohttp import web
+
+from . import control, wire
+from .handle import Handle
+from .settings import Settings
+from .tls import make_trust
+from .world import Simulator
+
+HOST = "127.0.0.1"
+
+
+@dataclass(frozen=True)
+class Options:
+    """Where to listen. Port 0 is any free one; without a folder the CA goes to a fleeting one."""
+
+    port: int = 0
+    tls_port: int = 0
+    ca_dir: Path | None = None
+
+
+@dataclass(frozen=True)
+class Announcement:
+    """Where a server listens; what the announce file holds."""
+
+    url: str
+    http_url: str
+    ca_path: str
+    pid: int
+
+
+@dataclass(frozen=True)
+class _Connection:
+    transport: asyncio.Transport
+    socket: socket.socket
+
+
+class Server(web.Server):
+    """An HTTP server that parts the simulator's own paths from the API's."""
+
+    def __init__(self, simulator: Simulator) -> None:
+        # Without cancellation a slow answer would outlive the client that gave up on it.
+        super().__init__(self._respond, access_log=None, handler_cancellation=True)
+        self._simulator = simulator
+        self._open: dict[object, _Connection] = {}
+
+    async def _respond(self, request: web.BaseRequest) -> web.StreamResponse:
+        if request.path.startswith(control.PREFIX):
+            return await control.respond(self._simulator, request)
+        return await wire.respond(self._simulator.world, request)
+
+    def connection_made(self, handler: web.RequestHandler, transport: asyncio.Transport) -> None:
+        """Remember a connection, to be able to end it."""
+        super().connection_made(handler, transport)
+        # Asked now: a transport that is closing does not tell its socket any more.
+        self._open[handler] = _Connection(transport, transport.get_extra_info("socket"))
+
+    def connection_lost(
+        self, handler: web.RequestHandler, exc: BaseException | None = None
+    ) -> None:
+        """Forget the number of a connection that is gone."""
+        super().connection_lost(handler, exc)
+        self._open.pop(handler, None)
+        self._simulator.world.disconnected(handler)
+
+    async def hang_up(self) -> None:
+        """End all connections at once: a client that keeps one open must not hold us up."""
+        while self._open:
+            for connection in self._open.values():
+                _cut_off(connection)
+            await asyncio.sleep(0)
+
+
+def _cut_off(connection: _Connection) -> None:
+    connection.transport.abort()
+    # A TLS connection that is already closing waits for the peer's farewell, and goes on waiting
+    # when it is aborted; with its socket shut it cannot.
+    with contextlib.suppress(OSError):
+        connection.socket.shutdown(socket.SHUT_RDWR)
+
+
+@contextlib.asynccontextmanager
+async def listening(simulator: Simulator, options: Options) -> AsyncIterator[Announcement]:
+    """Serve HTTP and HTTPS on loopback, over one state, until the context ends."""
+    with contextlib.ExitStack() as stack:
+        folder = options.ca_dir or Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        trust = make_trust(folder)
+        plain, secure = _bind(stack, options.port), _bind(stack, options.tls_port)
+        server = Server(simulator)
+        runner = web.ServerRunner(server, shutdown_timeout=0.1)
+        await runner.setup()
+        try:
+            await web.SockSite(runner, plain, backlog=1024).start()
+            await web.SockSite(runner, secure, ssl_context=trust.context, backlog=1024).start()
+            yield _announcement(plain, secure, trust.ca_path)
+        finally:
+            await server.hang_up()
+            await runner.cleanup()
+
+
+def _bind(stack: contextlib.ExitStack, port: int) -> socket.socket:
+    bound = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_STREAM))
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    bound.bind((HOST, port))
+    return bound
+
+
+def _announcement(plain: socket.socket, secure: socket.socket, ca_path: Path) -> Announcement:
+    return Announcement(
+        url=f"https://{HOST}:{secure.getsockname()[1]}",
+        http_url=f"http://{HOST}:{plain.getsockname()[1]}",
+        ca_path=str(ca_path.resolve()),
+        pid=os.getpid(),
+    )
+
+
+# In a thread
+
+
+@dataclass
+class _Threaded:
+    """What the thread tells the one who started it."""
+
+    ready: threading.Event = dataclasses.field(default_factory=threading.Event)
+    announcement: Announcement | None = None
+    failure: OSError | None = None
+    loop: asyncio.AbstractEventLoop | None = None
+    stop: asyncio.Event | None = None
+
+
+@contextlib.contextmanager
+def running(settings: Settings | None = None, options: Options | None = None) -> Iterator[Handle]:
+    """A simulator in a thread of its own, with its own loop, and a handle on it."""
+    shared = _Threaded()
+    work = _serve_thread(shared, Simulator(settings), options or Options())
+    thread = threading.Thread(target=asyncio.run, args=(work,), name="simulator", daemon=True)
+    thread.start()
+    shared.ready.wait()
+    if shared.announcement is None or shared.loop is None or shared.stop is None:
+        raise shared.failure or RuntimeError("the simulator did not start")
+    try:
+        yield Handle(**_places(shared.announcement))
+    finally:
+        shared.loop.call_soon_threadsafe(shared.stop.set)
+        thread.join()
+
+
+def _places(announcement: Announcement) -> dict[str, str]:
+    values = dataclasses.asdict(announcement)
+    return {name: values[name] for name in ("url", "http_url", "ca_path")}
+
+
+async def _serve_thread(shared: _Threaded, simulator: Simulator, options: Options) -> None:
+    shared.loop, shared.stop = asyncio.get_running_loop(), asyncio.Event()
+    try:
+        async with listening(simulator, options) as announcement:
+            shared.announcement = announcement
+            shared.ready.set()
+            await shared.stop.wait()
+    except OSError as failure:
+        shared.failure = failure
+    finally:
+        shared.ready.set()
+
+
+# In the foreground
+
+
+async def serve(simulator: Simulator, options: Options, announce: Path) -> None:
+    """Serve until SIGTERM or SIGINT; the announce file is there exactly as long."""
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async with listening(simulator, options) as announcement:
+        write_announcement(announce, announcement)
+        try:
+            print(f"simulator ready: {announcement.url} and {announcement.http_url}", flush=True)
+            await stop.wait()
+        finally:
+            announce.unlink(missing_ok=True)
+
+
+def write_announcement(path: Path, announcement: Announcement) -> None:
+    """Write the file in one step, so that nobody reads half of it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    draft.write_text(json.dumps(dataclasses.asdict(announcement)) + "\n", encoding="utf-8")
+    draft.replace(path)

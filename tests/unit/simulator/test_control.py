@@ -1,0 +1,221 @@
+# Copyright (c) 2026, The nomba.auth contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The control paths, as tests use them through a handle."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import jwt
+import pytest
+
+from tests.simulator import settings as known
+from tests.simulator.handle import Handle, SimulatorError
+from tests.simulator.rules import BALANCE
+from tests.simulator.tokens import fingerprint
+from tests.unit.simulator.asking import Asking, asked
+
+
+def test_a_reset_forgets_everything(simulator: Handle) -> None:
+    simulator.configure(sandbox=True)
+    simulator.fault("any", "reset", times=0)
+    simulator.mint()
+    simulator.reset(latency=0)
+
+    assert simulator.settings["sandbox"] is False
+    assert simulator.tokens() == []
+    assert simulator.requests() == []
+    assert simulator.issue()["businessId"] == simulator.account_id
+
+
+def test_configuring_keeps_tokens_log_and_faults(simulator: Handle) -> None:
+    simulator.issue()
+    simulator.fault("any", "empty")
+    simulator.configure(fresh_refusals=1)
+
+    assert len(simulator.tokens()) == len(simulator.requests()) == len(simulator.faults()) == 1
+
+
+def test_a_mistake_comes_back_as_a_sentence(simulator: Handle) -> None:
+    with pytest.raises(SimulatorError, match="unknown setting: colour"):
+        simulator.configure(colour="blue")
+    with pytest.raises(SimulatorError, match="kind must be one of"):
+        simulator.fault("any", "earthquake")
+    with pytest.raises(SimulatorError, match="age must be a number"):
+        simulator.mint(age="old")
+    with pytest.raises(LookupError, match="no such client"):
+        simulator.mint(client_id="nobody")
+
+
+def test_other_clients_can_be_set(simulator: Handle) -> None:
+    mine = known.ApiClient("me", "secret", "my-account")
+    simulator.reset(clients=[mine])
+
+    assert (simulator.client_id, simulator.account_id) == ("me", "my-account")
+    assert simulator.client_secret == "secret"
+
+
+@pytest.mark.parametrize(
+    ("how", "state"),
+    [({}, "live"), ({"age": 7200}, "expired"), ({"lifetime": 10, "age": 5}, "live")],
+)
+def test_a_minted_token_is_in_the_book(
+    simulator: Handle, how: dict[str, object], state: str
+) -> None:
+    told = simulator.token(simulator.mint(**how))
+
+    assert told is not None
+    assert (told["state"], told["issued_via"]) == (state, "control")
+
+
+def test_a_token_can_be_minted_that_nobody_knows(simulator: Handle) -> None:
+    token = simulator.mint(known=False)
+
+    assert token.count(".") == 2
+    assert simulator.tokens() == []
+    assert not simulator.accepts(token)
+
+
+def test_claims_can_be_changed_and_left_out(simulator: Handle) -> None:
+    token = simulator.mint(claims={"exp": None, "iat": 5, "extra": "x"})
+    claims = jwt.decode(token, options={"verify_signature": False, "verify_iat": False})
+
+    assert "exp" not in claims
+    assert (claims["iat"], claims["extra"]) == (5, "x")
+
+
+def test_many_tokens_are_minted_at_once(simulator: Handle) -> None:
+    tokens = simulator.mint_many(50)
+
+    assert {fingerprint(one) for one in tokens} == set(simulator.live())
+
+
+def test_a_token_can_belong_to_another_account(simulator: Handle, ask: Asking) -> None:
+    token = simulator.mint(account_id=known.OTHER_ACCOUNT_ID)
+
+    assert ask.balance(token).status_code == 401
+    assert simulator.accepts(token)
+
+
+def test_asking_the_book_leaves_no_trace(simulator: Handle) -> None:
+    simulator.configure(revoke_delay_requests=1)
+    token = simulator.mint()
+
+    assert simulator.accepts(token)
+    assert simulator.live() == [fingerprint(token)]
+    assert simulator.requests() == []
+
+
+def test_a_dying_token_counts_as_accepted(simulator: Handle, ask: Asking) -> None:
+    simulator.configure(revoke_delay_requests=1)
+    token = simulator.mint()
+    ask.revoke(token)
+
+    assert simulator.live() == [fingerprint(token)]
+    assert [one["state"] for one in simulator.tokens()] == ["dying"]
+    ask.balance(token)
+    assert simulator.live() == []
+
+
+def test_a_suspended_client_is_refused_until_it_may_act_again(simulator: Handle) -> None:
+    simulator.suspend(simulator.client_id)
+    with pytest.raises(LookupError, match="has been suspended"):
+        simulator.issue()
+    simulator.suspend(simulator.client_id, suspended=False)
+
+    assert simulator.issue()["access_token"]
+
+
+def test_the_log_can_be_searched(simulator: Handle, ask: Asking) -> None:
+    one, other = simulator.mint_many(2)
+    ask.balance(one)
+    ask.revoke(other)
+
+    assert [entry.n for entry in simulator.requests("revoke")] == [2]
+    assert [entry.n for entry in simulator.requests(fingerprint=fingerprint(one))] == [1]
+    assert [entry.operation for entry in simulator.writes()] == ["revoke"]
+
+
+def test_a_forgotten_log_begins_at_one(simulator: Handle, ask: Asking) -> None:
+    ask.balance("a.b.c")
+    simulator.forget_requests()
+    ask.balance("a.b.c")
+
+    assert [(one.n, one.connection) for one in simulator.requests()] == [(1, 1)]
+    assert simulator.counters()["requests"] == 1
+
+
+def test_waiting_ends_when_the_request_arrives_and_not_when_it_is_answered(
+    simulator: Handle,
+) -> None:
+    simulator.fault("balance", "slow", delay=3600)
+    with asked(simulator, "GET", BALANCE):
+        (entry,) = simulator.wait_for_requests(1)
+
+    assert (entry.operation, entry.status) == ("balance", None)
+
+
+def test_who_waits_is_woken_by_the_request(simulator: Handle, ask: Asking) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(simulator.wait_for_requests, 2, 30)
+        for _ in range(2):
+            ask.balance("a.b.c")
+
+        assert len(waiting.result(30)) == 2
+
+
+def test_waiting_in_vain_is_a_timeout(simulator: Handle) -> None:
+    with pytest.raises(TimeoutError, match="0 of 1 requests"):
+        simulator.wait_for_requests(1, timeout=0)
+
+
+def test_counters_tell_accepted_from_refused(simulator: Handle, ask: Asking) -> None:
+    token = simulator.mint()
+    ask.balance(token)
+    ask.revoke(token)
+    ask.balance(token)
+
+    own = simulator.counters(fingerprint(token))
+    assert own == {"requests": 3, "writes": 1, "balance_accepted": 1, "balance_refused": 1}
+    assert simulator.counters()["fingerprints"] == {fingerprint(token): own}
+
+
+def test_control_is_neither_limited_nor_faulty(simulator: Handle) -> None:
+    simulator.reset(rate_class="low_traffic")
+    simulator.fault("any", "reset", times=0)
+    for _ in range(3):
+        simulator.mint()
+
+    assert simulator.faults() == [{"on": "any", "kind": "reset", "fired": 0, "spent": False}]
+
+
+def test_cleared_faults_do_not_happen(simulator: Handle) -> None:
+    simulator.fault("any", "reset", times=0)
+    simulator.clear_faults()
+
+    assert simulator.issue()["access_token"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("GET", "/_simulator/nothing"), ("PUT", "/_simulator/faults"), ("GET", "/_simulator/")],
+)
+def test_an_unknown_control_path_is_not_found(ask: Asking, method: str, path: str) -> None:
+    answer = ask(method, path)
+
+    assert answer.status_code == 404
+    assert "no control path" in answer.json()["error"]
+
+
+@pytest.mark.parametrize("body", [b"{", b"[]"])
+def test_a_control_body_that_is_no_object_is_refused(ask: Asking, body: bytes) -> None:
+    assert ask("POST", "/_simulator/tokens", data=body).status_code == 400
+
+
+def test_another_rate_class_holds_from_the_next_request(simulator: Handle, ask: Asking) -> None:
+    simulator.configure(rate_class="low_traffic")
+    simulator.issue()
+    simulator.configure(rate_class="elevated")
+
+    assert ask.issue().headers["X-Rate-Limit-Limit"] == "40"

@@ -1,0 +1,185 @@
+# Copyright (c) 2026, The nomba.auth contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The script of faults: which request is hit, and what becomes of its answer."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.simulator.faults import KINDS, Delivery, FaultError, Script, from_json, spoil
+from tests.simulator.rules import Call, Reply
+
+CALL = Call("POST", "/v1/auth/token/revoke", authorization="Bearer a.b.c", body={"x": "y"})
+REAL = Reply(200, {"code": "00", "description": "Token revoked successfully"})
+
+
+def script(*lines: dict[str, Any]) -> Script:
+    """A script of these lines."""
+    made = Script()
+    made.add(from_json([{"on": "any", "kind": "reset", **line} for line in lines]))
+    return made
+
+
+def hits(made: Script, *operations: str, fingerprint: str | None = None) -> list[str | None]:
+    """The kinds of fault that these requests meet, one after the other."""
+    drawn = [made.draw(one, fingerprint) for one in operations]
+    return [fault.kind if fault else None for fault in drawn]
+
+
+def delivered(kind: str, reply: Reply | None = None, **parameters: object) -> Delivery:
+    """What becomes of an answer."""
+    extra = {"status": 503} if kind == "status" else {}
+    (fault,) = from_json({"on": "any", "kind": kind, **extra, **parameters})
+    return spoil(fault, CALL, reply)
+
+
+def test_a_fault_happens_once() -> None:
+    assert hits(script({}), "issue", "issue") == ["reset", None]
+
+
+def test_a_fault_can_last_for_ever() -> None:
+    assert hits(script({"times": 0}), *["issue"] * 3) == ["reset"] * 3
+
+
+def test_a_fault_can_wait_its_turn() -> None:
+    made = script({"skip": 2, "times": 1})
+
+    assert hits(made, *["issue"] * 4) == [None, None, "reset", None]
+
+
+def test_a_fault_concerns_its_operation_only() -> None:
+    made = script({"on": "revoke"})
+
+    assert hits(made, "issue", "balance", "revoke") == [None, None, "reset"]
+
+
+def test_a_fault_can_concern_one_token() -> None:
+    made = script({"fingerprint": "sha256:1111222233334444"})
+
+    assert hits(made, "revoke", fingerprint="sha256:0000000000000000") == [None]
+    assert hits(made, "revoke", fingerprint="sha256:1111222233334444") == ["reset"]
+
+
+def test_faults_are_spent_in_order() -> None:
+    made = script({"kind": "reset"}, {"kind": "empty", "times": 2})
+
+    assert hits(made, *["issue"] * 4) == ["reset", "empty", "empty", None]
+
+
+def test_a_request_that_is_hit_does_not_count_as_skipped_by_the_next_line() -> None:
+    made = script({"kind": "reset"}, {"kind": "empty", "skip": 1})
+
+    assert hits(made, *["issue"] * 3) == ["reset", None, "empty"]
+
+
+def test_the_script_tells_how_far_it_has_come() -> None:
+    made = script({"times": 2})
+    hits(made, "issue")
+
+    assert made.describe() == [{"on": "any", "kind": "reset", "fired": 1, "spent": False}]
+
+
+def test_a_cleared_script_is_over() -> None:
+    made = script({"times": 0})
+    made.clear()
+
+    assert hits(made, "issue") == [None]
+
+
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        ({"kind": "earthquake"}, "kind must be one of"),
+        ({"on": "login"}, "on must be one of"),
+        ({"times": -1}, "times must be a whole number"),
+        ({"skip": True}, "skip must be a whole number"),
+        ({"colour": "blue"}, "reset does not know: colour"),
+        ({"kind": "status"}, "status needs status, a number"),
+        ({"kind": "status", "status": 99}, "a status from 200 to 599"),
+        ({"kind": "slow", "delay": "long"}, "slow needs delay, a number"),
+        ({"kind": "slow", "delay": -1}, "delay must not be negative"),
+        ({"fingerprint": "abc"}, "fingerprint must be"),
+        ({"effect": "yes"}, "effect must be true or false"),
+        ({"kind": "lost_answer", "effect": False}, "nothing without the effect"),
+        ({"headers": []}, "headers must be an object"),
+    ],
+)
+def test_a_fault_that_makes_no_sense_is_refused(line: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(FaultError, match=sentence):
+        script(line)
+
+
+@pytest.mark.parametrize("document", ["reset", ["reset"]])
+def test_a_script_is_made_of_objects(document: object) -> None:
+    with pytest.raises(FaultError, match="object"):
+        from_json(document)
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "status"])
+def test_effects_are_as_documented(kind: str) -> None:
+    (fault,) = from_json({"on": "any", "kind": kind})
+
+    assert fault.effect == (kind in ("lost_answer", "slow", "date", "no_date"))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_any_kind_can_come_after_the_effect(kind: str) -> None:
+    extra = {"status": 500} if kind == "status" else {}
+    (fault,) = from_json({"on": "any", "kind": kind, "effect": True, **extra})
+
+    assert fault.effect
+
+
+def test_a_retry_after_is_sent_only_if_given() -> None:
+    assert delivered("rate_limited").headers == ()
+    assert delivered("rate_limited", retry_after=3).headers == (("Retry-After", "3"),)
+
+
+def test_headers_can_be_added_to_any_kind() -> None:
+    assert ("X-Odd", "1") in delivered("html", headers={"X-Odd": 1}).headers
+
+
+@pytest.mark.parametrize(
+    ("kind", "status", "body"),
+    [
+        ("rate_limited", 429, {"code": "429", "data": None}),
+        ("status", 503, {"code": "503"}),
+        ("code", 200, {"code": "400", "status": False}),
+        ("redirect", 307, {"code": "307"}),
+        ("no_code", 200, {"results": []}),
+    ],
+)
+def test_json_faults_keep_the_envelope(kind: str, status: int, body: dict[str, object]) -> None:
+    delivery = delivered(kind)
+
+    assert delivery.status == status
+    assert json.loads(delivery.body).items() >= body.items()
+
+
+def test_an_echo_says_all_that_was_sent() -> None:
+    said = json.loads(delivered("echo").body)["description"]
+
+    assert '{"x": "y"}' in said
+    assert "Bearer a.b.c" in said
+
+
+def test_a_late_answer_is_the_real_one() -> None:
+    assert json.loads(delivered("slow", REAL).body) == REAL.body
+
+
+def test_a_truncated_answer_is_the_real_one_after_the_effect() -> None:
+    delivery = delivered("truncated", REAL, effect=True)
+
+    assert delivery.manner == "cut"
+    assert json.loads(delivery.body) == REAL.body
+
+
+def test_a_stalled_answer_is_half_of_one() -> None:
+    delivery = delivered("stalled", REAL, effect=True)
+
+    assert delivery.manner == "stall"
+    assert 0 < len(delivery.body) < len(json.dumps(REAL.body))

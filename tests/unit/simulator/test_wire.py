@@ -1,0 +1,186 @@
+# Copyright (c) 2026, The nomba.auth contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The API over real HTTP and HTTPS, and what the log keeps of it."""
+
+from __future__ import annotations
+
+import json
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import pytest
+
+from tests.simulator import rules
+from tests.simulator.handle import Handle
+from tests.simulator.tokens import fingerprint
+from tests.unit.simulator.asking import GRANT, Asking, asked
+
+
+def test_issue_use_revoke_use(simulator: Handle, ask: Asking) -> None:
+    token = ask.issue().json()["data"]["access_token"]
+
+    assert ask.balance(token).json()["code"] == "00"
+    assert ask.revoke(token).json()["description"] == "Token revoked successfully"
+    assert ask.balance(token).status_code == 401
+    assert simulator.live() == []
+
+
+def test_a_refresh_goes_over_the_wire(simulator: Handle, ask: Asking) -> None:
+    old = ask.issue().json()["data"]["refresh_token"]
+    body = {"grant_type": "refresh_token", "refresh_token": old}
+    headers = {"accountId": simulator.account_id}
+
+    assert ask("POST", rules.REFRESH, json=body, headers=headers).status_code == 200
+    assert ask("POST", rules.REFRESH, json=body, headers=headers).status_code == 401
+    assert simulator.requests("refresh")[0].fingerprint == fingerprint(old)
+
+
+def test_http_and_https_are_one_state(simulator: Handle, ask: Asking) -> None:
+    token = simulator.mint()
+    with Asking(simulator, simulator.http_url) as plain:
+        plain.revoke(token)
+
+    assert ask.balance(token).status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("change", "status"),
+    [
+        ({"headers": {}}, 400),
+        ({"headers": {"accountId": "x", "Authorization": "Bearer rubbish"}}, 400),
+        ({"headers": {"accountId": "somebody-else"}}, 403),
+        ({"json": {**GRANT, "client_id": "nobody"}}, 404),
+        ({"json": {**GRANT, "client_secret": "wrong"}}, 403),
+        ({"json": {**GRANT, "scope": "all"}}, 400),
+        ({"json": None, "data": b"grant_type=client_credentials"}, 400),
+        ({"json": None, "data": b"[]"}, 400),
+        ({"json": None}, 400),
+    ],
+)
+def test_issue_refuses(ask: Asking, change: dict[str, Any], status: int) -> None:
+    answer = ask.issue(**change)
+
+    assert answer.status_code == status
+    assert answer.json()["code"] == str(status)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/v1/accounts/balance", 401),
+        ("GET", "/v1/accounts/made-up", 500),
+        ("GET", "/v1/made-up", 404),
+        ("POST", "/v1/auth/issue/revoke", 404),
+        ("GET", "/v1/auth/token/issue", 405),
+        ("DELETE", "/v1/auth/token/revoke", 405),
+    ],
+)
+def test_paths_and_methods_are_refused(ask: Asking, method: str, path: str, status: int) -> None:
+    answer = ask(method, path)
+
+    assert answer.status_code == status
+    assert answer.headers["Content-Type"] == "application/json"
+
+
+def test_a_balance_needs_the_right_account(simulator: Handle, ask: Asking) -> None:
+    bearer = {"Authorization": f"Bearer {simulator.mint()}"}
+    sub_account = simulator.settings["sub_accounts"][0]
+
+    assert ask("GET", rules.BALANCE, headers=bearer).status_code == 401
+    with_sub = {**bearer, "accountId": sub_account}
+    assert ask("GET", rules.BALANCE, headers=with_sub).status_code == 403
+
+
+def test_the_date_follows_the_simulators_clock(simulator: Handle, ask: Asking) -> None:
+    here = parsedate_to_datetime(ask.balance("a.b.c").headers["Date"])
+    simulator.configure(clock_offset=86400)
+    there = parsedate_to_datetime(ask.balance("a.b.c").headers["Date"])
+
+    assert round((there - here).total_seconds() / 600) == 144
+
+
+def test_moving_the_clock_expires_tokens(simulator: Handle, ask: Asking) -> None:
+    token = simulator.mint(lifetime=60)
+    simulator.configure(clock_offset=61)
+
+    assert ask.balance(token).status_code == 401
+
+
+def test_every_answer_tells_the_rate_limit(simulator: Handle, ask: Asking) -> None:
+    simulator.reset(rate_class="low_traffic")
+    first, second = ask.issue(), ask.issue()
+
+    assert (first.status_code, second.status_code) == (200, 429)
+    assert second.json()["code"] == "429"
+    assert second.headers["X-Rate-Limit-Remaining"] == "0"
+    assert first.headers["X-Rate-Limit-Window"] == second.headers["X-Rate-Limit-Window"] == "60s"
+
+
+def test_a_limited_request_has_no_effect(simulator: Handle, ask: Asking) -> None:
+    token = simulator.mint()
+    simulator.reset(rate_class="low_traffic")
+    token = simulator.mint()
+    ask.issue()
+
+    assert ask.revoke(token).status_code == 429
+    assert simulator.accepts(token)
+
+
+def test_a_revoke_without_account_is_counted_for_its_clients_account(
+    simulator: Handle, ask: Asking
+) -> None:
+    simulator.reset(rate_class="low_traffic")
+
+    assert ask.revoke(simulator.mint()).status_code == 200
+    assert ask.issue().status_code == 429
+
+
+def test_latency_comes_before_effect_and_answer(simulator: Handle) -> None:
+    simulator.configure(latency=3600)
+    token = simulator.mint()
+    body = {"clientId": simulator.client_id, "access_token": token}
+    with asked(simulator, "POST", rules.REVOKE, body):
+        simulator.wait_for_requests(1)
+
+        assert simulator.accepts(token)
+
+
+def test_the_log_tells_all_but_the_token(simulator: Handle, ask: Asking) -> None:
+    token = simulator.mint()
+    ask.revoke(token, headers={"User-Agent": "a-test"})
+    (entry,) = simulator.requests()
+
+    assert (entry.n, entry.method, entry.path) == (1, "POST", rules.REVOKE)
+    assert (entry.operation, entry.write, entry.authorization) == ("revoke", True, False)
+    assert entry.fingerprint == fingerprint(token)
+    assert entry.body_fields == ("access_token", "clientId")
+    assert (entry.status, entry.code, entry.fault) == (200, "00", None)
+    assert entry.user_agent == "a-test"
+    assert "content-type" in entry.header_names
+    assert token not in repr(entry)
+
+
+def test_a_token_in_the_wrong_place_does_not_get_into_the_log(
+    simulator: Handle, ask: Asking
+) -> None:
+    token = simulator.mint()
+    body = {"clientId": token, token: "x"}
+    ask("POST", "/" + token, json=body, headers={"accountId": token, "User-Agent": token})
+
+    (entry,) = simulator.requests()
+    assert token not in repr(entry)
+
+
+def test_the_log_shows_which_requests_shared_a_connection(simulator: Handle, ask: Asking) -> None:
+    for _ in range(2):
+        ask.balance("a.b.c")
+    with Asking(simulator) as other:
+        other.balance("a.b.c")
+
+    assert [entry.connection for entry in simulator.requests()] == [1, 1, 2]
+    assert simulator.counters()["connections"] == 2
+
+
+def test_a_large_body_is_refused_as_a_whole(ask: Asking) -> None:
+    assert ask.issue(json=None, data=json.dumps({"x": "y" * 2_000_000})).status_code == 413
