@@ -1,0 +1,76 @@
+# Copyright (c) 2026, The nomba.auth contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Everything starts from a bare Python of 3.11 or newer with pip, in a fresh clone.
+# The tools look at a copy of the tree in .build/ansible_collections/nomba/auth.
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help demo test lint sanity units quick integration package format changelog lock clean \
+	lint-packages
+
+# Words for the tool behind the verb: make quick ARGS="-k revoke -x"
+ARGS ?=
+
+RUN := .venv/bin/python -m tests.tools.
+TOOLS := .tools/.stamp
+NEWEST := .venv/.stamp
+OLDEST := .venvs/.oldest-stamp
+BARE := .venvs/.bare-stamp
+
+help: ## Say what can be done here
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: $(NEWEST) ## Watch tokens being revoked, against a simulator on this machine
+	@$(RUN)in_tree python tests/demo/run.py $(ARGS)
+
+test: $(NEWEST) $(OLDEST) $(BARE) lint-packages ## Run everything below: what must pass before a change lands
+	@$(RUN)everything
+
+lint: $(NEWEST) lint-packages ## Linters and type checkers; a warning is a failure
+	@$(RUN)lint
+
+sanity: $(NEWEST) lint-packages ## ansible-test sanity on every Python (ARGS="--test pep8")
+	@$(RUN)sanity $(ARGS)
+
+units: $(NEWEST) $(OLDEST) $(BARE) ## Unit tests: newest Ansible with coverage, none at all, oldest
+	@$(RUN)units
+
+quick: $(NEWEST) ## Unit tests on the newest Ansible only (ARGS="-k revoke -x" go to pytest)
+	@$(RUN)units --quick $(ARGS)
+
+integration: $(NEWEST) $(OLDEST) $(BARE) ## Real playbooks against the simulator, newest and oldest Ansible
+	@$(RUN)integration $(ARGS)
+
+package: $(NEWEST) ## Build the collection, look into the tarball, install it elsewhere
+	@$(RUN)package
+
+format: $(NEWEST) ## Lay out the Python files and sort their imports
+	@.venv/bin/ruff check --select I --fix --quiet
+	@.venv/bin/ruff format
+
+changelog: $(NEWEST) ## Turn changelogs/fragments into CHANGELOG.md, for a release
+	@PATH="$(CURDIR)/.venv/bin:$$PATH" antsibull-changelog release
+
+lock: $(TOOLS) ## Choose new versions for requirements/*.txt from the groups in pyproject.toml
+	@.tools/bin/python -m tests.tools.lock
+
+clean: ## Remove environments and everything that was built
+	rm -rf .tools .venv .venvs .build docs/_build
+
+# --- what the verbs stand on -----------------------------------------------------------------
+
+lint-packages:
+	@sh tests/tools/system_packages.sh shellcheck=shellcheck
+
+$(TOOLS): requirements/tools.txt tests/tools/bootstrap.sh
+	@sh tests/tools/bootstrap.sh
+
+$(NEWEST): requirements/dev.txt tests/tools/venvs.py $(TOOLS)
+	@.tools/bin/python -m tests.tools.venvs dev
+
+$(OLDEST): requirements/oldest.txt tests/tools/venvs.py $(TOOLS)
+	@.tools/bin/python -m tests.tools.venvs oldest
+
+$(BARE): requirements/bare.txt tests/tools/venvs.py $(TOOLS)
+	@.tools/bin/python -m tests.tools.venvs bare

@@ -1,0 +1,106 @@
+# Copyright (c) 2026, The nomba.auth contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Lay the collection where Ansible's tools look for it: .build/ansible_collections/nomba/auth.
+
+A real copy of all tracked and new files, because ansible-test follows no symbolic link.
+Times are kept, so caches stay good; files that left the repository leave the copy.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.tools.project import BUILD, ROOT, ToolError, exclusive, fail
+
+COLLECTION = Path("ansible_collections") / "nomba" / "auth"
+MANIFEST = "manifest.json"
+
+
+def lay_build_tree(base: Path = BUILD) -> Path:
+    """Bring <base>/ansible_collections/nomba/auth in line with the repository; return it."""
+    tree = base / COLLECTION
+    with exclusive("tree"):
+        tree.mkdir(parents=True, exist_ok=True)
+        names = repository_files()
+        remove_departed(tree, base / MANIFEST, names)
+        for name in names:
+            copy_if_changed(ROOT / name, tree / name)
+        (base / MANIFEST).write_text(json.dumps(names), encoding="utf-8")
+        own_git(tree)
+    return tree
+
+
+def repository_files() -> list[str]:
+    """Return tracked and new files, without ignored and deleted ones."""
+    listing = git("ls-files", "-z", "--cached", "--others", "--exclude-standard", cwd=ROOT)
+    return sorted({name for name in listing.split("\0") if name and os.path.lexists(ROOT / name)})
+
+
+def remove_departed(tree: Path, manifest: Path, names: list[str]) -> None:
+    """Remove what an earlier call copied and the repository no longer has."""
+    if not manifest.exists():
+        return
+    for name in set(json.loads(manifest.read_text(encoding="utf-8"))) - set(names):
+        (tree / name).unlink(missing_ok=True)
+        remove_empty_folders((tree / name).parent, tree)
+
+
+def remove_empty_folders(folder: Path, top: Path) -> None:
+    """Remove a folder and those above it while nothing but byte code is left in them."""
+    while folder != top and folder.is_dir():
+        if any(entry.name != "__pycache__" for entry in folder.iterdir()):
+            return
+        shutil.rmtree(folder)
+        folder = folder.parent
+
+
+def copy_if_changed(source: Path, copy: Path) -> None:
+    """Copy a file with its time and mode, in one step that no reader sees half done."""
+    if fingerprint(source) == fingerprint(copy):
+        return
+    copy.parent.mkdir(parents=True, exist_ok=True)
+    partial = copy.with_name(f".{copy.name}.partial")
+    shutil.copy2(source, partial, follow_symlinks=False)
+    partial.replace(copy)
+
+
+def fingerprint(path: Path) -> tuple[int, ...] | None:
+    """Return what changes when a file does, or None without the file."""
+    try:
+        status = path.lstat()
+    except FileNotFoundError:
+        return None
+    return status.st_mtime_ns, status.st_size, status.st_mode
+
+
+def own_git(tree: Path) -> None:
+    """Give the tree a git of its own: for the one outside, everything here is ignored.
+
+    ansible-test and others ask git for the files to look at, and would find none.
+    """
+    if not (tree / ".git").exists():
+        git("init", "--quiet", "--template=", cwd=tree)
+
+
+def git(*arguments: str, cwd: Path) -> str:
+    """Run git in a folder, free of the variables that git's hooks set."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    run = subprocess.run(
+        ["git", *arguments], cwd=cwd, env=clean, capture_output=True, text=True, check=False
+    )
+    if run.returncode:
+        raise ToolError(f"git {arguments[0]} failed: {run.stderr.strip()}")
+    return run.stdout
+
+
+if __name__ == "__main__":
+    try:
+        print(lay_build_tree())
+    except ToolError as error:
+        sys.exit(fail(error))

@@ -1,0 +1,141 @@
+# Copyright (c) 2026, The nomba.auth contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""make sanity: ansible-test sanity on every Python, nothing ignored and nothing left out."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+from tests.tools.build_tree import lay_build_tree
+from tests.tools.checks import closing_line
+from tests.tools.project import (
+    HOME,
+    REPORTS,
+    ROOT,
+    TOOLS_PYTHON,
+    ToolError,
+    exclusive,
+    fail,
+    find_pythons,
+    tool_environment,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+# ansible-test fetches pip's bootstrap script from a host of Ansible's own. A script of the same
+# name in its cache keeps it at home; it runs the pip that is pinned in requirements/.
+STAND_IN = """\
+import os
+import sys
+
+here = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(here, "{wheel}"))
+from pip._internal.cli.main import main
+
+unknown = ("--no-setuptools", "--no-wheel")
+sys.exit(main(["install"] + [word for word in sys.argv[1:] if word not in unknown]))
+"""
+
+# What ansible-test says of a test that it left out. Only Python 3.14 may be missing.
+NOT_RUN = re.compile(
+    r"WARNING: Skipping (?!.*\b3\.14\b)|Required program|Missing |All targets skipped"
+)
+SHOWN = ("Running sanity test", "ERROR", "FATAL")
+
+
+def main() -> int:
+    """Run the sanity tests and judge what they say about themselves."""
+    try:
+        prepare_bootstrap()
+        return run_sanity(lay_build_tree(), sys.argv[1:])
+    except ToolError as error:
+        return fail(error)
+
+
+def prepare_bootstrap() -> None:
+    """Put the stand-in for get-pip into the cache of ansible-test."""
+    cache = HOME / ".ansible" / "test" / "cache"
+    with exclusive("get-pip"):
+        if not list(cache.glob("pip-*.whl")):
+            cache.mkdir(parents=True, exist_ok=True)
+            download_pip(cache)
+        for wheel in cache.glob("pip-*.whl"):
+            version = wheel.name.split("-")[1].replace(".", "_")
+            script = cache / f"get_pip_{version}.py"
+            script.write_text(STAND_IN.format(wheel=wheel.name), encoding="utf-8")
+
+
+def download_pip(cache: Path) -> None:
+    """Fetch the pinned wheel of pip."""
+    pinned = ROOT / "requirements" / "ansible-test.txt"
+    options = ["--quiet", "--quiet", "--no-deps", "--require-hashes"]
+    command = [
+        str(TOOLS_PYTHON),
+        "-m",
+        "pip",
+        "download",
+        *options,
+        "--dest",
+        str(cache),
+        "--requirement",
+        str(pinned),
+    ]
+    run = subprocess.run(command, capture_output=True, text=True, check=False)
+    if run.returncode:
+        raise ToolError(f"pip could not be downloaded:\n{run.stdout}{run.stderr}")
+
+
+def run_sanity(tree: Path, options: list[str]) -> int:
+    """Run ansible-test, passing on what matters, and fail on tests that did not run."""
+    refuse_ignore_files(tree)
+    process = subprocess.Popen(
+        ["ansible-test", "sanity", "--color", "no", *options],
+        cwd=tree,
+        env=tool_environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+    )
+    lines = []
+    for line in process.stdout or ():
+        lines.append(line.strip())
+        if line.startswith(SHOWN) or NOT_RUN.search(line):
+            print(line, end="", flush=True)
+    keep_log(lines)
+    return judge(process.wait(), lines)
+
+
+def keep_log(lines: list[str]) -> None:
+    """Keep the whole output, which is long where pip installs something."""
+    REPORTS.mkdir(parents=True, exist_ok=True)
+    (REPORTS / "sanity.log").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def refuse_ignore_files(tree: Path) -> None:
+    """Ignore files hide faults, so there are none."""
+    found = [file.name for file in (tree / "tests" / "sanity").glob("ignore*.txt")]
+    if found:
+        raise ToolError(f"tests/sanity holds ignore files: {', '.join(found)}")
+
+
+def judge(status: int, lines: list[str]) -> int:
+    """Return the exit status: a test that could not run counts as failed."""
+    faults = [line for line in lines if NOT_RUN.search(line)]
+    ran = sorted({line for line in lines if line.startswith("Running sanity test")})
+    print(f"Pythons: {', '.join(find_pythons())}")
+    if status:
+        return fail(f"ansible-test failed; all it said is in {REPORTS / 'sanity.log'}")
+    if faults:
+        return fail("not everything ran:\n" + "\n".join(faults))
+    return closing_line(len(ran), 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
