@@ -57,8 +57,8 @@ async def respond(simulator: Simulator, request: web.BaseRequest) -> web.Respons
 
 
 def _find(method: str, path: str) -> tuple[Answer, str]:
-    name, _, rest = path.partition("/")
-    argument, _, verb = rest.partition("/")
+    name, __, rest = path.partition("/")
+    argument, __, verb = rest.partition("/")
     pattern = name + ("/*" if argument else "") + (f"/{verb}" if verb else "")
     if (method, pattern) not in _ROUTES:
         raise LookupError(f"no control path {method} {PREFIX}{path}")
@@ -100,7 +100,7 @@ async def _mint(asked: Asked) -> object:
         return _mint_one(asked.world, given)
     if not isinstance(count, int):
         raise ControlError("count must be a whole number")
-    return [_mint_one(asked.world, given) for _ in range(count)]
+    return [_mint_one(asked.world, given) for __ in range(count)]
 
 
 def _mint_one(world: World, given: Mapping[str, object]) -> dict[str, object]:

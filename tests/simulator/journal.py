@@ -129,7 +129,7 @@ class Journal:
     def _tell(self) -> None:
         due = [one for one in self._watchers if one[0] <= self.total]
         self._watchers = [one for one in self._watchers if one[0] > self.total]
-        for _, arrived in due:
+        for __, arrived in due:
             arrived()
 
     def _count_balance(self, seen: Seen, answered: Answered) -> None:

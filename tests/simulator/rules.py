@@ -59,7 +59,7 @@ class Call:
         """What stands in the Authorization header, without its scheme."""
         if self.authorization is None:
             return None
-        scheme, _, rest = self.authorization.strip().partition(" ")
+        scheme, __, rest = self.authorization.strip().partition(" ")
         return rest.strip() if scheme.lower() == "bearer" else self.authorization.strip()
 
     @property

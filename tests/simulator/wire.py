@@ -13,7 +13,6 @@ import struct
 from collections.abc import Iterable, Mapping
 from email.utils import formatdate
 from http import HTTPStatus
-from typing import overload
 
 from aiohttp import web
 
@@ -103,14 +102,14 @@ def _seen(
         path=_harmless(call.path),
         operation=operation,
         fingerprint=tokens.fingerprint(token) if token else None,
-        account_id=_harmless(call.account_id),
-        client_id=_harmless(call.client_id),
+        account_id=call.account_id and _harmless(call.account_id),
+        client_id=call.client_id and _harmless(call.client_id),
         authorization=call.authorization is not None,
         body_fields=_once(call.body or ()),
         body_bytes=body_bytes,
         connection=world.connection(request.protocol),
         header_names=_once(name.lower() for name in request.headers),
-        user_agent=_harmless(request.headers.get("User-Agent")),
+        user_agent=_harmless(request.headers.get("User-Agent", "")) or None,
     )
 
 
@@ -119,13 +118,9 @@ def _once(names: Iterable[str]) -> tuple[str, ...]:
     return _names.setdefault(key, key) if len(_names) < _NAMES_KEPT else key
 
 
-@overload
-def _harmless(text: str) -> str: ...
-@overload
-def _harmless(text: None) -> None: ...
-def _harmless(text: str | None) -> str | None:
+def _harmless(text: str) -> str:
     # A client may err and put a token where an id belongs; the journal must not hold it then.
-    return text and _SECRET_LIKE.sub(lambda found: tokens.fingerprint(found[0]), text)
+    return _SECRET_LIKE.sub(lambda found: tokens.fingerprint(found[0]), text)
 
 
 def _account(world: World, call: Call) -> str:

@@ -159,7 +159,7 @@ def test_waiting_ends_when_the_request_arrives_and_not_when_it_is_answered(
 def test_who_waits_is_woken_by_the_request(simulator: Handle, ask: Asking) -> None:
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(simulator.wait_for_requests, 2, 30)
-        for _ in range(2):
+        for __ in range(2):
             ask.balance("a.b.c")
 
         assert len(waiting.result(30)) == 2
@@ -184,7 +184,7 @@ def test_counters_tell_accepted_from_refused(simulator: Handle, ask: Asking) -> 
 def test_control_is_neither_limited_nor_faulty(simulator: Handle) -> None:
     simulator.reset(rate_class="low_traffic")
     simulator.fault("any", "reset", times=0)
-    for _ in range(3):
+    for __ in range(3):
         simulator.mint()
 
     assert simulator.faults() == [{"on": "any", "kind": "reset", "fired": 0, "spent": False}]

@@ -38,7 +38,7 @@ def test_a_line_is_there_before_its_answer() -> None:
 
 def test_the_log_is_bounded_and_the_counters_are_not() -> None:
     journal = Journal(3)
-    for _ in range(5):
+    for __ in range(5):
         journal.open(seen())
 
     assert [line.n for line in journal] == [3, 4, 5]
@@ -74,7 +74,7 @@ def test_each_token_has_its_own_counters() -> None:
 def test_a_watcher_is_told_when_enough_have_come() -> None:
     journal, calls = Journal(10), list[int]()
     journal.watch(2, lambda: calls.append(journal.total))
-    for _ in range(3):
+    for __ in range(3):
         journal.open(seen())
 
     assert calls == [2]

@@ -12,7 +12,7 @@ from tests.simulator.rates import Limiter
 
 def taken(limiter: Limiter, method: str, times: int, now: float = 100.0) -> int:
     """How many of these requests may pass."""
-    return sum(limiter.take("account", method, now).allowed for _ in range(times))
+    return sum(limiter.take("account", method, now).allowed for __ in range(times))
 
 
 @pytest.mark.parametrize(

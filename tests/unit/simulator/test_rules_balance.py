@@ -71,7 +71,7 @@ def test_a_fresh_token_may_be_refused_at_first(api: Rules) -> None:
     api.set(fresh_refusals=2)
     token = api.token()
 
-    assert [api.balance(token).status for _ in range(4)] == [401, 401, 200, 200]
+    assert [api.balance(token).status for __ in range(4)] == [401, 401, 200, 200]
 
 
 def test_a_minted_token_is_not_fresh(api: Rules) -> None:

@@ -107,7 +107,7 @@ def test_any_other_body_is_a_bad_request(api: Rules, body: dict[str, Any]) -> No
 
 
 def test_a_second_issue_leaves_the_first_token_alive(api: Rules) -> None:
-    first, _ = api.token(), api.token()
+    first, __ = api.token(), api.token()
 
     assert api.balance(first).status == 200
 

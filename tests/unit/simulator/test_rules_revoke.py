@@ -137,7 +137,7 @@ def test_a_revocation_may_take_some_requests(api: Rules) -> None:
     token = api.token()
     api.revoke(token)
 
-    assert [api.balance(token).status for _ in range(4)] == [200, 200, 401, 401]
+    assert [api.balance(token).status for __ in range(4)] == [200, 200, 401, 401]
 
 
 def test_only_requests_with_that_token_wear_the_delay_off(api: Rules) -> None:
@@ -146,7 +146,7 @@ def test_only_requests_with_that_token_wear_the_delay_off(api: Rules) -> None:
     api.revoke(token)
     api.balance(other)
 
-    assert [api.balance(token).status for _ in range(2)] == [200, 401]
+    assert [api.balance(token).status for __ in range(2)] == [200, 401]
 
 
 def test_revoking_again_does_not_begin_the_delay_anew(api: Rules) -> None:
@@ -172,7 +172,7 @@ def test_revoking_again_sooner_wins(api: Rules) -> None:
 
 def test_the_book_tells_live_dying_revoked_and_expired(api: Rules) -> None:
     api.set(revoke_delay=30)
-    live, dying, revoked = (api.api.book.of(api.token()) for _ in range(3))
+    live, dying, revoked = (api.api.book.of(api.token()) for __ in range(3))
     expired = api.api.book.of(api.mint(age=7200))
     if live is None or dying is None or revoked is None or expired is None:
         pytest.fail("not in the book")

@@ -91,7 +91,7 @@ def test_wrong_settings_are_one_sentence(tmp_path: Path, text: str) -> None:
     settings = tmp_path / "settings.json"
     settings.write_text(text)
     with program("--announce", str(tmp_path / "a"), "--settings", str(settings)) as process:
-        _, errors = process.communicate(timeout=20)
+        __, errors = process.communicate(timeout=20)
 
     assert process.returncode == 1
     assert errors.startswith("simulator: ")
@@ -104,7 +104,7 @@ def test_a_port_in_use_is_an_error_in_either_way_of_running(tmp_path: Path) -> N
         with pytest.raises(OSError, match="in use"), running(options=Options(port=port)):
             pytest.fail("started all the same")
         with program("--announce", str(tmp_path / "a"), "--port", str(port)) as process:
-            _, errors = process.communicate(timeout=20)
+            __, errors = process.communicate(timeout=20)
 
     assert errors.startswith("simulator: ")
 
@@ -147,8 +147,8 @@ def test_a_tls_farewell_that_does_not_come_does_not_hold_up_the_end() -> None:
 
 
 def test_only_the_right_authority_is_trusted(simulator: Handle) -> None:
-    untrusted = pytest.raises(requests.exceptions.SSLError)
-    with running() as other, Asking(other, simulator.url) as ask, untrusted:
+    refused = pytest.raises(requests.exceptions.SSLError)
+    with refused, running() as other, Asking(other, simulator.url) as ask:
         ask.balance("a.b.c")
 
 

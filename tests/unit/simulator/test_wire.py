@@ -173,7 +173,7 @@ def test_a_token_in_the_wrong_place_does_not_get_into_the_log(
 
 
 def test_the_log_shows_which_requests_shared_a_connection(simulator: Handle, ask: Asking) -> None:
-    for _ in range(2):
+    for __ in range(2):
         ask.balance("a.b.c")
     with Asking(simulator) as other:
         other.balance("a.b.c")

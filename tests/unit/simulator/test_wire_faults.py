@@ -53,7 +53,7 @@ def test_a_fault_passes(simulator: Handle, ask: Asking) -> None:
     simulator.fault("revoke", "status", status=503, times=2)
     token = simulator.mint()
 
-    assert [ask.revoke(token).status_code for _ in range(3)] == [503, 503, 200]
+    assert [ask.revoke(token).status_code for __ in range(3)] == [503, 503, 200]
 
 
 def test_the_effect_can_come_with_an_error(simulator: Handle, ask: Asking) -> None:
