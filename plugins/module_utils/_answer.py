@@ -15,6 +15,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from datetime import timezone
 from email.utils import parsedate_to_datetime
 from enum import Enum
 from typing import Any
@@ -88,7 +89,9 @@ def read(answer: Answer | NoAnswer, keep: tuple[str, ...] = ()) -> Reading:
 def http_date(text: str) -> float | None:
     """An HTTP date as seconds since the epoch (UTC), or None."""
     try:
-        return parsedate_to_datetime(text).timestamp()
+        moment = parsedate_to_datetime(text)
+        # An HTTP date without a zone is in UTC, where Python would take the host's own.
+        return (moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).timestamp()
     except (TypeError, ValueError, IndexError, OverflowError):
         return None
 

@@ -7,10 +7,10 @@
 from __future__ import annotations
 
 import math
+import os
 import re
 import traceback
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -27,6 +27,9 @@ PRODUCTION = "https://api.nomba.com"
 
 _LONGEST = 7 * 24 * 3600.0
 _PRINTABLE = re.compile(r"[!-~]{1,255}")
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+_NOT_IN_A_URL = re.compile(r"[\s\\]")
+_MISPLACED = re.compile(r"//.*@|eyJ[\w-]*(?:\.[\w-]+)+")
 _LOOPBACK = re.compile(r"localhost|127(\.\d{1,3}){3}|::1")
 
 
@@ -50,6 +53,7 @@ def run(module: AnsibleModule, work: Callable[[AnsibleModule], dict[str, Any]]) 
 
     A result that holds an error has failed. The texts of NombaError never hold a secret.
     """
+    _choose_what_to_blank_out(module)
     try:
         result = work(module)
     except LibraryMissing as error:
@@ -81,7 +85,9 @@ def identity(params: Mapping[str, Any], option: str) -> str:
     value = str(params[option]).strip()
     if not _PRINTABLE.fullmatch(value):
         raise InvalidOption(option, "it is empty or holds spaces; copy it from Nomba's dashboard")
-    return value
+    # Nomba writes its ids in lower case. One in capitals might be refused, and that refusal be
+    # taken for one of the token, because the token's own claim is compared without regard to case.
+    return value.lower() if _UUID.fullmatch(value) else value
 
 
 def seconds(params: Mapping[str, Any], option: str, least: float = 0.001) -> float:
@@ -92,17 +98,30 @@ def seconds(params: Mapping[str, Any], option: str, least: float = 0.001) -> flo
     return value
 
 
+def _choose_what_to_blank_out(module: AnsibleModule) -> None:
+    """Ansible blanks out these values wherever they stand in a result, its msg included."""
+    spaces = {value for value in module.no_log_values if not value.strip()}
+    module.no_log_values.difference_update(spaces)
+    # A result repeats all options: a password in a URL, or a token in a wrong place, stays hidden.
+    for name in ("api_url", "account_id", "client_id", "ca_path", "sources"):
+        module.no_log_values.update(_MISPLACED.findall(str(module.params.get(name))))
+
+
 def _option(variable: str, **more: Any) -> dict[str, Any]:
     return {"type": "str", "fallback": (env_fallback, [variable]), **more}
 
 
 def _api_url(text: str, allow_http: bool) -> str:
     """Scheme, host and port. What was given is not repeated: it may hold a password."""
+    text = text.strip()
     try:
-        parts = urlsplit(text.strip())
-        host, _port = parts.hostname, parts.port  # reading a bad port raises
+        parts = urlsplit(text)  # it overlooks white space; reading a bad port raises
+        usable = parts.port != 0 and not _NOT_IN_A_URL.search(text)
     except ValueError:
-        raise InvalidOption("api_url", f"it is not a URL; write it like {PRODUCTION}") from None
+        usable = False
+    if not usable:
+        raise InvalidOption("api_url", f"it is not a URL; write it like {PRODUCTION}")
+    host = parts.hostname
     if parts.scheme not in ("https", "http") or not host:
         raise InvalidOption("api_url", f"it needs a scheme and a host, like {PRODUCTION}")
     if "@" in parts.netloc:
@@ -122,6 +141,20 @@ def _is_loopback(host: str | None) -> bool:
 
 
 def _ca_path(path: str | None) -> str | None:
-    if path is not None and not Path(path).exists():
-        raise InvalidOption("ca_path", "there is no such file or folder; give the CA's PEM file")
+    if path is not None and not os.path.isdir(path):  # noqa: PTH112 -- pathlib's may raise
+        _load_certificates(path)
     return path
+
+
+def _load_certificates(path: str) -> None:
+    """Try the file now: later it would only be one more reason why a connection failed."""
+    import ssl  # here, because it takes long to load and not every run needs it
+
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
+    except FileNotFoundError:
+        problem = "there is no such file or folder; give the CA's PEM file"
+        raise InvalidOption("ca_path", problem) from None
+    except OSError:
+        problem = "no certificate can be read from it; give the CA's PEM file"
+        raise InvalidOption("ca_path", problem) from None

@@ -18,7 +18,7 @@ from collections.abc import Mapping
 # The answer to a request still under way decides.
 UNTIL_AN_ANSWER = float("inf")
 
-_NUMBER = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m)?")
+_NUMBER = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)\s*(ms|s|m)?")
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0}
 
 
@@ -35,12 +35,12 @@ class Bucket:
         self._limit: int | None = None
         self._window = 0.0
         self._under_way = 0
-        self._held: deque[float] = deque()
+        self._held: deque[float] = deque()  # the moments of answers
         self._closed_until = 0.0
 
     def wait(self, now: float) -> float:
         """Seconds until a request may start; 0 for at once."""
-        while self._held and self._held[0] <= now:
+        while self._known and self._held and self._held[0] + self._window <= now:
             self._held.popleft()
         if now < self._closed_until:
             return self._closed_until - now
@@ -48,7 +48,7 @@ class Bucket:
             return UNTIL_AN_ANSWER if self._under_way else 0.0
         if self._limit is None or self._under_way + len(self._held) < self._limit:
             return 0.0
-        return self._held[0] - now if self._held else UNTIL_AN_ANSWER
+        return self._held[0] + self._window - now if self._held else UNTIL_AN_ANSWER
 
     def take(self) -> None:
         """A request starts."""
@@ -57,8 +57,7 @@ class Bucket:
     def give_back(self, now: float) -> None:
         """A request has ended, with or without an answer."""
         self._under_way -= 1
-        if self._limit is not None:
-            self._held.append(now + self._window)
+        self._held.append(now)  # kept before the limit is known, too: it counts from the start
 
     def learn(self, now: float, headers: Mapping[str, str]) -> None:
         """Take in what an answer to this kind of request told."""
@@ -67,7 +66,7 @@ class Bucket:
         window = _number(headers.get("x-rate-limit-window"))
         if not limit or not window:
             return
-        self._limit, self._window = int(limit), window
+        self._limit, self._window = max(1, int(limit)), window
         spent = _number(headers.get("x-rate-limit-remaining")) == 0
         if spent and self._under_way + len(self._held) < self._limit:
             self.close(now + window)  # somebody else uses the same account
@@ -83,9 +82,13 @@ class Pacer:
     def __init__(self) -> None:
         self._all = Bucket()
         self._posts = Bucket()
+        self._closed_until: dict[str, float] = {}
 
     def wait(self, method: str, now: float) -> float:
         """Seconds until a request may start; at 0 its place is taken."""
+        closed = self._closed_until.get(method, now) - now
+        if closed > 0:
+            return closed
         buckets = self._buckets(method)
         wait = max(bucket.wait(now) for bucket in buckets)
         if not wait:
@@ -102,8 +105,8 @@ class Pacer:
             bucket.give_back(now)
 
     def close(self, method: str, until: float) -> None:
-        """The API asked to hold this kind of request back."""
-        (self._posts if method == "POST" else self._all).close(until)
+        """The API asked to hold this kind of request back. A revoke goes on when probes may not."""
+        self._closed_until[method] = max(self._closed_until.get(method, until), until)
 
     def _buckets(self, method: str) -> tuple[Bucket, ...]:
         return (self._all, self._posts) if method == "POST" else (self._all,)

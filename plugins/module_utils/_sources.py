@@ -77,7 +77,7 @@ def _files(sources: Iterable[str], harvest: Harvest) -> Iterator[Path]:
         try:
             found = path.stat()
         except OSError as error:
-            _note(harvest, error)
+            _note(harvest, path, error)
             continue
         if stat.S_ISREG(found.st_mode) and (found.st_dev, found.st_ino) not in seen:
             seen.add((found.st_dev, found.st_ino))
@@ -85,18 +85,27 @@ def _files(sources: Iterable[str], harvest: Harvest) -> Iterator[Path]:
 
 
 def _walk(sources: Iterable[str], harvest: Harvest) -> Iterator[Path]:
-    for source in map(Path, sources):
-        if source.is_dir():
-            yield from _below(source, harvest)
-        elif source.exists() and not source.is_file():
-            harvest.unread.append((str(source), "it is neither a file nor a folder"))
+    for source in sources:
+        try:
+            mode = os.stat(source).st_mode  # noqa: PTH116  an empty Path is the current folder
+        except (OSError, ValueError) as error:  # ValueError: no file can have such a name
+            _note(harvest, source, error)
+            continue
+        if stat.S_ISDIR(mode):
+            yield from _below(Path(source), harvest)
+        elif stat.S_ISREG(mode):
+            yield Path(source)
         else:
-            yield source
+            harvest.unread.append((source, "it is neither a file nor a folder"))
 
 
 def _below(source: Path, harvest: Harvest) -> Iterator[Path]:
     """All that lies in a folder and below it, sorted. What cannot be listed is noted."""
-    for folder, folders, names in os.walk(source, onerror=lambda error: _note(harvest, error)):
+
+    def note(error: OSError) -> None:
+        _note(harvest, error.filename or source, error)
+
+    for folder, folders, names in os.walk(source, onerror=note):
         folders.sort()
         yield from (Path(folder, name) for name in sorted(names))
 
@@ -107,8 +116,9 @@ def _read(path: Path, harvest: Harvest) -> Iterator[Finding]:
             harvest.files += 1
             yield from find_tokens(iter(lambda: stream.read(_CHUNK), b""))
     except OSError as error:
-        _note(harvest, error)
+        _note(harvest, path, error)
 
 
-def _note(harvest: Harvest, error: OSError) -> None:
-    harvest.unread.append((str(error.filename), error.strerror or "it cannot be read"))
+def _note(harvest: Harvest, path: object, error: Exception) -> None:
+    reason = getattr(error, "strerror", None)
+    harvest.unread.append((str(path), reason or "it cannot be read"))

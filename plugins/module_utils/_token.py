@@ -11,9 +11,12 @@ developer notes of live calls).
 
 from __future__ import annotations
 
+import base64
 import hashlib
+import json
 import re
 import secrets
+import string
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -38,7 +41,7 @@ _BASE64URL = re.compile(r"[A-Za-z0-9_-]+")
 # bounds keep a hostile file from costing more than one pass.
 _HS256_SIGNATURE = 43
 _IN_TEXT = re.compile(rb"eyJ[A-Za-z0-9_-]{1,256}\.eyJ[A-Za-z0-9_-]{1,7000}\.[A-Za-z0-9_-]{43}")
-_UNFINISHED = re.compile(rb"[A-Za-z0-9_.-]*\Z")
+_TOKEN_CHARACTERS = f"{string.ascii_letters}{string.digits}_-.".encode()
 
 
 class TokenClass(str, Enum):
@@ -133,7 +136,7 @@ def find_tokens(chunks: Iterable[bytes]) -> Iterator[Finding]:
     """
     rest, line = b"", 1
     for chunk in chunks:
-        data = rest + chunk.replace(b"\0", b"")
+        data = rest + chunk.translate(None, b"\0")
         yield from _findings(data, line)
         rest = _unfinished(data)
         line += data.count(b"\n", 0, len(data) - len(rest))
@@ -157,8 +160,8 @@ def _is_whole(text: str) -> bool:
         return True
     jwt = _library()
     try:
-        return bool(jwt.get_unverified_header(text).get("alg") != "HS256")
-    except jwt.InvalidTokenError:
+        return bool(jwt.get_unverified_header(_unsigned(text)).get("alg") != "HS256")
+    except (jwt.InvalidTokenError, RecursionError):
         return True  # not Nomba's way to write a token, but nothing shows that it was cut
 
 
@@ -166,10 +169,15 @@ def _claims(text: str) -> Mapping[str, Any]:
     """The payload, unverified; empty when it cannot be read."""
     jwt = _library()
     try:
-        claims: Mapping[str, Any] = jwt.decode(text, options={"verify_signature": False})
+        claims: Mapping[str, Any] = jwt.decode(_unsigned(text), options={"verify_signature": False})
     except (jwt.InvalidTokenError, ValueError, RecursionError):
         return {}
     return claims
+
+
+def _unsigned(text: str) -> str:
+    """Without the signature: newer versions of PyJWT read nothing before one that was cut."""
+    return text[: text.rindex(".") + 1]
 
 
 def _library() -> ModuleType:
@@ -199,30 +207,30 @@ def _accounts(claims: Mapping[str, Any]) -> tuple[str, ...]:
 
 def _unfinished(data: bytes) -> bytes:
     """The run of token characters at the end: it may go on in the next chunk."""
-    run = _UNFINISHED.search(data[-MAX_CHARACTERS:])
-    return run.group() if run else b""
+    end = data[-MAX_CHARACTERS:]
+    return end[len(end.rstrip(_TOKEN_CHARACTERS)) :]
 
 
 def _findings(data: bytes, line: int) -> Iterator[Finding]:
-    counted = 0
-    for match in _IN_TEXT.finditer(data):
-        token = _ending(match.group().decode("ascii"))
-        if token is not None:
-            line += data.count(b"\n", counted, match.start())
-            counted = match.start()
+    counted = start = 0
+    while match := _IN_TEXT.search(data, start):
+        # On from the next character: what was found may be text, or half a token, glued to the
+        # front of another one.
+        start = match.start() + 1
+        token = read(match.group().decode("ascii")) if _has_header(match.group()) else None
+        if token and token.readable:
+            line += data.count(b"\n", counted, start)
+            counted = start
             yield Finding(token, line)
 
 
-def _ending(run: str) -> Token | None:
-    """The JWT that ends a run of token characters: text may be glued to the front of its header."""
-    header_end = run.index(".")
-    start = 0
-    while start >= 0:
-        token = read(run[start:])
-        if token.readable:
-            return token
-        start = run.find("eyJ", start + 1, header_end)
-    return None
+def _has_header(run: bytes) -> bool:
+    """Whether the first part is JSON: a cheap look, because hostile text can begin anywhere."""
+    try:
+        json.loads(base64.urlsafe_b64decode(run[: run.index(b".")] + b"=="))
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 def bogus(account_id: str, now: float) -> str:

@@ -32,8 +32,9 @@ from ansible_collections.nomba.auth.plugins.module_utils._pacing import (
 # The answers of this API are short; a longer one is not from it.
 MAX_BODY = 256 * 1024
 
-# A connection that fails, or a gateway in trouble, gets this many tries; a 429 as many as the
-# deadline allows, because its window passes by itself.
+# A connection that fails, or a gateway in trouble, gets this many tries; a POST that meets a 429 as
+# many as the deadline allows, because its window passes by itself. Not so a probe: it must not use
+# up the time of the revoke.
 MAX_TRIES = 6
 _GATEWAY_TROUBLE = frozenset({502, 503, 504})
 _TOO_MANY = 429
@@ -148,10 +149,10 @@ class HttpTransport:
 
     def _pause(self, method: str, outcome: Answer | _Failed, attempts: int) -> float | None:
         """Seconds before another attempt; None when this one is final."""
-        backoff = min(_LONGEST_PAUSE, 0.5 * 2**attempts) * _CHANCE.uniform(0.5, 1.0)
+        backoff = min(_LONGEST_PAUSE, 0.5 * 2 ** min(attempts, 9)) * _CHANCE.uniform(0.5, 1.0)
         if isinstance(outcome, _Failed):
             return backoff if outcome.again and attempts < MAX_TRIES else None
-        if outcome.status == _TOO_MANY:
+        if outcome.status == _TOO_MANY and (method == "POST" or attempts < MAX_TRIES):
             pause = self._asked_for(outcome) or window_seconds(outcome.headers) or backoff
             with self._turn:
                 self._pacer.close(method, self._clock.monotonic() + pause)
@@ -194,7 +195,7 @@ class HttpTransport:
             finally:
                 response.close()
         # Nothing of the library's exceptions is passed on: they quote URLs, headers and bodies.
-        except (OSError, urllib3.exceptions.HTTPError) as error:
+        except (OSError, ValueError, urllib3.exceptions.HTTPError) as error:
             return _failure(requests.exceptions, urllib3.exceptions, error)
 
     def _read(self, response: Any, gives_up: float) -> Answer | _Failed:
@@ -210,7 +211,7 @@ class HttpTransport:
             if self._clock.monotonic() > gives_up:
                 return _Failed(_TIMEOUT)
         length = response.headers.get("Content-Length", "")
-        if length.isdecimal() and len(body) < int(length):
+        if length.isdecimal() and len(body) < float(length):  # int() refuses 4301 digits
             return _Failed(_CUT)
         raw.read(decode_content=False)  # nothing is left: this frees the connection for the next
         headers = {name.lower(): value for name, value in response.headers.items()}
@@ -223,6 +224,7 @@ class HttpTransport:
             session.headers.clear()
             session.headers.update(_HEADERS)
             session.auth = _no_authorization
+            session.get_redirect_target = _no_redirect
             session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
             if not self._connection.validate_certs:
                 urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
@@ -254,6 +256,10 @@ def _no_authorization(request: Any) -> Any:
     return request
 
 
+def _no_redirect(_response: Any) -> None:
+    """Not even looked at: to do so, requests reads the whole body first, however long it is."""
+
+
 def _failure(requests: ModuleType, urllib3: ModuleType, error: Exception) -> _Failed:
     """Which of our own sentences an exception of the two libraries comes to."""
     if isinstance(error, requests.ProxyError):
@@ -261,11 +267,11 @@ def _failure(requests: ModuleType, urllib3: ModuleType, error: Exception) -> _Fa
     if isinstance(error, (requests.Timeout, urllib3.TimeoutError)):
         return _Failed(_TIMEOUT)
     foreign = not isinstance(error, (requests.RequestException, urllib3.HTTPError))
-    if foreign or isinstance(error, requests.SSLError):
+    if isinstance(error, requests.SSLError) or (foreign and isinstance(error, OSError)):
         return _Failed(_TLS, again=False)  # a CA bundle that cannot be read is a bare OSError
     if isinstance(error, (requests.ConnectionError, urllib3.HTTPError)):
         return _Failed(_CUT)
-    return _Failed(_UNSENDABLE, again=False)
+    return _Failed(_UNSENDABLE, again=False)  # a proxy's URL without sense is a bare ValueError
 
 
 def _final(outcome: Answer | _Failed, attempts: int) -> Answer | NoAnswer:
