@@ -9,8 +9,9 @@ from __future__ import annotations
 import pytest
 
 from tests.simulator.handle import Handle
+from tests.unit.clock import FastClock
 
-from .harness import FastClock, Revoke
+from .harness import Revoke
 
 
 @pytest.fixture

@@ -8,34 +8,20 @@ from __future__ import annotations
 
 import io
 import json
-import time
+import tempfile
 from collections.abc import Mapping
 from contextlib import redirect_stderr, redirect_stdout
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
 from ansible.module_utils import basic
 from ansible.module_utils.common import warnings as module_warnings
-from ansible_collections.nomba.auth.plugins.module_utils._clock import Clock
+from ansible.module_utils.common.parameters import PASS_VARS
+
 from ansible_collections.nomba.auth.plugins.modules import nomba_token_revoke
-
 from tests.simulator.handle import Handle
-
-
-@dataclass
-class FastClock:
-    """A clock on which waiting takes no time; ahead is how far it is from the real one (seconds)."""
-
-    ahead: float = 0.0
-    slept: list[float] = field(default_factory=list)
-
-    def as_clock(self) -> Clock:
-        return Clock(
-            now=lambda: time.time() + self.ahead + sum(self.slept),
-            monotonic=lambda: time.monotonic() + sum(self.slept),
-            sleep=self.slept.append,
-        )
+from tests.unit.clock import FastClock
 
 
 @dataclass(frozen=True)
@@ -71,7 +57,7 @@ class Told:
 
 
 class Revoke:
-    """nomba_token_revoke against the simulator, with options that fit it."""
+    """nomba_token_revoke against the simulator, with options that fit it; None leaves one out."""
 
     def __init__(
         self, simulator: Handle, clock: FastClock, monkeypatch: pytest.MonkeyPatch
@@ -91,12 +77,16 @@ class Revoke:
         if tokens:
             options["access_tokens"] = list(tokens)
         options.update(_ansible_check_mode=check, _ansible_diff=diff)
-        return run_module(nomba_token_revoke.main, options, self.monkeypatch)
+        given = {name: value for name, value in options.items() if value is not None}
+        return run_module(nomba_token_revoke.main, given, self.monkeypatch)
 
 
 def run_module(main: Any, options: Mapping[str, Any], monkeypatch: pytest.MonkeyPatch) -> Told:
     """Call a module's main with options as the controller hands them over."""
-    arguments = json.dumps({"ANSIBLE_MODULE_ARGS": {"_ansible_remote_tmp": "/tmp", **options}})
+    own: dict[str, Any] = {"_ansible_remote_tmp": tempfile.gettempdir()}
+    if "inject_invocation" in PASS_VARS:  # older versions always repeat the options in a result
+        own["_ansible_inject_invocation"] = True
+    arguments = json.dumps({"ANSIBLE_MODULE_ARGS": {**own, **options}})
     monkeypatch.setattr(basic, "_ANSIBLE_ARGS", arguments.encode())
     monkeypatch.setattr(basic, "_ANSIBLE_PROFILE", "legacy", raising=False)
     _forget_warnings(monkeypatch)

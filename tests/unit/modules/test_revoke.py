@@ -6,7 +6,27 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.simulator.settings import OTHER_ACCOUNT_ID, SECOND_CLIENT_ID
+from tests.simulator.tokens import fingerprint
+from tests.unit.clock import FastClock
+
 from .harness import Revoke
+from .seeing import operations
+
+FORMS: dict[str, Callable[[str], str]] = {
+    "the same": lambda token: token,
+    "Bearer": lambda token: f"Bearer {token}",
+    "lower-case bearer": lambda token: f"bearer\t{token}",
+    "spaces": lambda token: f"  {token} ",
+    "line end": lambda token: f"{token}\r\n",
+    "all of it": lambda token: f"\n Bearer   {token}\n",
+}
 
 
 def test_a_live_token_is_revoked_and_proved_dead(revoke: Revoke) -> None:
@@ -16,8 +36,267 @@ def test_a_live_token_is_revoked_and_proved_dead(revoke: Revoke) -> None:
     assert told.row["verified"] is True
     assert told["changed"] is True
     assert not revoke.simulator.accepts(token)
-    assert [entry.operation for entry in revoke.simulator.requests()] == [
-        "balance",
-        "revoke",
-        "balance",
+    assert operations(revoke.simulator) == ["balance", "revoke", "balance"]
+
+
+def test_the_revoke_names_client_and_token_and_carries_no_authorization(revoke: Revoke) -> None:
+    told = revoke(revoke.simulator.mint())
+    (post,) = revoke.simulator.requests("revoke")
+    assert not told.failed
+    assert post.path == "/v1/auth/token/revoke"
+    assert post.body_fields == ("access_token", "clientId")
+    assert (post.client_id, post.account_id) == (
+        revoke.simulator.client_id,
+        revoke.simulator.account_id,
+    )
+    assert not post.authorization
+
+
+def test_a_row_says_what_decided_it(revoke: Revoke) -> None:
+    made = revoke.simulator.mint_pair(claims={"exp": 1999999999})
+    told = revoke(made["access_token"])
+    assert told.row == {
+        "fingerprint": made["fingerprint"],
+        "outcome": "revoked",
+        "verified": True,
+        "reason": told.row["reason"],
+        "expires_at": "2033-05-18T03:33:19Z",
+        "attempts": 1,
+        "http_status": 200,
+        "code": "00",
+        "found_in": [],
+    }
+    assert "a probe before was accepted, after refused" in told.row["reason"]
+
+
+def test_the_message_counts_the_outcomes(revoke: Revoke) -> None:
+    tokens = revoke.simulator.mint_many(2)
+    expired = revoke.simulator.mint(age=7200, lifetime=3600)
+    told = revoke(*tokens, expired)
+    assert told["msg"] == "3 token(s): 2 revoked, 1 expired."
+    assert len(revoke.simulator.writes()) == 2
+
+
+def test_an_expired_token_is_skipped_and_nothing_is_sent(revoke: Revoke) -> None:
+    told = revoke(revoke.simulator.mint(age=7200, lifetime=3600))
+    assert told.outcomes == ["expired"]
+    assert (told["changed"], told.failed) == (False, False)
+    assert told.row["verified"] is False
+    assert told.row["attempts"] == 0
+    assert revoke.simulator.requests() == []
+
+
+@pytest.mark.parametrize(
+    ("past", "outcome"), [(299, "revoked"), (301, "expired")], ids=["within", "beyond"]
+)
+def test_the_leeway_keeps_a_token_from_being_skipped(
+    revoke: Revoke, past: int, outcome: str
+) -> None:
+    now = revoke.clock.as_clock().now()
+    token = revoke.simulator.mint(claims={"exp": int(now) - past})
+    told = revoke(token)
+    assert told.outcomes == [outcome]
+    assert revoke.simulator.accepts(token) is (outcome == "expired")
+
+
+def test_an_expired_token_can_be_revoked_all_the_same(revoke: Revoke) -> None:
+    looks_dead = revoke.simulator.mint(claims={"exp": 1600000000})
+    is_dead = revoke.simulator.mint(age=7200, lifetime=3600)
+    told = revoke(looks_dead, is_dead, expired="revoke")
+    assert told.outcomes == ["revoked", "already_revoked"]
+    assert not revoke.simulator.accepts(looks_dead)
+    assert [post.fingerprint for post in revoke.simulator.writes()] == [fingerprint(looks_dead)]
+
+
+def test_an_undated_token_is_revoked(revoke: Revoke) -> None:
+    token = revoke.simulator.mint(claims={"exp": None})
+    told = revoke(token)
+    assert told.outcomes == ["revoked"]
+    assert told.row["expires_at"] is None
+    assert not revoke.simulator.accepts(token)
+    assert operations(revoke.simulator) == ["balance", "revoke", "balance"]
+
+
+def test_revoking_twice_changes_nothing(revoke: Revoke) -> None:
+    token = revoke.simulator.mint()
+    revoke(token)
+    revoke.simulator.forget_requests()
+    told = revoke(token)
+    assert told.outcomes == ["already_revoked"]
+    assert told.row["verified"] is True
+    assert (told["changed"], told.failed) == (False, False)
+    assert operations(revoke.simulator) == ["balance"]
+
+
+@pytest.mark.parametrize("form", FORMS.values(), ids=FORMS.keys())
+def test_a_duplicate_is_done_once(revoke: Revoke, form: Callable[[str], str]) -> None:
+    token = revoke.simulator.mint()
+    told = revoke(token, form(token), access_token=form(token))
+    assert told.outcomes == ["revoked"]
+    assert told.row["fingerprint"] == fingerprint(token)
+    assert operations(revoke.simulator) == ["balance", "revoke", "balance"]
+    assert not revoke.simulator.accepts(token)
+
+
+@pytest.mark.parametrize("form", FORMS.values(), ids=FORMS.keys())
+def test_a_token_is_taken_out_of_what_copying_added(
+    revoke: Revoke, form: Callable[[str], str]
+) -> None:
+    token = revoke.simulator.mint()
+    told = revoke(access_token=form(token))
+    assert told.outcomes == ["revoked"]
+    assert not revoke.simulator.accepts(token)
+    assert token not in told.output
+
+
+def test_rows_come_in_the_order_given(revoke: Revoke) -> None:
+    live = revoke.simulator.mint_many(8)
+    expired = revoke.simulator.mint(age=7200, lifetime=3600)
+    revoke.simulator.fault("balance", "slow", delay=0.1, fingerprint=fingerprint(live[0]))
+    given = [*live[:4], "no-token", expired, *live[4:]]
+    told = revoke(*given, access_token=live[7], concurrency=8)
+    assert [row["fingerprint"] for row in told["results"]] == [
+        fingerprint(token) for token in [live[7], *given[:-1]]
     ]
+    assert revoke.simulator.live() == []
+
+
+def test_one_bad_token_takes_nothing_away_from_the_others(revoke: Revoke) -> None:
+    foreign = revoke.simulator.mint(client_id=SECOND_CLIENT_ID)
+    live = revoke.simulator.mint_many(2)
+    told = revoke(live[0], foreign, "no-token", live[1])
+    assert told.outcomes == ["revoked", "refused", "malformed", "revoked"]
+    assert (told.failed, told["changed"]) == (True, True)
+    assert told.error == "refused"
+    assert revoke.simulator.live() == [fingerprint(foreign)]
+
+
+def test_fifty_tokens_come_each_to_their_own_outcome(revoke: Revoke) -> None:
+    live = revoke.simulator.mint_many(30)
+    expired = revoke.simulator.mint_many(8, age=7200, lifetime=3600)
+    dead = revoke.simulator.mint_many(8, known=False)
+    told = revoke(*live, *expired, *dead, *(f"no token {n}" for n in range(4)), concurrency=8)
+    wanted = {"revoked": 30, "expired": 8, "already_revoked": 8, "malformed": 4}
+    assert Counter(told.outcomes) == wanted
+    assert told["summary"]["tokens"] == 50
+    assert {k: n for k, n in told["summary"]["outcomes"].items() if n} == wanted
+    assert Counter(operations(revoke.simulator)) == {"balance": 68, "revoke": 30}
+
+
+def test_the_concurrency_bounds_what_is_under_way_at_once(revoke: Revoke) -> None:
+    tokens = revoke.simulator.mint_many(12)
+    told = revoke(*tokens, concurrency=3)
+    assert set(told.outcomes) == {"revoked"}
+    assert len({entry.connection for entry in revoke.simulator.requests()}) <= 3
+
+
+def test_a_token_of_another_client_is_refused(revoke: Revoke) -> None:
+    token = revoke.simulator.mint(client_id=SECOND_CLIENT_ID)
+    told = revoke(token)
+    assert told.outcomes == ["refused"]
+    assert (told.error, told["changed"]) == ("refused", False)
+    assert told.row["http_status"] == 403
+    assert "client_id or account_id of another account" in told["msg"]
+    assert revoke.simulator.accepts(token)
+    assert operations(revoke.simulator) == ["balance", "revoke", "balance"]
+
+
+def test_a_revoke_for_another_client_that_is_ignored_is_noticed(revoke: Revoke) -> None:
+    revoke.simulator.configure(revoke_foreign_client="ignore")
+    token = revoke.simulator.mint(client_id=SECOND_CLIENT_ID)
+    told = revoke(token)
+    assert told.outcomes == ["still_accepted"]
+    assert (told.error, told["changed"]) == ("still_accepted", True)
+    assert revoke.simulator.accepts(token)
+    assert operations(revoke.simulator).count("revoke") == 1
+
+
+@pytest.mark.parametrize("accounts", [(), (OTHER_ACCOUNT_ID,)], ids=["none", "another"])
+@pytest.mark.parametrize(
+    ("answer", "outcome"),
+    [
+        ("success", "revoked"),
+        ("bad_request", "refused"),
+        ("unauthorized", "refused"),
+        ("not_found", "refused"),
+        ("server_error", "unknown"),
+    ],
+)
+def test_a_dead_token_that_does_not_name_the_account_is_revoked_without_proof(
+    revoke: Revoke, accounts: tuple[str, ...], answer: str, outcome: str
+) -> None:
+    revoke.simulator.configure(revoke_dead=answer)
+    own = {f"G:{revoke.simulator.account_id}": None}
+    claims = {**own, **{f"G:{account}": f"G:{account}" for account in accounts}}
+    told = revoke(revoke.simulator.mint(known=False, claims=claims))
+    assert told.outcomes == [outcome]
+    assert told.row["verified"] is False
+    assert told.failed is (outcome != "revoked")
+    assert all(fingerprint(account) in told.warnings for account in accounts)
+    assert operations(revoke.simulator).count("revoke") == 1
+
+
+@pytest.mark.parametrize(
+    "answer", ["success", "bad_request", "unauthorized", "not_found", "server_error"]
+)
+def test_a_dead_token_that_names_the_account_is_left_in_peace(revoke: Revoke, answer: str) -> None:
+    revoke.simulator.configure(revoke_dead=answer)
+    told = revoke(revoke.simulator.mint(known=False))
+    assert told.outcomes == ["already_revoked"]
+    assert (told["changed"], told.failed) == (False, False)
+    assert revoke.simulator.writes() == []
+
+
+def test_an_account_of_another_name_is_warned_about_with_both_fingerprints(revoke: Revoke) -> None:
+    token = revoke.simulator.mint()
+    told = revoke(token, account_id=OTHER_ACCOUNT_ID)
+    assert told.outcomes == ["revoked"]
+    assert told.row["verified"] is False
+    assert fingerprint(OTHER_ACCOUNT_ID) in told.warnings
+    assert fingerprint(revoke.simulator.account_id) in told.warnings
+    assert not revoke.simulator.accepts(token)
+    assert len(revoke.simulator.writes()) == 1
+
+
+@pytest.mark.parametrize("option", ["account_id", "client_id"])
+def test_an_id_in_capitals_is_the_same_id(revoke: Revoke, option: str) -> None:
+    token = revoke.simulator.mint()
+    capitals: Any = getattr(revoke.simulator, option).upper()
+    told = revoke(token, **{option: capitals})
+    assert told.outcomes == ["revoked"]
+    assert told.row["verified"] is True
+    assert not revoke.simulator.accepts(token)
+    assert len(revoke.simulator.writes()) == 1
+
+
+def test_a_token_that_a_newer_session_ended_is_already_revoked(revoke: Revoke) -> None:
+    revoke.simulator.configure(sessions="single")
+    older, newer = (revoke.simulator.issue()["access_token"] for __ in range(2))
+    revoke.simulator.forget_requests()
+    told = revoke(older, newer, concurrency=1)
+    assert told.outcomes == ["already_revoked", "revoked"]
+    assert revoke.simulator.live() == []
+    assert [post.fingerprint for post in revoke.simulator.writes()] == [fingerprint(newer)]
+
+
+def test_the_requests_of_one_token_share_a_connection(revoke: Revoke) -> None:
+    told = revoke(revoke.simulator.mint())
+    entries = revoke.simulator.requests()
+    assert told.outcomes == ["revoked"]
+    assert len(entries) == 3
+    assert len({entry.connection for entry in entries}) == 1
+
+
+def test_plain_http_is_enough_on_this_host(revoke: Revoke, clock: FastClock) -> None:
+    token = revoke.simulator.mint()
+    told = revoke(token, api_url=revoke.simulator.http_url)
+    assert told.outcomes == ["revoked"]
+    assert not revoke.simulator.accepts(token)
+    assert clock.slept == []
+
+
+def test_a_certificate_can_go_unchecked(revoke: Revoke) -> None:
+    token = revoke.simulator.mint()
+    told = revoke(token, ca_path=None, validate_certs=False)
+    assert told.outcomes == ["revoked"]
+    assert not revoke.simulator.accepts(token)

@@ -1,0 +1,54 @@
+# Copyright (c) 2026, The nomba.auth contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Tokens made by hand, byte by byte, without the library that reads them."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+from typing import Any
+
+ACCOUNT = "8fac83ac-76b0-435f-aa35-8d957dd927dd"
+OTHER_ACCOUNT = "0e0e0e0e-4444-4444-8444-dddddddddddd"
+
+# The example of Nomba's own page on revoking, which expired in April 2023.
+SEED = (
+    "eyJhbGciOiJIUzI1NiJ9."
+    "eyJHOjhmYWM4M2FjLTc2YjAtNDM1Zi1hYTM1LThkOTU3ZGQ5MjdkZCI6Ikc6OGZhYzgzYWMtNzZiMC00MzVmLWFhMz"
+    "UtOGQ5NTdkZDkyN2RkIiwiUjpURUFNU19PV05FUiI6IlI6VEVBTVNfT1dORVIiLCJFbWFpbDp2aWN0b3JzaG9hZ2FA"
+    "Z21haWwuY29tIjoiRW1haWw6dmljdG9yc2hvYWdhQGdtYWlsLmNvbSIsImlhdCI6MTY4MTkxODU3OSwic3ViIjoiNW"
+    "UyNmNmYjAtNTI5Zi00MTdiLWI4ZDItYWJjNDcxZjRjOWRiIiwiZXhwIjoxNjgxOTIyMTc5fQ."
+    "lQOsyhR1gajKdzE9IHQEtxhQyUrArctEDZiP9pWVTFY"
+)
+SEED_ISSUED, SEED_EXPIRES = 1_681_918_579, 1_681_922_179
+
+
+def claims(account: str = ACCOUNT, **more: Any) -> dict[str, Any]:
+    """Claims as Nomba writes them."""
+    return {f"G:{account}": f"G:{account}", "R:TEAMS_OWNER": "R:TEAMS_OWNER", **more}
+
+
+def token(account: str = ACCOUNT, **more: Any) -> str:
+    """A token of an account, with more claims."""
+    return jwt(json.dumps(claims(account, **more), separators=(",", ":")).encode())
+
+
+def jwt(payload: bytes, header: bytes = b'{"alg":"HS256"}', signature: bytes = b"") -> str:
+    """Any JWT; without a signature of its own it is signed with HS256."""
+    signed = f"{base64url(header)}.{base64url(payload)}"
+    mac = hmac.new(b"a key of ours", signed.encode(), hashlib.sha256).digest()
+    return f"{signed}.{base64url(signature or mac)}"
+
+
+def rs256(payload: bytes = b'{"iss":"https://login.example","sub":"someone"}') -> str:
+    """Another service's JWT: 256 bytes of signature, no account."""
+    return jwt(payload, b'{"alg":"RS256","kid":"k1","typ":"JWT"}', b"\xff" * 256)
+
+
+def base64url(raw: bytes) -> str:
+    """Base64 for URLs, without padding."""
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()

@@ -1,0 +1,288 @@
+# Copyright (c) 2026, The nomba.auth contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What may know what: the arrows of import, and rules that hold for every file."""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+from .making import ACCOUNT, SEED
+
+pytestmark = pytest.mark.pure
+
+ROOT = Path(__file__).parents[3]
+PLUGINS = ROOT / "plugins"
+UTILS = "ansible_collections.nomba.auth.plugins.module_utils."
+
+# What computes and never looks at the world outside. Any file may import it.
+HARMLESS = {
+    *("base64", "collections", "collections.abc", "contextlib", "dataclasses", "email.utils"),
+    *("enum", "hashlib", "json", "math", "re", "string", "types", "typing", "urllib.parse"),
+}
+
+# What each file may import besides, also inside its functions; _names are our own files. A new file
+# needs a row, and a row that allows more than is used is wrong too.
+ALLOWED: dict[str, set[str]] = {
+    "module_utils/_errors.py": set(),
+    "module_utils/_clock.py": {"time"},
+    "module_utils/_pacing.py": set(),
+    "module_utils/_answer.py": {"datetime"},
+    "module_utils/_token.py": {"_errors", "jwt", "secrets", "sys"},
+    "module_utils/_client.py": {"_answer"},
+    "module_utils/_sources.py": {"_token", "os", "pathlib", "stat"},
+    "module_utils/_revocation.py": {
+        *("_answer", "_client", "_clock", "_token", "concurrent.futures", "threading"),
+    },
+    "module_utils/_transport.py": {
+        *("_answer", "_clock", "_errors", "_pacing"),
+        *("http.cookiejar", "random", "requests", "threading", "urllib3"),
+    },
+    "module_utils/_module.py": {
+        *("_errors", "_transport", "ansible.module_utils.basic", "os", "ssl", "traceback"),
+    },
+    "modules/nomba_token_revoke.py": {
+        *("_client", "_clock", "_errors", "_module", "_revocation", "_sources", "_transport"),
+        *("ansible.module_utils.basic", "datetime", "os"),
+    },
+    "doc_fragments/_attributes.py": set(),
+    "doc_fragments/_connection.py": set(),
+}
+
+# The files that get everything as arguments: no clock, no disk, no network, no Ansible.
+PURE = ("_errors", "_answer", "_token", "_pacing", "_client", "_revocation")
+WORLD = {"ansible", "http", "os", "pathlib", "requests", "socket", "ssl", "time", "urllib3"}
+
+# Each of these is known in one place, and everything else goes through it.
+OWNERS = {
+    "requests": {"module_utils/_transport.py"},
+    "urllib3": {"module_utils/_transport.py"},
+    "jwt": {"module_utils/_token.py"},
+    "time": {"module_utils/_clock.py"},
+    "ansible": {"module_utils/_module.py", "modules/*"},
+}
+
+
+def plugin_files() -> list[str]:
+    """All Python files below plugins/, by their path there."""
+    return sorted(path.relative_to(PLUGINS).as_posix() for path in PLUGINS.rglob("*.py"))
+
+
+def parse(path: Path) -> ast.Module:
+    """A file's syntax tree."""
+    return ast.parse(path.read_text(encoding="utf-8"), str(path))
+
+
+def imports(tree: ast.AST) -> Iterator[str]:
+    """All modules that are imported anywhere in a tree, by their full names."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield "." * node.level + (node.module or "")
+
+
+def imported(name: str) -> set[str]:
+    """What a plugin file imports besides the harmless, our own files by their last names."""
+    found = {one.replace(UTILS, "") for one in imports(parse(PLUGINS / name))}
+    return found - HARMLESS - {"__future__"}
+
+
+def repository_files() -> list[Path]:
+    """Every Python file that git tracks, or would track if it were added."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", "*.py"]
+    listing = subprocess.run(command, cwd=ROOT, env=clean, capture_output=True, check=True).stdout
+    files = {ROOT / os.fsdecode(name) for name in listing.split(b"\0") if name}
+    return sorted(path for path in files if path.is_file())
+
+
+# The arrows of import
+
+
+def test_every_plugin_file_has_a_row_and_every_row_a_file() -> None:
+    assert plugin_files() == sorted(ALLOWED)
+
+
+@pytest.mark.parametrize("name", ALLOWED)
+def test_a_file_imports_what_its_row_says(name: str) -> None:
+    assert imported(name) == ALLOWED[name]
+
+
+def test_no_file_imports_one_that_imports_it() -> None:
+    arrows = {Path(name).stem: ALLOWED[name] for name in ALLOWED}
+    order = list(TopologicalSorter(arrows).static_order())
+    assert order.index("_errors") < order.index("_transport") < order.index("_module")
+
+
+@pytest.mark.parametrize("name", PURE)
+def test_a_pure_file_knows_nothing_of_the_world(name: str) -> None:
+    roots = {one.partition(".")[0] for one in ALLOWED[f"module_utils/{name}.py"]}
+    assert roots & WORLD == set()
+
+
+@pytest.mark.parametrize("name", PURE)
+def test_a_pure_file_opens_runs_and_prints_nothing(name: str) -> None:
+    called = {
+        node.func.id if isinstance(node.func, ast.Name) else getattr(node.func, "attr", "")
+        for node in ast.walk(parse(PLUGINS / "module_utils" / f"{name}.py"))
+        if isinstance(node, ast.Call)
+    }
+    forbidden = {"__import__", "eval", "exec", "input", "now", "open", "print", "today", "utcnow"}
+    # The clock that _revocation gets as an argument is asked by this name.
+    assert called & forbidden <= ({"now"} if name == "_revocation" else set())
+
+
+@pytest.mark.parametrize(("library", "owners"), OWNERS.items(), ids=OWNERS.keys())
+def test_a_library_is_known_in_one_place(library: str, owners: set[str]) -> None:
+    users = {name for name in plugin_files() if uses(name, library)}
+    assert users
+    assert all(any(Path(user).match(owner) for owner in owners) for user in users)
+
+
+def uses(name: str, library: str) -> bool:
+    """Whether a plugin file imports a library or a part of it."""
+    return any(one.partition(".")[0] == library for one in imports(parse(PLUGINS / name)))
+
+
+def test_a_module_does_not_know_the_api() -> None:
+    for name in plugin_files():
+        if name.startswith("modules/"):
+            assert not re.search(r"/v1/|Bearer \{", (PLUGINS / name).read_text(encoding="utf-8"))
+
+
+def test_the_simulator_is_a_second_reading() -> None:
+    files = sorted((ROOT / "tests" / "simulator").glob("**/*.py"))
+    roots = {one.partition(".")[0] for path in files for one in imports(parse(path))}
+    assert len(files) > 5
+    assert roots & {"ansible", "ansible_collections", "plugins"} == set()
+    assert not any("plugins" in one for path in files for one in imports(parse(path)))
+
+
+def test_the_core_is_tested_without_ansible() -> None:
+    files = sorted((ROOT / "tests" / "unit" / "core").glob("*.py"))
+    for path in [*files, ROOT / "tests" / "unit" / "clock.py"]:
+        assert not {one for one in imports(parse(path)) if one.partition(".")[0] == "ansible"}, path
+        marked = "pytestmark = pytest.mark.pure\n" in path.read_text(encoding="utf-8")
+        assert marked is path.name.startswith("test_"), path
+
+
+# Start-up
+
+SKIP_AN_EXPIRED_TOKEN = """
+import sys
+
+from ansible_collections.nomba.auth.plugins.module_utils._client import Client
+from ansible_collections.nomba.auth.plugins.module_utils._clock import SYSTEM
+from ansible_collections.nomba.auth.plugins.module_utils._revocation import Policy, Revocation
+from ansible_collections.nomba.auth.plugins.module_utils._sources import gather
+from ansible_collections.nomba.auth.plugins.module_utils._transport import (
+    Connection,
+    HttpTransport,
+)
+
+account, token = sys.argv[1:]
+link = Connection("https://api.example", False, True, None, timeout=1.0, deadline=1.0)
+transport = HttpTransport(link, SYSTEM)
+client = Client(transport, account, "a client")
+report = Revocation(client, SYSTEM, transport.remaining, Policy(account)).run(
+    gather([token], []).tokens
+)
+print([result.outcome.value for result in report.results])
+print(*sys.modules)
+"""
+
+
+def test_a_run_that_skips_everything_loads_no_network_library() -> None:
+    paths = os.pathsep.join(str(Path(entry).resolve()) for entry in sys.path)
+    command = [sys.executable, "-c", SKIP_AN_EXPIRED_TOKEN, ACCOUNT, SEED]
+    environment = {**os.environ, "PYTHONPATH": paths}
+    run = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
+    outcomes, modules = run.stdout.splitlines()
+    assert outcomes == "['expired']"
+    assert "jwt" in modules.split()
+    assert {"requests", "urllib3", "ansible"} & set(modules.split()) == set()
+
+
+# Rules for every plugin
+
+
+@pytest.mark.parametrize("name", plugin_files())
+def test_a_plugin_asserts_nothing(name: str) -> None:
+    assert not [node for node in ast.walk(parse(PLUGINS / name)) if isinstance(node, ast.Assert)]
+
+
+@pytest.mark.parametrize("name", plugin_files())
+def test_a_plugin_catches_only_what_it_names(name: str) -> None:
+    for node in ast.walk(parse(PLUGINS / name)):
+        if isinstance(node, ast.ExceptHandler):
+            assert node.type is not None, f"line {node.lineno}"
+            caught = {one.id for one in ast.walk(node.type) if isinstance(one, ast.Name)}
+            assert caught.isdisjoint({"Exception", "BaseException"}), f"line {node.lineno}"
+
+
+@pytest.mark.parametrize("name", [one for one in plugin_files() if one.startswith("modules/")])
+def test_a_module_leaves_errors_to_the_one_place_for_them(name: str) -> None:
+    tree = parse(PLUGINS / name)
+    assert not [node for node in ast.walk(tree) if isinstance(node, ast.ExceptHandler)]
+
+
+@pytest.mark.parametrize("name", [one for one in plugin_files() if "module" in one])
+def test_all_that_is_public_says_what_it_is_for(name: str) -> None:
+    silent = [one.name for one in public(parse(PLUGINS / name)) if not ast.get_docstring(one)]
+    assert silent == []
+
+
+def public(tree: ast.Module | ast.ClassDef) -> Iterator[ast.FunctionDef | ast.ClassDef]:
+    """Public functions and classes, and the public methods of these."""
+    for node in tree.body:
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef)) and not node.name.startswith("_"):
+            yield node
+            if isinstance(node, ast.ClassDef):
+                yield from public(node)
+
+
+def test_every_util_is_private_by_name_and_says_what_it_is() -> None:
+    for path in sorted((PLUGINS / "module_utils").rglob("*.py")):
+        assert path.name.startswith("_"), path
+        assert ast.get_docstring(parse(path)), path
+
+
+# Rules for every Python file
+
+HEADER = """\
+# Copyright (c) 2026, The nomba.auth contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""
+ANNOTATIONS = re.compile(r"^from __future__ import annotations$", re.MULTILINE)
+
+
+def written_files() -> dict[str, str]:
+    """The text of every Python file that is not empty, by its path in the repository."""
+    told = {path.relative_to(ROOT).as_posix(): path for path in repository_files()}
+    texts = {name: path.read_text(encoding="utf-8") for name, path in told.items()}
+    return {name: text for name, text in texts.items() if text}
+
+
+def test_every_file_begins_with_the_header() -> None:
+    files = written_files()
+    assert "tests/unit/core/test_architecture.py" in files
+    # A module of Ansible has one line before it.
+    tops = {name: text.replace("#!/usr/bin/python\n", "", 1) for name, text in files.items()}
+    assert [name for name, text in tops.items() if not text.startswith(HEADER)] == []
+
+
+def test_every_file_postpones_annotations() -> None:
+    files = written_files()
+    assert [name for name, text in files.items() if not ANNOTATIONS.search(text)] == []

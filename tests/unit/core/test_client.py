@@ -1,0 +1,111 @@
+# Copyright (c) 2026, The nomba.auth contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The calls of the API, word for word."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import pytest
+
+from ansible_collections.nomba.auth.plugins.module_utils._answer import Answer, NoAnswer, Verdict
+from ansible_collections.nomba.auth.plugins.module_utils._client import Client
+
+from .making import ACCOUNT, SEED
+
+pytestmark = pytest.mark.pure
+
+CLIENT_ID = "2242b79d-f2cf-4ccc-ada1-e890bd1a9f0d"
+
+
+@dataclass(frozen=True)
+class Sent:
+    """One request, as it was handed to the transport."""
+
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    body: Mapping[str, str] | None
+
+
+@dataclass
+class FakeTransport:
+    """Keeps what it is given, and always says the same."""
+
+    says: Answer | NoAnswer = field(default_factory=lambda: Answer(200, {}, b'{"code":"00"}'))
+    sent: list[Sent] = field(default_factory=list)
+
+    def send(
+        self,
+        method: str,
+        path: str,
+        headers: Mapping[str, str],
+        body: Mapping[str, str] | None = None,
+    ) -> Answer | NoAnswer:
+        self.sent.append(Sent(method, path, headers, body))
+        return self.says
+
+
+@pytest.fixture
+def transport() -> FakeTransport:
+    return FakeTransport()
+
+
+@pytest.fixture
+def client(transport: FakeTransport) -> Client:
+    return Client(transport, ACCOUNT, CLIENT_ID)
+
+
+def test_a_revoke_is_sent_as_specified(client: Client, transport: FakeTransport) -> None:
+    client.revoke(SEED)
+    headers = {"accountId": ACCOUNT}
+    body = {"clientId": CLIENT_ID, "access_token": SEED}
+    assert transport.sent == [Sent("POST", "/v1/auth/token/revoke", headers, body)]
+
+
+def test_a_probe_is_sent_as_specified(client: Client, transport: FakeTransport) -> None:
+    client.probe(SEED)
+    headers = {"accountId": ACCOUNT, "Authorization": f"Bearer {SEED}"}
+    assert transport.sent == [Sent("GET", "/v1/accounts/balance", headers, None)]
+
+
+def test_a_token_stands_in_one_place_only(client: Client, transport: FakeTransport) -> None:
+    client.revoke(SEED)
+    client.probe(SEED)
+    assert [str(sent).count(SEED) for sent in transport.sent] == [1, 1]
+    assert not any(SEED in sent.path for sent in transport.sent)
+
+
+def test_one_call_is_one_request(client: Client, transport: FakeTransport) -> None:
+    transport.says = NoAnswer("the connection was cut", attempts=6)
+    assert client.revoke(SEED).problem == "the connection was cut"
+    assert client.probe(SEED).attempts == 6
+    assert len(transport.sent) == 2
+
+
+@pytest.mark.parametrize(
+    ("says", "verdict"),
+    [
+        (Answer(200, {}, b'{"code":"00"}'), Verdict.YES),
+        (Answer(401, {}, b""), Verdict.NO),
+        (Answer(502, {}, b""), Verdict.UNCLEAR),
+        (NoAnswer("nothing"), Verdict.UNCLEAR),
+    ],
+    ids=["yes", "no", "unclear", "no answer"],
+)
+def test_answers_come_back_read(
+    client: Client, transport: FakeTransport, says: Answer | NoAnswer, verdict: Verdict
+) -> None:
+    transport.says = says
+    assert client.revoke(SEED).verdict is verdict
+    assert client.probe(SEED).verdict is verdict
+
+
+def test_nothing_of_a_balance_is_kept(client: Client, transport: FakeTransport) -> None:
+    transport.says = Answer(200, {}, b'{"code":"00","data":{"amount":"4120.00"}}')
+    seen = client.probe(SEED)
+    assert seen.data == {}
+    assert "4120" not in repr(seen)

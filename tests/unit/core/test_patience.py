@@ -1,0 +1,30 @@
+# Copyright (c) 2026, The nomba.auth contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A run of days that is limited for hours."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+from ansible_collections.nomba.auth.plugins.module_utils._answer import Answer
+from ansible_collections.nomba.auth.plugins.module_utils._transport import Connection, HttpTransport
+from tests.unit.clock import StillClock
+
+pytestmark = pytest.mark.pure
+
+WEEK = 7 * 24 * 3600.0
+
+
+def test_more_than_a_thousand_limits_in_a_row_are_outlasted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    limits = itertools.repeat(Answer(429, {}, b""), 1100)
+    answers = itertools.chain(limits, [Answer(200, {}, b"")])
+    monkeypatch.setattr(HttpTransport, "_exchange", lambda *__: next(answers))
+    link = Connection("http://127.0.0.1:9", True, True, None, timeout=1, deadline=WEEK)
+    transport = HttpTransport(link, StillClock().as_clock())
+    assert transport.send("POST", "/", {}, {}) == Answer(200, {}, b"", attempts=1101)

@@ -1,0 +1,457 @@
+# Copyright (c) 2026, The nomba.auth contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Runs over many tokens, against an API of a few lines and a clock that stands still."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ansible_collections.nomba.auth.plugins.module_utils._answer import Reading, Verdict
+from ansible_collections.nomba.auth.plugins.module_utils._errors import LibraryMissing
+from ansible_collections.nomba.auth.plugins.module_utils._revocation import (
+    ABORT_AFTER,
+    PROOF_WINDOW,
+    Outcome,
+    Proof,
+    Result,
+)
+from ansible_collections.nomba.auth.plugins.module_utils._token import fingerprint
+from tests.unit.clock import NOW, StillClock
+
+from .fake_api import (
+    FORBIDDEN,
+    NO_ANSWER,
+    NOT_SENT,
+    UNAUTHORIZED,
+    YES,
+    FakeApi,
+    live,
+    many,
+)
+from .making import ACCOUNT, OTHER_ACCOUNT, SEED, rs256, token
+
+pytestmark = pytest.mark.pure
+
+HOUR = 3600.0
+
+
+@pytest.fixture
+def api() -> FakeApi:
+    return FakeApi()
+
+
+def only(api: FakeApi, text: str, **policy: Any) -> Result:
+    """The result of a run over one token."""
+    (result,) = api.run([text], **policy).results
+    return result
+
+
+# One token
+
+
+def test_a_live_token_is_probed_revoked_and_proved_dead(api: FakeApi) -> None:
+    result = only(api, live())
+    assert (result.outcome, result.verified) == (Outcome.REVOKED, True)
+    assert (result.status, result.code, result.attempts) == (200, "00", 1)
+    assert result.reason == "HTTP 200, code 00; a probe before was accepted, after refused"
+    assert api.operations == ["probe", "revoke", "probe"]
+    assert api.clock.slept == []
+
+
+def test_a_token_that_is_refused_already_is_not_revoked_again(api: FakeApi) -> None:
+    text = live()
+    api.dies[text] = 0
+    result = only(api, text)
+    assert (result.outcome, result.verified) == (Outcome.ALREADY_REVOKED, True)
+    assert (result.status, result.code, result.attempts) == (401, "401", 0)
+    assert api.operations == ["probe"]
+
+
+@pytest.mark.parametrize("text", [token(OTHER_ACCOUNT), rs256()], ids=["another's", "nobody's"])
+def test_a_refusal_that_may_be_about_the_account_stops_no_revoke(api: FakeApi, text: str) -> None:
+    api.dies[text] = 0
+    result = only(api, text)
+    assert (result.outcome, result.verified) == (Outcome.REVOKED, False)
+    assert api.operations == ["probe", "revoke", "probe"]
+
+
+def test_an_expired_token_is_skipped_with_nothing_sent(api: FakeApi) -> None:
+    result = only(api, SEED)
+    assert (result.outcome, result.verified, result.attempts) == (Outcome.EXPIRED, False, 0)
+    assert api.asked == []
+
+
+def test_an_expired_token_is_revoked_if_that_is_wanted(api: FakeApi) -> None:
+    assert api.outcomes([SEED], skip_expired=False) == ["revoked"]
+
+
+def test_an_undated_token_is_revoked(api: FakeApi) -> None:
+    assert api.outcomes([token(), token(exp="soon")]) == ["revoked", "revoked"]
+
+
+@pytest.mark.parametrize("skip", [True, False])
+def test_a_malformed_token_is_never_sent(api: FakeApi, skip: bool) -> None:
+    assert api.outcomes(["nonsense", SEED[:-1]], skip_expired=skip) == ["malformed"] * 2
+    assert api.asked == []
+
+
+@pytest.mark.parametrize(
+    ("answer", "effect", "outcome", "verified"),
+    [
+        (NO_ANSWER, 0.0, Outcome.REVOKED, True),
+        (NO_ANSWER, None, Outcome.UNKNOWN, False),
+        (FORBIDDEN, None, Outcome.REFUSED, False),
+        (FORBIDDEN, 0.0, Outcome.REVOKED, True),
+        (YES, None, Outcome.STILL_ACCEPTED, False),
+    ],
+    ids=["lost answer", "lost request", "a no", "a no with effect", "a yes without effect"],
+)
+def test_an_answer_is_settled_by_the_probe(
+    api: FakeApi, answer: Reading, effect: float | None, outcome: Outcome, verified: bool
+) -> None:
+    api.answer, api.effect = answer, effect
+    result = only(api, live())
+    assert (result.outcome, result.verified) == (outcome, verified)
+    assert answer.problem in result.reason
+
+
+def test_a_revoke_that_never_left_is_not_attempted(api: FakeApi) -> None:
+    api.answer, api.effect = NOT_SENT, None
+    result = only(api, live())
+    assert (result.outcome, result.attempts) == (Outcome.NOT_ATTEMPTED, 0)
+    assert result.reason == NOT_SENT.problem
+    assert api.operations == ["probe", "revoke"]
+
+
+def test_all_sendings_of_a_revoke_are_counted(api: FakeApi) -> None:
+    api.answer = Reading(Verdict.YES, "HTTP 200, code 00", 200, "00", attempts=4)
+    assert only(api, live()).attempts == 4
+
+
+def test_no_result_quotes_a_token(api: FakeApi) -> None:
+    api.answer = Reading(Verdict.NO, "HTTP 400", 400)
+    texts = [live(), SEED, "nonsense", rs256()]
+    shown = repr(api.run(texts))
+    assert [text for text in texts if text in shown] == []
+
+
+# Proof
+
+
+def test_an_effect_that_comes_late_is_found(api: FakeApi) -> None:
+    api.effect = 5
+    result = only(api, live())
+    assert (result.outcome, result.verified) == (Outcome.REVOKED, True)
+    assert 5 <= api.clock.passed < 10
+
+
+def test_an_effect_at_the_very_end_of_the_proof_window_is_found(api: FakeApi) -> None:
+    api.effect = PROOF_WINDOW
+    assert only(api, live()).verified
+    assert api.clock.passed == PROOF_WINDOW
+
+
+def test_an_effect_after_the_proof_window_is_not_waited_for(api: FakeApi) -> None:
+    api.effect = PROOF_WINDOW + 0.1
+    assert only(api, live()).outcome is Outcome.STILL_ACCEPTED
+    assert api.clock.passed == PROOF_WINDOW
+    assert len(api.asked) < 15
+
+
+def test_the_deadline_cuts_the_proof_window_short(api: FakeApi) -> None:
+    api.effect, api.deadline = None, 2.0
+    assert only(api, live()).outcome is Outcome.STILL_ACCEPTED
+    assert api.clock.passed == 2
+
+
+def test_after_a_no_nothing_is_waited_for(api: FakeApi) -> None:
+    api.answer, api.effect = FORBIDDEN, None
+    only(api, live())
+    assert api.clock.slept == []
+    assert api.operations == ["probe", "revoke", "probe"]
+
+
+def test_without_proof_no_probe_follows_a_yes(api: FakeApi) -> None:
+    result = only(api, live(), proof=Proof.NONE)
+    assert (result.outcome, result.verified) == (Outcome.REVOKED, False)
+    assert api.operations == ["probe", "revoke"]
+
+
+def test_without_proof_a_lost_answer_is_settled_all_the_same(api: FakeApi) -> None:
+    api.answer = NO_ANSWER
+    result = only(api, live(), proof=Proof.NONE)
+    assert (result.outcome, result.verified) == (Outcome.REVOKED, True)
+
+
+def test_a_probe_that_says_nothing_is_asked_again(api: FakeApi) -> None:
+    api.probes = [None, NO_ANSWER, NO_ANSWER]
+    assert only(api, live()).verified
+    assert api.operations == ["probe", "revoke", "probe", "probe", "probe"]
+
+
+def test_a_probe_that_says_nothing_takes_nothing_back(api: FakeApi) -> None:
+    api.effect, api.probes = None, [None, None, None, *[NO_ANSWER] * 20]
+    assert only(api, live()).outcome is Outcome.STILL_ACCEPTED
+
+
+def test_where_no_probe_ever_says_anything_nothing_is_waited_for(api: FakeApi) -> None:
+    api.probes = [FORBIDDEN] * 9
+    result = only(api, live())
+    assert (result.outcome, result.verified) == (Outcome.REVOKED, False)
+    assert api.clock.slept == []
+
+
+@pytest.mark.parametrize(
+    ("proof", "outcome"),
+    [(Proof.ATTEMPT, "revoked"), (Proof.REQUIRED, "unknown"), (Proof.NONE, "revoked")],
+)
+def test_the_apis_word_alone_is_enough_unless_proof_is_required(
+    api: FakeApi, proof: Proof, outcome: str
+) -> None:
+    api.probes = [FORBIDDEN] * 9
+    assert api.outcomes([live()], proof=proof) == [outcome]
+
+
+@pytest.mark.parametrize(("proof", "warnings"), [(Proof.ATTEMPT, 1), (Proof.NONE, 0)])
+def test_what_was_revoked_by_word_only_is_warned_about_once(
+    api: FakeApi, proof: Proof, warnings: int
+) -> None:
+    api.probes = [FORBIDDEN] * 20
+    told = api.run(many(3), proof=proof).warnings
+    assert len(told) == warnings
+    assert all(text.startswith("3 token(s) were revoked by the API's word only") for text in told)
+
+
+def test_a_run_that_proved_everything_warns_of_nothing(api: FakeApi) -> None:
+    assert api.run(many(3)).warnings == ()
+
+
+# The negative control
+
+
+def test_the_control_is_not_asked_while_tokens_die(api: FakeApi) -> None:
+    api.run(many(9))
+    assert "control" not in api.operations
+
+
+def test_the_control_is_asked_once_a_run(api: FakeApi) -> None:
+    api.effect = None
+    assert api.outcomes(many(4)) == ["still_accepted"] * 4
+    assert api.operations.count("control") == 1
+
+
+def test_the_control_is_asked_once_by_many_workers(api: FakeApi) -> None:
+    api.effect, api.deadline = None, 1e6
+    assert api.outcomes(many(12), concurrency=6) == ["still_accepted"] * 12
+    assert api.operations.count("control") == 1
+
+
+def test_a_host_that_takes_any_token_proves_nothing(api: FakeApi) -> None:
+    api.checks = False
+    result = only(api, live())
+    assert (result.outcome, result.verified) == (Outcome.REVOKED, False)
+    assert "accepts any token" in result.reason
+    assert api.clock.slept == []
+
+
+def test_a_host_that_takes_any_token_fails_required_proof(api: FakeApi) -> None:
+    api.checks = False
+    assert api.outcomes(many(3), proof=Proof.REQUIRED) == ["unknown"] * 3
+    assert api.operations.count("control") == 1
+
+
+def test_a_control_that_says_nothing_excuses_no_token(api: FakeApi) -> None:
+    api.effect, api.probes = None, [None, None, NO_ANSWER]
+    assert api.outcomes([live()]) == ["still_accepted"]
+
+
+# Many tokens
+
+
+def test_results_come_in_the_order_given(api: FakeApi) -> None:
+    texts = [SEED, live(n=1), "nonsense", token(), live(n=2), SEED[:-1]]
+    report = api.run(texts)
+    assert [result.token.text for result in report.results] == texts
+    assert [result.outcome.value for result in report.results] == [
+        "expired",
+        "revoked",
+        "malformed",
+        "revoked",
+        "revoked",
+        "malformed",
+    ]
+
+
+def test_nothing_to_do_is_a_result_too(api: FakeApi) -> None:
+    report = api.run([])
+    assert (report.results, report.warnings) == ((), ())
+
+
+@pytest.mark.parametrize("concurrency", [1, 2, 7, 64])
+def test_every_token_keeps_its_result_whatever_the_concurrency(
+    api: FakeApi, concurrency: int
+) -> None:
+    texts = many(40)
+    api.answer = lambda text: FORBIDDEN if texts.index(text) % 2 else YES
+    api.dies = dict.fromkeys(texts[::4], 0)
+    report = api.run(texts, concurrency=concurrency)
+    assert [result.token.text for result in report.results] == texts
+    expected = ["already_revoked", "revoked", "revoked", "revoked"] * 10
+    assert [result.outcome.value for result in report.results] == expected
+
+
+def test_a_failure_takes_nothing_from_the_others(api: FakeApi) -> None:
+    texts = many(5)
+    api.answer = lambda text: NO_ANSWER if text == texts[2] else YES
+    assert api.outcomes(texts) == ["revoked"] * 5
+    api.effect = None
+    assert api.outcomes([live(n=9), texts[0]])[1] == "already_revoked"
+
+
+@pytest.mark.parametrize(("deadline", "begun"), [(0.0, 0), (6.0, 2), (6.1, 3)])
+def test_the_deadline_leaves_the_rest_unattempted(
+    api: FakeApi, deadline: float, begun: int
+) -> None:
+    api.latency, api.deadline = 1.0, deadline
+    expected = ["revoked"] * begun + ["not_attempted"] * (5 - begun)
+    assert api.outcomes(many(5)) == expected
+    assert len(api.asked) == begun * 3
+
+
+def test_equal_refusals_at_the_start_end_the_run(api: FakeApi) -> None:
+    api.answer, api.effect = FORBIDDEN, None
+    expected = ["refused"] * ABORT_AFTER + ["not_attempted"] * 7
+    assert api.outcomes(many(ABORT_AFTER + 7)) == expected
+    assert api.operations.count("revoke") == ABORT_AFTER
+
+
+def test_equal_refusals_after_a_success_end_nothing(api: FakeApi) -> None:
+    texts = many(ABORT_AFTER + 7)
+    api.answer, api.effect, api.dies = FORBIDDEN, None, {texts[0]: 0}
+    assert api.outcomes(texts) == ["already_revoked"] + ["refused"] * (ABORT_AFTER + 6)
+
+
+def test_different_refusals_end_nothing(api: FakeApi) -> None:
+    texts = many(ABORT_AFTER + 7)
+    api.effect = None
+    api.answer = lambda text: Reading(Verdict.NO, "no", 400, str(texts.index(text)))
+    assert api.outcomes(texts) == ["refused"] * len(texts)
+
+
+def test_a_missing_library_ends_the_run(api: FakeApi) -> None:
+    def broken(_text: str) -> Reading:
+        raise LibraryMissing("requests")
+
+    api.answer = broken
+    with pytest.raises(LibraryMissing, match="requests"):
+        api.run(many(3), concurrency=2)
+
+
+def test_tokens_of_another_account_are_warned_about_by_fingerprint(api: FakeApi) -> None:
+    (told,) = api.run([token(OTHER_ACCOUNT, n=1), token(OTHER_ACCOUNT, n=2), live()]).warnings
+    assert fingerprint(OTHER_ACCOUNT) in told
+    assert fingerprint(ACCOUNT) in told
+    assert OTHER_ACCOUNT not in told
+    assert ACCOUNT not in told
+
+
+def test_an_expired_token_of_another_account_is_no_warning(api: FakeApi) -> None:
+    assert api.run([token(OTHER_ACCOUNT, exp=1)]).warnings == ()
+
+
+# Check mode
+
+
+def test_a_check_sends_no_revoke(api: FakeApi) -> None:
+    texts = [live(), token(), SEED, "nonsense"]
+    assert api.outcomes(texts, write=False) == ["revoked", "revoked", "expired", "malformed"]
+    assert api.operations == ["probe", "probe"]
+
+
+def test_a_check_sees_what_is_dead_already(api: FakeApi) -> None:
+    text = live()
+    api.dies[text] = 0
+    result = only(api, text, write=False)
+    assert (result.outcome, result.verified) == (Outcome.ALREADY_REVOKED, True)
+
+
+def test_a_check_promises_without_claiming_proof(api: FakeApi) -> None:
+    report = api.run([live()], write=False)
+    (result,) = report.results
+    assert (result.outcome, result.verified, result.attempts) == (Outcome.REVOKED, False, 0)
+    assert result.reason.startswith("it would be revoked")
+    assert report.warnings == ()
+
+
+# Clocks that differ
+
+
+def test_a_clock_ahead_lets_no_live_token_be_skipped(api: FakeApi) -> None:
+    api.clock, api.ahead = StillClock(ahead=HOUR), 0
+    nearly_over = live(exp=int(NOW + HOUR / 2))
+    report = api.run([nearly_over, live(exp=int(NOW + 2 * HOUR))])
+    assert [result.outcome.value for result in report.results] == ["revoked", "revoked"]
+    assert report.results[0].token.text == nearly_over
+    assert [text for text in report.warnings if "3600 s ahead of the API's" in text]
+
+
+def test_a_clock_ahead_is_not_noticed_when_nothing_is_sent(api: FakeApi) -> None:
+    api.clock, api.ahead = StillClock(ahead=HOUR), 0
+    assert api.outcomes([live(exp=int(NOW + HOUR / 2))]) == ["expired"]
+    assert api.asked == []
+
+
+def test_a_clock_behind_makes_more_work_and_a_warning(api: FakeApi) -> None:
+    api.clock, api.ahead = StillClock(ahead=-HOUR), 0
+    report = api.run([live(iat=1, exp=int(NOW - HOUR / 2))])
+    assert [result.outcome.value for result in report.results] == ["revoked"]
+    assert [text for text in report.warnings if "3600 s behind the API's" in text]
+
+
+def test_by_the_servers_clock_what_is_over_stays_skipped(api: FakeApi) -> None:
+    api.clock, api.ahead = StillClock(ahead=HOUR), 0
+    assert api.outcomes([SEED, live(exp=int(NOW + 2 * HOUR))]) == ["expired", "revoked"]
+    assert SEED not in [text for __, text in api.asked]
+
+
+@pytest.mark.parametrize("ahead", [-300, 0, 300])
+def test_a_difference_within_the_leeway_is_none(api: FakeApi, ahead: int) -> None:
+    api.clock, api.ahead = StillClock(ahead=ahead), 0
+    report = api.run([live(), token(exp=int(NOW) - 900)])
+    assert [result.outcome.value for result in report.results] == ["revoked", "expired"]
+    assert report.warnings == ()
+
+
+def test_within_the_leeway_the_servers_clock_reopens_nothing(api: FakeApi) -> None:
+    api.clock, api.ahead = StillClock(ahead=299), 0
+    assert api.outcomes([live(), token(exp=int(NOW) - 100)]) == ["revoked", "expired"]
+
+
+@pytest.mark.parametrize("dated", ["probe", "revoke"])
+def test_the_date_of_either_answer_tells_the_servers_clock(api: FakeApi, dated: str) -> None:
+    api.clock, api.ahead, api.dated = StillClock(ahead=HOUR), 0, (dated,)
+    texts = [live(exp=int(NOW + HOUR / 2)), live(exp=int(NOW + 2 * HOUR))]
+    assert api.outcomes(texts) == ["revoked", "revoked"]
+
+
+def test_an_answer_without_a_date_says_nothing_of_the_clock(api: FakeApi) -> None:
+    api.clock = StillClock(ahead=HOUR)
+    assert api.run([live(exp=int(NOW + 2 * HOUR))]).warnings == ()
+
+
+def test_after_the_deadline_a_second_look_attempts_nothing(api: FakeApi) -> None:
+    api.clock, api.ahead, api.latency, api.deadline = StillClock(ahead=HOUR), 0, 1.0, 3.0
+    texts = [live(exp=int(NOW + HOUR / 2)), live(exp=int(NOW + 2 * HOUR))]
+    assert api.outcomes(texts) == ["not_attempted", "revoked"]
+
+
+def test_an_unauthorized_revoke_of_a_dead_token_is_no_failure(api: FakeApi) -> None:
+    text = live()
+    api.dies[text] = 0
+    api.probes, api.answer = [NO_ANSWER], UNAUTHORIZED
+    result = only(api, text)
+    assert (result.outcome, result.verified) == (Outcome.ALREADY_REVOKED, True)

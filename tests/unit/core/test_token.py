@@ -1,0 +1,384 @@
+# Copyright (c) 2026, The nomba.auth contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Reading tokens, and classing them by the clock."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ansible_collections.nomba.auth.plugins.module_utils._errors import LibraryMissing
+from ansible_collections.nomba.auth.plugins.module_utils._token import (
+    MAX_CHARACTERS,
+    TokenClass,
+    bogus,
+    classify,
+    fingerprint,
+    read,
+    strip,
+)
+from tests.unit.clock import NOW
+
+from .making import (
+    ACCOUNT,
+    OTHER_ACCOUNT,
+    SEED,
+    SEED_EXPIRES,
+    SEED_ISSUED,
+    base64url,
+    jwt,
+    rs256,
+    token,
+)
+
+pytestmark = pytest.mark.pure
+
+LEEWAY = 300.0
+
+moments = st.floats(min_value=1.5e9, max_value=4e9)
+leeways = st.floats(min_value=0, max_value=86_400)
+lifetimes = st.floats(min_value=0, max_value=86_400)
+
+
+def kind(text: str, now: float = NOW, leeway: float = LEEWAY) -> TokenClass:
+    """The class of a token, from its text."""
+    return classify(read(text), now, leeway)
+
+
+# Reading
+
+
+def test_the_example_of_nombas_page_is_read() -> None:
+    seed = read(SEED)
+    assert (seed.issued_at, seed.expires_at) == (SEED_ISSUED, SEED_EXPIRES)
+    assert seed.accounts == (ACCOUNT,)
+    assert (seed.well_formed, seed.readable) == (True, True)
+    assert len(seed.text) == 407
+
+
+def test_the_example_of_nombas_page_expired_in_2023() -> None:
+    assert kind(SEED, now=SEED_EXPIRES) is TokenClass.LIVE
+    assert kind(SEED, now=SEED_EXPIRES + LEEWAY + 1) is TokenClass.EXPIRED
+
+
+def test_a_repr_shows_no_secret() -> None:
+    shown = repr(read(SEED))
+    assert SEED.split(".")[2] not in shown
+    assert "eyJ" not in shown
+    assert "victorshoaga" not in shown
+    assert read(SEED).fingerprint in shown
+
+
+@pytest.mark.parametrize(
+    "around",
+    ["{}", " {} ", "\n{}\r\n", "Bearer {}", "bearer {}", "BEARER \t{}\n", "  Bearer  {}  "],
+)
+def test_what_copying_adds_is_stripped(around: str) -> None:
+    assert strip(around.format(SEED)) == SEED
+    assert read(around.format(SEED)) == read(SEED)
+
+
+@pytest.mark.parametrize("text", ["BearerToken", "xBearer abc", "abc Bearer"])
+def test_only_a_bearer_prefix_is_stripped(text: str) -> None:
+    assert strip(text) == text
+
+
+@pytest.mark.parametrize(
+    "account",
+    [ACCOUNT, ACCOUNT.upper(), ACCOUNT.title()],
+    ids=["lower", "upper", "mixed"],
+)
+def test_an_account_matches_in_any_case(account: str) -> None:
+    assert read(token(account)).belongs_to(ACCOUNT)
+    assert read(token()).belongs_to(account)
+
+
+def test_a_token_belongs_to_none_but_its_account() -> None:
+    assert not read(token()).belongs_to(OTHER_ACCOUNT)
+    assert not read(token()).belongs_to("")
+    assert not read(rs256()).belongs_to(ACCOUNT)
+
+
+def test_a_token_can_name_several_accounts() -> None:
+    both = read(token(**{f"G:{OTHER_ACCOUNT}": f"G:{OTHER_ACCOUNT}"}))
+    assert both.accounts == (ACCOUNT, OTHER_ACCOUNT)
+
+
+@pytest.mark.parametrize(
+    "claim",
+    [
+        {f"G:{ACCOUNT}": True},
+        {f"G:{ACCOUNT}": f"G:{OTHER_ACCOUNT}"},
+        {"G": ACCOUNT},
+        {f"X:{ACCOUNT}": f"X:{ACCOUNT}"},
+    ],
+    ids=["value not its name", "value of another", "no colon", "another letter"],
+)
+def test_a_claim_of_another_shape_names_no_account(claim: dict[str, Any]) -> None:
+    assert read(jwt(json.dumps(claim).encode())).accounts == ()
+
+
+# What a token is at all
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        " ",
+        "Bearer ",
+        "nonsense",
+        "..",
+        "a.b",
+        SEED.replace(".", ","),
+        SEED.rpartition(".")[0],
+        SEED + ".",
+        "." + SEED,
+        SEED.rpartition(".")[0] + ".",
+        SEED.replace("eyJHOj", ".", 1),
+        ".".join(["abcd"] * 5),
+        SEED + "=",
+        SEED.replace(".", "==.", 1),
+        SEED.replace("Y", "+"),
+        SEED.replace("Y", "/"),
+        SEED.replace("Y", "\u0443"),
+        SEED.replace(".", ". "),
+        SEED[:200] + "\n" + SEED[200:],
+        f'"{SEED}"',
+        SEED * 2,
+    ],
+    ids=lambda text: repr(text)[:24],
+)
+def test_what_is_not_three_base64url_parts_is_malformed(text: str) -> None:
+    assert kind(text) is TokenClass.MALFORMED
+    assert read(text).expires_at is None
+
+
+@pytest.mark.parametrize("kept", [1, 22, 40, 42])
+def test_a_signature_cut_short_is_malformed(kept: int) -> None:
+    head, __, signature = SEED.rpartition(".")
+    assert kind(f"{head}.{signature[:kept]}") is TokenClass.MALFORMED
+
+
+def test_a_signature_too_long_is_malformed() -> None:
+    assert kind(SEED + "abc") is TokenClass.MALFORMED
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        rs256(),
+        jwt(b"{}", header=b"[]", signature=b"sig"),
+        jwt(b"{}", header=b"\xff", signature=b"sig"),
+        jwt(b"{}", header=b"{}", signature=b"sig"),
+        jwt(b"{}", header=b'{"alg":"RS256","kid":1}', signature=b"sig"),
+    ],
+    ids=["RS256", "header a list", "header not JSON", "no alg", "kid a number"],
+)
+def test_a_signature_of_another_kind_may_have_any_length(text: str) -> None:
+    assert kind(text) is TokenClass.UNDATED
+
+
+def test_a_token_of_a_length_no_header_could_carry_is_malformed() -> None:
+    text = token(padding="x" * 100_000)
+    assert kind(text) is TokenClass.MALFORMED
+    assert fingerprint(text) == read(text).fingerprint
+
+
+def test_the_longest_token_is_still_read() -> None:
+    room = MAX_CHARACTERS - len(token(padding=""))
+    text = token(padding="x" * (room * 3 // 4))
+    assert MAX_CHARACTERS - 4 < len(text) <= MAX_CHARACTERS
+    assert read(text).accounts == (ACCOUNT,)
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        b"",
+        b"not JSON",
+        b'{"exp":',
+        b"[1]",
+        b'"text"',
+        b"17",
+        b"null",
+        b"\xff\xfe",
+        b"[" * 3000,
+        b'{"a":' * 1000 + b"1" + b"}" * 1000,
+        b'{"exp":' + b"9" * 5000 + b"}",
+    ],
+    ids=lambda payload: repr(payload)[:16],
+)
+def test_a_payload_that_cannot_be_read_is_undated(payload: bytes) -> None:
+    text = jwt(payload or b"\0")
+    assert kind(text) is TokenClass.UNDATED
+    assert read(text).accounts == ()
+
+
+def test_a_deeply_nested_header_does_no_harm() -> None:
+    text = jwt(b"{}", header=b'{"alg":' + b"[" * 5000, signature=b"short")
+    assert kind(text) is TokenClass.UNDATED
+
+
+# Dates
+
+
+@pytest.mark.parametrize(
+    "exp",
+    [
+        "null",
+        "-1",
+        "0",
+        "-0.5",
+        '"1681922179"',
+        "true",
+        "[1681922179]",
+        "{}",
+        "NaN",
+        "Infinity",
+        "-Infinity",
+        "1e400",
+        "1" + "0" * 400,
+        "1681922179000",
+        "253402300800",
+    ],
+    ids=lambda exp: exp[:16],
+)
+def test_an_exp_that_is_no_date_leaves_the_token_undated(exp: str) -> None:
+    text = jwt(f'{{"exp":{exp}}}'.encode())
+    assert kind(text) is TokenClass.UNDATED
+    assert read(text).expires_at is None
+
+
+def test_a_missing_exp_leaves_the_token_undated() -> None:
+    assert kind(token(iat=int(NOW))) is TokenClass.UNDATED
+
+
+def test_a_fractional_exp_is_a_date() -> None:
+    assert read(token(exp=NOW + 0.5)).expires_at == NOW + 0.5
+
+
+@pytest.mark.parametrize("exp", [1, SEED_EXPIRES, 253_402_300_799])
+def test_whole_seconds_up_to_the_year_9999_are_dates(exp: int) -> None:
+    assert read(token(exp=exp)).expires_at == exp
+
+
+@pytest.mark.parametrize("iat", ["0", "-1", '"1"', "true", "NaN", "1e400", "1681922179000"])
+def test_an_iat_that_is_no_date_is_left_out(iat: str) -> None:
+    text = jwt(f'{{"exp":1,"iat":{iat}}}'.encode())
+    assert read(text).issued_at is None
+    assert kind(text) is TokenClass.EXPIRED
+
+
+# Classes
+
+
+def test_an_exp_within_the_leeway_is_still_live() -> None:
+    assert kind(token(exp=NOW - LEEWAY)) is TokenClass.LIVE
+
+
+def test_an_exp_beyond_the_leeway_is_expired() -> None:
+    assert kind(token(exp=NOW - LEEWAY - 1)) is TokenClass.EXPIRED
+
+
+def test_without_a_leeway_the_last_second_is_live() -> None:
+    assert kind(token(exp=NOW), leeway=0) is TokenClass.LIVE
+    assert kind(token(exp=NOW - 1), leeway=0) is TokenClass.EXPIRED
+
+
+def test_an_iat_in_the_future_shows_a_wrong_clock_so_nothing_is_expired() -> None:
+    backwards = token(iat=NOW + LEEWAY + 1, exp=NOW - LEEWAY - 1)
+    assert kind(backwards) is TokenClass.UNDATED
+
+
+def test_an_iat_ahead_within_the_leeway_is_no_excuse() -> None:
+    assert kind(token(iat=NOW + LEEWAY, exp=NOW - LEEWAY - 1)) is TokenClass.EXPIRED
+
+
+@given(exp=moments, leeway=leeways, life=lifetimes, share=st.floats(0, 1, exclude_max=True))
+def test_what_the_server_still_accepts_is_never_classed_as_expired(
+    exp: float, leeway: float, life: float, share: float
+) -> None:
+    server_now = exp - life  # it accepts while its clock shows no more than exp
+    ahead = leeway * share  # less than the leeway
+    for now in (server_now + ahead, server_now - ahead):
+        assert kind(token(exp=exp), now, leeway) is TokenClass.LIVE
+
+
+@given(exp=moments, leeway=leeways, skew=leeways, longer=st.floats(1e-3, 1e9))
+def test_what_is_dead_for_longer_than_leeway_and_skew_is_classed_as_expired(
+    exp: float, leeway: float, skew: float, longer: float
+) -> None:
+    server_now = exp + leeway + skew + longer
+    for now in (server_now - skew, server_now, server_now + skew):
+        assert kind(token(exp=exp, iat=exp - 3600), now, leeway) is TokenClass.EXPIRED
+
+
+@given(exp=moments, now=moments, leeway=leeways, more=leeways)
+def test_a_longer_leeway_never_makes_a_live_token_expired(
+    exp: float, now: float, leeway: float, more: float
+) -> None:
+    if kind(token(exp=exp), now, leeway) is TokenClass.LIVE:
+        assert kind(token(exp=exp), now, leeway + more) is TokenClass.LIVE
+
+
+# Fingerprints
+
+
+def test_a_fingerprint_is_stable() -> None:
+    assert fingerprint(SEED) == "sha256:c902e0cfc8c0b438"
+
+
+@given(st.text())
+def test_a_fingerprint_has_sixteen_digits_for_any_text(text: str) -> None:
+    assert re.fullmatch(r"sha256:[0-9a-f]{16}", fingerprint(text))
+    assert fingerprint(text) == fingerprint(text)
+
+
+def test_a_lone_surrogate_has_a_fingerprint() -> None:
+    assert fingerprint("\udc80") != fingerprint("\udc81")
+
+
+@given(st.text(max_size=60) | st.text(alphabet="eyJ.-_Ab0=", max_size=400))
+def test_no_text_is_too_strange_to_be_read(text: str) -> None:
+    strange = read(text)
+    assert strange.fingerprint == fingerprint(strip(text))
+    assert classify(strange, NOW, LEEWAY) in TokenClass
+
+
+# The negative control
+
+
+def test_a_bogus_token_looks_like_a_live_one_of_the_account() -> None:
+    control = read(bogus(ACCOUNT, NOW))
+    assert classify(control, NOW, LEEWAY) is TokenClass.LIVE
+    assert control.belongs_to(ACCOUNT)
+    assert (control.issued_at, control.expires_at) == (NOW, NOW + 3600)
+
+
+def test_no_two_bogus_tokens_are_signed_alike() -> None:
+    assert bogus(ACCOUNT, NOW) != bogus(ACCOUNT, NOW)
+
+
+def test_a_missing_library_is_told_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "jwt", None)
+    with pytest.raises(LibraryMissing, match="library PyJWT is"):
+        read(SEED)
+
+
+def test_what_is_no_token_needs_no_library(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "jwt", None)
+    assert read("nonsense").well_formed is False
+
+
+def test_padding_is_no_part_of_a_token() -> None:
+    padded = base64url(b"1") + "=="
+    assert kind(f"{SEED.rpartition('.')[0]}.{padded}") is TokenClass.MALFORMED

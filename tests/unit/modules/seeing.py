@@ -1,0 +1,42 @@
+# Copyright (c) 2026, The nomba.auth contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the simulator saw, in the words of the tests, and a clock that it shares."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+
+from ansible_collections.nomba.auth.plugins.module_utils._clock import Clock
+from tests.simulator.handle import Handle
+from tests.unit.clock import FastClock
+
+
+def operations(simulator: Handle, fingerprint: str | None = None) -> list[str]:
+    """What the simulator was asked for, in order, for one token or for all."""
+    return [entry.operation for entry in simulator.requests(fingerprint=fingerprint)]
+
+
+def shared(clock: FastClock, simulator: Handle) -> Clock:
+    """The fast clock, taking the simulator's along, so that its rate windows pass as well."""
+    lock = threading.Lock()
+
+    def sleep(seconds: float) -> None:
+        with lock:  # the simulator first: no request may come before its window has passed
+            simulator.configure(clock_offset=sum(clock.slept) + seconds)
+            clock.slept.append(seconds)
+
+    return replace(clock.as_clock(), sleep=sleep)
+
+
+def ticking(clock: FastClock, seconds: float) -> Clock:
+    """The fast clock, which also goes on by so many seconds whenever somebody looks at it."""
+    still = clock.as_clock()
+
+    def monotonic() -> float:
+        clock.slept.append(seconds)
+        return still.monotonic()
+
+    return replace(still, monotonic=monotonic)

@@ -1,0 +1,281 @@
+# Copyright (c) 2026, The nomba.auth contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What stands between the module and the API: certificates, proxies, nobody at all."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+import trustme
+
+from ansible_collections.nomba.auth.plugins.module_utils import _transport
+
+from .harness import Revoke
+from .seeing import operations
+
+TLS = "TLS could not be established with the host of api_url (see ca_path and validate_certs)"
+PEMS = {
+    "empty": "",
+    "no PEM": "no PEM at all",
+    "a key": "-----BEGIN PRIVATE KEY-----\nMIIB\n-----END PRIVATE KEY-----\n",
+    "cut": "-----BEGIN CERTIFICATE-----\nMIIB\n",
+    "spoilt": "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n",
+}
+STRANGE = {
+    "nothing": b"",
+    "another protocol": b"SSH-2.0-OpenSSH_9.6\r\n",
+    "no status": b"HTTP/1.1\r\n\r\n",
+    "a status of 99": b"HTTP/1.1 99 Odd\r\nContent-Length: 0\r\n\r\n",
+    "a status of four digits": b"HTTP/1.1 2000 Odd\r\nContent-Length: 0\r\n\r\n",
+    "headers without end": b"HTTP/1.1 200 OK\r\nA: b\r\n",
+    "too many headers": b"HTTP/1.1 200 OK\r\n" + b"A: b\r\n" * 200 + b"\r\n",
+    "a line without end": b"HTTP/1.1 200 OK\r\nA: " + b"b" * 100_000,
+    "bytes for headers": b"HTTP/1.1 200 OK\r\nA\xff\x00: \xfe\r\n\xff\r\n\r\n{}",
+    "a chunk without size": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n{}\r\n",
+    "a chunk that is cut": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\n{}",
+    "a negative chunk": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n-9\r\n{}\r\n",
+    "an interim answer only": b"HTTP/1.1 100 Continue\r\n\r\n",
+    "another protocol to switch to": b"HTTP/1.1 101 Switching Protocols\r\n\r\n",
+}
+PAGE = b"<!DOCTYPE html><title>Who are you?</title>"
+
+
+class Stranger(ThreadingHTTPServer):
+    """A server, or a proxy, that answers every request with a page of its own."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Page)
+        self.status = 403
+        self.headers: dict[str, str] = {"Content-Length": str(len(PAGE))}
+        self.pages = 1
+        self.raw: bytes | None = None
+        self.asked: list[str] = []
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}"
+
+
+class _Page(BaseHTTPRequestHandler):
+    server: Stranger
+
+    def answer(self) -> None:
+        self.server.asked.append(self.command)
+        self.close_connection = True
+        if self.server.raw is not None:
+            self.wfile.write(self.server.raw)
+            return
+        self.send_response(self.server.status)
+        for name, value in self.server.headers.items():
+            self.send_header(name, value)
+        self.end_headers()
+        with suppress(OSError):  # the other side may have had enough
+            for __ in range(self.server.pages):
+                self.wfile.write(PAGE)
+
+    do_CONNECT = do_GET = do_POST = answer  # noqa: N815
+
+    def log_message(self, *_words: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def stranger() -> Iterator[Stranger]:
+    """A server that is not the API."""
+    with Stranger() as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def proxy(stranger: Stranger, monkeypatch: pytest.MonkeyPatch) -> Stranger:
+    """The same, and an environment that names it as the proxy."""
+    for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
+        monkeypatch.setenv(name, stranger.url)
+    for name in ("no_proxy", "NO_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    return stranger
+
+
+@pytest.fixture
+def strange_ca(tmp_path: Path) -> str:
+    """A certificate authority that has nothing to do with the simulator's."""
+    path = tmp_path / "strange.pem"
+    trustme.CA().cert_pem.write_to_path(str(path))
+    return str(path)
+
+
+def test_a_ca_path_that_is_missing_is_refused(revoke: Revoke, tmp_path: Path) -> None:
+    token = revoke.simulator.mint()
+    told = revoke(token, ca_path=str(tmp_path / "missing.pem"))
+    assert told.error == "invalid_option"
+    assert told["msg"] == "ca_path: there is no such file or folder; give the CA's PEM file"
+    assert token not in told.output
+    assert revoke.simulator.requests() == []
+
+
+@pytest.mark.parametrize("content", PEMS.values(), ids=PEMS.keys())
+def test_a_ca_path_that_is_no_pem_is_refused(revoke: Revoke, tmp_path: Path, content: str) -> None:
+    (tmp_path / "ca.pem").write_text(content)
+    token = revoke.simulator.mint()
+    told = revoke(token, ca_path=str(tmp_path / "ca.pem"))
+    assert told.error == "invalid_option"
+    assert told["msg"] == "ca_path: no certificate can be read from it; give the CA's PEM file"
+    assert token not in told.output
+    assert revoke.simulator.requests() == []
+
+
+def test_a_certificate_of_another_authority_gets_no_token(revoke: Revoke, strange_ca: str) -> None:
+    token = revoke.simulator.mint()
+    told = revoke(token, ca_path=strange_ca)
+    assert told.outcomes == ["unknown"]
+    assert TLS in told["msg"]
+    assert revoke.clock.slept == []
+    assert revoke.simulator.requests() == []
+
+
+def test_a_ca_path_that_is_an_empty_folder_trusts_nobody(revoke: Revoke, tmp_path: Path) -> None:
+    told = revoke(revoke.simulator.mint(), ca_path=str(tmp_path))
+    assert told.outcomes == ["unknown"]
+    assert TLS in told["msg"]
+    assert revoke.simulator.requests() == []
+
+
+def test_a_certificate_for_another_name_gets_no_token(revoke: Revoke) -> None:
+    told = revoke(
+        revoke.simulator.mint(), api_url=revoke.simulator.url.replace("127.0.0.1", "127.0.0.2")
+    )
+    assert told.outcomes == ["unknown"]
+    assert revoke.simulator.requests() == []
+
+
+def test_https_to_a_port_that_speaks_http_is_told(revoke: Revoke) -> None:
+    token = revoke.simulator.mint()
+    told = revoke(token, api_url=revoke.simulator.http_url.replace("http:", "https:"))
+    assert told.outcomes == ["unknown"]
+    assert TLS in told["msg"]
+    assert revoke.simulator.requests() == []
+
+
+def test_nobody_listening_is_unknown_after_a_few_tries(revoke: Revoke) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # bound, and never listening
+        told = revoke(
+            revoke.simulator.mint(), api_url=f"https://127.0.0.1:{taken.getsockname()[1]}"
+        )
+    assert told.outcomes == ["unknown"]
+    assert "the connection failed or was cut" in told["msg"]
+    assert 2 <= told.row["attempts"] <= 6
+    assert sum(revoke.clock.slept) <= 120
+    assert revoke.simulator.requests() == []
+
+
+def test_a_proxy_that_lets_nothing_through_is_told(revoke: Revoke, proxy: Stranger) -> None:
+    token = revoke.simulator.mint()
+    told = revoke(token)
+    assert told.outcomes == ["unknown"]
+    assert "the proxy did not let the request through" in told["msg"]
+    assert set(proxy.asked) == {"CONNECT"}
+    assert PAGE.decode() not in told.output
+    assert revoke.simulator.requests() == []
+
+
+def test_a_proxy_that_answers_html_in_place_of_a_tunnel_gets_no_token(
+    revoke: Revoke, proxy: Stranger
+) -> None:
+    proxy.status = 200
+    told = revoke(revoke.simulator.mint())
+    assert told.outcomes == ["unknown"]
+    assert TLS in told["msg"]
+    assert set(proxy.asked) == {"CONNECT"}
+    assert revoke.simulator.requests() == []
+
+
+@pytest.mark.parametrize("status", [200, 302, 400, 401, 403, 404, 500])
+def test_html_in_place_of_the_api_settles_nothing(
+    revoke: Revoke, proxy: Stranger, status: int
+) -> None:
+    proxy.status = status
+    told = revoke(revoke.simulator.mint(), api_url="http://api.example", allow_http=True)
+    assert told.outcomes == ["unknown"]
+    assert told.row["http_status"] == status
+    assert PAGE.decode() not in told.output
+    assert proxy.asked == ["GET", "POST", "GET"]
+
+
+def test_plain_http_to_another_host_goes_over_the_proxy(
+    revoke: Revoke, monkeypatch: pytest.MonkeyPatch, proxy: Stranger
+) -> None:
+    for name in ("http_proxy", "HTTP_PROXY"):
+        monkeypatch.setenv(name, revoke.simulator.http_url)
+    token = revoke.simulator.mint()
+    told = revoke(token, api_url="http://api.example", allow_http=True)
+    assert told.outcomes == ["revoked"]
+    assert operations(revoke.simulator) == ["balance", "revoke", "balance"]
+    assert proxy.asked == []
+
+
+def test_plain_http_to_this_host_takes_no_proxy(revoke: Revoke, proxy: Stranger) -> None:
+    token = revoke.simulator.mint()
+    told = revoke(token, api_url=revoke.simulator.http_url)
+    assert told.outcomes == ["revoked"]
+    assert proxy.asked == []
+    assert not revoke.simulator.accepts(token)
+
+
+def test_a_redirect_whose_body_has_no_end_is_not_read(revoke: Revoke, stranger: Stranger) -> None:
+    revoke.monkeypatch.setattr(_transport, "MAX_BODY", 4096)
+    stranger.status, stranger.pages = 307, 10**9
+    stranger.headers = {"Location": f"{revoke.simulator.http_url}/elsewhere"}
+    told = revoke(revoke.simulator.mint(), api_url=stranger.url)
+    assert told.outcomes == ["unknown"]
+    assert "an answer too large to be the API's" in told["msg"]
+    assert stranger.asked == ["GET", "POST", "GET"]
+    assert revoke.simulator.requests() == []
+
+
+@pytest.mark.parametrize("length", ["9" * 5000, "-1", "many", "", str(2**70)])
+def test_a_content_length_without_sense_does_no_harm(
+    revoke: Revoke, stranger: Stranger, length: str
+) -> None:
+    stranger.headers = {"Content-Length": length}
+    token = revoke.simulator.mint()
+    told = revoke(token, api_url=stranger.url)
+    assert told.outcomes == ["unknown"]
+    assert "Traceback" not in told.output
+    assert set(stranger.asked) == {"GET", "POST"}
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "unheard-of"])
+def test_an_encoding_that_was_not_asked_for_is_not_undone(
+    revoke: Revoke, stranger: Stranger, encoding: str
+) -> None:
+    stranger.headers["Content-Encoding"] = encoding
+    told = revoke(revoke.simulator.mint(), api_url=stranger.url)
+    assert told.outcomes == ["unknown"]
+    assert told.row["http_status"] == 403
+    assert stranger.asked == ["GET", "POST", "GET"]
+
+
+@pytest.mark.parametrize("raw", STRANGE.values(), ids=STRANGE.keys())
+def test_an_answer_that_is_no_http_settles_nothing(
+    revoke: Revoke, stranger: Stranger, raw: bytes
+) -> None:
+    stranger.raw = raw
+    token = revoke.simulator.mint()
+    told = revoke(token, api_url=stranger.url)
+    assert told.outcomes == ["unknown"]
+    assert "Traceback" not in told.output
+    assert token not in told.output
+    assert 1 <= stranger.asked.count("POST") <= 6

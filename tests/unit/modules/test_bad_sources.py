@@ -1,0 +1,168 @@
+# Copyright (c) 2026, The nomba.auth contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Sources that are missing, unreadable, endless, huge or empty."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.simulator.tokens import fingerprint
+
+from .apart import run_apart
+from .harness import Revoke
+
+MEGABYTE = 1024 * 1024
+
+
+def _missing(folder: Path) -> Path:
+    return folder / "missing"
+
+
+def _below_a_file(folder: Path) -> Path:
+    (folder / "file").touch()
+    return folder / "file" / "below"
+
+
+def _loop(folder: Path) -> Path:
+    (folder / "loop").symlink_to(folder / "loop")
+    return folder / "loop"
+
+
+def _dangling(folder: Path) -> Path:
+    (folder / "link").symlink_to(folder / "missing")
+    return folder / "link"
+
+
+def _pipe(folder: Path) -> Path:
+    os.mkfifo(folder / "pipe")
+    return folder / "pipe"
+
+
+def _long_name(folder: Path) -> Path:
+    return folder / ("x" * 5000)
+
+
+def _cannot_be_read(_folder: Path) -> Path:
+    return Path("/proc/self/mem")  # opens, even for root, and fails at the first byte
+
+
+UNREADABLE: dict[str, tuple[Callable[[Path], Path], str]] = {
+    "missing": (_missing, "No such file or directory"),
+    "below a file": (_below_a_file, "Not a directory"),
+    "a link to itself": (_loop, "Too many levels of symbolic links"),
+    "a dangling link": (_dangling, "No such file or directory"),
+    "a pipe": (_pipe, "it is neither a file nor a folder"),
+    "a name too long": (_long_name, "File name too long"),
+    "an error on reading": (_cannot_be_read, "Input/output error"),
+}
+
+
+@pytest.mark.parametrize(("make", "reason"), UNREADABLE.values(), ids=UNREADABLE.keys())
+def test_a_source_that_cannot_be_read_fails_the_run(
+    revoke: Revoke, tmp_path: Path, make: Callable[[Path], Path], reason: str
+) -> None:
+    path = str(make(tmp_path))
+    told = revoke(sources=[path])
+    assert (told.error, told["changed"]) == ("source_unread", False)
+    assert told["unread"] == [{"path": path, "reason": reason}]
+    assert told["msg"] == (
+        f"No Nomba token was found. sources: 1 could not be read, {path} first: {reason}."
+    )
+    assert "Traceback" not in told.output
+    assert revoke.simulator.requests() == []
+
+
+@pytest.mark.parametrize(("make", "reason"), UNREADABLE.values(), ids=UNREADABLE.keys())
+def test_what_cannot_be_read_takes_nothing_away_from_the_rest(
+    revoke: Revoke, tmp_path: Path, make: Callable[[Path], Path], reason: str
+) -> None:
+    (tmp_path / "good.log").write_text(revoke.simulator.mint())
+    told = revoke(sources=[str(make(tmp_path)), str(tmp_path / "good.log")])
+    assert told.outcomes == ["revoked"]
+    assert (told.error, told["changed"]) == ("source_unread", True)
+    assert [row["reason"] for row in told["unread"]] == [reason]
+    assert revoke.simulator.live() == []
+
+
+def test_what_cannot_be_read_below_a_folder_is_told(revoke: Revoke, tmp_path: Path) -> None:
+    links = [_loop(tmp_path), _dangling(tmp_path)]
+    (tmp_path / "log").write_text(revoke.simulator.mint())
+    told = revoke(sources=[str(tmp_path)])
+    assert [row["path"] for row in told["unread"]] == sorted(map(str, links))
+    assert f"sources: 2 could not be read, {min(map(str, links))} first" in told["msg"]
+    assert revoke.simulator.live() == []
+
+
+def test_a_live_token_is_worse_than_an_unread_source(revoke: Revoke, tmp_path: Path) -> None:
+    revoke.simulator.configure(revoke_effective=False)
+    token = revoke.simulator.mint()
+    told = revoke(token, sources=[str(tmp_path / "missing")])
+    assert told.error == "still_accepted"
+    assert fingerprint(token) in told["msg"]
+    assert "could not be read" in told["msg"]
+    assert len(revoke.simulator.writes()) == 1
+
+
+def test_a_folder_that_links_to_itself_is_swept_once(revoke: Revoke, tmp_path: Path) -> None:
+    (tmp_path / "below").mkdir()
+    (tmp_path / "below" / "again").symlink_to(tmp_path)
+    (tmp_path / "log").write_text(revoke.simulator.mint())
+    told = revoke(sources=[str(tmp_path)])
+    assert told.outcomes == ["revoked"]
+    assert told.row["found_in"] == [{"path": str(tmp_path / "log"), "line": 1}]
+    assert (told.failed, told["unread"]) == (False, [])
+    assert len(revoke.simulator.writes()) == 1
+
+
+def test_a_pipe_in_a_folder_is_passed_by(revoke: Revoke, tmp_path: Path) -> None:
+    _pipe(tmp_path)
+    (tmp_path / "log").write_text(revoke.simulator.mint())
+    told = revoke(sources=[str(tmp_path)])
+    assert told.outcomes == ["revoked"]
+    assert told["summary"]["files"] == 1
+    assert revoke.simulator.live() == []
+
+
+@pytest.mark.parametrize("content", [None, b"", b"\0\xff" * 1000, b"eyJ" * 10_000])
+def test_a_source_without_a_token_is_no_failure(
+    revoke: Revoke, tmp_path: Path, content: bytes | None
+) -> None:
+    if content is not None:
+        (tmp_path / "file").write_bytes(content)
+    told = revoke(sources=[str(tmp_path)])
+    assert (told.failed, told["changed"], told["results"]) == (False, False, [])
+    assert told["msg"] == "No Nomba token was found."
+    assert told["summary"]["files"] == (content is not None)
+    assert revoke.simulator.requests() == []
+
+
+@pytest.mark.parametrize("filling", [b"\0", b"A"], ids=["sparse", "one word"])
+def test_a_huge_file_is_read_in_little_memory(
+    revoke: Revoke, tmp_path: Path, filling: bytes
+) -> None:
+    expired = revoke.simulator.mint(age=7200, lifetime=3600).encode()
+    small, huge = tmp_path / "small", tmp_path / "huge"
+    small.write_bytes(b"\n" + expired)
+    with huge.open("wb") as stream:
+        _fill(stream.fileno(), filling, 300 * MEGABYTE)
+        stream.seek(0, os.SEEK_END)
+        stream.write(b"\n" + expired)
+    ids = {"account_id": revoke.simulator.account_id, "client_id": revoke.simulator.client_id}
+    runs = [run_apart({**ids, "sources": [str(file)]}, tmp_path) for file in (small, huge)]
+    assert [run.result["results"][0]["found_in"][0]["line"] for run in runs] == [2, 2]
+    assert runs[1].peak - runs[0].peak < 30 * MEGABYTE
+    assert revoke.simulator.requests() == []
+
+
+def _fill(file: int, filling: bytes, size: int) -> None:
+    if filling == b"\0":
+        os.ftruncate(file, size)
+    else:
+        for __ in range(size // MEGABYTE):
+            os.write(file, filling * MEGABYTE)

@@ -1,0 +1,154 @@
+# Copyright (c) 2026, The nomba.auth contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Check mode sends no write and tells what the real run will come to; diff mode shows it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.simulator.handle import Handle
+from tests.simulator.settings import OTHER_ACCOUNT_ID
+from tests.simulator.tokens import fingerprint
+
+from .harness import Revoke
+
+Options = Mapping[str, Any]
+
+
+def _live(simulator: Handle, _folder: Path) -> Options:
+    return {"access_tokens": simulator.mint_many(3)}
+
+
+def _expired(simulator: Handle, _folder: Path) -> Options:
+    return {"access_token": simulator.mint(age=7200, lifetime=3600)}
+
+
+def _expired_revoke(simulator: Handle, folder: Path) -> Options:
+    return {**_expired(simulator, folder), "expired": "revoke"}
+
+
+def _looks_expired(simulator: Handle, _folder: Path) -> Options:
+    return {"access_token": simulator.mint(claims={"exp": 1600000000}), "expired": "revoke"}
+
+
+def _already_revoked(simulator: Handle, _folder: Path) -> Options:
+    return {"access_token": simulator.mint(known=False)}
+
+
+def _undated(simulator: Handle, _folder: Path) -> Options:
+    return {"access_token": simulator.mint(claims={"exp": "soon"})}
+
+
+def _malformed(simulator: Handle, _folder: Path) -> Options:
+    return {"access_tokens": [simulator.mint(), "this is no token"]}
+
+
+def _nothing(_simulator: Handle, folder: Path) -> Options:
+    return {"sources": [str(folder)]}
+
+
+def _swept(simulator: Handle, folder: Path) -> Options:
+    (folder / "app.log").write_text(f"GET /v1 Bearer {simulator.mint()} 200\n")
+    return {"sources": [str(folder)]}
+
+
+def _unread(simulator: Handle, folder: Path) -> Options:
+    return {"sources": [str(folder / "missing")], "access_token": simulator.mint()}
+
+
+def _sandbox(simulator: Handle, _folder: Path) -> Options:
+    simulator.configure(sandbox=True)
+    return {"access_token": simulator.mint()}
+
+
+def _inconclusive(simulator: Handle, _folder: Path) -> Options:
+    simulator.fault("balance", "status", status=403, times=0)
+    return {"access_token": simulator.mint()}
+
+
+def _other_account(simulator: Handle, _folder: Path) -> Options:
+    return {"access_token": simulator.mint(), "account_id": OTHER_ACCOUNT_ID}
+
+
+def _no_account(simulator: Handle, _folder: Path) -> Options:
+    return {"access_token": simulator.mint(claims={f"G:{simulator.account_id}": None})}
+
+
+def _mixed(simulator: Handle, folder: Path) -> Options:
+    texts = [simulator.mint(), simulator.mint(known=False), "this is no token"]
+    return {**_swept(simulator, folder), "access_tokens": texts, "concurrency": 8}
+
+
+SITUATIONS: dict[str, Callable[[Handle, Path], Options]] = {
+    "live": _live,
+    "expired": _expired,
+    "expired: revoke": _expired_revoke,
+    "looks expired": _looks_expired,
+    "already revoked": _already_revoked,
+    "undated": _undated,
+    "malformed": _malformed,
+    "nothing found": _nothing,
+    "swept": _swept,
+    "unread": _unread,
+    "sandbox": _sandbox,
+    "inconclusive": _inconclusive,
+    "other account": _other_account,
+    "no account": _no_account,
+    "mixed": _mixed,
+}
+
+
+@pytest.mark.parametrize("situation", SITUATIONS.values(), ids=SITUATIONS.keys())
+def test_a_check_run_tells_what_the_real_run_comes_to(
+    revoke: Revoke, tmp_path: Path, situation: Callable[[Handle, Path], Options]
+) -> None:
+    options = situation(revoke.simulator, tmp_path)
+    alive = revoke.simulator.live()
+    checked = revoke(check=True, diff=True, **options)
+    assert revoke.simulator.writes() == []
+    assert revoke.simulator.live() == alive
+    real = revoke(check=False, diff=True, **options)
+    assert (checked.outcomes, checked["changed"]) == (real.outcomes, real["changed"])
+    assert checked.result.get("error") == real.result.get("error")
+    assert checked["diff"] == real["diff"]
+    assert bool(revoke.simulator.writes()) is ("revoked" in real.outcomes)
+
+
+def test_a_check_run_probes_once_and_sends_nothing_else(revoke: Revoke) -> None:
+    token = revoke.simulator.mint()
+    told = revoke(token, check=True)
+    (entry,) = revoke.simulator.requests()
+    assert (entry.operation, entry.fingerprint) == ("balance", fingerprint(token))
+    assert told.row["reason"] == "it would be revoked: a probe of it was accepted"
+    assert (told.row["verified"], told.row["attempts"]) == (False, 0)
+    assert told.warnings == ""
+
+
+def test_a_diff_shows_fingerprints_moving_from_live_to_revoked(revoke: Revoke) -> None:
+    tokens = revoke.simulator.mint_many(2)
+    expired = revoke.simulator.mint(age=7200, lifetime=3600)
+    told = revoke(*tokens, expired, diff=True)
+    first, second = map(fingerprint, tokens)
+    assert told["diff"]["before"] == f"{first} live\n{second} live\n"
+    assert told["diff"]["after"] == f"{first} revoked\n{second} revoked\n"
+    assert revoke.simulator.live() == []
+
+
+@pytest.mark.parametrize("check", [True, False], ids=["check", "real"])
+def test_there_is_no_diff_unless_asked_for(revoke: Revoke, check: bool) -> None:
+    told = revoke(revoke.simulator.mint(), check=check)
+    assert "diff" not in told.result
+    assert bool(revoke.simulator.writes()) is not check
+
+
+def test_nothing_changed_is_an_empty_diff(revoke: Revoke) -> None:
+    told = revoke(revoke.simulator.mint(known=False), diff=True)
+    assert told["diff"] == {"before": "", "after": ""}
+    assert told["changed"] is False
+    assert revoke.simulator.writes() == []

@@ -1,0 +1,214 @@
+# Copyright (c) 2026, The nomba.auth contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What is written down twice and can drift apart: documents, options, results, codes, groups."""
+
+from __future__ import annotations
+
+import importlib
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from ansible_collections.nomba.auth.plugins.doc_fragments import _attributes, _connection
+from ansible_collections.nomba.auth.plugins.module_utils import _errors
+from ansible_collections.nomba.auth.plugins.module_utils._revocation import WORST_FIRST, Outcome
+from ansible_collections.nomba.auth.plugins.modules import nomba_token_revoke
+from tests.simulator.settings import SECOND_CLIENT_ID
+
+from .harness import Revoke
+
+ROOT = Path(nomba_token_revoke.__file__).parents[2]
+MODULES = sorted(path.stem for path in (ROOT / "plugins" / "modules").glob("*.py"))
+FRAGMENTS: dict[str, Any] = {
+    "nomba.auth._connection": _connection.ModuleDocFragment,
+    "nomba.auth._attributes": _attributes.ModuleDocFragment,
+}
+# What Ansible adds to every result.
+ANSIBLES_OWN = {"changed", "failed", "msg", "diff", "invocation", "warnings", "deprecations"}
+VALUE = re.compile(r"V\((\w+)\)")
+
+
+def documented(name: str) -> dict[str, Any]:
+    """A module's documentation, with its fragments."""
+    own = yaml.safe_load(_module(name).DOCUMENTATION)
+    options = dict(own["options"])
+    for fragment in own["extends_documentation_fragment"]:
+        options.update(yaml.safe_load(FRAGMENTS[fragment].DOCUMENTATION)["options"])
+    return {**own, "options": options}
+
+
+def declared(name: str, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """A module's argument spec, as it hands it to AnsibleModule."""
+    given: dict[str, Any] = {}
+
+    def catch(**arguments: Any) -> None:
+        given.update(arguments)
+        raise SystemExit
+
+    monkeypatch.setattr(_module(name), "AnsibleModule", catch)
+    with pytest.raises(SystemExit):
+        _module(name).main()
+    return dict(given["argument_spec"])
+
+
+def _module(name: str) -> Any:
+    return importlib.import_module(f"ansible_collections.nomba.auth.plugins.modules.{name}")
+
+
+def _first_words(lines: list[str]) -> set[str]:
+    """The value that each line of a closed list begins with."""
+    return {match.group(1) for line in lines if (match := VALUE.match(line))}
+
+
+def _subclasses(kind: type[_errors.NombaError]) -> Iterator[type[_errors.NombaError]]:
+    for below in kind.__subclasses__():
+        yield from (below, *_subclasses(below))
+
+
+@pytest.mark.parametrize("name", MODULES)
+@pytest.mark.parametrize("aspect", ["type", "elements", "default", "choices", "required"])
+def test_the_documented_options_are_the_declared_ones(
+    monkeypatch: pytest.MonkeyPatch, name: str, aspect: str
+) -> None:
+    absent = {"required": False, "type": "str"}
+    documents, declaration = documented(name)["options"], declared(name, monkeypatch)
+    assert {option: told.get(aspect, absent.get(aspect)) for option, told in documents.items()} == {
+        option: told.get(aspect, absent.get(aspect)) for option, told in declaration.items()
+    }
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_the_variables_of_the_environment_are_documented(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    options = documented(name)["options"]
+    read_by_the_module = {"access_token": ["NOMBA_ACCESS_TOKEN"]}
+    for option, told in declared(name, monkeypatch).items():
+        _function, variables = told.get("fallback", (None, read_by_the_module.get(option, [])))
+        text = " ".join(options[option]["description"])
+        assert re.findall(r"E\((NOMBA_\w+)\)", text) == variables
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_options_that_hold_tokens_are_kept_out_of_logs(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    declaration = declared(name, monkeypatch)
+    secret = {option for option, told in declaration.items() if told.get("no_log")}
+    assert secret == {option for option in declaration if re.search("token|secret", option)}
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_examples_use_options_that_exist(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    calls = list(_calls(yaml.safe_load(_module(name).EXAMPLES), name))
+    assert len(calls) >= 2
+    for call in calls:
+        assert set(call) <= set(declared(name, monkeypatch))
+
+
+@pytest.mark.parametrize(
+    "playbook", sorted((ROOT / "playbooks").glob("*.yml")), ids=lambda path: path.name
+)
+def test_playbooks_use_options_that_exist(monkeypatch: pytest.MonkeyPatch, playbook: Path) -> None:
+    plays = yaml.safe_load(playbook.read_text(encoding="utf-8"))
+    calls = {name: list(_calls(plays, name)) for name in MODULES}
+    assert any(calls.values())
+    for name, found in calls.items():
+        assert all(set(call) <= set(declared(name, monkeypatch)) for call in found)
+
+
+def _calls(node: Any, name: str) -> Iterator[Mapping[str, Any]]:
+    """All options that tasks, or defaults for the group, give to a module."""
+    if isinstance(node, list):
+        for item in node:
+            yield from _calls(item, name)
+    elif isinstance(node, dict):
+        for key, value in node.items():
+            if key in (f"nomba.auth.{name}", "group/nomba.auth.nomba"):
+                yield value
+            else:
+                yield from _calls(value, name)
+
+
+def test_the_action_group_lists_every_module() -> None:
+    runtime = yaml.safe_load((ROOT / "meta" / "runtime.yml").read_text(encoding="utf-8"))
+    assert sorted(runtime["action_groups"]["nomba"]) == MODULES
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_a_module_says_which_group_it_is_in(name: str) -> None:
+    attributes = yaml.safe_load(_attributes.ModuleDocFragment.DOCUMENTATION)["attributes"]
+    assert "nomba.auth._attributes" in documented(name)["extends_documentation_fragment"]
+    assert attributes["action_group"]["membership"] == ["nomba.auth.nomba"]
+    assert documented(name)["module"] == name
+
+
+def test_the_documented_outcomes_are_the_closed_list() -> None:
+    returned = yaml.safe_load(nomba_token_revoke.RETURN)
+    outcomes = returned["results"]["contains"]["outcome"]["description"]
+    assert _first_words(outcomes) == {outcome.value for outcome in Outcome}
+
+
+def test_the_documented_codes_are_the_closed_list() -> None:
+    returned = yaml.safe_load(nomba_token_revoke.RETURN)
+    codes = " ".join(returned["error"]["contains"]["code"]["description"])
+    failing = {outcome.value for outcome in Outcome if outcome.failed}
+    own = {kind.code for kind in _subclasses(_errors.NombaError)}
+    assert set(VALUE.findall(codes)) == failing | own | {"source_unread"}
+
+
+def test_the_tree_in_the_docstring_is_the_tree() -> None:
+    tree = re.findall(r"-- (\w+) +(\w+)  ", _errors.__doc__ or "")
+    assert dict(tree) == {kind.__name__: kind.code for kind in _subclasses(_errors.NombaError)}
+
+
+def test_every_failing_outcome_has_its_place_among_the_worst() -> None:
+    assert set(WORST_FIRST) == {outcome for outcome in Outcome if outcome.failed}
+    assert len(WORST_FIRST) == len(set(WORST_FIRST))
+
+
+def test_the_documented_results_are_what_is_returned(revoke: Revoke, tmp_path: Path) -> None:
+    returned = yaml.safe_load(nomba_token_revoke.RETURN)
+    (tmp_path / "log").write_text(revoke.simulator.mint())
+    foreign = revoke.simulator.mint(client_id=SECOND_CLIENT_ID)
+    told = revoke(foreign, sources=[str(tmp_path), str(tmp_path / "missing")])
+    assert set(told.result) - ANSIBLES_OWN == set(returned)
+    contents = {name: set(told_of["contains"]) for name, told_of in returned.items()}
+    assert all(set(row) == contents["results"] for row in told["results"])
+    assert set(told["summary"]) == contents["summary"]
+    assert set(told["unread"][0]) == contents["unread"]
+    assert set(told["error"]) == contents["error"]
+    assert len(revoke.simulator.writes()) == 2
+
+
+def test_the_documented_types_are_those_of_what_is_returned(revoke: Revoke, tmp_path: Path) -> None:
+    kinds = {"str": str, "int": int, "bool": bool, "list": list, "dict": dict}
+    rows = yaml.safe_load(nomba_token_revoke.RETURN)["results"]["contains"]
+    (tmp_path / "log").write_text(revoke.simulator.mint())
+    told = revoke(sources=[str(tmp_path)])
+    assert {name: type(value) for name, value in told.row.items()} == {
+        name: kinds[row["type"]] for name, row in rows.items()
+    }
+    assert set(told.row["found_in"][0]) == set(rows["found_in"]["contains"])
+    assert set(told["summary"]["outcomes"]) == {outcome.value for outcome in Outcome}
+
+
+@pytest.mark.parametrize(
+    ("options", "keys"),
+    [({"leeway": -1}, {"error"}), ({"access_token": ""}, {"error"})],
+    ids=["bad option", "no token"],
+)
+def test_options_that_cannot_be_used_return_an_error_only(
+    revoke: Revoke, options: dict[str, Any], keys: set[str]
+) -> None:
+    told = revoke(revoke.simulator.mint(), **options)
+    returned = yaml.safe_load(nomba_token_revoke.RETURN)
+    assert set(told.result) - ANSIBLES_OWN == keys
+    assert returned["results"]["returned"] == "when the options could be used"
+    assert revoke.simulator.requests() == []

@@ -1,0 +1,91 @@
+# Copyright (c) 2026, The nomba.auth contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the module takes from the environment, and when."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.simulator.settings import OTHER_ACCOUNT_ID
+from tests.simulator.tokens import fingerprint
+
+from .harness import Revoke
+from .seeing import operations
+
+
+@pytest.mark.parametrize("form", ["{}", " Bearer {}\n"], ids=["plain", "with Bearer"])
+def test_the_token_can_come_from_the_environment(
+    revoke: Revoke, monkeypatch: pytest.MonkeyPatch, form: str
+) -> None:
+    token = revoke.simulator.mint()
+    monkeypatch.setenv("NOMBA_ACCESS_TOKEN", form.format(token))
+    told = revoke()
+    assert told.outcomes == ["revoked"]
+    assert token not in told.output
+    assert not revoke.simulator.accepts(token)
+
+
+@pytest.mark.parametrize("way", ["access_token", "access_tokens", "sources"])
+def test_a_given_token_keeps_the_environment_out(
+    revoke: Revoke, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, way: str
+) -> None:
+    given, in_environment = revoke.simulator.mint_many(2)
+    monkeypatch.setenv("NOMBA_ACCESS_TOKEN", in_environment)
+    (tmp_path / "log").write_text(given)
+    ways: dict[str, Any] = {
+        "access_token": given,
+        "access_tokens": [given],
+        "sources": [str(tmp_path)],
+    }
+    told = revoke(**{way: ways[way]})
+    assert told.row["fingerprint"] == fingerprint(given)
+    assert revoke.simulator.live() == [fingerprint(in_environment)]
+    assert revoke.simulator.requests(fingerprint=fingerprint(in_environment)) == []
+
+
+def test_a_source_without_tokens_keeps_the_environment_out(
+    revoke: Revoke, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("NOMBA_ACCESS_TOKEN", revoke.simulator.mint())
+    told = revoke(sources=[str(tmp_path)])
+    assert told["results"] == []
+    assert revoke.simulator.requests() == []
+
+
+@pytest.mark.parametrize("empty", ["", "  "], ids=["empty", "white space"])
+def test_an_empty_variable_is_no_token(
+    revoke: Revoke, monkeypatch: pytest.MonkeyPatch, empty: str
+) -> None:
+    monkeypatch.setenv("NOMBA_ACCESS_TOKEN", empty)
+    told = revoke()
+    assert told.error == "no_token"
+    assert "give the whole token" in told["msg"]
+    assert revoke.simulator.requests() == []
+
+
+def test_the_connection_can_come_from_the_environment(
+    revoke: Revoke, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NOMBA_BASE_URL", revoke.simulator.url)
+    monkeypatch.setenv("NOMBA_ACCOUNT_ID", revoke.simulator.account_id)
+    monkeypatch.setenv("NOMBA_CLIENT_ID", revoke.simulator.client_id)
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", revoke.simulator.ca_path)
+    told = revoke(
+        revoke.simulator.mint(), api_url=None, account_id=None, client_id=None, ca_path=None
+    )
+    assert told.outcomes == ["revoked"]
+    assert operations(revoke.simulator) == ["balance", "revoke", "balance"]
+
+
+def test_options_go_before_the_environment(revoke: Revoke, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NOMBA_BASE_URL", "https://192.0.2.1")
+    monkeypatch.setenv("NOMBA_ACCOUNT_ID", OTHER_ACCOUNT_ID)
+    monkeypatch.setenv("NOMBA_CLIENT_ID", OTHER_ACCOUNT_ID)
+    told = revoke(revoke.simulator.mint())
+    assert told.outcomes == ["revoked"]
+    assert {e.account_id for e in revoke.simulator.requests()} == {revoke.simulator.account_id}

@@ -1,0 +1,87 @@
+# Copyright (c) 2026, The nomba.auth contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""requests and PyJWT: loaded where they are needed, and asked for where they are missing."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from ansible_collections.nomba.auth.plugins.doc_fragments import _connection
+
+from .apart import run_apart
+from .harness import Revoke
+
+LIBRARIES = {"requests": "requests", "jwt": "PyJWT"}
+
+
+@pytest.mark.parametrize("check", [False, True], ids=["real", "check"])
+@pytest.mark.parametrize(("name", "library"), LIBRARIES.items(), ids=LIBRARIES.values())
+def test_a_library_that_is_missing_is_asked_for(
+    revoke: Revoke, monkeypatch: pytest.MonkeyPatch, name: str, library: str, check: bool
+) -> None:
+    monkeypatch.setitem(sys.modules, name, None)
+    told = revoke(*revoke.simulator.mint_many(3), check=check)
+    assert told.error == "library_missing"
+    assert told["msg"].startswith(f"Failed to import the required Python library ({library}) on ")
+    assert sys.executable in told["msg"]
+    assert "Traceback" not in told["msg"]
+    assert revoke.simulator.requests() == []
+
+
+def test_a_urllib3_that_is_missing_counts_as_requests(
+    revoke: Revoke, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "urllib3", None)
+    told = revoke(revoke.simulator.mint())
+    assert told.error == "library_missing"
+    assert "(requests)" in told["msg"]
+    assert revoke.simulator.requests() == []
+
+
+def test_without_requests_what_has_expired_is_skipped_all_the_same(
+    revoke: Revoke, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "requests", None)
+    told = revoke(revoke.simulator.mint(age=7200, lifetime=3600), "this is no token")
+    assert told.outcomes == ["expired", "malformed"]
+    assert told.error == "malformed"
+    assert revoke.simulator.requests() == []
+
+
+def test_without_pyjwt_what_is_no_token_is_malformed_all_the_same(
+    revoke: Revoke, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "jwt", None)
+    told = revoke("this is no token")
+    assert told.outcomes == ["malformed"]
+    assert revoke.simulator.requests() == []
+
+
+@pytest.mark.parametrize("kind", ["malformed", "expired", "live"])
+def test_a_library_is_loaded_by_whoever_needs_it(revoke: Revoke, tmp_path: Path, kind: str) -> None:
+    simulator = revoke.simulator
+    texts = {
+        "malformed": "this is no token",
+        "expired": simulator.mint(age=7200, lifetime=3600),
+        "live": simulator.mint(),
+    }
+    options: dict[str, Any] = {"account_id": simulator.account_id, "api_url": simulator.url}
+    options.update(client_id=simulator.client_id, access_token=texts[kind])
+    ran = run_apart({**options, "ca_path": simulator.ca_path}, tmp_path)
+    (row,) = ran.result["results"]
+    assert row["outcome"] == {"live": "revoked"}.get(kind, kind)
+    assert ("jwt" in ran.imported) is (kind != "malformed")
+    assert ("requests" in ran.imported) is (kind == "live")
+    assert bool(simulator.requests()) is (kind == "live")
+
+
+def test_the_libraries_are_documented_as_requirements() -> None:
+    fragment = yaml.safe_load(_connection.ModuleDocFragment.DOCUMENTATION)
+    assert sorted(fragment["requirements"]) == sorted(LIBRARIES.values())

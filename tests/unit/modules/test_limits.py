@@ -1,0 +1,208 @@
+# Copyright (c) 2026, The nomba.auth contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Rate limits, the deadline of a run, and giving up when all tokens are refused alike."""
+
+from __future__ import annotations
+
+from collections import Counter
+from email.utils import formatdate
+from typing import Any
+
+import pytest
+
+from ansible_collections.nomba.auth.plugins.modules import nomba_token_revoke
+from tests.simulator.tokens import fingerprint
+
+from .harness import Revoke
+from .seeing import operations, shared, ticking
+
+PATIENT: dict[str, Any] = {"timeout": 10_000, "deadline": 100_000}
+
+
+@pytest.fixture
+def windows(revoke: Revoke) -> Revoke:
+    """The module on a clock that the simulator shares: waiting lets its rate windows pass.
+
+    The waiting of several workers adds up there, also for a request that is under way: PATIENT.
+    """
+    clock = shared(revoke.clock, revoke.simulator)
+    revoke.monkeypatch.setattr(nomba_token_revoke, "SYSTEM", clock)
+    return revoke
+
+
+def test_a_low_traffic_account_sends_one_post_a_window(windows: Revoke) -> None:
+    windows.simulator.configure(rate_class="low_traffic")
+    tokens = windows.simulator.mint_many(3)
+    told = windows(*tokens, **PATIENT)
+    assert told.outcomes == ["revoked"] * 3
+    posts = windows.simulator.requests("revoke")
+    assert [post.status for post in posts] == [200] * 3
+    assert all(late.time - soon.time >= 60 for soon, late in zip(posts, posts[1:]))
+    assert [row["attempts"] for row in told["results"]] == [1, 1, 1]
+
+
+def test_the_default_deadline_outlives_one_window_of_a_low_traffic_account(
+    windows: Revoke,
+) -> None:
+    windows.simulator.configure(rate_class="low_traffic")
+    windows.simulator.issue()  # somebody has used up this minute's POST
+    told = windows(windows.simulator.mint())
+    assert told.outcomes == ["revoked"]
+    assert [post.status for post in windows.simulator.requests("revoke")] == [429, 200]
+    assert 59 <= sum(windows.clock.slept) <= 120
+
+
+def test_a_deadline_shorter_than_the_windows_leaves_a_result_for_every_token(
+    windows: Revoke,
+) -> None:
+    windows.simulator.configure(rate_class="low_traffic")
+    tokens = windows.simulator.mint_many(5)
+    told = windows(*tokens, deadline=50)
+    assert Counter(told.outcomes) == {"revoked": 1, "not_attempted": 4}
+    assert (told.error, told["changed"]) == ("not_attempted", True)
+    assert [row["fingerprint"] for row in told["results"]] == list(map(fingerprint, tokens))
+    assert len(windows.simulator.writes()) == 1
+    assert len(windows.simulator.live()) == 4
+
+
+@pytest.mark.parametrize("rate_class", ["regular", "elevated"])
+@pytest.mark.parametrize("concurrency", [1, 8, 64])
+def test_forty_tokens_meet_no_429(windows: Revoke, rate_class: str, concurrency: int) -> None:
+    windows.simulator.configure(rate_class=rate_class)
+    told = windows(*windows.simulator.mint_many(40), concurrency=concurrency, **PATIENT)
+    assert told.outcomes == ["revoked"] * 40
+    assert {e.status for e in windows.simulator.requests("revoke")} == {200}
+    assert 429 not in {e.status for e in windows.simulator.requests()}
+    assert Counter(operations(windows.simulator)) == {"balance": 80, "revoke": 40}
+
+
+@pytest.mark.parametrize("on", ["balance", "revoke"])
+def test_retry_after_is_honoured(revoke: Revoke, on: str) -> None:
+    revoke.simulator.fault(on, "rate_limited", retry_after=17)
+    told = revoke(revoke.simulator.mint())
+    assert told.outcomes == ["revoked"]
+    assert sum(revoke.clock.slept) == pytest.approx(17, abs=1)
+    assert operations(revoke.simulator).count(on) == (3 if on == "balance" else 2)
+
+
+def test_retry_after_may_be_a_date(revoke: Revoke) -> None:
+    now = revoke.clock.as_clock().now()
+    later = formatdate(now + 40, usegmt=True)
+    revoke.simulator.fault("revoke", "rate_limited", headers={"Retry-After": later})
+    told = revoke(revoke.simulator.mint())
+    assert told.outcomes == ["revoked"]
+    assert sum(revoke.clock.slept) == pytest.approx(40, abs=3)
+    assert operations(revoke.simulator).count("revoke") == 2
+
+
+def test_a_server_in_trouble_may_ask_for_time(revoke: Revoke) -> None:
+    revoke.simulator.fault("revoke", "status", status=503, headers={"Retry-After": "23"})
+    told = revoke(revoke.simulator.mint())
+    assert told.outcomes == ["revoked"]
+    assert sum(revoke.clock.slept) == pytest.approx(23, abs=1)
+    assert operations(revoke.simulator).count("revoke") == 2
+
+
+def test_a_429_names_the_window_to_wait_for(revoke: Revoke) -> None:
+    headers = {"X-Rate-Limit-Limit": "1", "X-Rate-Limit-Window": "45s"}
+    revoke.simulator.fault("revoke", "rate_limited", headers=headers)
+    told = revoke(revoke.simulator.mint())
+    assert told.outcomes == ["revoked"]
+    assert sum(revoke.clock.slept) >= 45
+    assert operations(revoke.simulator).count("revoke") == 2
+
+
+def test_a_429_that_outlasts_the_deadline_is_hinted_at(revoke: Revoke) -> None:
+    revoke.simulator.fault("revoke", "rate_limited", retry_after=3600)
+    token = revoke.simulator.mint()
+    told = revoke(token)
+    assert told.outcomes == ["unknown"]
+    assert "run again with a longer deadline" in told["msg"]
+    assert operations(revoke.simulator).count("revoke") == 1
+    assert revoke.simulator.accepts(token)
+
+
+@pytest.mark.parametrize("how", [{}, {"retry_after": 15}, {"retry_after": 3600}])
+def test_probes_held_back_do_not_hold_the_revoke_back(revoke: Revoke, how: dict[str, Any]) -> None:
+    revoke.simulator.fault("balance", "rate_limited", times=0, **how)
+    token = revoke.simulator.mint()
+    told = revoke(token)
+    assert (told.outcomes, told.row["verified"]) == (["revoked"], False)
+    assert operations(revoke.simulator).count("revoke") == 1
+    assert not revoke.simulator.accepts(token)
+
+
+@pytest.mark.parametrize("concurrency", [1, 8])
+def test_a_run_out_of_time_leaves_a_result_for_every_token(
+    revoke: Revoke, concurrency: int
+) -> None:
+    revoke.simulator.fault("revoke", "rate_limited", retry_after=3600, times=0)
+    tokens = revoke.simulator.mint_many(20)
+    told = revoke(*tokens, concurrency=concurrency)
+    assert [row["fingerprint"] for row in told["results"]] == list(map(fingerprint, tokens))
+    sent = len(revoke.simulator.writes())
+    assert 1 <= sent <= concurrency
+    assert Counter(told.outcomes) == {"unknown": sent, "not_attempted": 20 - sent}
+    assert told.error == "unknown"
+    assert len(revoke.simulator.live()) == 20
+
+
+def test_a_deadline_in_the_middle_of_a_run_leaves_a_result_for_every_token(
+    revoke: Revoke,
+) -> None:
+    revoke.monkeypatch.setattr(nomba_token_revoke, "SYSTEM", ticking(revoke.clock, 1))
+    told = revoke(*revoke.simulator.mint_many(90), deadline=600, timeout=500, concurrency=1)
+    done = Counter(told.outcomes)
+    assert done["revoked"] > 0
+    assert done["not_attempted"] > 0
+    assert "revoked" not in told.outcomes[done["revoked"] :]
+    assert len(told.outcomes) == 90
+    assert len(revoke.simulator.live()) >= done["not_attempted"]
+
+
+def test_a_check_run_out_of_time_says_what_it_did_not_look_at(revoke: Revoke) -> None:
+    revoke.monkeypatch.setattr(nomba_token_revoke, "SYSTEM", ticking(revoke.clock, 1))
+    told = revoke(
+        *revoke.simulator.mint_many(90), deadline=400, timeout=300, concurrency=1, check=True
+    )
+    done = Counter(told.outcomes)
+    assert set(done) == {"revoked", "not_attempted"}
+    assert len(revoke.simulator.requests()) <= done["revoked"]
+    assert told.error == "not_attempted"
+    assert revoke.simulator.writes() == []
+
+
+@pytest.mark.parametrize("status", [400, 403, 404])
+def test_five_refusals_alike_end_the_run(revoke: Revoke, status: int) -> None:
+    revoke.simulator.fault("revoke", "status", status=status, times=0)
+    told = revoke(*revoke.simulator.mint_many(9), concurrency=1)
+    assert told.outcomes == ["refused"] * 5 + ["not_attempted"] * 4
+    assert told.error == "refused"
+    assert told["results"][8]["reason"] == "the API refused the first tokens alike"
+    assert operations(revoke.simulator).count("revoke") == 5
+
+
+def test_five_refusals_alike_end_a_run_of_many_workers(revoke: Revoke) -> None:
+    revoke.simulator.fault("revoke", "status", status=403, times=0)
+    told = revoke(*revoke.simulator.mint_many(60), concurrency=4)
+    refused = told.outcomes.count("refused")
+    assert 5 <= refused <= 5 + 3
+    assert told.outcomes.count("not_attempted") == 60 - refused
+    assert operations(revoke.simulator).count("revoke") == refused
+
+
+def test_five_refusals_that_differ_end_nothing(revoke: Revoke) -> None:
+    revoke.simulator.fault("revoke", "status", status=400, skip=0, times=3)
+    revoke.simulator.fault("revoke", "status", status=403, times=4)
+    told = revoke(*revoke.simulator.mint_many(9), concurrency=1)
+    assert told.outcomes == ["refused"] * 7 + ["revoked"] * 2
+    assert operations(revoke.simulator).count("revoke") == 9
+
+
+def test_a_success_among_the_first_keeps_the_run_going(revoke: Revoke) -> None:
+    revoke.simulator.fault("revoke", "status", status=403, skip=1, times=6)
+    told = revoke(*revoke.simulator.mint_many(9), concurrency=1)
+    assert told.outcomes == ["revoked"] + ["refused"] * 6 + ["revoked"] * 2
+    assert operations(revoke.simulator).count("revoke") == 9

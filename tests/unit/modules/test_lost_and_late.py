@@ -1,0 +1,208 @@
+# Copyright (c) 2026, The nomba.auth contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Answers that are lost, effects that are late, clocks that are wrong, requests gone astray."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.simulator.settings import CHOICES
+from tests.simulator.tokens import fingerprint
+from tests.unit.clock import FastClock
+
+from .harness import Revoke
+from .seeing import operations
+
+HOUR = 3600.0
+# A Date has whole seconds, and some pass before it is compared.
+AHEAD = re.compile(r"clock is 36[0-9]{2} s ahead of the API's")
+BEHIND = re.compile(r"clock is 35[0-9]{2} s behind the API's|clock is 3600 s behind the API's")
+
+
+@pytest.mark.parametrize("dead", CHOICES["revoke_dead"])
+def test_a_lost_answer_is_settled_by_the_probe(revoke: Revoke, dead: str) -> None:
+    # The second sending meets a token that is dead already: nobody knows what that is answered.
+    revoke.simulator.configure(revoke_dead=dead)
+    revoke.simulator.fault("revoke", "lost_answer")
+    token = revoke.simulator.mint()
+    told = revoke(token)
+    assert (told.outcomes, told.row["verified"]) == (["revoked"], True)
+    assert (told["changed"], told.failed) == (True, False)
+    assert told.row["attempts"] == 2
+    assert operations(revoke.simulator) == ["balance", "revoke", "revoke", "balance"]
+    assert not revoke.simulator.accepts(token)
+
+
+def test_answers_lost_for_ever_are_settled_by_the_probe(revoke: Revoke) -> None:
+    revoke.simulator.fault("revoke", "lost_answer", times=0)
+    token = revoke.simulator.mint()
+    told = revoke(token)
+    assert (told.outcomes, told.row["verified"]) == (["revoked"], True)
+    assert "the connection failed or was cut" in told.row["reason"]
+    assert 2 <= operations(revoke.simulator).count("revoke") <= 6
+    assert revoke.simulator.requests("balance")[-1].status == 401
+
+
+@pytest.mark.parametrize("times", [1, 0], ids=["once", "for ever"])
+def test_an_answer_lost_and_an_effect_late_are_settled_by_waiting(
+    revoke: Revoke, times: int
+) -> None:
+    revoke.simulator.configure(revoke_delay_requests=3)
+    revoke.simulator.fault("revoke", "lost_answer", times=times)
+    token = revoke.simulator.mint()
+    told = revoke(token)
+    assert (told.outcomes, told.row["verified"]) == (["revoked"], True)
+    probes = revoke.simulator.requests("balance", fingerprint(token))
+    assert [probe.status for probe in probes] == [200, 200, 200, 200, 401]
+    assert not revoke.simulator.accepts(token)
+
+
+def test_a_lost_answer_and_no_probe_to_settle_it_is_unknown(revoke: Revoke) -> None:
+    revoke.simulator.fault("revoke", "lost_answer", times=0)
+    revoke.simulator.fault("balance", "status", status=403, skip=1, times=0)
+    told = revoke(revoke.simulator.mint())
+    assert (told.outcomes, told.row["verified"]) == (["unknown"], False)
+    assert (told["changed"], told.error) == (True, "unknown")
+    assert operations(revoke.simulator).count("balance") > 2
+
+
+def test_a_no_whose_effect_took_place_is_settled_by_the_probe(revoke: Revoke) -> None:
+    revoke.simulator.fault("revoke", "status", status=400, effect=True)
+    token = revoke.simulator.mint()
+    told = revoke(token)
+    assert (told.outcomes, told.row["verified"]) == (["revoked"], True)
+    assert operations(revoke.simulator) == ["balance", "revoke", "balance"]
+
+
+@pytest.mark.parametrize("status", [500, 502, 504])
+def test_a_server_error_whose_effect_took_place_is_settled_by_the_probe(
+    revoke: Revoke, status: int
+) -> None:
+    revoke.simulator.fault("revoke", "status", status=status, effect=True, times=0)
+    told = revoke(revoke.simulator.mint())
+    assert (told.outcomes, told.row["verified"]) == (["revoked"], True)
+    assert (operations(revoke.simulator).count("revoke") == 1) is (status == 500)
+
+
+# Requests gone astray
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+@pytest.mark.parametrize("place", ["here", "elsewhere"])
+@pytest.mark.parametrize("on", ["balance", "revoke"])
+def test_a_redirect_is_never_followed(revoke: Revoke, on: str, place: str, status: int) -> None:
+    location = "/elsewhere" if place == "here" else f"{revoke.simulator.http_url}/elsewhere"
+    revoke.simulator.fault(on, "redirect", status=status, location=location, times=0)
+    told = revoke(revoke.simulator.mint())
+    assert told.row["verified"] is False
+    assert "elsewhere" not in operations(revoke.simulator)
+    assert operations(revoke.simulator).count("revoke") == 1
+    assert (f"HTTP {status}, a redirect" in told.row["reason"]) is (on == "revoke")
+
+
+def test_a_netrc_that_names_the_host_adds_no_authorization(
+    revoke: Revoke, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / ".netrc").write_text("machine 127.0.0.1 login me password hunter2hunter2\n")
+    (tmp_path / ".netrc").chmod(0o600)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("NETRC", raising=False)
+    told = revoke(revoke.simulator.mint())
+    assert told.outcomes == ["revoked"]
+    assert [e.authorization for e in revoke.simulator.requests()] == [True, False, True]
+    assert len({e.fingerprint for e in revoke.simulator.requests()}) == 1
+
+
+def test_a_cookie_is_not_kept(revoke: Revoke) -> None:
+    cookie = {"Set-Cookie": "session=1; Path=/"}
+    revoke.simulator.fault("any", "slow", delay=0, headers=cookie, times=0)
+    told = revoke(revoke.simulator.mint())
+    assert told.outcomes == ["revoked"]
+    assert not any("cookie" in e.header_names for e in revoke.simulator.requests())
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Retry-After": "9" * 5000},
+        {"X-Rate-Limit-Limit": "9" * 5000, "X-Rate-Limit-Window": "1s"},
+        {"X-Rate-Limit-Limit": "15", "X-Rate-Limit-Window": "9" * 400},
+        {"X-Rate-Limit-Limit": "0", "X-Rate-Limit-Window": "0s", "X-Rate-Limit-Remaining": "-1"},
+        {"X-Rate-Limit-Limit": "fifteen", "X-Rate-Limit-Window": "a while"},
+        {"Date": "Mon, 31 Feb 99999 25:61:61 GMT"},
+        {"Date": "yesterday"},
+    ],
+    ids=["retry", "limit", "window", "zeros", "words", "no such date", "no date"],
+)
+def test_headers_without_sense_do_no_harm(revoke: Revoke, headers: dict[str, str]) -> None:
+    revoke.simulator.fault("any", "slow", delay=0, headers=headers, times=0)
+    told = revoke(*revoke.simulator.mint_many(3))
+    assert told.outcomes == ["revoked"] * 3
+    assert "Traceback" not in told.output
+    assert revoke.simulator.live() == []
+
+
+# Clocks
+
+
+def test_a_clock_that_is_ahead_gets_no_live_token_skipped(revoke: Revoke, clock: FastClock) -> None:
+    clock.ahead = HOUR
+    looks_expired = revoke.simulator.mint(lifetime=1800)
+    live = revoke.simulator.mint(lifetime=3 * HOUR)
+    told = revoke(looks_expired, live)
+    assert told.outcomes == ["revoked", "revoked"]
+    assert AHEAD.search(told.warnings)
+    assert revoke.simulator.live() == []
+
+
+def test_a_clock_that_is_behind_sends_what_has_expired(revoke: Revoke, clock: FastClock) -> None:
+    clock.ahead = -HOUR
+    expired = revoke.simulator.mint(age=HOUR, lifetime=1800)
+    live = revoke.simulator.mint()
+    told = revoke(expired, live)
+    assert told.outcomes == ["already_revoked", "revoked"]
+    assert BEHIND.search(told.warnings)
+    assert revoke.simulator.live() == []
+
+
+@pytest.mark.parametrize(("offset", "where"), [(HOUR, BEHIND), (-HOUR, AHEAD)])
+def test_a_difference_of_clocks_is_told_and_does_no_harm(
+    revoke: Revoke, offset: float, where: re.Pattern[str]
+) -> None:
+    revoke.simulator.configure(clock_offset=offset)
+    told = revoke(*revoke.simulator.mint_many(2))
+    assert told.outcomes == ["revoked", "revoked"]
+    assert where.search(told.warnings)
+    assert revoke.simulator.live() == []
+
+
+def test_a_difference_within_the_leeway_is_not_told(revoke: Revoke, clock: FastClock) -> None:
+    clock.ahead = 200
+    told = revoke(revoke.simulator.mint())
+    assert told.outcomes == ["revoked"]
+    assert told.warnings == ""
+    assert len(revoke.simulator.writes()) == 1
+
+
+def test_a_token_from_the_future_shows_that_the_clock_is_wrong(revoke: Revoke) -> None:
+    now = int(revoke.clock.as_clock().now())
+    token = revoke.simulator.mint(claims={"iat": now + 7200, "exp": now - 7200})
+    told = revoke(token)
+    assert told.outcomes == ["revoked"]
+    assert not revoke.simulator.accepts(token)
+    assert len(revoke.simulator.writes()) == 1
+
+
+def test_without_a_date_the_clock_of_this_host_decides(revoke: Revoke, clock: FastClock) -> None:
+    clock.ahead = HOUR
+    revoke.simulator.fault("any", "no_date", times=0)
+    looks_expired, live = revoke.simulator.mint(lifetime=1800), revoke.simulator.mint()
+    told = revoke(looks_expired, live)
+    assert told.outcomes == ["expired", "revoked"]
+    assert told.warnings == ""
+    assert revoke.simulator.requests(fingerprint=fingerprint(looks_expired)) == []

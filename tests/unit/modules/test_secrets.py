@@ -1,0 +1,245 @@
+# Copyright (c) 2026, The nomba.auth contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""No part of a token and no address comes out: not in a result, a log or a file that is left."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+import trustme
+import urllib3
+from ansible.module_utils import basic
+
+from tests.simulator.settings import OTHER_ACCOUNT_ID, SECOND_CLIENT_ID
+
+from .canary import Canary, contents, hatch
+from .harness import Revoke, Told
+
+PASSWORD = "hunter2-hunter2-hunter2"
+Situation = Callable[[Revoke, Canary, Path], Told]
+
+
+@dataclass
+class Logged:
+    """What went to syslog, and what the libraries logged."""
+
+    syslog: list[str]
+    libraries: pytest.LogCaptureFixture
+
+
+@pytest.fixture
+def logged(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> Logged:
+    """Catch everything that is logged."""
+    lines: list[str] = []
+    caplog.set_level(logging.DEBUG)
+    monkeypatch.setattr(basic, "has_journal", False)
+    monkeypatch.setattr(basic.syslog, "syslog", lambda *words: lines.append(str(words)))
+    return Logged(lines, caplog)
+
+
+@pytest.fixture
+def temporary(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A private folder for temporary files."""
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setenv("TMPDIR", str(folder))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    return folder
+
+
+def _plain(**options: Any) -> Situation:
+    """A run with options of its own."""
+    return lambda revoke, canary, _folder: revoke(canary.token, **options)
+
+
+def _faulty(on: str, kind: str, **how: Any) -> Situation:
+    """A run with a fault for ever; {token} and {email} in its parameters are filled in."""
+
+    def situation(revoke: Revoke, canary: Canary, _folder: Path) -> Told:
+        filled = {name: _filled(value, canary) for name, value in how.items()}
+        revoke.simulator.fault(on, kind, times=0, **filled)
+        return revoke(canary.token)
+
+    return situation
+
+
+def _filled(value: Any, canary: Canary) -> Any:
+    if isinstance(value, dict):
+        return {name: _filled(text, canary) for name, text in value.items()}
+    if not isinstance(value, str):
+        return value
+    return value.format(token=canary.token, email=canary.email)
+
+
+def _configured(**settings: Any) -> Situation:
+    """A run against a simulator with other habits."""
+
+    def situation(revoke: Revoke, canary: Canary, _folder: Path) -> Told:
+        revoke.simulator.configure(**settings)
+        return revoke(canary.token)
+
+    return situation
+
+
+def _raising(error: Callable[[str], Exception]) -> Situation:
+    """A run in which the library raises, and quotes the token and the address."""
+
+    def situation(revoke: Revoke, canary: Canary, _folder: Path) -> Told:
+        def send(*_words: Any, **_options: Any) -> None:
+            raise error(f"{canary.token} {canary.email}")
+
+        revoke.monkeypatch.setattr(requests.Session, "send", send)
+        return revoke(canary.token)
+
+    return situation
+
+
+def _missing(library: str) -> Situation:
+    def situation(revoke: Revoke, canary: Canary, _folder: Path) -> Told:
+        revoke.monkeypatch.setitem(sys.modules, library, None)
+        return revoke(canary.token)
+
+    return situation
+
+
+def _swept(revoke: Revoke, canary: Canary, folder: Path) -> Told:
+    (folder / "log").write_text(f"Bearer {canary.token}, {canary.email}\n")
+    return revoke(sources=[str(folder / "log"), str(folder / "missing")])
+
+
+def _from_environment(revoke: Revoke, canary: Canary, _folder: Path) -> Told:
+    revoke.monkeypatch.setenv("NOMBA_ACCESS_TOKEN", f" Bearer {canary.token} ")
+    return revoke()
+
+
+def _strange_authority(revoke: Revoke, canary: Canary, folder: Path) -> Told:
+    trustme.CA().cert_pem.write_to_path(str(folder / "ca.pem"))
+    return revoke(canary.token, ca_path=str(folder / "ca.pem"))
+
+
+def _proxied(revoke: Revoke, canary: Canary, _folder: Path) -> Told:
+    proxy = revoke.simulator.http_url.replace("//", f"//me:{PASSWORD}@")
+    revoke.monkeypatch.setenv("https_proxy", proxy)
+    revoke.monkeypatch.setenv("no_proxy", "")
+    return revoke(canary.token)
+
+
+def _malformed(revoke: Revoke, canary: Canary, _folder: Path) -> Told:
+    token = canary.token
+    return revoke(token[:-1], token[1:], f"{token}.{token}", f'{{"t":"{token}"}}', token[:90])
+
+
+def _expired(revoke: Revoke, _canary: Canary, _folder: Path) -> Told:
+    return revoke(hatch(revoke.simulator, age=7200, lifetime=3600).token)
+
+
+def _url_with(form: str) -> Situation:
+    return lambda revoke, canary, _folder: revoke(
+        canary.token, api_url=form.format(token=canary.token)
+    )
+
+
+def _short_of_time(revoke: Revoke, canary: Canary, _folder: Path) -> Told:
+    revoke.simulator.fault("revoke", "rate_limited", retry_after=3600, times=0)
+    return revoke(canary.token, *revoke.simulator.mint_many(2), deadline=10)
+
+
+ECHOES = {
+    "code": "{token}",
+    "description": "{token} {email} {{'access_token':'{token}'}} <{email}> {token}",
+}
+HEADERS = dict.fromkeys(["Retry-After", "X-Rate-Limit-Window", "Location", "Date"], "{token}")
+SITUATIONS: dict[str, Situation] = {
+    "revoked": _plain(),
+    "check and diff": _plain(check=True, diff=True),
+    "real and diff": _plain(diff=True),
+    "swept": _swept,
+    "from the environment": _from_environment,
+    "expired": _expired,
+    "malformed": _malformed,
+    "dead": _configured(revoke_dead="not_found", suspension_kills_tokens=True),
+    "still accepted": _configured(revoke_effective=False),
+    "sandbox": _configured(sandbox=True),
+    "not attempted": _short_of_time,
+    "wrong client": _plain(client_id=SECOND_CLIENT_ID),
+    "wrong account": _plain(account_id=OTHER_ACCOUNT_ID),
+    "echo of the revoke": _faulty("revoke", "echo"),
+    "echo of the probe": _faulty("balance", "echo", status=401),
+    "echo with success": _faulty("any", "echo", status=200),
+    "echo in the code": _faulty("any", "code", **ECHOES),
+    "echo in headers": _faulty("any", "rate_limited", headers=HEADERS),
+    "redirect": _faulty("any", "redirect", location="/{token}"),
+    "server error": _faulty("any", "status", status=500, description="{token} {email}"),
+    "reset": _faulty("any", "reset"),
+    "truncated": _faulty("revoke", "truncated"),
+    "HTML": _faulty("any", "html"),
+    "strange authority": _strange_authority,
+    "proxy": _proxied,
+    "requests.InvalidURL": _raising(requests.exceptions.InvalidURL),
+    "requests.ConnectionError": _raising(requests.ConnectionError),
+    "requests.SSLError": _raising(requests.exceptions.SSLError),
+    "requests.InvalidHeader": _raising(requests.exceptions.InvalidHeader),
+    "urllib3.LocationParseError": _raising(urllib3.exceptions.LocationParseError),
+    "OSError": _raising(OSError),
+    "UnicodeError": _raising(UnicodeError),
+    "without requests": _missing("requests"),
+    "without PyJWT": _missing("jwt"),
+    "bad leeway": _plain(leeway=-1),
+    "bad type": _plain(timeout="soon"),
+    "bad choice": _plain(proof="perhaps"),
+    "unknown option": _plain(acces_token="x"),
+    "URL with a token": _url_with("https://api.nomba.com/?access_token={token}"),
+    "URL with credentials": _url_with(f"https://me:{PASSWORD}@api.nomba.com"),
+    "URL with a token for a user": _url_with("https://{token}@api.nomba.com"),
+}
+
+
+@pytest.mark.parametrize("situation", SITUATIONS.values(), ids=SITUATIONS.keys())
+def test_nothing_of_a_token_comes_out(
+    revoke: Revoke, logged: Logged, tmp_path: Path, temporary: Path, situation: Situation
+) -> None:
+    secret = "c2VjcmV0-never-asked-for"
+    revoke.monkeypatch.setenv("NOMBA_CLIENT_SECRET", secret)
+    canary = hatch(revoke.simulator, PASSWORD, secret, revoke.simulator.client_secret)
+    told = situation(revoke, canary, tmp_path)
+    assert canary.sings(told.output) == []
+    assert canary.sings(*logged.syslog, logged.libraries.text) == []
+    assert canary.sings(*contents(temporary)) == []
+    assert any("Invoked with" in line for line in logged.syslog) is not _is_refused_at_once(told)
+
+
+def _is_refused_at_once(told: Told) -> bool:
+    """Whether AnsibleModule itself refused the options, before it logs that it was called."""
+    return told.failed and "error" not in told.result
+
+
+@pytest.mark.parametrize("option", ["account_id", "client_id", "sources", "ca_path", "api_url"])
+def test_a_token_in_a_wrong_option_is_not_repeated(revoke: Revoke, option: str) -> None:
+    canary = hatch(revoke.simulator)
+    misplaced: Any = [canary.token] if option == "sources" else canary.token
+    told = revoke("this is no token", **{option: misplaced})
+    assert told.failed
+    assert canary.sings(told.output) == []
+    assert revoke.simulator.requests() == []
+
+
+def test_a_canary_is_heard(revoke: Revoke, tmp_path: Path) -> None:
+    # Guards all the others: the search finds what it looks for.
+    canary = hatch(revoke.simulator, PASSWORD)
+    (tmp_path / "below").mkdir()
+    (tmp_path / "below" / "file").write_text(f"x{canary.token[60:120]}x")
+    assert canary.sings(f"<{canary.token.rpartition('.')[2]}>")
+    assert canary.sings(f"from {canary.email}")
+    assert canary.sings(f"https://me:{PASSWORD}@host") == [PASSWORD]
+    assert canary.sings(*contents(tmp_path))
+    assert canary.sings("nothing", revoke.simulator.mint()[:24]) == []

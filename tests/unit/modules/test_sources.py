@@ -1,0 +1,133 @@
+# Copyright (c) 2026, The nomba.auth contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Sweeping files and folders: every Nomba token in them, whatever the format."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.simulator.tokens import fingerprint
+
+from .harness import Revoke
+
+FORMATS: dict[str, Callable[[str], bytes]] = {
+    "environment file": lambda token: f'PORT=1\nNOMBA_ACCESS_TOKEN="{token}"\n'.encode(),
+    "JSON": lambda token: json.dumps({"data": {"access_token": token}}).encode(),
+    "log line": lambda token: f"10:41 INFO up\n10:42 Authorization: Bearer {token}\n".encode(),
+    "URL": lambda token: f"\nGET /callback?token={token}&state=1 HTTP/1.1".encode(),
+    "YAML": lambda token: f"nomba:\n  token: {token}\n".encode(),
+    "glued": lambda token: f"\nkeyJ{token}, and more".encode(),
+    "UTF-16": lambda token: f"\r\ntoken: {token}\r\n".encode("utf-16"),
+    "binary": lambda token: b"\x00\xff\xfe\n\x80" + token.encode() + b"\x00\x01",
+}
+
+
+@pytest.mark.parametrize("form", FORMATS.values(), ids=FORMATS.keys())
+def test_a_token_is_found_in_any_format(
+    revoke: Revoke, tmp_path: Path, form: Callable[[str], bytes]
+) -> None:
+    token, file = revoke.simulator.mint(), tmp_path / "file"
+    file.write_bytes(form(token))
+    line = form(token).replace(b"\0", b"").split(token.encode())[0].count(b"\n") + 1
+    told = revoke(sources=[str(file)])
+    assert told.outcomes == ["revoked"]
+    assert told.row["found_in"] == [{"path": str(file), "line": line}]
+    assert not revoke.simulator.accepts(token)
+    assert token not in told.output
+
+
+def test_a_folder_is_swept_with_all_folders_below_it(revoke: Revoke, tmp_path: Path) -> None:
+    tokens = revoke.simulator.mint_many(3)
+    for depth, token in zip(["a", "b/c", "b/c/d/e"], tokens):
+        (tmp_path / depth).mkdir(parents=True, exist_ok=True)
+        (tmp_path / depth / "log").write_text(token)
+    told = revoke(sources=[str(tmp_path)])
+    assert [row["fingerprint"] for row in told["results"]] == list(map(fingerprint, tokens))
+    assert told.outcomes == ["revoked"] * 3
+    assert told["summary"]["files"] == 3
+    assert revoke.simulator.live() == []
+
+
+def test_a_row_names_every_file_with_the_first_line(revoke: Revoke, tmp_path: Path) -> None:
+    token = revoke.simulator.mint()
+    first, second = tmp_path / "a.log", tmp_path / "b.log"
+    first.write_text(f"\n\n{token}\n{token}\n")
+    second.write_text(f"{token} {token}")
+    told = revoke(token, sources=[str(tmp_path)])
+    assert told.row["found_in"] == [
+        {"path": str(first), "line": 3},
+        {"path": str(second), "line": 1},
+    ]
+    assert len(revoke.simulator.writes()) == 1
+
+
+def test_a_file_reached_by_several_ways_is_read_once(revoke: Revoke, tmp_path: Path) -> None:
+    file, token = tmp_path / "log", revoke.simulator.mint()
+    file.write_text(token)
+    (tmp_path / "other").symlink_to(file)
+    (tmp_path / "third").hardlink_to(file)
+    told = revoke(sources=[str(file), str(tmp_path)])
+    assert told.row["found_in"] == [{"path": str(file), "line": 1}]
+    assert told["summary"]["files"] == 1
+    assert len(revoke.simulator.writes()) == 1
+
+
+def test_given_tokens_come_before_found_ones(revoke: Revoke, tmp_path: Path) -> None:
+    found, single, several = revoke.simulator.mint_many(3)
+    (tmp_path / "log").write_text(found)
+    told = revoke(several, access_token=single, sources=[str(tmp_path)])
+    order = [fingerprint(token) for token in (single, several, found)]
+    assert [row["fingerprint"] for row in told["results"]] == order
+    assert revoke.simulator.live() == []
+
+
+def test_a_jwt_of_another_service_is_left_alone(revoke: Revoke, tmp_path: Path) -> None:
+    foreign = revoke.simulator.mint(claims={f"G:{revoke.simulator.account_id}": None})
+    token = revoke.simulator.mint()
+    (tmp_path / "log").write_text(f"{foreign}\n{token}\n{foreign}\n")
+    told = revoke(sources=[str(tmp_path)])
+    assert told.outcomes == ["revoked"]
+    assert told["summary"]["foreign"] == 1
+    assert "1 JWT(s) name no Nomba account and were left alone" in told.warnings
+    assert revoke.simulator.requests(fingerprint=fingerprint(foreign)) == []
+    assert revoke.simulator.accepts(foreign)
+
+
+def test_a_jwt_that_names_no_account_is_revoked_when_given(revoke: Revoke) -> None:
+    token = revoke.simulator.mint(claims={f"G:{revoke.simulator.account_id}": None})
+    told = revoke(token)
+    assert told.outcomes == ["revoked"]
+    assert told.warnings == ""
+    assert not revoke.simulator.accepts(token)
+
+
+def test_the_summary_counts_tokens_outcomes_files_and_foreign_ones(
+    revoke: Revoke, tmp_path: Path
+) -> None:
+    live, dead = revoke.simulator.mint_many(2), revoke.simulator.mint(known=False)
+    expired = revoke.simulator.mint(age=7200, lifetime=3600)
+    foreign = revoke.simulator.mint(claims={f"G:{revoke.simulator.account_id}": None})
+    (tmp_path / "one").write_text("\n".join([*live, dead]))
+    (tmp_path / "two").write_text("\n".join([expired, foreign, live[0]]))
+    told = revoke("this is no token", sources=[str(tmp_path)])
+    counts = {"revoked": 2, "already_revoked": 1, "expired": 1, "malformed": 1}
+    zeros = dict.fromkeys(["refused", "still_accepted", "unknown", "not_attempted"], 0)
+    outcomes = {**counts, **zeros}
+    assert told["summary"] == {"tokens": 5, "outcomes": outcomes, "files": 2, "foreign": 1}
+    assert len(revoke.simulator.writes()) == 2
+
+
+def test_a_swept_folder_is_already_revoked_the_second_time(revoke: Revoke, tmp_path: Path) -> None:
+    (tmp_path / "log").write_text(" ".join(revoke.simulator.mint_many(3)))
+    revoke(sources=[str(tmp_path)])
+    revoke.simulator.forget_requests()
+    told = revoke(sources=[str(tmp_path)])
+    assert told.outcomes == ["already_revoked"] * 3
+    assert (told["changed"], told.failed) == (False, False)
+    assert revoke.simulator.writes() == []
