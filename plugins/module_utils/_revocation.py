@@ -234,7 +234,7 @@ class Revocation:
         reading = self._probe(token)
         before, names_account = read_probe(reading), token.belongs_to(self._policy.account_id)
         if needs_no_revoke(before, names_account):
-            reason = "the API already refuses it"
+            reason = "this API already refuses it; if another one issued it, revoke it there"
             return _result(token, Outcome.ALREADY_REVOKED, reading, reason, verified=True)
         if not self._policy.write:
             reason = f"it would be revoked: a probe of it was {before.value}"

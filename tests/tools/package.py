@@ -47,7 +47,8 @@ def run_steps(tree: Path) -> list[Outcome]:
     if outcomes[0].faults:
         return outcomes
     tarball = next(DIST.glob("nomba-auth-*.tar.gz"))
-    for step in (look_inside(tarball), install(tarball), list_plugins(tree)):
+    steps = (look_inside(tarball), install(tarball), list_plugins(tree), demo(tree))
+    for step in steps:
         outcomes += run_checks([step])
     return outcomes
 
@@ -79,6 +80,15 @@ def list_plugins(tree: Path) -> Check:
     env = tool_environment(ANSIBLE_COLLECTIONS_PATH=str(INSTALLED), ANSIBLE_NOCOLOR="1")
     command = ["ansible-doc", "--json", *names]
     return Check("documentation of the modules", command, BUILD, env, forbidden=WARNING)
+
+
+def demo(tree: Path) -> Check:
+    """Return the step that plays the demo with the installed copy: revoked, proved, swept."""
+    env = tool_environment(
+        PYTHONPATH=str(tree), ANSIBLE_COLLECTIONS_PATH=str(INSTALLED), ANSIBLE_NOCOLOR="1"
+    )
+    command = [str(environment_python(VENV)), "tests/demo/run.py"]
+    return Check("the installed copy at work", command, tree, env)
 
 
 if __name__ == "__main__":
