@@ -7,7 +7,12 @@
     NombaError
     |-- InvalidOption      invalid_option      an option's value cannot be used
     |   `-- NoToken        no_token            no token was given by any of the three ways
-    `-- LibraryMissing     library_missing     requests or PyJWT is not installed on the host
+    |-- LibraryMissing     library_missing     requests or PyJWT is not installed on the host
+    |-- Locked             locked              another run held the file until the deadline
+    |-- IssueRefused       unknown_client, forbidden, bad_request or refused: no token was issued
+    |-- NoClearAnswer      no_clear_answer     nobody knows whether a token was issued
+    |-- WrongAccount       wrong_account       the token issued is another account's
+    `-- NotWritten         not_written         a token was issued and could not be written
 
 What goes wrong *with* a token is no exception: it is that token's outcome (see _revocation), so
 that one bad token never loses the result of another.
@@ -46,3 +51,35 @@ class LibraryMissing(NombaError):
     def __init__(self, library: str) -> None:
         super().__init__(f"the Python library {library} is not installed")
         self.library = library
+
+
+class Locked(NombaError):
+    """Another run is working on the same file, and the deadline came first."""
+
+    code = "locked"
+
+
+class IssueRefused(NombaError):
+    """The API issued no token; the code says what kind of no it was."""
+
+    def __init__(self, code: str, text: str) -> None:
+        super().__init__(text)
+        self.code = code
+
+
+class NoClearAnswer(NombaError):
+    """The API may or may not have issued a token that nobody holds."""
+
+    code = "no_clear_answer"
+
+
+class WrongAccount(NombaError):
+    """The token that was issued belongs to another account than the user named."""
+
+    code = "wrong_account"
+
+
+class NotWritten(NombaError):
+    """A token was issued and could not be written to its file."""
+
+    code = "not_written"

@@ -20,11 +20,22 @@ from ansible_collections.nomba.auth.plugins.module_utils._errors import (
     InvalidOption,
     LibraryMissing,
     NombaError,
+    NoToken,
 )
+from ansible_collections.nomba.auth.plugins.module_utils._sources import Harvest, gather
 from ansible_collections.nomba.auth.plugins.module_utils._transport import Connection
 
 PRODUCTION = "https://api.nomba.com"
 
+_VARIABLE = "NOMBA_ACCESS_TOKEN"
+TOKEN_OPTIONS: dict[str, dict[str, Any]] = {
+    "access_token": {"type": "str", "no_log": True},
+    "access_tokens": {"type": "list", "elements": "str", "no_log": True},
+    "sources": {"type": "list", "elements": "path"},
+    "leeway": {"type": "float", "default": 300.0},
+}
+
+_WORKERS = range(1, 65)
 _LONGEST = 7 * 24 * 3600.0
 _PRINTABLE = re.compile(r"[!-~]{1,255}")
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
@@ -46,6 +57,11 @@ def spec(**options: Mapping[str, Any]) -> dict[str, Any]:
         "deadline": {"type": "float", "default": 120.0},
     }
     return {**shared, **options}
+
+
+def optional_ids() -> dict[str, Any]:
+    """The two ids for the spec of a module that can do without them."""
+    return {"account_id": _option("NOMBA_ACCOUNT_ID"), "client_id": _option("NOMBA_CLIENT_ID")}
 
 
 def run(module: AnsibleModule, work: Callable[[AnsibleModule], dict[str, Any]]) -> None:
@@ -90,12 +106,61 @@ def identity(params: Mapping[str, Any], option: str) -> str:
     return value.lower() if _UUID.fullmatch(value) else value
 
 
+def optional_identity(params: Mapping[str, Any], option: str) -> str:
+    """The same for an id that is not needed; empty when it is not set. Raises InvalidOption."""
+    return "" if params[option] is None else identity(params, option)
+
+
 def seconds(params: Mapping[str, Any], option: str, least: float = 0.001) -> float:
     """A span of time in seconds. Raises InvalidOption."""
     value = float(params[option])
     if math.isnan(value) or not least <= value <= _LONGEST:
         raise InvalidOption(option, f"give a number of seconds from {least:g} to {_LONGEST:.0f}")
     return value
+
+
+def workers(params: Mapping[str, Any]) -> int:
+    """How many tokens to work on at a time. Raises InvalidOption."""
+    if params["concurrency"] not in _WORKERS:
+        raise InvalidOption("concurrency", f"give a number from {_WORKERS[0]} to {_WORKERS[-1]}")
+    return int(params["concurrency"])
+
+
+def harvest(module: AnsibleModule) -> Harvest:
+    """All tokens that the options name. Raises NoToken, LibraryMissing."""
+    found = gather(_given(module), module.params["sources"] or [])
+    if found.foreign:
+        told = f"sources: {found.foreign} JWT(s) name no Nomba account and were left alone."
+        module.warn(f"{told} Give one as access_token if it is Nomba's all the same.")
+    return found
+
+
+def unread(found: Harvest) -> list[dict[str, str]]:
+    """The sources that could not be read, as results tell it."""
+    return [{"path": path, "reason": reason} for path, reason in found.unread]
+
+
+def tell_unread(found: Harvest) -> str:
+    """The same for people; empty when all were read."""
+    if not found.unread:
+        return ""
+    path, reason = found.unread[0]
+    return f" sources: {len(found.unread)} could not be read, {path} first: {reason}."
+
+
+def _given(module: AnsibleModule) -> list[str]:
+    """The tokens that came by options, or else by the environment."""
+    single, several = module.params["access_token"], module.params["access_tokens"] or []
+    if single is None and not several and not module.params["sources"]:
+        single = os.environ.get(_VARIABLE)
+        if single is None:
+            ways = f"set access_token, access_tokens, sources or the variable {_VARIABLE}"
+            raise NoToken("access_token", f"no token was given; {ways}")
+    if single is not None and not single.strip():
+        raise NoToken("access_token", "it is empty; give the whole token, or leave it out")
+    if single is not None:
+        module.no_log_values.add(single)
+    return ([] if single is None else [single]) + several
 
 
 def _choose_what_to_blank_out(module: AnsibleModule) -> None:

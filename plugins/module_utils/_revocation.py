@@ -11,7 +11,6 @@ clock and the run's remaining time come in as arguments.
 
 from __future__ import annotations
 
-import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -21,10 +20,14 @@ from enum import Enum
 from ansible_collections.nomba.auth.plugins.module_utils._answer import Reading, Verdict
 from ansible_collections.nomba.auth.plugins.module_utils._client import Client
 from ansible_collections.nomba.auth.plugins.module_utils._clock import Clock
+from ansible_collections.nomba.auth.plugins.module_utils._probing import (
+    Control,
+    Probe,
+    read_probe,
+)
 from ansible_collections.nomba.auth.plugins.module_utils._token import (
     Token,
     TokenClass,
-    bogus,
     classify,
     fingerprint,
 )
@@ -37,15 +40,6 @@ _FIRST_PAUSE = 0.25
 # When the API refuses this many tokens first of all, each with the same answer, the account or
 # the client id is wrong, and the rest would only cost time.
 ABORT_AFTER = 5
-
-
-class Probe(Enum):
-    """What the API made of a token on a harmless call."""
-
-    ACCEPTED = "accepted"
-    REFUSED = "refused"
-    INCONCLUSIVE = "inconclusive"
-    OMITTED = "omitted"
 
 
 class Proof(str, Enum):
@@ -157,13 +151,6 @@ def decide(seen: Evidence, proof: Proof) -> tuple[Outcome, bool]:
     return (Outcome.UNKNOWN if proof is Proof.REQUIRED else Outcome.REVOKED), False
 
 
-def read_probe(reading: Reading) -> Probe:
-    """What a probe's answer means for the token."""
-    if reading.refuses_token:
-        return Probe.REFUSED
-    return Probe.ACCEPTED if reading.verdict is Verdict.YES else Probe.INCONCLUSIVE
-
-
 def refused_alike(results: Iterable[Result]) -> bool:
     """Whether the first results are all the same refusal, so that the rest would be too."""
     first = list(results)[:ABORT_AFTER]
@@ -181,7 +168,7 @@ class Revocation:
         self._clock = clock
         self._remaining = remaining
         self._policy = policy
-        self._control = _Control(client, clock, policy.account_id)
+        self._control = Control(client, clock, policy.account_id)
         self._finished: list[Result] = []
         self._skew = 0.0
 
@@ -315,27 +302,6 @@ class Revocation:
                 f"Some tokens name the account {fingerprint(account)}, "
                 f"but account_id is {fingerprint(self._policy.account_id)}."
             )
-
-
-class _Control:
-    """The negative control: does this host refuse a token that nobody issued? Asked once a run."""
-
-    def __init__(self, client: Client, clock: Clock, account_id: str) -> None:
-        self._client = client
-        self._clock = clock
-        self._account_id = account_id
-        self._lock = threading.Lock()
-        self._asked = False
-        self.checks_tokens = True
-
-    def ask(self) -> bool:
-        """False when the host takes any token, so that its probes prove nothing."""
-        with self._lock:
-            if not self._asked:
-                self._asked = True
-                token = bogus(self._account_id, self._clock.now())
-                self.checks_tokens = read_probe(self._client.probe(token)) is not Probe.ACCEPTED
-            return self.checks_tokens
 
 
 def _result(

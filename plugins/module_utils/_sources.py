@@ -44,6 +44,12 @@ class Harvest:
     foreign: int = 0
     files: int = 0
 
+    def found_in(self, token: Token) -> list[dict[str, object]]:
+        """Where a token stands, as results tell it."""
+        return [
+            {"path": place.path, "line": place.line} for place in self.places[token.fingerprint]
+        ]
+
 
 def gather(texts: Iterable[str], sources: Iterable[str]) -> Harvest:
     """Read the given tokens, then all tokens in the sources. Raises LibraryMissing."""

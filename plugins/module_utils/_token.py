@@ -33,6 +33,8 @@ MAX_CHARACTERS = 8192
 # The last second of the year 9999: an `exp` beyond it is no date (milliseconds, 10^400, infinity).
 _LAST_SECOND = 253_402_300_799
 
+_WORD = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_ID = re.compile(r"[0-9a-fA-F-]{36}")
 _BEARER = re.compile(r"^bearer\s+", re.IGNORECASE)
 _BASE64URL = re.compile(r"[A-Za-z0-9_-]+")
 
@@ -107,6 +109,25 @@ def read(text: str) -> Token:
         expires_at=_moment(claims.get("exp")),
         accounts=_accounts(claims),
     )
+
+
+def read_claims(text: str) -> Mapping[str, Any]:
+    """The whole payload, unverified, with personal data; empty when it cannot be read."""
+    text = strip(text)
+    return _claims(text) if _is_jwt(text) else {}
+
+
+def shown_claims(text: str) -> dict[str, Any]:
+    """The claims that name no person: account, roles, subject, iat, exp (None when missing)."""
+    claims = read_claims(text)
+    subject = claims.get("sub")
+    return {
+        "account": next(_own_name(claims, "G:"), None),
+        "roles": list(_own_name(claims, "R:")),
+        "subject": subject if isinstance(subject, str) and _ID.fullmatch(subject) else None,
+        "iat": _moment(claims.get("iat")),
+        "exp": _moment(claims.get("exp")),
+    }
 
 
 def classify(token: Token, now: float, leeway: float) -> TokenClass:
@@ -196,13 +217,22 @@ def _moment(value: object) -> float | None:
 
 
 def _accounts(claims: Mapping[str, Any]) -> tuple[str, ...]:
-    """Nomba writes the account as a claim whose name and value are both `G:<account id>`."""
     # Interned: a hundred thousand tokens of one account share one string.
     return tuple(
         sys.intern(name[2:].lower())
         for name, value in claims.items()
         if name.startswith("G:") and value == name
     )
+
+
+def _own_name(claims: Mapping[str, Any], kind: str) -> Iterator[str]:
+    """Nomba writes account and roles as claims whose name and value are both `G:...` or `R:...`.
+
+    One that is more than a plain word could be anybody's name, and is left out.
+    """
+    for name, value in claims.items():
+        if name.startswith(kind) and value == name and _WORD.fullmatch(name[2:]):
+            yield name[2:]
 
 
 def _unfinished(data: bytes) -> bytes:

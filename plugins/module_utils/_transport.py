@@ -70,10 +70,11 @@ class Connection:
 
 @dataclass(frozen=True)
 class _Failed:
-    """One attempt that brought no answer, and whether another one may."""
+    """One attempt that brought no answer, whether another one may, and whether it ever left."""
 
     problem: str
     again: bool = True
+    sent: bool = True
 
 
 class HttpTransport:
@@ -103,8 +104,12 @@ class HttpTransport:
         path: str,
         headers: Mapping[str, str],
         body: Mapping[str, str] | None = None,
+        harmless_twice: bool = True,
     ) -> Answer | NoAnswer:
         """Send one request; again after 429, 502, 503, 504 and failed connections.
+
+        What does harm when done twice is sent again only if it surely was not done: after 429,
+        and when no connection came about.
 
         Never raises for what the network does. Raises LibraryMissing without requests.
         """
@@ -114,6 +119,8 @@ class HttpTransport:
             attempts += 1
             outcome = self._attempt(method, path, headers, payload)
             pause = self._pause(method, outcome, attempts)
+            if not harmless_twice and _maybe_done(outcome):
+                pause = None
             if pause is None or pause >= self.remaining():
                 return _final(outcome, attempts)
             self._clock.sleep(pause)
@@ -260,17 +267,31 @@ def _no_redirect(_response: Any) -> None:
     """Not even looked at: to do so, requests reads the whole body first, however long it is."""
 
 
+def _maybe_done(outcome: Answer | _Failed) -> bool:
+    """Whether the API may have done what it was asked for."""
+    return outcome.sent if isinstance(outcome, _Failed) else outcome.status != _TOO_MANY
+
+
+def _never_left(requests: ModuleType, urllib3: ModuleType, error: Exception) -> bool:
+    """Whether no connection came about, so that nothing can have been sent."""
+    reason = getattr(error.args[0] if error.args else None, "reason", None)
+    return isinstance(error, (requests.ConnectTimeout, requests.ProxyError)) or isinstance(
+        reason, urllib3.NewConnectionError
+    )
+
+
 def _failure(requests: ModuleType, urllib3: ModuleType, error: Exception) -> _Failed:
     """Which of our own sentences an exception of the two libraries comes to."""
+    sent = not _never_left(requests, urllib3, error)
     if isinstance(error, requests.ProxyError):
-        return _Failed(_PROXY)
+        return _Failed(_PROXY, sent=sent)
     if isinstance(error, (requests.Timeout, urllib3.TimeoutError)):
-        return _Failed(_TIMEOUT)
+        return _Failed(_TIMEOUT, sent=sent)
     foreign = not isinstance(error, (requests.RequestException, urllib3.HTTPError))
     if isinstance(error, requests.SSLError) or (foreign and isinstance(error, OSError)):
         return _Failed(_TLS, again=False)  # a CA bundle that cannot be read is a bare OSError
     if isinstance(error, (requests.ConnectionError, urllib3.HTTPError)):
-        return _Failed(_CUT)
+        return _Failed(_CUT, sent=sent)
     return _Failed(_UNSENDABLE, again=False)  # a proxy's URL without sense is a bare ValueError
 
 

@@ -29,6 +29,7 @@ author:
   - The nomba.auth contributors (@nomba-auth)
 extends_documentation_fragment:
   - nomba.auth._connection
+  - nomba.auth._tokens
   - nomba.auth._attributes
 attributes:
   check_mode:
@@ -40,29 +41,6 @@ attributes:
   idempotent:
     support: full
 options:
-  access_token:
-    description:
-      - One token. Surrounding white space and a leading C(Bearer) are tolerated.
-      - The environment variable E(NOMBA_ACCESS_TOKEN) of the host that runs the module is used
-        when none of
-        O(access_token), O(access_tokens) and O(sources) is set.
-    type: str
-  access_tokens:
-    description:
-      - Several tokens. Duplicates are done once.
-    type: list
-    elements: str
-  sources:
-    description:
-      - Files and folders on the host that runs the module. Every Nomba token in them is revoked,
-        whatever their format
-        (environment file, JSON, log), without the token ever leaving the module.
-      - Folders are searched with all folders below them. Links to files are followed, links to
-        folders below are not.
-      - Compressed and encoded content is not unpacked. JWTs that name no Nomba account are left
-        alone and counted.
-    type: list
-    elements: path
   expired:
     description:
       - What to do with a token whose C(exp) lies in the past.
@@ -75,13 +53,6 @@ options:
       - skip
       - revoke
     default: skip
-  leeway:
-    description:
-      - Seconds for which a token still counts as live after its C(exp), so that a clock that is
-        ahead does not let a live
-        token be skipped.
-    type: float
-    default: 300.0
   proof:
     description:
       - V(attempt) probes each token afterwards. A token that the API says it revoked, but that no
@@ -244,22 +215,24 @@ error:
       sample: still_accepted
 """
 
-import os
 from contextlib import closing
-from datetime import datetime, timezone
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.nomba.auth.plugins.module_utils._client import Client
 from ansible_collections.nomba.auth.plugins.module_utils._clock import SYSTEM
-from ansible_collections.nomba.auth.plugins.module_utils._errors import InvalidOption, NoToken
 from ansible_collections.nomba.auth.plugins.module_utils._module import (
+    TOKEN_OPTIONS,
     connection,
+    harvest,
     identity,
     run,
     seconds,
     spec,
+    tell_unread,
+    unread,
+    workers,
 )
 from ansible_collections.nomba.auth.plugins.module_utils._revocation import (
     WORST_FIRST,
@@ -270,11 +243,9 @@ from ansible_collections.nomba.auth.plugins.module_utils._revocation import (
     Result,
     Revocation,
 )
-from ansible_collections.nomba.auth.plugins.module_utils._sources import Harvest, gather
+from ansible_collections.nomba.auth.plugins.module_utils._sources import Harvest
 from ansible_collections.nomba.auth.plugins.module_utils._transport import HttpTransport
-
-_VARIABLE = "NOMBA_ACCESS_TOKEN"
-_WORKERS = range(1, 65)
+from ansible_collections.nomba.auth.plugins.module_utils._when import show_time
 
 _HINTS = {
     401: "HTTP 401 means that the API did not take the token: check account_id and api_url.",
@@ -294,88 +265,69 @@ def revoke(module: AnsibleModule) -> dict[str, Any]:
     policy = _policy(params, write=not module.check_mode)
     client_id = identity(params, "client_id")
     link = connection(params)
-    harvest = gather(_given(module), params["sources"] or [])
+    found = harvest(module)
     with closing(HttpTransport(link, SYSTEM)) as transport:
         client = Client(transport, policy.account_id, client_id)
-        report = Revocation(client, SYSTEM, transport.remaining, policy).run(harvest.tokens)
-    for warning in (*report.warnings, *_warnings(harvest)):
+        report = Revocation(client, SYSTEM, transport.remaining, policy).run(found.tokens)
+    for warning in report.warnings:
         module.warn(warning)
-    return _outcome(report, harvest, with_diff=module._diff)
+    return _outcome(report, found, with_diff=module._diff)
 
 
 def _policy(params: dict[str, Any], write: bool) -> Policy:
-    if params["concurrency"] not in _WORKERS:
-        raise InvalidOption("concurrency", f"give a number from {_WORKERS[0]} to {_WORKERS[-1]}")
     return Policy(
         account_id=identity(params, "account_id"),
         skip_expired=params["expired"] == "skip",
         leeway=seconds(params, "leeway", least=0),
         proof=Proof(params["proof"]),
-        concurrency=params["concurrency"],
+        concurrency=workers(params),
         write=write,
     )
 
 
-def _given(module: AnsibleModule) -> list[str]:
-    """The tokens that came by options, or else by the environment."""
-    single, several = module.params["access_token"], module.params["access_tokens"] or []
-    if single is None and not several and not module.params["sources"]:
-        single = os.environ.get(_VARIABLE)
-        if single is None:
-            ways = f"set access_token, access_tokens, sources or the variable {_VARIABLE}"
-            raise NoToken("access_token", f"no token was given; {ways}")
-    if single is not None and not single.strip():
-        raise NoToken("access_token", "it is empty; give the whole token, or leave it out")
-    if single is not None:
-        module.no_log_values.add(single)
-    return ([] if single is None else [single]) + several
-
-
-def _outcome(report: Report, harvest: Harvest, with_diff: bool) -> dict[str, Any]:
+def _outcome(report: Report, found: Harvest, with_diff: bool) -> dict[str, Any]:
     results = report.results
     failed = [result for kind in WORST_FIRST for result in results if result.outcome is kind]
     told: dict[str, Any] = {
         "changed": any(result.outcome.changed for result in results),
-        "results": [_row(result, harvest) for result in results],
-        "summary": _summary(report, harvest),
-        "unread": [{"path": path, "reason": reason} for path, reason in harvest.unread],
-        "msg": _message(results, failed, harvest),
+        "results": [_row(result, found) for result in results],
+        "summary": _summary(report, found),
+        "unread": unread(found),
+        "msg": _message(results, failed) + tell_unread(found),
     }
-    if failed or harvest.unread:
+    if failed or found.unread:
         told["error"] = {"code": failed[0].outcome.value if failed else "source_unread"}
     if with_diff:
         told["diff"] = _diff(results)
     return told
 
 
-def _row(result: Result, harvest: Harvest) -> dict[str, Any]:
+def _row(result: Result, found: Harvest) -> dict[str, Any]:
     token = result.token
     return {
         "fingerprint": token.fingerprint,
         "outcome": result.outcome.value,
         "verified": result.verified,
         "reason": result.reason,
-        "expires_at": None if token.expires_at is None else _utc(token.expires_at),
+        "expires_at": show_time(token.expires_at),
         "attempts": result.attempts,
         "http_status": result.status,
         "code": result.code,
-        "found_in": [
-            {"path": place.path, "line": place.line} for place in harvest.places[token.fingerprint]
-        ],
+        "found_in": found.found_in(token),
     }
 
 
-def _summary(report: Report, harvest: Harvest) -> dict[str, Any]:
+def _summary(report: Report, found: Harvest) -> dict[str, Any]:
     outcomes = [result.outcome for result in report.results]
     return {
         "tokens": len(outcomes),
         "outcomes": {kind.value: outcomes.count(kind) for kind in Outcome},
-        "files": harvest.files,
-        "foreign": harvest.foreign,
+        "files": found.files,
+        "foreign": found.foreign,
     }
 
 
-def _message(results: Any, failed: list[Result], harvest: Harvest) -> str:
+def _message(results: Any, failed: list[Result]) -> str:
     """What a person in trouble reads first."""
     kinds = [result.outcome for result in results]
     counts = ", ".join(f"{kinds.count(kind)} {kind.value}" for kind in Outcome if kind in kinds)
@@ -384,17 +336,7 @@ def _message(results: Any, failed: list[Result], harvest: Harvest) -> str:
         worst = failed[0]
         said += f" {worst.token.fingerprint} is {worst.outcome.value}: {worst.reason}."
         said += f" {_HINTS[worst.status]}" if worst.status in _HINTS else ""
-    if harvest.unread:
-        path, reason = harvest.unread[0]
-        said += f" sources: {len(harvest.unread)} could not be read, {path} first: {reason}."
     return said
-
-
-def _warnings(harvest: Harvest) -> list[str]:
-    if not harvest.foreign:
-        return []
-    told = f"sources: {harvest.foreign} JWT(s) name no Nomba account and were left alone."
-    return [f"{told} Give one as access_token if it is Nomba's all the same."]
 
 
 def _diff(results: Any) -> dict[str, str]:
@@ -405,19 +347,12 @@ def _diff(results: Any) -> dict[str, str]:
     }
 
 
-def _utc(moment: float) -> str:
-    return datetime.fromtimestamp(moment, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
 def main() -> None:
     """Run the module."""
     module = AnsibleModule(
         argument_spec=spec(
-            access_token={"type": "str", "no_log": True},
-            access_tokens={"type": "list", "elements": "str", "no_log": True},
-            sources={"type": "list", "elements": "path"},
+            **TOKEN_OPTIONS,
             expired={"type": "str", "choices": ["skip", "revoke"], "default": "skip"},
-            leeway={"type": "float", "default": 300.0},
             proof={"type": "str", "choices": ["required", "attempt", "none"], "default": "attempt"},
             concurrency={"type": "int", "default": 4},
         ),

@@ -1,0 +1,192 @@
+# Copyright (c) 2026, The nomba.auth contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Keeping one valid token in a file: look, refresh or issue, write, retire what was replaced."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from ansible_collections.nomba.auth.plugins.module_utils._client import Client, Grant
+from ansible_collections.nomba.auth.plugins.module_utils._clock import Clock
+from ansible_collections.nomba.auth.plugins.module_utils._errors import (
+    InvalidOption,
+    NotWritten,
+    WrongAccount,
+)
+from ansible_collections.nomba.auth.plugins.module_utils._issuing import issue, obtain, require
+from ansible_collections.nomba.auth.plugins.module_utils._kept import (
+    Kept,
+    Owner,
+    dump,
+    keep,
+    load,
+    without_replaced,
+)
+from ansible_collections.nomba.auth.plugins.module_utils._revocation import (
+    Policy,
+    Proof,
+    Result,
+    Revocation,
+)
+from ansible_collections.nomba.auth.plugins.module_utils._token import fingerprint, read
+from ansible_collections.nomba.auth.plugins.module_utils._token_file import (
+    Slot,
+    locked,
+    read_file,
+)
+
+KEPT = "kept"
+
+# Gives a file the owner and mode that the user wants; says whether that changed anything.
+Fit = Callable[[Path], bool]
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What the user wants of the file. min_remaining in seconds."""
+
+    owner: Owner
+    min_remaining: float
+    force: bool = False
+    revoke_replaced: bool = False
+
+
+@dataclass(frozen=True)
+class Keeping:
+    """What came of it. retired: the fate of the tokens that were replaced."""
+
+    kept: Kept
+    action: str
+    changed: bool
+    warnings: tuple[str, ...] = ()
+    retired: tuple[Result, ...] = ()
+
+
+class Keeper:
+    """Gets tokens for one owner, and gets rid of them."""
+
+    def __init__(
+        self, client: Client, clock: Clock, remaining: Callable[[], float], secret: str | None
+    ) -> None:
+        self._client = client
+        self._clock = clock
+        self._remaining = remaining
+        self._secret = secret
+
+    def issue(self, owner: Owner) -> Grant:
+        """A token that no file keeps. Raises InvalidOption, IssueRefused, NoClearAnswer."""
+        grant = issue(self._client, self._secret)
+        self._check_account(grant, owner)
+        return grant
+
+    def look(self, path: Path, wanted: Wanted) -> tuple[Kept | None, bool]:
+        """What the file holds, and whether that is good enough. Sends nothing, writes nothing.
+
+        Raises InvalidOption, also where a token could not be issued for want of a secret.
+        """
+        held = _held(path)
+        good = self._is_good(held, wanted)
+        if not good and not (held and held.owner == wanted.owner and held.refresh_token):
+            require(self._secret)
+        return held, good
+
+    def keep(self, path: Path, wanted: Wanted, fit: Fit) -> Keeping:
+        """Make sure that the file holds a good token, and nobody else's."""
+        with locked(path, self._clock, self._remaining()):
+            held, good = self.look(path, wanted)
+            if held is not None and good:
+                done = Keeping(held, KEPT, changed=fit(path))
+            else:
+                done = self._replace(path, held, wanted, fit)
+            return self._retire(path, done, fit) if wanted.revoke_replaced else done
+
+    def _is_good(self, held: Kept | None, wanted: Wanted) -> bool:
+        return (
+            held is not None
+            and not wanted.force
+            and held.owner == wanted.owner
+            and held.good_for(self._clock.now(), wanted.min_remaining)
+        )
+
+    def _replace(self, path: Path, held: Kept | None, wanted: Wanted, fit: Fit) -> Keeping:
+        ours = held if held and held.owner == wanted.owner else None
+        with Slot(path) as slot:
+            fit(slot.name)
+            slot.reserve()
+            obtained = obtain(self._client, self._secret, ours)
+            # From here to the commit a token exists that no file holds.
+            grant = obtained.grant
+            self._check_account(grant, wanted.owner)
+            replaced = _to_retire(ours, wanted)
+            kept = keep(wanted.owner, grant, replaced)
+            try:
+                slot.commit(dump(kept))
+            except OSError as error:
+                raise NotWritten(f"dest: {error.strerror}. {self._discard(grant)}") from None
+        warnings = (*obtained.warnings, *_left_alone(held, ours), *self._too_short(kept, wanted))
+        return Keeping(kept, obtained.how, True, warnings)
+
+    def _too_short(self, kept: Kept, wanted: Wanted) -> tuple[str, ...]:
+        if kept.good_for(self._clock.now(), wanted.min_remaining):
+            return ()
+        return ("min_remaining: the API's tokens live shorter, so every run replaces this one.",)
+
+    def _check_account(self, grant: Grant, owner: Owner) -> None:
+        theirs = grant.account()
+        if theirs and theirs.lower() != owner.account_id.lower():
+            told = "account_id: the API issued the token for another account, "
+            told += f"{fingerprint(theirs)} and not {fingerprint(owner.account_id)}"
+            raise WrongAccount(f"{told}. {self._discard(grant)}")
+
+    def _discard(self, grant: Grant) -> str:
+        """Revoke a token that nobody will get to hold, and say what came of it."""
+        (result,) = self._revoke([grant.access_token], grant.account())
+        mark = result.token.fingerprint
+        if result.outcome.failed:
+            return f"The new token {mark} could not be revoked ({result.reason}): it lives on."
+        return f"The new token {mark} was revoked again."
+
+    def _retire(self, path: Path, done: Keeping, fit: Fit) -> Keeping:
+        """Revoke what was replaced; what is not proved dead stays in the file for the next run."""
+        if not done.kept.replaced:
+            return done
+        results = self._revoke(done.kept.replaced, done.kept.owner.account_id)
+        dead = frozenset(result.token.text for result in results if not result.outcome.failed)
+        kept = without_replaced(done.kept, dead)
+        if dead:
+            with Slot(path) as slot:
+                fit(slot.name)
+                slot.commit(dump(kept))
+        return Keeping(kept, done.action, True, done.warnings, tuple(results))
+
+    def _revoke(self, tokens: Iterable[str], account_id: str | None) -> list[Result]:
+        account = account_id or ""
+        client = self._client.of_account(account) if account else self._client
+        policy = Policy(account, skip_expired=False, proof=Proof.REQUIRED)
+        work = Revocation(client, self._clock, self._remaining, policy)
+        return list(work.run([read(token) for token in tokens]).results)
+
+
+def _held(path: Path) -> Kept | None:
+    content = read_file(path)
+    held = load(content) if content else None
+    if content and held is None:
+        raise InvalidOption("dest", "it holds something else; name another file, or remove it")
+    return held
+
+
+def _to_retire(ours: Kept | None, wanted: Wanted) -> tuple[str, ...]:
+    if ours is None:
+        return ()
+    return (*ours.replaced, ours.access_token) if wanted.revoke_replaced else ours.replaced
+
+
+def _left_alone(held: Kept | None, ours: Kept | None) -> tuple[str, ...]:
+    if held is None or ours is not None:
+        return ()
+    mark = fingerprint(held.access_token)
+    return (f"dest held {mark} of another client, account or API; it was replaced, not revoked.",)

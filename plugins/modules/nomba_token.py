@@ -1,0 +1,343 @@
+#!/usr/bin/python
+# Copyright (c) 2026, The nomba.auth contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Keep a valid Nomba access token, in a file or for this run."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: nomba_token
+short_description: Keep a valid Nomba access token
+version_added: 0.1.0
+description:
+  - With O(dest), makes sure that a file holds a token that can be used for O(min_remaining) more
+    seconds. A file that does is left alone, without any request. Otherwise the token is refreshed
+    where the API takes its refresh token, and issued anew where not.
+  - The file is replaced in one step and is readable by its owner only. What is returned names the
+    token by its fingerprint and does not hold it.
+  - Without O(dest), issues a token and returns it. Set C(no_log) on such a task, and revoke the
+    token when the work is done or has failed. See the examples.
+  - Two runs on one O(dest) never issue twice. The second waits for the first and finds its token.
+  - Issuing may end the session of a token that is in use. Nomba says that it may keep a single
+    session for each client.
+author:
+  - The nomba.auth contributors (@nomba-auth)
+extends_documentation_fragment:
+  - nomba.auth._connection
+  - nomba.auth._attributes
+  - ansible.builtin.files
+attributes:
+  check_mode:
+    support: full
+    details:
+      - Nothing is sent and nothing is written.
+  diff_mode:
+    support: full
+  idempotent:
+    support: partial
+    details:
+      - With O(dest), the second run changes nothing. Without it, every run issues a token.
+options:
+  client_secret:
+    description:
+      - The secret of O(client_id). Nomba's dashboard calls it private key. It is needed to issue,
+        not to refresh.
+      - The environment variables E(NOMBA_CLIENT_SECRET) and E(NOMBA_PRIVATE_KEY) of the host that
+        runs the module are used when this is not set.
+    type: str
+  dest:
+    description:
+      - The file that keeps the token, a JSON document with RV(ignore:access_token),
+        RV(ignore:refresh_token) and RV(ignore:expires_at). Its folder must exist, and is also
+        where a lock file lies, named like the file with a dot before and C(.lock) behind.
+      - A file that is something else is never overwritten.
+    type: path
+  min_remaining:
+    description:
+      - For how many more seconds the token in O(dest) must be usable. The earlier of its C(exp)
+        and of the time that the API named counts.
+    type: float
+    default: 300.0
+  force:
+    description:
+      - Whether to replace a token that is still good.
+    type: bool
+    default: false
+  revoke_replaced:
+    description:
+      - Whether to revoke the token that was replaced in O(dest), and prove it, once the new one
+        is written. Set this when the old token must not outlive its successor.
+      - Until its death is proved, the replaced token stays in the file too, so that a run that was
+        killed, or whose revoke failed, is finished by the next one.
+    type: bool
+    default: false
+  mode:
+    description:
+      - The mode of O(dest), C(0600) or stricter. Others must never be able to read a token.
+    default: '0600'
+"""
+
+EXAMPLES = r"""
+- name: Keep a token for the payment service
+  nomba.auth.nomba_token:
+    account_id: "{{ nomba_account_id }}"
+    client_id: "{{ nomba_client_id }}"
+    client_secret: "{{ nomba_client_secret }}"
+    dest: /etc/payments/nomba-token.json
+    owner: payments
+    group: payments
+
+- name: Use a token in a pipeline, and be sure that it is gone at the end
+  module_defaults:
+    group/nomba.auth.nomba:
+      account_id: "{{ nomba_account_id }}"
+      client_id: "{{ nomba_client_id }}"
+  block:
+    - name: Get a token
+      nomba.auth.nomba_token:
+        client_secret: "{{ nomba_client_secret }}"
+      register: nomba
+      no_log: true
+
+    - name: Do the work
+      ansible.builtin.include_tasks: reconcile.yml
+      vars:
+        token: "{{ nomba.access_token }}"
+  always:
+    - name: Revoke the token, also when the work has failed
+      nomba.auth.nomba_token_revoke:
+        account_id: "{{ nomba_account_id }}"
+        client_id: "{{ nomba_client_id }}"
+        access_token: "{{ nomba.access_token }}"
+        proof: required
+      when: nomba.access_token is defined
+"""
+
+RETURN = r"""
+fingerprint:
+  description: What stands for the token.
+  returned: success, outside of check mode, or when O(dest) holds a good token
+  type: str
+  sample: sha256:5a2a0e1b9c3d4f60
+expires_at:
+  description: Until when the token can be used, in UTC, when that is known.
+  returned: like RV(fingerprint)
+  type: str
+  sample: "2026-01-13T17:38:20Z"
+action:
+  description: Where the token comes from, V(kept), V(refreshed) or V(issued).
+  returned: success
+  type: str
+  sample: kept
+access_token:
+  description: The token.
+  returned: success, without O(dest), outside of check mode
+  type: str
+replaced:
+  description: What became of each token that was replaced, when O(revoke_replaced) is set.
+  returned: success or failure, when a replaced token was to be revoked
+  type: list
+  elements: dict
+  contains:
+    fingerprint:
+      description: What stands for the token.
+      type: str
+    outcome:
+      description: As of M(nomba.auth.nomba_token_revoke).
+      type: str
+    verified:
+      description: Whether the API was seen to refuse the token.
+      type: bool
+    reason:
+      description: How the outcome came about.
+      type: str
+error:
+  description: Why the module failed. Playbooks decide by the code, people read RV(ignore:msg).
+  returned: failure
+  type: dict
+  contains:
+    code:
+      description:
+        - V(unknown_client), V(forbidden), V(bad_request) or V(refused), the API issued no token.
+        - V(no_clear_answer), nobody knows whether it did.
+        - V(wrong_account), the token is another account's, and was revoked again.
+        - V(not_written), the file could not be written, and the token was revoked again.
+        - V(not_retired), the new token is in place, but the replaced one is not proved dead.
+        - V(locked), another run held the file until the deadline.
+        - V(invalid_option), an option's value cannot be used.
+        - V(library_missing), requests or PyJWT is not installed on the host.
+      type: str
+      sample: forbidden
+"""
+
+import os
+import stat
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule, env_fallback
+
+from ansible_collections.nomba.auth.plugins.module_utils._client import Client
+from ansible_collections.nomba.auth.plugins.module_utils._clock import SYSTEM
+from ansible_collections.nomba.auth.plugins.module_utils._errors import InvalidOption
+from ansible_collections.nomba.auth.plugins.module_utils._keeping import Keeper, Keeping, Wanted
+from ansible_collections.nomba.auth.plugins.module_utils._kept import Kept, Owner, keep
+from ansible_collections.nomba.auth.plugins.module_utils._module import (
+    connection,
+    identity,
+    run,
+    seconds,
+    spec,
+)
+from ansible_collections.nomba.auth.plugins.module_utils._token import fingerprint
+from ansible_collections.nomba.auth.plugins.module_utils._transport import HttpTransport
+from ansible_collections.nomba.auth.plugins.module_utils._when import show_time
+
+_FOR_OTHERS = stat.S_IRWXG | stat.S_IRWXO
+
+
+def work(module: AnsibleModule) -> dict[str, Any]:
+    """Keep a token in a file, or hand one over."""
+    params = module.params
+    link = connection(params)
+    owner = Owner(link.api_url, identity(params, "account_id"), identity(params, "client_id"))
+    with closing(HttpTransport(link, SYSTEM)) as transport:
+        client = Client(transport, owner.account_id, owner.client_id)
+        keeper = Keeper(client, SYSTEM, transport.remaining, params["client_secret"])
+        if params["dest"] is None:
+            return _hand_over(module, keeper, owner)
+        wanted = Wanted(
+            owner,
+            min_remaining=seconds(params, "min_remaining", least=0),
+            force=params["force"],
+            revoke_replaced=params["revoke_replaced"],
+        )
+        path = _checked(params["dest"])
+        return _in_file(module, keeper, wanted, path)
+
+
+def _hand_over(module: AnsibleModule, keeper: Keeper, owner: Owner) -> dict[str, Any]:
+    if module.check_mode:
+        return {"changed": True, "action": "issued", "msg": "A token would be issued."}
+    grant = keeper.issue(owner)
+    told = _told(keep(owner, grant))
+    return {
+        **told,
+        "changed": True,
+        "action": "issued",
+        "access_token": grant.access_token,
+        "msg": f"{told['fingerprint']} was issued.",
+    }
+
+
+def _in_file(module: AnsibleModule, keeper: Keeper, wanted: Wanted, path: Path) -> dict[str, Any]:
+    fit = partial(_fit, module)
+    if module.check_mode:
+        return _rehearse(module, keeper, wanted, path)
+    before = keeper.look(path, wanted)[0]
+    done = keeper.keep(path, wanted, fit)
+    for warning in done.warnings:
+        module.warn(warning)
+    return _outcome(module, before, done)
+
+
+def _rehearse(module: AnsibleModule, keeper: Keeper, wanted: Wanted, path: Path) -> dict[str, Any]:
+    """What a real run would do; nothing is sent or written."""
+    held, good = keeper.look(path, wanted)
+    if held is None or not good:
+        told: dict[str, Any] = {"changed": True, "msg": "A token would be refreshed or issued."}
+        return {**told, "action": "refreshed" if _refreshable(held, wanted) else "issued"}
+    changed = _fit(module, path) or bool(wanted.revoke_replaced and held.replaced)
+    return {**_told(held), "changed": changed, "action": "kept", "msg": "The token is good."}
+
+
+def _refreshable(held: Kept | None, wanted: Wanted) -> bool:
+    return bool(held and held.owner == wanted.owner and held.refresh_token)
+
+
+def _outcome(module: AnsibleModule, before: Kept | None, done: Keeping) -> dict[str, Any]:
+    told = _told(done.kept)
+    result: dict[str, Any] = {
+        **told,
+        "changed": done.changed,
+        "action": done.action,
+        "msg": f"{told['fingerprint']} was {done.action}.",
+    }
+    if done.retired:
+        result["replaced"] = [
+            {
+                "fingerprint": retired.token.fingerprint,
+                "outcome": retired.outcome.value,
+                "verified": retired.verified,
+                "reason": retired.reason,
+            }
+            for retired in done.retired
+        ]
+        alive = [retired for retired in done.retired if retired.outcome.failed]
+        if alive:
+            worst = alive[0]
+            mark = worst.token.fingerprint
+            result["msg"] += f" {mark}, which it replaced, is not proved dead: {worst.reason}."
+            result["error"] = {"code": "not_retired"}
+    if module._diff:
+        result["diff"] = {"before": _line(before), "after": _line(done.kept)}
+    return result
+
+
+def _told(kept: Kept) -> dict[str, Any]:
+    return {
+        "fingerprint": fingerprint(kept.access_token),
+        "expires_at": show_time(kept.usable_until()),
+    }
+
+
+def _line(kept: Kept | None) -> str:
+    return "" if kept is None else "{fingerprint} until {expires_at}\n".format(**_told(kept))
+
+
+def _checked(dest: str) -> Path:
+    """The file itself, behind any link. Raises InvalidOption."""
+    path = Path(os.path.realpath(dest))
+    if path.is_dir():
+        raise InvalidOption("dest", "it is a folder; name a file in it")
+    if not path.parent.is_dir():
+        raise InvalidOption("dest", "its folder does not exist; create it first")
+    return path
+
+
+def _fit(module: AnsibleModule, path: Path) -> bool:
+    """Give a file the owner and mode that were asked for; whether that changed anything."""
+    wanted = module.load_file_common_arguments(module.params, path=str(path))
+    changed = bool(module.set_fs_attributes_if_different(wanted, changed=False))
+    if not module.check_mode and path.stat().st_mode & _FOR_OTHERS:
+        raise InvalidOption("mode", "others could read the token; use 0600 or stricter")
+    return changed
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec=spec(
+            client_secret={
+                "type": "str",
+                "no_log": True,
+                "fallback": (env_fallback, ["NOMBA_CLIENT_SECRET", "NOMBA_PRIVATE_KEY"]),
+            },
+            dest={"type": "path"},
+            min_remaining={"type": "float", "default": 300.0},
+            force={"type": "bool", "default": False},
+            revoke_replaced={"type": "bool", "default": False},
+            mode={"type": "raw", "default": "0600"},
+        ),
+        add_file_common_args=True,
+        supports_check_mode=True,
+    )
+    run(module, work)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,276 @@
+#!/usr/bin/python
+# Copyright (c) 2026, The nomba.auth contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Look at Nomba access tokens without exposing them."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: nomba_token_info
+short_description: Look at Nomba access tokens without exposing them
+version_added: 0.1.0
+description:
+  - Tells what can be read of tokens that are given, or that are found in files and folders, and on
+    request whether the API takes them.
+  - Claims are read without verification, because only Nomba holds the key. They are hints. The
+    probe is what tells whether a token opens doors.
+  - Tokens are named by their fingerprint. E-mail addresses are never shown.
+author:
+  - The nomba.auth contributors (@nomba-auth)
+extends_documentation_fragment:
+  - nomba.auth._connection
+  - nomba.auth._tokens
+  - nomba.auth._attributes
+attributes:
+  check_mode:
+    support: full
+    details:
+      - This module never changes anything.
+  diff_mode:
+    support: none
+  idempotent:
+    support: full
+options:
+  account_id:
+    description:
+      - The id of the B(parent) account, sent as the header C(accountId). Needed with O(probe=true).
+      - The environment variable E(NOMBA_ACCOUNT_ID) is used when this is not set.
+    type: str
+    required: false
+  client_id:
+    description:
+      - Not used. It is here so that C(module_defaults) can be set for the whole collection.
+    type: str
+    required: false
+  probe:
+    description:
+      - Whether to ask the API for something harmless with each token that is no nonsense.
+    type: bool
+    default: false
+  concurrency:
+    description:
+      - How many tokens are probed at a time, from 1 to 64.
+    type: int
+    default: 4
+"""
+EXAMPLES = r"""
+- name: See which tokens stand in a folder, and whether the API takes them
+  nomba.auth.nomba_token_info:
+    account_id: "{{ nomba_account_id }}"
+    sources:
+      - /srv/payments
+    probe: true
+  register: inventory
+
+- name: Look at one token without sending it anywhere
+  nomba.auth.nomba_token_info:
+    access_token: "{{ nomba_token }}"
+  register: info
+
+- name: Say when it ends
+  ansible.builtin.debug:
+    msg: "{{ info.results[0].fingerprint }} ends in {{ info.results[0].expires_in }} s"
+"""
+
+RETURN = r"""
+results:
+  description: One row for each distinct token, in the order given, then in the order found.
+  returned: when the options could be used
+  type: list
+  elements: dict
+  contains:
+    fingerprint:
+      description: What stands for the token.
+      type: str
+      sample: sha256:5a2a0e1b9c3d4f60
+    class:
+      description:
+        - V(live), its C(exp) and the O(leeway) are not over; V(expired), they are.
+        - V(undated), it has no C(exp) to rely on; V(malformed), it is not a whole JWT.
+      type: str
+      sample: live
+    issued_at:
+      description: The C(iat) claim in UTC, when there is one.
+      type: str
+      sample: "2026-01-13T14:38:20Z"
+    expires_at:
+      description: The C(exp) claim in UTC, when there is one.
+      type: str
+      sample: "2026-01-13T17:38:20Z"
+    expires_in:
+      description: Seconds until then, negative when it is over.
+      type: int
+      sample: 8120
+    account:
+      description: The account that the C(G:) claim names, when there is one.
+      type: str
+    roles:
+      description: What the C(R:) claims name.
+      type: list
+      elements: str
+      sample: [VENDOR_API_ADMIN]
+    found_in:
+      description: The files in which the token stands, each with the first line on which it does.
+      type: list
+      elements: dict
+      contains:
+        path:
+          description: The file.
+          type: str
+        line:
+          description: The first line, from 1.
+          type: int
+    probe:
+      description:
+        - V(accepted) or V(refused), the API takes the token or does not.
+        - V(inconclusive), the answer does not settle it, or is not about the token.
+        - V(meaningless), this host takes a token that nobody issued, too.
+      returned: O(probe=true)
+      type: str
+      sample: refused
+    reason:
+      description: The answer behind the probe.
+      returned: O(probe=true)
+      type: str
+summary:
+  description: How far the search went.
+  returned: when the options could be used
+  type: dict
+  contains:
+    tokens:
+      description: The number of distinct tokens.
+      type: int
+    files:
+      description: The number of files read.
+      type: int
+    foreign:
+      description: The number of distinct JWTs in the sources that name no Nomba account.
+      type: int
+unread:
+  description: The sources that could not be read.
+  returned: when the options could be used
+  type: list
+  elements: dict
+  contains:
+    path:
+      description: The file or folder.
+      type: str
+    reason:
+      description: What the operating system said.
+      type: str
+error:
+  description: Why the module failed. Playbooks decide by the code, people read RV(ignore:msg).
+  returned: failure
+  type: dict
+  contains:
+    code:
+      description:
+        - V(source_unread), some of the O(sources) could not be read; what could is in the results.
+        - V(no_token), none was given.
+        - V(invalid_option), an option's value cannot be used.
+        - V(library_missing), requests or PyJWT is not installed on the host.
+      type: str
+      sample: source_unread
+"""
+
+from contextlib import closing
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.nomba.auth.plugins.module_utils._client import Client
+from ansible_collections.nomba.auth.plugins.module_utils._clock import SYSTEM
+from ansible_collections.nomba.auth.plugins.module_utils._module import (
+    TOKEN_OPTIONS,
+    connection,
+    harvest,
+    identity,
+    optional_identity,
+    optional_ids,
+    run,
+    seconds,
+    spec,
+    tell_unread,
+    unread,
+    workers,
+)
+from ansible_collections.nomba.auth.plugins.module_utils._probing import Look, look_at
+from ansible_collections.nomba.auth.plugins.module_utils._sources import Harvest
+from ansible_collections.nomba.auth.plugins.module_utils._token import (
+    Token,
+    classify,
+    shown_claims,
+)
+from ansible_collections.nomba.auth.plugins.module_utils._transport import HttpTransport
+from ansible_collections.nomba.auth.plugins.module_utils._when import show_time
+
+
+def look(module: AnsibleModule) -> dict[str, Any]:
+    """Gather the tokens, and tell what can be seen of each."""
+    params = module.params
+    leeway = seconds(params, "leeway", least=0)
+    looks = _probe if params["probe"] else _no_probe
+    found = harvest(module)
+    now = SYSTEM.now()
+    rows = [_row(token, found, now, leeway) for token in found.tokens]
+    for row, seen in zip(rows, looks(module, found)):
+        row.update(probe=seen.probe, reason=seen.reason)
+    told: dict[str, Any] = {
+        "changed": False,
+        "results": rows,
+        "summary": {"tokens": len(rows), "files": found.files, "foreign": found.foreign},
+        "unread": unread(found),
+        "msg": f"{len(rows)} token(s)." + tell_unread(found),
+    }
+    if found.unread:
+        told["error"] = {"code": "source_unread"}
+    return told
+
+
+def _probe(module: AnsibleModule, found: Harvest) -> list[Look]:
+    params = module.params
+    account_id, at_a_time = identity(params, "account_id"), workers(params)
+    client_id = optional_identity(params, "client_id")
+    with closing(HttpTransport(connection(params), SYSTEM)) as transport:
+        client = Client(transport, account_id, client_id)
+        return look_at(found.tokens, client, SYSTEM, account_id, at_a_time)
+
+
+def _no_probe(_module: AnsibleModule, _found: Harvest) -> list[Look]:
+    return []
+
+
+def _row(token: Token, found: Harvest, now: float, leeway: float) -> dict[str, Any]:
+    claims = shown_claims(token.text)
+    left = None if token.expires_at is None else int(token.expires_at - now)
+    return {
+        "fingerprint": token.fingerprint,
+        "class": classify(token, now, leeway).value,
+        "issued_at": show_time(token.issued_at),
+        "expires_at": show_time(token.expires_at),
+        "expires_in": left,
+        "account": claims["account"],
+        "roles": claims["roles"],
+        "found_in": found.found_in(token),
+    }
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec=spec(
+            **TOKEN_OPTIONS,
+            **optional_ids(),
+            probe={"type": "bool", "default": False},
+            concurrency={"type": "int", "default": 4},
+        ),
+        required_if=[("probe", True, ("account_id",))],
+        supports_check_mode=True,
+    )
+    run(module, look)
+
+
+if __name__ == "__main__":
+    main()
