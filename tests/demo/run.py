@@ -1,7 +1,9 @@
 # Copyright (c) 2026, The nomba.auth contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A leaked token, from the leak to the proof of its death, against a simulator on this machine.
+"""A leaked token, from the leak to the proof of its death, and the life of a kept one.
+
+All of it against a simulator on this machine.
 
 Run by `make demo`. Every step says what it should come to and is checked against what the
 simulator saw; the exit status tells whether all was as it should be.
@@ -12,6 +14,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import stat
 import subprocess
 import sys
 import tempfile
@@ -19,6 +22,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tests.simulator.handle import Handle
 
@@ -42,6 +46,7 @@ class Demo:
     def __init__(self, simulator: Handle, folder: Path) -> None:
         self.simulator = simulator
         self.wrong: list[str] = []
+        self.kept = folder / "token.json"
         self.sources = folder / "payments"
         self.sources.mkdir()
         self.lost = simulator.issue()["access_token"]
@@ -59,6 +64,11 @@ class Demo:
         self.step("Ad hoc: revoke the token that was posted in a chat", self.ad_hoc)
         self.step("Playbook: sweep the folder", self.sweep)
         self.step("Playbook again: nothing is left to do", self.sweep_again)
+        self.step("Keep a token in a file", self.issue)
+        self.step("Keep it again: it is good, so nothing is sent", self.leave)
+        self.step("Ask for more time than it has left: refresh, revoke the old one", self.refresh)
+        self.step("Look at it without exposing it", self.inspect)
+        self.step("The job is done: revoke it", self.retire)
 
     def step(self, title: str, action: object) -> None:
         """Run one step on an empty request log."""
@@ -91,13 +101,58 @@ class Demo:
         self.expect("nothing was revoked", outcomes(rows)["revoked"] == 0)
         self.expect("no write was sent", not self.simulator.writes())
 
+    def issue(self) -> None:
+        told = self.keep()
+        self.expect("a token was issued into the file", told["action"] == "issued")
+        mode = stat.S_IMODE(self.kept.stat().st_mode)
+        self.expect("only its owner can read the file", mode == stat.S_IRUSR | stat.S_IWUSR)
+        self.expect("the output does not hold it", "access_token" not in told)
+
+    def leave(self) -> None:
+        told = self.keep()
+        self.expect("the token was kept", (told["action"], told["changed"]) == ("kept", False))
+        self.expect("nothing was sent", not self.simulator.requests())
+
+    def refresh(self) -> None:
+        told = self.keep("min_remaining=3600", "revoke_replaced=true")
+        self.expect("the token was refreshed", told["action"] == "refreshed")
+        replaced = [(row["outcome"], row["verified"]) for row in told["replaced"]]
+        self.expect("the one it replaced is proved dead", replaced == [("revoked", True)])
+        self.expect("one token is alive", self.simulator.live() == [told["fingerprint"]])
+
+    def inspect(self) -> None:
+        told = self.module("nomba_token_info", f"sources={self.kept}", "probe=true")
+        (row,) = told["results"]
+        print(f"  {row['fingerprint']} {row['class']}, {row['probe']}, roles {row['roles']}")
+        self.expect("the API takes it", row["probe"] == "accepted")
+        self.expect("no write was sent", not self.simulator.writes())
+
+    def retire(self) -> None:
+        told = self.module("nomba_token_revoke", f"sources={self.kept}", "proof=required")
+        self.expect("it is proved dead", told["results"][0]["verified"] is True)
+        self.expect("no token is alive", not self.simulator.live())
+
+    def keep(self, *words: str) -> dict[str, Any]:
+        """Make sure that the file holds a good token."""
+        secret = {"NOMBA_CLIENT_SECRET": self.simulator.client_secret}
+        told = self.module("nomba_token", f"dest={self.kept}", *words, secrets=secret)
+        print(f"  {told['fingerprint']} {told['action']}, usable until {told['expires_at']}")
+        return told
+
     def command(self, secrets: Mapping[str, str]) -> list[Row]:
-        """The module from the command line. Secrets come by environment, never by argument."""
-        line = ["ansible", "localhost", "-m", "nomba.auth.nomba_token_revoke"]
-        output = self.execute(line, secrets)
-        told = json.loads(output[output.index("{") :])
+        """Revoke from the command line. Secrets come by environment, never by argument."""
+        told = self.module("nomba_token_revoke", secrets=secrets)
         found = [Row(r["fingerprint"], r["outcome"], r["verified"], "") for r in told["results"]]
         return show(found)
+
+    def module(
+        self, name: str, *words: str, secrets: Mapping[str, str] | None = None
+    ) -> dict[str, Any]:
+        """A module from the command line, and what it told."""
+        line = ["ansible", "localhost", "-m", f"nomba.auth.{name}"]
+        output = self.execute(line + (["-a", " ".join(words)] if words else []), secrets or {})
+        told: dict[str, Any] = json.loads(output[output.index("{") :])
+        return told
 
     def playbook(self, *flags: str, expect_changed: bool = True) -> list[Row]:
         """The collection's playbook, aimed at the folder."""
