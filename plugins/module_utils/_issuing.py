@@ -38,9 +38,9 @@ _UNKNOWN_CLIENT = (
     "test and live keys come in pairs"
 )
 _CAUSES = {
-    400: ("bad_request", _BAD_REQUEST),
-    403: ("forbidden", _FORBIDDEN),
-    404: ("unknown_client", _UNKNOWN_CLIENT),
+    "400": ("bad_request", _BAD_REQUEST),
+    "403": ("forbidden", _FORBIDDEN),
+    "404": ("unknown_client", _UNKNOWN_CLIENT),
 }
 _LOST = "A token may have been issued that nobody holds; it expires by itself."
 
@@ -88,5 +88,7 @@ def refusal(reading: Reading) -> Exception:
     """What to tell the user of an issue that brought no token."""
     if reading.verdict is not Verdict.NO:
         return NoClearAnswer(f"The API gave no clear answer: {reading.problem}. {_LOST}")
-    code, causes = _CAUSES.get(reading.status or 0, ("refused", "the API gives no reason"))
+    # HTTP 200 may carry a failure, whose code then says what the status says elsewhere.
+    kind = reading.code if reading.status == 200 else str(reading.status)
+    code, causes = _CAUSES.get(kind or "", ("refused", "the API gives no reason"))
     return IssueRefused(code, f"The API issued no token ({reading.problem}): {causes}.")

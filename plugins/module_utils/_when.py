@@ -12,7 +12,8 @@ from datetime import datetime, timedelta, timezone
 # Nomba's specification shows 2022-07-08T14:33:00Z, live answers have milliseconds. An offset is
 # understood as well (RFC 3339). `fromisoformat` reads no Z before Python 3.11.
 _RFC3339 = re.compile(
-    r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(?:[Zz]|([+-])(\d\d):?(\d\d))?"
+    r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?"
+    r"(?:[Zz]|([+-])([01]\d|2[0-3]):?([0-5]\d))?"
 )
 
 
@@ -22,12 +23,12 @@ def parse_time(text: str | None) -> float | None:
     if match is None:
         return None
     date, clock, fraction, sign, hours, minutes = match.groups()
+    ahead = timedelta(hours=int(hours or 0), minutes=int(minutes or 0))
     try:
         moment = datetime.fromisoformat(f"{date}T{clock}+00:00")
-    except ValueError:
+        moment = moment + ahead if sign == "-" else moment - ahead
+    except (ValueError, OverflowError):  # no such day, or one beyond the years 1 to 9999
         return None
-    ahead = timedelta(hours=int(hours or 0), minutes=int(minutes or 0))
-    moment = moment + ahead if sign == "-" else moment - ahead
     return moment.timestamp() + float(f"0.{fraction or 0}")
 
 

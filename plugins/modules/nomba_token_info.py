@@ -175,6 +175,7 @@ error:
       sample: source_unread
 """
 
+import math
 from contextlib import closing
 from typing import Any
 
@@ -244,7 +245,7 @@ def _no_probe(_module: AnsibleModule, _found: Harvest) -> list[Look]:
 
 def _row(token: Token, found: Harvest, now: float, leeway: float) -> dict[str, Any]:
     claims = shown_claims(token.text)
-    left = None if token.expires_at is None else int(token.expires_at - now)
+    left = None if token.expires_at is None else math.floor(token.expires_at - now)
     return {
         "fingerprint": token.fingerprint,
         "class": classify(token, now, leeway).value,

@@ -14,6 +14,8 @@ from ansible_collections.nomba.auth.plugins.module_utils._token import read
 
 def checked_text(name: str, token: object) -> str:
     """The token as text. Raises AnsibleFilterError, which does not repeat it."""
+    if getattr(token, "__ENCRYPTED__", False):
+        token = str(token)  # an inline !vault value, which is no str before ansible-core 2.19
     if not isinstance(token, str) or not token.strip():
         raise AnsibleFilterError(f"{name}: give one token, a string that is not empty")
     return token

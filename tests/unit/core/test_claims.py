@@ -1,0 +1,127 @@
+# Copyright (c) 2026, The nomba.auth contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What can be shown of a token's claims, and what never is."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ansible_collections.nomba.auth.plugins.module_utils._errors import LibraryMissing
+from ansible_collections.nomba.auth.plugins.module_utils._token import read_claims, shown_claims
+
+from .making import ACCOUNT, OTHER_ACCOUNT, SEED, SEED_EXPIRES, SEED_ISSUED, jwt, token
+
+pytestmark = pytest.mark.pure
+
+NOTHING = {"account": None, "roles": [], "subject": None, "iat": None, "exp": None}
+words = st.from_regex(r"[a-z0-9._+-]{1,12}", fullmatch=True)
+addresses = st.builds("{}@{}.example".format, words, words) | st.emails()
+
+
+def shown(claims: dict[str, Any]) -> dict[str, Any]:
+    """What is shown of a token with exactly these claims."""
+    return shown_claims(jwt(json.dumps(claims).encode()))
+
+
+def test_the_example_of_nombas_page_is_shown_without_its_address() -> None:
+    assert shown_claims(SEED) == {
+        "account": ACCOUNT,
+        "roles": ["TEAMS_OWNER"],
+        "subject": "5e26cfb0-529f-417b-b8d2-abc471f4c9db",
+        "iat": SEED_ISSUED,
+        "exp": SEED_EXPIRES,
+    }
+    assert "victorshoaga@gmail.com" in str(read_claims(SEED))
+
+
+@pytest.mark.parametrize("around", [" {}\n", "Bearer {}", "bearer\t{} "])
+def test_what_copying_adds_changes_nothing(around: str) -> None:
+    assert shown_claims(around.format(SEED)) == shown_claims(SEED)
+    assert read_claims(around.format(SEED)) == read_claims(SEED)
+
+
+@pytest.mark.parametrize("text", ["", "nonsense", "a.b.c", jwt(b"[1]"), jwt(b"{}"), jwt(b"\xff")])
+def test_what_cannot_be_read_has_no_claims(text: str) -> None:
+    assert read_claims(text) == {}
+    assert shown_claims(text) == NOTHING
+
+
+def test_the_whole_payload_can_be_read() -> None:
+    claims = {"sub": "someone", "deep": {"list": [1, None, True]}, "iat": 1}
+    assert read_claims(jwt(json.dumps(claims).encode())) == claims
+
+
+@given(
+    address=addresses,
+    kinds=st.lists(st.sampled_from(["", "G:", "R:", "E:", "Email:", "sub", "X:"]), min_size=1),
+    account=st.booleans(),
+)
+def test_no_address_is_ever_shown(address: str, kinds: list[str], account: bool) -> None:
+    named = {f"{kind}{address}": f"{kind}{address}" for kind in kinds}
+    valued = dict.fromkeys(("sub", "iat", "exp", "email", *kinds), address)
+    told = shown({**({f"G:{ACCOUNT}": f"G:{ACCOUNT}"} if account else {}), **named, **valued})
+    assert address not in json.dumps(told, ensure_ascii=False)
+    assert "@" not in json.dumps(told)
+    assert told == {**NOTHING, "account": ACCOUNT if account else None}
+
+
+@given(
+    st.dictionaries(
+        st.text(max_size=12) | st.builds("{}{}".format, st.sampled_from(["G:", "R:"]), st.text()),
+        st.text(max_size=12) | st.integers() | st.none() | st.lists(st.text(max_size=3)),
+        max_size=5,
+    )
+)
+def test_only_plain_words_ids_and_dates_are_shown(claims: dict[str, Any]) -> None:
+    told = shown({**claims, **{name: name for name in claims if name[:2] in ("G:", "R:")}})
+    assert set(told) == set(NOTHING)
+    strings = [told["account"] or "", told["subject"] or "", *told["roles"]]
+    assert all(one.replace("_", "").replace("-", "").isalnum() or not one for one in strings)
+    assert all(told[name] is None or told[name] > 0 for name in ("iat", "exp"))
+
+
+@pytest.mark.parametrize(
+    "subject",
+    ["victor", "victor@example.com", "", "5e26cfb0", ACCOUNT + "0", f" {ACCOUNT}", 17, None, []],
+    ids=repr,
+)
+def test_a_subject_that_is_no_uuid_is_not_shown(subject: object) -> None:
+    assert shown({"sub": subject}) == NOTHING
+
+
+@pytest.mark.parametrize(
+    "claim",
+    [{"R:A": "R:B"}, {"R:A": True}, {"R": "A"}, {"R:": "R:"}, {"R:A B": "R:A B"}, {"r:A": "r:A"}],
+    ids=repr,
+)
+def test_a_role_of_another_shape_is_not_shown(claim: dict[str, Any]) -> None:
+    assert shown(claim) == NOTHING
+
+
+def test_roles_come_in_their_order() -> None:
+    told = shown_claims(token(**{"R:B": "R:B", "R:A": "R:A"}))
+    assert told["roles"] == ["TEAMS_OWNER", "B", "A"]
+
+
+def test_the_first_account_is_shown() -> None:
+    assert shown_claims(token(**{f"G:{OTHER_ACCOUNT}": f"G:{OTHER_ACCOUNT}"}))["account"] == ACCOUNT
+
+
+@pytest.mark.parametrize("value", [0, -1, "1", True, 1e300, None])
+def test_what_is_no_date_is_not_shown(value: object) -> None:
+    assert shown({"iat": value, "exp": value}) == NOTHING
+
+
+def test_a_missing_library_is_told_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "jwt", None)
+    with pytest.raises(LibraryMissing, match="library PyJWT is"):
+        shown_claims(SEED)
+    assert shown_claims("nonsense") == NOTHING

@@ -1,0 +1,185 @@
+# Copyright (c) 2026, The nomba.auth contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Issue and refresh, word for word, and the grants in their answers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from ansible_collections.nomba.auth.plugins.module_utils._answer import Answer, NoAnswer, Verdict
+from ansible_collections.nomba.auth.plugins.module_utils._client import Client, Grant, grant_of
+
+from .making import ACCOUNT, OTHER_ACCOUNT, SEED, rs256, token
+
+pytestmark = pytest.mark.pure
+
+CLIENT_ID = "2242b79d-f2cf-4ccc-ada1-e890bd1a9f0d"
+SECRET = "SECRET" * 14 + "AA=="
+REFRESH = "01h4eks80yjzqxvjmkk2hbexfr1688561328991"
+
+
+@dataclass(frozen=True)
+class Sent:
+    """One request, as it was handed to the transport."""
+
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    body: Mapping[str, str] | None
+    harmless_twice: bool
+
+
+@dataclass
+class FakeTransport:
+    """Keeps what it is given, and always says the same."""
+
+    says: Answer | NoAnswer = field(default_factory=lambda: Answer(200, {}, b'{"code":"00"}'))
+    sent: list[Sent] = field(default_factory=list)
+
+    def send(
+        self,
+        method: str,
+        path: str,
+        headers: Mapping[str, str],
+        body: Mapping[str, str] | None = None,
+        harmless_twice: bool = True,
+    ) -> Answer | NoAnswer:
+        self.sent.append(Sent(method, path, headers, body, harmless_twice))
+        return self.says
+
+    def grants(self, **data: Any) -> None:
+        """Answer with this data from now on."""
+        self.says = Answer(200, {}, json.dumps({"code": "00", "data": data}).encode())
+
+
+@pytest.fixture
+def transport() -> FakeTransport:
+    return FakeTransport()
+
+
+@pytest.fixture
+def client(transport: FakeTransport) -> Client:
+    return Client(transport, ACCOUNT, CLIENT_ID)
+
+
+# What is sent
+
+
+def test_an_issue_is_sent_as_specified(client: Client, transport: FakeTransport) -> None:
+    client.issue(SECRET)
+    body = {
+        "grant_type": "client_credentials",
+        "client_id": CLIENT_ID,
+        "client_secret": SECRET,
+    }
+    headers = {"accountId": ACCOUNT}
+    assert transport.sent == [Sent("POST", "/v1/auth/token/issue", headers, body, False)]
+
+
+def test_a_refresh_is_sent_as_specified(client: Client, transport: FakeTransport) -> None:
+    client.refresh(REFRESH, SEED)
+    body = {"grant_type": "refresh_token", "refresh_token": REFRESH}
+    headers = {"accountId": ACCOUNT, "Authorization": f"Bearer {SEED}"}
+    assert transport.sent == [Sent("POST", "/v1/auth/token/refresh", headers, body, False)]
+
+
+def test_a_refresh_needs_no_secret(client: Client, transport: FakeTransport) -> None:
+    client.issue(SECRET)
+    client.refresh(REFRESH, SEED)
+    issue, refresh = map(str, transport.sent)
+    assert SECRET in issue
+    assert SECRET not in refresh
+    assert CLIENT_ID not in refresh
+
+
+def test_what_is_harmless_twice_is_the_rest(client: Client, transport: FakeTransport) -> None:
+    client.revoke(SEED)
+    client.probe(SEED)
+    assert [sent.harmless_twice for sent in transport.sent] == [True, True]
+
+
+def test_a_lost_answer_is_not_asked_for_again(client: Client, transport: FakeTransport) -> None:
+    transport.says = NoAnswer("the connection failed or was cut")
+    readings = [client.issue(SECRET), client.refresh(REFRESH, SEED)]
+    assert [reading.verdict for reading in readings] == [Verdict.UNCLEAR] * 2
+    assert [grant_of(reading) for reading in readings] == [None, None]
+    assert len(transport.sent) == 2
+
+
+def test_a_client_can_speak_for_another_account(client: Client, transport: FakeTransport) -> None:
+    client.of_account(OTHER_ACCOUNT).issue(SECRET)
+    client.issue(SECRET)
+    assert [sent.headers["accountId"] for sent in transport.sent] == [OTHER_ACCOUNT, ACCOUNT]
+    assert transport.sent[0].body == transport.sent[1].body
+
+
+# What comes back
+
+
+@pytest.mark.parametrize("call", ["issue", "refresh"])
+def test_a_grant_holds_what_the_api_granted(
+    client: Client, transport: FakeTransport, call: str
+) -> None:
+    end = "2022-07-08T14:33:00Z"
+    transport.grants(
+        access_token=SEED, refresh_token=REFRESH, expiresAt=end, businessId=ACCOUNT, more="more"
+    )
+    reading = client.issue(SECRET) if call == "issue" else client.refresh(REFRESH, SEED)
+    assert grant_of(reading) == Grant(SEED, REFRESH, end, ACCOUNT)
+    assert set(reading.data) == {"access_token", "refresh_token", "expiresAt", "businessId"}
+
+
+@pytest.mark.parametrize("value", [None, "", 17, [], {"a": 1}, True], ids=repr)
+def test_an_answer_without_a_token_is_no_grant(
+    client: Client, transport: FakeTransport, value: object
+) -> None:
+    transport.grants(access_token=value, refresh_token=REFRESH)
+    assert grant_of(client.issue(SECRET)) is None
+
+
+@pytest.mark.parametrize("value", [None, "", 17, [], {"a": 1}, True], ids=repr)
+def test_what_is_no_text_is_left_out_of_a_grant(
+    client: Client, transport: FakeTransport, value: object
+) -> None:
+    transport.grants(access_token=SEED, refresh_token=value, expiresAt=value, businessId=value)
+    assert grant_of(client.issue(SECRET)) == Grant(SEED)
+
+
+@pytest.mark.parametrize(
+    ("status", "code"), [(400, "00"), (500, "00"), (200, "400"), (200, None), (302, "00")]
+)
+def test_a_token_in_an_answer_that_is_no_yes_is_no_grant(
+    client: Client, transport: FakeTransport, status: int, code: str | None
+) -> None:
+    body = {"code": code, "data": {"access_token": SEED}}
+    transport.says = Answer(status, {}, json.dumps(body).encode())
+    assert grant_of(client.issue(SECRET)) is None
+
+
+def test_a_grant_shows_no_secret(client: Client, transport: FakeTransport) -> None:
+    transport.grants(access_token=SEED, refresh_token=REFRESH, businessId=ACCOUNT)
+    reading = client.issue(SECRET)
+    shown = f"{reading!r} {grant_of(reading)!r}"
+    assert not [one for one in (SEED, REFRESH, SECRET) if one in shown]
+    assert ACCOUNT in shown
+
+
+@pytest.mark.parametrize(
+    ("grant", "account"),
+    [
+        (Grant(SEED, business_id=OTHER_ACCOUNT), OTHER_ACCOUNT),
+        (Grant(token(OTHER_ACCOUNT)), OTHER_ACCOUNT),
+        (Grant(rs256()), None),
+        (Grant("nonsense"), None),
+    ],
+    ids=["the answer's", "the claim's", "no claim", "no JWT"],
+)
+def test_a_grant_says_whose_it_is(grant: Grant, account: str | None) -> None:
+    assert grant.account() == account

@@ -1,0 +1,193 @@
+# Copyright (c) 2026, The nomba.auth contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What does harm when it is done twice: sent again only when it surely was not done."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from ansible_collections.nomba.auth.plugins.module_utils._answer import Answer, NoAnswer
+from ansible_collections.nomba.auth.plugins.module_utils._client import Client, grant_of
+from ansible_collections.nomba.auth.plugins.module_utils._transport import (
+    MAX_TRIES,
+    Connection,
+    HttpTransport,
+)
+from tests.simulator.handle import Handle
+from tests.unit.clock import FastClock
+
+pytestmark = pytest.mark.pure
+
+# Every way to fail after the request has left, and whether an answer comes back all the same.
+AFTER: dict[str, tuple[dict[str, Any], int | None]] = {
+    "reset": ({"kind": "reset"}, None),
+    "lost answer": ({"kind": "lost_answer"}, None),
+    "truncated": ({"kind": "truncated"}, None),
+    "too large": ({"kind": "too_large"}, None),
+    "slow": ({"kind": "slow", "delay": 1.0}, None),
+    "stalled": ({"kind": "stalled"}, None),
+    "endless": ({"kind": "endless"}, None),
+    "500": ({"kind": "status", "status": 500}, 500),
+    "502": ({"kind": "status", "status": 502}, 502),
+    "502 as a page": ({"kind": "html", "status": 502}, 502),
+    "503": ({"kind": "status", "status": 503}, 503),
+    "503 with Retry-After": (
+        {"kind": "status", "status": 503, "headers": {"Retry-After": "1"}},
+        503,
+    ),
+    "504": ({"kind": "status", "status": 504}, 504),
+}
+SILENT = {"slow", "stalled", "endless"}
+
+
+class Wire:
+    """A transport to the simulator, and the same request by both manners."""
+
+    def __init__(self, simulator: Handle, clock: FastClock, **changes: Any) -> None:
+        told = {"api_url": simulator.http_url, "timeout": 10.0, "deadline": 120.0, **changes}
+        link = Connection(plain_loopback=True, validate_certs=True, ca_path=None, **told)
+        self.transport = HttpTransport(link, clock.as_clock())
+        self.client = Client(self.transport, simulator.account_id, simulator.client_id)
+        self.secret = simulator.client_secret
+        self.headers = {"accountId": simulator.account_id}
+        self.body = {
+            "grant_type": "client_credentials",
+            "client_id": simulator.client_id,
+            "client_secret": self.secret,
+        }
+
+    def send(self, harmless_twice: bool = False) -> Answer | NoAnswer:
+        """Issue a token."""
+        path = "/v1/auth/token/issue"
+        return self.transport.send("POST", path, self.headers, self.body, harmless_twice)
+
+
+Dial = Callable[..., Wire]
+
+
+@pytest.fixture
+def clock() -> FastClock:
+    """A clock on which waiting takes no time."""
+    return FastClock()
+
+
+@pytest.fixture
+def dial(simulator: Handle, clock: FastClock) -> Iterator[Dial]:
+    """Makes transports, and closes them."""
+    made: list[Wire] = []
+
+    def dial(**changes: Any) -> Wire:
+        made.append(Wire(simulator, clock, **changes))
+        return made[-1]
+
+    yield dial
+    for wire in made:
+        wire.transport.close()
+
+
+@pytest.fixture
+def closed_port() -> Iterator[str]:
+    """The URL of a port on which nobody listens, and nobody else can begin to."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        yield f"http://127.0.0.1:{taken.getsockname()[1]}"
+
+
+def status(outcome: Answer | NoAnswer) -> int | None:
+    """The status of an answer, None for the lack of one."""
+    return outcome.status if isinstance(outcome, Answer) else None
+
+
+@pytest.mark.parametrize("name", AFTER)
+def test_what_may_have_been_done_is_not_sent_again(
+    dial: Dial, simulator: Handle, clock: FastClock, name: str
+) -> None:
+    fault, wanted = AFTER[name]
+    simulator.fault("issue", **fault, times=0)
+    outcome = dial(timeout=0.3 if name in SILENT else 10.0).send()
+    assert (status(outcome), outcome.attempts) == (wanted, 1)
+    assert len(simulator.requests()) == 1
+    assert clock.slept == []
+
+
+@pytest.mark.parametrize("name", ["reset", "lost answer", "502", "503", "504"])
+def test_the_same_is_sent_again_where_that_is_harmless(
+    dial: Dial, simulator: Handle, name: str
+) -> None:
+    simulator.fault("issue", **AFTER[name][0], times=2)
+    outcome = dial().send(harmless_twice=True)
+    assert (status(outcome), outcome.attempts) == (200, 3)
+    assert len(simulator.requests()) == 3
+
+
+def test_a_lost_answer_leaves_one_token_behind_and_no_more(dial: Dial, simulator: Handle) -> None:
+    simulator.fault("issue", "lost_answer", times=0)
+    wire = dial()
+    assert grant_of(wire.client.issue(wire.secret)) is None
+    assert len(simulator.live()) == 1
+
+
+def test_after_a_429_it_is_sent_again(dial: Dial, simulator: Handle, clock: FastClock) -> None:
+    simulator.fault("issue", "rate_limited", times=2, retry_after=7)
+    outcome = dial().send()
+    assert (status(outcome), outcome.attempts) == (200, 3)
+    assert sum(clock.slept) >= 14
+    assert len(simulator.live()) == 1
+
+
+def test_a_429_before_a_lost_answer_does_not_make_it_harmless(
+    dial: Dial, simulator: Handle
+) -> None:
+    simulator.fault("issue", "rate_limited", times=1)
+    simulator.fault("issue", "lost_answer", times=0)
+    outcome = dial().send()
+    assert (status(outcome), outcome.attempts) == (None, 2)
+    assert len(simulator.live()) == 1
+
+
+def test_a_connection_that_was_refused_is_tried_again(
+    dial: Dial, simulator: Handle, clock: FastClock, closed_port: str
+) -> None:
+    outcome = dial(api_url=closed_port).send()
+    assert isinstance(outcome, NoAnswer)
+    assert outcome.attempts == MAX_TRIES
+    assert len(clock.slept) == MAX_TRIES - 1
+    assert simulator.requests() == []
+
+
+def test_a_token_comes_by_the_client(dial: Dial, simulator: Handle) -> None:
+    wire = dial()
+    grant = grant_of(wire.client.issue(wire.secret))
+    assert grant is not None
+    assert simulator.accepts(grant.access_token)
+    assert grant.account() == simulator.account_id
+    (entry,) = simulator.requests()
+    assert entry.body_fields == ("client_id", "client_secret", "grant_type")
+
+
+def test_a_token_is_refreshed_by_the_client(dial: Dial, simulator: Handle) -> None:
+    wire = dial()
+    first = grant_of(wire.client.issue(wire.secret))
+    assert first is not None
+    assert first.refresh_token is not None
+    second = grant_of(wire.client.refresh(first.refresh_token, first.access_token))
+    assert second is not None
+    assert second.access_token != first.access_token
+    assert simulator.accepts(second.access_token)
+    assert simulator.requests()[-1].body_fields == ("grant_type", "refresh_token")
+
+
+def test_a_used_connection_that_was_closed_meanwhile_counts_as_sent(
+    dial: Dial, simulator: Handle
+) -> None:
+    wire = dial()
+    assert status(wire.send()) == 200
+    simulator.fault("issue", "reset", times=1)
+    assert wire.send().attempts == 1
+    assert [entry.operation for entry in simulator.requests()] == ["issue", "issue"]

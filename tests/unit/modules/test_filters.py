@@ -1,0 +1,235 @@
+# Copyright (c) 2026, The nomba.auth contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The filters: by hand, and in a play."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from ansible.errors import AnsibleFilterError
+from ansible.utils.unsafe_proxy import wrap_var
+
+from ansible_collections.nomba.auth.plugins.filter import token_claims as claims_file
+from ansible_collections.nomba.auth.plugins.filter import token_fingerprint as fingerprint_file
+from tests.simulator.handle import Handle
+from tests.simulator.tokens import fingerprint
+
+from .canary import hatch
+
+token_claims, token_fingerprint = claims_file.token_claims, fingerprint_file.token_fingerprint
+FILTERS: dict[str, Any] = {"token_claims": token_claims, "token_fingerprint": token_fingerprint}
+FOLDER = Path(claims_file.__file__).parent
+COLLECTIONS = FOLDER.parents[4]
+
+
+class Text(str):
+    """A string of another class, as Ansible's own are."""
+
+    __slots__ = ()
+
+
+class Vaulted:
+    """An inline !vault value as Ansible before 2.19 hands it over: no str, and one if asked."""
+
+    __ENCRYPTED__ = True
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    def __str__(self) -> str:
+        return self.text
+
+
+FORMS: dict[str, Any] = {
+    "plain": lambda token: token,
+    "padded": lambda token: f"\n {token} \r\n",
+    "Bearer": lambda token: f"Bearer {token}",
+    "bearer": lambda token: f"  bearer\t{token}",
+    "a class of its own": Text,
+    "vaulted": Vaulted,
+    "unsafe": wrap_var,
+    "unsafe and padded": lambda token: wrap_var(f" Bearer {token}\n"),
+}
+NO_STRINGS: dict[str, Any] = {
+    "None": None,
+    "a number": 17,
+    "bytes": b"eyJ.eyJ.x",
+    "a list": ["eyJ.eyJ.x"],
+    "a dict": {"access_token": "eyJ.eyJ.x"},
+    "a truth": True,
+    "empty": "",
+    "blank": " \n",
+}
+
+
+def files() -> list[str]:
+    """The names of all filter files."""
+    return sorted(path.stem for path in FOLDER.glob("*.py") if path.stem != "__init__")
+
+
+def module(name: str) -> Any:
+    """A filter file, imported."""
+    return importlib.import_module(f"ansible_collections.nomba.auth.plugins.filter.{name}")
+
+
+@pytest.mark.parametrize("form", FORMS.values(), ids=FORMS.keys())
+def test_a_fingerprint_is_that_of_the_token_alone(simulator: Handle, form: Any) -> None:
+    token = simulator.mint()
+    assert token_fingerprint(form(token)) == fingerprint(token)
+
+
+@pytest.mark.parametrize("form", FORMS.values(), ids=FORMS.keys())
+def test_claims_are_those_that_are_safe_to_show(simulator: Handle, form: Any) -> None:
+    token = simulator.mint(claims={"iat": 1700000000, "exp": 1999999999})
+    told = token_claims(form(token))
+    assert set(told) == {"account", "roles", "subject", "iat", "exp"}
+    assert (told["account"], told["roles"]) == (simulator.account_id, ["VENDOR_API_ADMIN"])
+    assert (told["iat"], told["exp"]) == (1700000000, 1999999999)
+    assert "@" not in json.dumps(told)
+
+
+@pytest.mark.parametrize("form", FORMS.values(), ids=FORMS.keys())
+def test_all_claims_are_the_payload(simulator: Handle, form: Any) -> None:
+    canary = hatch(simulator)
+    told = token_claims(form(canary.token), all=True)
+    assert type(told) is dict
+    assert told[f"Email:{canary.email}"] == f"Email:{canary.email}"
+    assert canary.sings(json.dumps(token_claims(form(canary.token)))) == []
+
+
+def test_a_token_that_says_little_has_few_claims(simulator: Handle) -> None:
+    account = f"G:{simulator.account_id}"
+    hidden = dict.fromkeys((account, "R:VENDOR_API_ADMIN", "iat", "exp"))
+    told = token_claims(simulator.mint(claims={**hidden, "sub": "someone@leak.example"}))
+    nothing = dict.fromkeys(("account", "subject", "iat", "exp"))
+    assert told == {**nothing, "roles": []}
+
+
+@pytest.mark.parametrize("value", NO_STRINGS.values(), ids=NO_STRINGS.keys())
+@pytest.mark.parametrize("name", FILTERS)
+def test_what_is_no_string_is_refused_in_a_sentence(name: str, value: object) -> None:
+    with pytest.raises(AnsibleFilterError) as caught:
+        FILTERS[name](value)
+    assert str(caught.value) == f"{name}: give one token, a string that is not empty"
+
+
+@pytest.mark.parametrize("all_of_them", [False, True])
+@pytest.mark.parametrize("cut", ["{head}", "{head}.{payload}", "x{head}.{payload}.x.x", "{token}="])
+def test_what_is_no_jwt_is_refused_without_being_repeated(
+    simulator: Handle, cut: str, all_of_them: bool
+) -> None:
+    canary = hatch(simulator)
+    head, payload, __ = canary.token.split(".")
+    text = cut.format(head=head, payload=payload, token=canary.token)
+    with pytest.raises(AnsibleFilterError) as caught:
+        token_claims(text, all=all_of_them)
+    assert str(caught.value) == "token_claims: this is no JWT whose claims can be read"
+    assert canary.sings(repr(caught.value)) == []
+    assert text not in repr(caught.value)
+
+
+def test_a_fingerprint_can_be_had_of_what_is_no_jwt() -> None:
+    assert token_fingerprint("no token") == fingerprint("no token")
+
+
+def test_a_library_that_is_missing_is_asked_for(
+    simulator: Handle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    token = simulator.mint()
+    monkeypatch.setitem(sys.modules, "jwt", None)
+    with pytest.raises(AnsibleFilterError) as caught:
+        token_claims(token)
+    told = "token_claims: the Python library PyJWT is not installed on the controller"
+    assert str(caught.value) == told
+    assert token_fingerprint(token) == fingerprint(token)
+
+
+# In a play
+
+
+def play(tmp_path: Path, expressions: dict[str, str], **variables: Any) -> tuple[int, str, Any]:
+    """The status, the output and the values that expressions have in a play."""
+    written = tmp_path / "values.json"
+    values = {name: f"{{{{ {text} }}}}" for name, text in expressions.items()}
+    task = {
+        "ansible.builtin.copy": {"content": "{{ values | to_json }}", "dest": str(written)},
+        "vars": {"values": values},
+    }
+    known = {"ansible_python_interpreter": sys.executable, **variables}
+    book = {"hosts": "localhost", "gather_facts": False, "vars": known, "tasks": [task]}
+    (tmp_path / "play.json").write_text(json.dumps([book]))
+    environment = {**os.environ, "HOME": str(tmp_path), "ANSIBLE_LOCALHOST_WARNING": "False"}
+    environment["ANSIBLE_COLLECTIONS_PATH"] = str(COLLECTIONS)
+    program = str(Path(sys.executable).with_name("ansible-playbook"))
+    run = subprocess.run(
+        [program, str(tmp_path / "play.json"), "-i", "localhost,", "-c", "local"],
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    told = json.loads(written.read_text()) if written.exists() else None
+    return run.returncode, run.stdout, told
+
+
+def test_the_filters_work_in_a_play(simulator: Handle, tmp_path: Path) -> None:
+    canary = hatch(simulator)
+    expressions = {
+        "name": "token | nomba.auth.token_fingerprint",
+        "shown": "token | nomba.auth.token_claims",
+        "account": "((' Bearer ' ~ token) | nomba.auth.token_claims).account",
+        "all": "token | nomba.auth.token_claims(all=true)",
+    }
+    status, output, told = play(tmp_path, expressions, token=canary.token)
+    assert status == 0, output
+    assert told["name"] == fingerprint(canary.token)
+    assert told["shown"] == token_claims(canary.token)
+    assert told["account"] == simulator.account_id
+    assert told["all"] == token_claims(canary.token, all=True)
+    assert canary.sings(output) == []
+
+
+def test_an_error_in_a_play_is_a_sentence(simulator: Handle, tmp_path: Path) -> None:
+    head = simulator.mint().rpartition(".")[0]
+    expressions = {"name": "token | nomba.auth.token_claims"}
+    status, output, told = play(tmp_path, expressions, token=head)
+    assert (status, told) == (2, None)
+    assert "this is no JWT whose claims can be read" in " ".join(output.split())
+    assert head not in output
+    assert "Traceback" not in output
+
+
+# Documents
+
+
+def test_every_file_holds_the_filter_of_its_name() -> None:
+    assert files() == sorted(FILTERS)
+    for name in files():
+        assert module(name).FilterModule().filters() == {name: FILTERS[name]}
+
+
+@pytest.mark.parametrize("name", files())
+def test_every_filter_is_documented_as_it_is(name: str) -> None:
+    told = yaml.safe_load((FOLDER / f"{name}.yml").read_text(encoding="utf-8"))
+    options = told["DOCUMENTATION"]["options"]
+    first, *others = inspect.signature(FILTERS[name]).parameters.values()
+    assert told["DOCUMENTATION"]["name"] == name
+    assert (options.pop("_input")["required"], first.default) == (True, inspect.Parameter.empty)
+    assert {option: one["default"] for option, one in options.items()} == {
+        parameter.name: parameter.default for parameter in others
+    }
+    assert set(told) == {"DOCUMENTATION", "EXAMPLES", "RETURN"}
+    assert f"nomba.auth.{name}" in told["EXAMPLES"]

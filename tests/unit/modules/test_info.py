@@ -1,0 +1,429 @@
+# Copyright (c) 2026, The nomba.auth contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""nomba_token_info: what it tells of tokens, what it never tells, and what it asks the API."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from ansible_collections.nomba.auth.plugins.doc_fragments import (
+    _attributes,
+    _connection,
+    _tokens,
+)
+from ansible_collections.nomba.auth.plugins.modules import nomba_token_info
+from tests.simulator.handle import Handle
+from tests.simulator.settings import OTHER_ACCOUNT_ID, SUB_ACCOUNT_ID
+from tests.simulator.tokens import fingerprint
+from tests.unit.clock import FastClock
+
+from .canary import hatch
+from .harness import Told, run_module
+from .seeing import operations
+
+FRAGMENTS: dict[str, Any] = {
+    "nomba.auth._connection": _connection.ModuleDocFragment,
+    "nomba.auth._tokens": _tokens.ModuleDocFragment,
+    "nomba.auth._attributes": _attributes.ModuleDocFragment,
+}
+ANSIBLES_OWN = {"changed", "failed", "msg", "diff", "invocation", "warnings", "deprecations"}
+ROW = {"fingerprint", "class", "issued_at", "expires_at", "expires_in", "account", "roles"}
+
+
+class Info:
+    """nomba_token_info against the simulator; None leaves an option out."""
+
+    def __init__(
+        self, simulator: Handle, clock: FastClock, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        self.simulator = simulator
+        self.clock = clock
+        self.monkeypatch = monkeypatch
+        monkeypatch.setattr(nomba_token_info, "SYSTEM", clock.as_clock())
+
+    def __call__(self, *tokens: str, check: bool = False, **options: Any) -> Told:
+        options.setdefault("api_url", self.simulator.url)
+        options.setdefault("ca_path", self.simulator.ca_path)
+        if tokens:
+            options["access_tokens"] = list(tokens)
+        options.update(_ansible_check_mode=check)
+        given = {name: value for name, value in options.items() if value is not None}
+        return run_module(nomba_token_info.main, given, self.monkeypatch)
+
+    def probe(self, *tokens: str, **options: Any) -> Told:
+        """The same with a probe for the simulator's account."""
+        options.setdefault("account_id", self.simulator.account_id)
+        return self(*tokens, probe=True, **options)
+
+
+@pytest.fixture
+def info(simulator: Handle, clock: FastClock, monkeypatch: pytest.MonkeyPatch) -> Info:
+    """The module, aimed at a simulator of its own state."""
+    for name in ("ACCESS_TOKEN", "ACCOUNT_ID", "CLIENT_ID", "BASE_URL"):
+        monkeypatch.delenv(f"NOMBA_{name}", raising=False)
+    return Info(simulator, clock, monkeypatch)
+
+
+def probes(told: Told) -> list[str]:
+    """What the probes showed, in order."""
+    return [row["probe"] for row in told["results"]]
+
+
+# What is told
+
+
+def test_a_live_token_is_told_in_full(info: Info) -> None:
+    made = info.simulator.mint_pair(claims={"iat": 1700000000, "exp": 1999999999})
+    left = 1999999999 - info.clock.as_clock().now()
+    row = dict(info(made["access_token"]).row)
+    assert row.pop("expires_in") == pytest.approx(left, abs=60)
+    assert row == {
+        "fingerprint": made["fingerprint"],
+        "class": "live",
+        "issued_at": "2023-11-14T22:13:20Z",
+        "expires_at": "2033-05-18T03:33:19Z",
+        "account": info.simulator.account_id,
+        "roles": ["VENDOR_API_ADMIN"],
+        "found_in": [],
+    }
+
+
+def test_an_expired_token_ended_some_time_ago(info: Info) -> None:
+    row = info(info.simulator.mint(age=7200, lifetime=3600)).row
+    assert row["class"] == "expired"
+    assert -3660 < row["expires_in"] <= -3599
+    assert row["account"] == info.simulator.account_id
+
+
+def test_an_undated_token_has_no_end(info: Info) -> None:
+    row = info(info.simulator.mint(claims={"exp": None, "iat": None})).row
+    assert row["class"] == "undated"
+    assert (row["issued_at"], row["expires_at"], row["expires_in"]) == (None, None, None)
+    assert row["roles"] == ["VENDOR_API_ADMIN"]
+
+
+@pytest.mark.parametrize("text", ["no token", "a.b.c", "x" * 9000])
+def test_a_malformed_token_has_nothing_but_a_name(info: Info, text: str) -> None:
+    told = info(text)
+    nothing = dict.fromkeys(("issued_at", "expires_at", "expires_in", "account"))
+    row = {"fingerprint": fingerprint(text), "class": "malformed", "roles": [], "found_in": []}
+    assert told.row == {**row, **nothing}
+    assert not told.failed
+
+
+@pytest.mark.parametrize(
+    ("past", "leeway", "kind"), [(200, 300, "live"), (400, 300, "expired"), (200, 0, "expired")]
+)
+def test_the_leeway_moves_the_class_and_not_the_time_left(
+    info: Info, past: int, leeway: float, kind: str
+) -> None:
+    token = info.simulator.mint(claims={"exp": int(info.clock.as_clock().now()) - past})
+    row = info(token, leeway=leeway).row
+    assert row["class"] == kind
+    assert row["expires_in"] < 0
+
+
+def test_rows_come_in_the_order_given_and_once(info: Info) -> None:
+    one, two, three = info.simulator.mint_many(3)
+    told = info(two, f"Bearer {one}", "no token", two, access_token=three)
+    names = [fingerprint(text) for text in (three, two, one, "no token")]
+    assert [row["fingerprint"] for row in told["results"]] == names
+    assert told["summary"] == {"tokens": 4, "files": 0, "foreign": 0}
+
+
+@pytest.mark.parametrize("check", [False, True], ids=["real", "check"])
+@pytest.mark.parametrize("probe", [False, True], ids=["no probe", "probe"])
+def test_nothing_is_ever_changed(info: Info, check: bool, probe: bool) -> None:
+    token = info.simulator.mint()
+    told = info(token, check=check, probe=probe, account_id=info.simulator.account_id)
+    assert (told["changed"], told.failed) == (False, False)
+    assert told.row.get("probe") == ("accepted" if probe else None)
+    assert info.simulator.accepts(token)
+    assert info.simulator.writes() == []
+
+
+def test_check_mode_tells_the_same(info: Info) -> None:
+    token = info.simulator.mint(claims={"exp": 1600000000})
+    real, check = info.probe(token).row, info.probe(token, check=True).row
+    ticks = {"expires_in"}
+    assert {k: v for k, v in real.items() if k not in ticks} == {
+        k: v for k, v in check.items() if k not in ticks
+    }
+
+
+@pytest.mark.parametrize("probe", [False, True], ids=["no probe", "probe"])
+def test_no_address_and_no_token_is_ever_shown(info: Info, tmp_path: Path, probe: bool) -> None:
+    given, found = hatch(info.simulator), hatch(info.simulator)
+    (tmp_path / "log").write_text(f"token={found.token}\n")
+    account = info.simulator.account_id
+    told = info(given.token, sources=[str(tmp_path)], probe=probe, account_id=account)
+    assert len(told["results"]) == 2
+    assert given.sings(told.output) == []
+    assert found.sings(told.output) == []
+    assert "@" not in told.output
+
+
+def test_an_api_that_echoes_what_it_is_sent_shows_no_token(info: Info) -> None:
+    canary = hatch(info.simulator)
+    info.simulator.fault("balance", "echo", times=0)
+    told = info.probe(canary.token)
+    assert probes(told) == ["inconclusive"]
+    assert canary.sings(told.output) == []
+
+
+def test_the_environment_can_hold_the_token(info: Info, monkeypatch: pytest.MonkeyPatch) -> None:
+    token = info.simulator.mint()
+    monkeypatch.setenv("NOMBA_ACCESS_TOKEN", token)
+    told = info()
+    assert told.row["fingerprint"] == fingerprint(token)
+    assert token not in told.output
+
+
+# Sources
+
+
+def test_tokens_are_found_in_sources(info: Info, tmp_path: Path) -> None:
+    one, two = info.simulator.mint_many(2)
+    (tmp_path / "a").write_text(f"\n\nX={one}\nY={one}\n")
+    (tmp_path / "b").write_text(f'{{"one":"{one}","two":"{two}"}}')
+    told = info(sources=[str(tmp_path)])
+    assert told["results"][0]["found_in"] == [
+        {"path": str(tmp_path / "a"), "line": 3},
+        {"path": str(tmp_path / "b"), "line": 1},
+    ]
+    assert told["summary"] == {"tokens": 2, "files": 2, "foreign": 0}
+    assert info.simulator.requests() == []
+
+
+def test_sources_without_a_token_are_no_failure(info: Info, tmp_path: Path) -> None:
+    told = info.probe(sources=[str(tmp_path)])
+    assert (told["results"], told.failed, told["unread"]) == ([], False, [])
+    assert info.simulator.requests() == []
+
+
+def test_foreign_tokens_are_counted_and_left_alone(info: Info, tmp_path: Path) -> None:
+    foreign = info.simulator.mint(claims={f"G:{info.simulator.account_id}": None})
+    (tmp_path / "log").write_text(foreign)
+    told = info.probe(sources=[str(tmp_path)])
+    assert told["summary"] == {"tokens": 0, "files": 1, "foreign": 1}
+    assert "no Nomba account" in told.warnings
+    assert info.simulator.requests() == []
+
+
+def test_unread_sources_fail_and_keep_the_results(info: Info, tmp_path: Path) -> None:
+    token, missing = info.simulator.mint(), str(tmp_path / "missing")
+    (tmp_path / "log").write_text(token)
+    told = info.probe(sources=[str(tmp_path / "log"), missing])
+    assert (told.failed, told.error, told["changed"]) == (True, "source_unread", False)
+    assert told["unread"] == [{"path": missing, "reason": "No such file or directory"}]
+    assert probes(told) == ["accepted"]
+    assert missing in told["msg"]
+
+
+# The probe
+
+
+def test_without_a_probe_nothing_is_sent(info: Info) -> None:
+    told = info(info.simulator.mint(), account_id=info.simulator.account_id)
+    assert "probe" not in told.row
+    assert "reason" not in told.row
+    assert info.simulator.requests() == []
+
+
+def test_a_token_that_the_api_takes_is_accepted(info: Info) -> None:
+    token = info.simulator.mint()
+    told = info.probe(token)
+    assert probes(told) == ["accepted"]
+    assert operations(info.simulator, fingerprint(token)) == ["balance"]
+    assert operations(info.simulator) == ["balance", "balance"]  # the second is the control
+
+
+def test_a_token_that_the_api_does_not_take_is_refused(info: Info) -> None:
+    told = info.probe(*info.simulator.mint_many(3, known=False))
+    assert probes(told) == ["refused"] * 3
+    assert not told.failed
+    assert operations(info.simulator) == ["balance"] * 3
+
+
+def test_an_expired_token_is_probed_all_the_same(info: Info) -> None:
+    looks_dead = info.simulator.mint(claims={"exp": 1600000000})
+    told = info.probe(looks_dead, info.simulator.mint(age=7200, lifetime=3600))
+    assert [row["class"] for row in told["results"]] == ["expired", "expired"]
+    assert probes(told) == ["accepted", "refused"]
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"kind": "status", "status": 403},
+        {"kind": "status", "status": 500},
+        {"kind": "html", "status": 401},
+        {"kind": "html", "status": 200},
+        {"kind": "html", "status": 502},
+        {"kind": "redirect"},
+        {"kind": "reset"},
+        {"kind": "no_code"},
+        {"kind": "empty"},
+        {"kind": "not_object"},
+    ],
+    ids=lambda fault: f"{fault['kind']} {fault.get('status', '')}",
+)
+def test_an_answer_that_settles_nothing_is_inconclusive(info: Info, fault: dict[str, Any]) -> None:
+    info.simulator.fault("balance", **fault, times=0)
+    told = info.probe(info.simulator.mint())
+    assert probes(told) == ["inconclusive"]
+    assert told.row["reason"]
+    assert not told.failed
+    assert info.simulator.writes() == []
+
+
+@pytest.mark.parametrize("account", [OTHER_ACCOUNT_ID, SUB_ACCOUNT_ID], ids=["other", "sub"])
+def test_a_refusal_for_another_account_is_inconclusive(info: Info, account: str) -> None:
+    told = info.probe(info.simulator.mint(), account_id=account)
+    assert probes(told) == ["inconclusive"]
+    assert info.simulator.writes() == []
+
+
+def test_on_a_host_that_takes_any_token_the_probe_is_meaningless(info: Info) -> None:
+    info.simulator.configure(sandbox=True)
+    told = info.probe(info.simulator.mint(), info.simulator.mint(known=False))
+    assert probes(told) == ["meaningless", "meaningless"]
+    assert operations(info.simulator) == ["balance"] * 3
+
+
+def test_what_is_malformed_is_not_sent(info: Info) -> None:
+    token = info.simulator.mint()
+    told = info.probe("no token", token[:-3])
+    assert probes(told) == ["inconclusive", "inconclusive"]
+    assert info.simulator.requests() == []
+
+
+def test_many_tokens_are_told_apart_and_nothing_is_written(info: Info) -> None:
+    live, dead = info.simulator.mint_many(20), info.simulator.mint_many(10, known=False)
+    told = info.probe(*live, *dead, "no token", concurrency=8)
+    assert probes(told) == ["accepted"] * 20 + ["refused"] * 10 + ["inconclusive"]
+    assert Counter(operations(info.simulator)) == {"balance": 31}
+    assert len(info.simulator.live()) == 20
+    assert info.simulator.writes() == []
+
+
+# Options
+
+
+def test_only_the_probe_needs_an_account(info: Info) -> None:
+    told = info(info.simulator.mint(), probe=True)
+    assert told.failed
+    assert "account_id" in told["msg"]
+    assert not info(info.simulator.mint()).failed
+    assert info.simulator.requests() == []
+
+
+def test_the_environment_can_hold_the_account(info: Info, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NOMBA_ACCOUNT_ID", info.simulator.account_id)
+    assert probes(info(info.simulator.mint(), probe=True)) == ["accepted"]
+
+
+@pytest.mark.parametrize("client_id", [None, "0c0c0c0c-2222-4222-8222-bbbbbbbbbbbb", "another"])
+def test_a_client_is_not_needed(info: Info, client_id: str | None) -> None:
+    assert probes(info.probe(info.simulator.mint(), client_id=client_id)) == ["accepted"]
+    assert not any(entry.client_id for entry in info.simulator.requests())
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("leeway", -1),
+        ("leeway", "nan"),
+        ("account_id", ""),
+        ("account_id", "two words"),
+        ("concurrency", 0),
+        ("concurrency", 65),
+        ("timeout", 0),
+        ("deadline", -1),
+        ("api_url", "ftp://api.example"),
+        ("api_url", "http://api.example"),
+        ("ca_path", "/missing/ca.pem"),
+    ],
+)
+def test_an_option_that_cannot_be_used_is_named(info: Info, option: str, value: object) -> None:
+    told = info.probe(info.simulator.mint(), **{option: value})
+    assert told.error == "invalid_option"
+    assert told["msg"].startswith(f"{option}: ")
+    assert info.simulator.requests() == []
+
+
+def test_without_a_token_there_is_nothing_to_tell(info: Info) -> None:
+    told = info()
+    assert told.error == "no_token"
+    assert set(told.result) - ANSIBLES_OWN == {"error"}
+    assert info(access_token=" ").error == "no_token"
+
+
+@pytest.mark.parametrize(("name", "library"), [("requests", "requests"), ("jwt", "PyJWT")])
+def test_a_library_that_is_missing_is_asked_for(
+    info: Info, monkeypatch: pytest.MonkeyPatch, name: str, library: str
+) -> None:
+    token = info.simulator.mint()
+    monkeypatch.setitem(sys.modules, name, None)
+    told = info.probe(token)
+    assert told.error == "library_missing"
+    assert f"({library})" in told["msg"]
+    assert "Traceback" not in told["msg"]
+
+
+def test_without_a_probe_requests_is_not_needed(
+    info: Info, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "requests", None)
+    assert info(info.simulator.mint()).row["class"] == "live"
+
+
+# Documents
+
+
+@pytest.mark.parametrize("aspect", ["type", "elements", "default", "choices", "required"])
+def test_the_documented_options_are_the_declared_ones(
+    monkeypatch: pytest.MonkeyPatch, aspect: str
+) -> None:
+    own, given = yaml.safe_load(nomba_token_info.DOCUMENTATION), {}
+    documents: dict[str, Any] = {}
+    for fragment in own["extends_documentation_fragment"]:
+        documents.update(yaml.safe_load(FRAGMENTS[fragment].DOCUMENTATION).get("options", {}))
+    documents.update(own["options"])
+    monkeypatch.setattr(nomba_token_info, "AnsibleModule", lambda **told: given.update(told))
+    monkeypatch.setattr(nomba_token_info, "run", lambda *__: None)
+    nomba_token_info.main()
+    absent = {"required": False, "type": "str"}.get(aspect)
+    assert {option: told.get(aspect, absent) for option, told in documents.items()} == {
+        option: told.get(aspect, absent) for option, told in given["argument_spec"].items()
+    }
+
+
+def test_the_documented_results_are_what_is_returned(info: Info, tmp_path: Path) -> None:
+    returned = yaml.safe_load(nomba_token_info.RETURN)
+    (tmp_path / "log").write_text(info.simulator.mint())
+    told = info.probe(sources=[str(tmp_path), str(tmp_path / "missing")])
+    assert set(told.result) - ANSIBLES_OWN == set(returned)
+    contents = {name: set(told_of["contains"]) for name, told_of in returned.items()}
+    assert set(told.row) == contents["results"] == ROW | {"found_in", "probe", "reason"}
+    assert set(told["summary"]) == contents["summary"]
+    assert set(told["unread"][0]) == contents["unread"]
+    assert set(told["error"]) == contents["error"]
+
+
+def test_the_documented_types_are_those_of_what_is_returned(info: Info, tmp_path: Path) -> None:
+    kinds = {"str": str, "int": int, "list": list, "dict": dict}
+    rows = yaml.safe_load(nomba_token_info.RETURN)["results"]["contains"]
+    (tmp_path / "log").write_text(info.simulator.mint())
+    row = info.probe(sources=[str(tmp_path)]).row
+    assert {name: type(value) for name, value in row.items()} == {
+        name: kinds[told["type"]] for name, told in rows.items()
+    }
