@@ -19,6 +19,7 @@ from ansible_collections.nomba.auth.plugins.module_utils._errors import (
     InvalidOption,
     IssueRefused,
     NoClearAnswer,
+    NombaError,
 )
 from ansible_collections.nomba.auth.plugins.module_utils._kept import Kept
 
@@ -65,7 +66,11 @@ def obtain(client: Client, secret: str | None, kept: Kept | None) -> Obtained:
     warning = f"The API did not refresh the token ({reading.problem}), so one was issued."
     if reading.verdict is not Verdict.NO:
         warning += f" {_LOST}"
-    return Obtained(issue(client, secret), ISSUED, (warning,))
+    try:
+        return Obtained(issue(client, secret), ISSUED, (warning,))
+    except NombaError as error:
+        error.args = (f"{error} Before that: {warning}",)  # two doubts, and both are told
+        raise
 
 
 def issue(client: Client, secret: str | None) -> Grant:

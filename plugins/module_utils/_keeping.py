@@ -27,6 +27,7 @@ from ansible_collections.nomba.auth.plugins.module_utils._kept import (
     without_replaced,
 )
 from ansible_collections.nomba.auth.plugins.module_utils._revocation import (
+    Outcome,
     Policy,
     Proof,
     Result,
@@ -40,6 +41,10 @@ from ansible_collections.nomba.auth.plugins.module_utils._token_file import (
 )
 
 KEPT = "kept"
+
+_STILL_LISTED = (
+    "dest could not be written again: it still lists tokens that are dead. The next run tidies up."
+)
 
 # Gives a file the owner and mode that the user wants; says whether that changed anything.
 Fit = Callable[[Path], bool]
@@ -57,8 +62,9 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Keeping:
-    """What came of it. retired: the fate of the tokens that were replaced."""
+    """What came of it. before: what the file held. retired: the fate of what was replaced."""
 
+    before: Kept | None
     kept: Kept
     action: str
     changed: bool
@@ -96,10 +102,11 @@ class Keeper:
 
     def keep(self, path: Path, wanted: Wanted, fit: Fit) -> Keeping:
         """Make sure that the file holds a good token, and nobody else's."""
+        self.look(path, wanted)  # bad input leaves not even a lock behind
         with locked(path, self._clock, self._remaining()):
             held, good = self.look(path, wanted)
             if held is not None and good:
-                done = Keeping(held, KEPT, changed=fit(path))
+                done = Keeping(held, held, KEPT, changed=fit(path))
             else:
                 done = self._replace(path, held, wanted, fit)
             return self._retire(path, done, fit) if wanted.revoke_replaced else done
@@ -128,7 +135,7 @@ class Keeper:
             except OSError as error:
                 raise NotWritten(f"dest: {error.strerror}. {self._discard(grant)}") from None
         warnings = (*obtained.warnings, *_left_alone(held, ours), *self._too_short(kept, wanted))
-        return Keeping(kept, obtained.how, True, warnings)
+        return Keeping(held, kept, obtained.how, True, warnings)
 
     def _too_short(self, kept: Kept, wanted: Wanted) -> tuple[str, ...]:
         if kept.good_for(self._clock.now(), wanted.min_remaining):
@@ -144,7 +151,9 @@ class Keeper:
 
     def _discard(self, grant: Grant) -> str:
         """Revoke a token that nobody will get to hold, and say what came of it."""
-        (result,) = self._revoke([grant.access_token], grant.account())
+        # By its own claim, because only a refusal of the token's own account proves anything.
+        account = next(iter(read(grant.access_token).accounts), grant.business_id)
+        (result,) = self._revoke([grant.access_token], account)
         mark = result.token.fingerprint
         if result.outcome.failed:
             return f"The new token {mark} could not be revoked ({result.reason}): it lives on."
@@ -155,13 +164,17 @@ class Keeper:
         if not done.kept.replaced:
             return done
         results = self._revoke(done.kept.replaced, done.kept.owner.account_id)
-        dead = frozenset(result.token.text for result in results if not result.outcome.failed)
+        dead = frozenset(result.token.text for result in results if not _can_harm(result))
         kept = without_replaced(done.kept, dead)
+        warnings = done.warnings
         if dead:
-            with Slot(path) as slot:
-                fit(slot.name)
-                slot.commit(dump(kept))
-        return Keeping(kept, done.action, True, done.warnings, tuple(results))
+            try:
+                with Slot(path) as slot:
+                    fit(slot.name)
+                    slot.commit(dump(kept))
+            except (OSError, InvalidOption):
+                warnings += (_STILL_LISTED,)
+        return Keeping(done.before, kept, done.action, True, warnings, tuple(results))
 
     def _revoke(self, tokens: Iterable[str], account_id: str | None) -> list[Result]:
         account = account_id or ""
@@ -183,6 +196,11 @@ def _to_retire(ours: Kept | None, wanted: Wanted) -> tuple[str, ...]:
     if ours is None:
         return ()
     return (*ours.replaced, ours.access_token) if wanted.revoke_replaced else ours.replaced
+
+
+def _can_harm(result: Result) -> bool:
+    """Whether a token may be alive. What was never a token is nothing to wait for."""
+    return result.outcome.failed and result.outcome is not Outcome.MALFORMED
 
 
 def _left_alone(held: Kept | None, ours: Kept | None) -> tuple[str, ...]:

@@ -18,6 +18,8 @@ from ansible_collections.nomba.auth.plugins.module_utils._client import Grant
 from ansible_collections.nomba.auth.plugins.module_utils._token import read
 from ansible_collections.nomba.auth.plugins.module_utils._when import parse_time
 
+_NEEDED = ("access_token", "api_url", "account_id", "client_id")
+
 
 @dataclass(frozen=True)
 class Owner:
@@ -82,19 +84,21 @@ def load(text: bytes) -> Kept | None:
         document = json.loads(text)
     except (ValueError, RecursionError):
         return None
-    if not isinstance(document, dict) or not _is_text(document, "access_token"):
-        return None
-    owner = Owner(*(str(document.get(name)) for name in ("api_url", "account_id", "client_id")))
-    replaced = document.get("replaced")
+    if not isinstance(document, dict) or not all(_is_text(document, name) for name in _NEEDED):
+        return None  # other programs keep an access_token in a file too
+    owner = Owner(document["api_url"], document["account_id"], document["client_id"])
     return Kept(
         owner=owner,
         access_token=document["access_token"],
         refresh_token=_text(document, "refresh_token"),
         expires_at=_text(document, "expires_at"),
-        replaced=tuple(t for t in replaced if isinstance(t, str))
-        if isinstance(replaced, list)
-        else (),
+        replaced=_texts(document.get("replaced")),
     )
+
+
+def _texts(listed: object) -> tuple[str, ...]:
+    texts = listed if isinstance(listed, list) else []
+    return tuple(text for text in texts if isinstance(text, str))
 
 
 def _is_text(document: Mapping[str, Any], name: str) -> bool:

@@ -9,8 +9,10 @@ from __future__ import annotations
 import math
 import os
 import re
+import stat
 import traceback
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -36,6 +38,9 @@ TOKEN_OPTIONS: dict[str, dict[str, Any]] = {
 }
 
 _WORKERS = range(1, 65)
+_FOR_OTHERS = stat.S_IRWXG | stat.S_IRWXO
+_TOO_OPEN = "others could read the token; use 0600 or stricter"
+_OCTAL = re.compile(r"[0-7]{1,5}")
 _LONGEST = 7 * 24 * 3600.0
 _PRINTABLE = re.compile(r"[!-~]{1,255}")
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
@@ -146,6 +151,43 @@ def tell_unread(found: Harvest) -> str:
         return ""
     path, reason = found.unread[0]
     return f" sources: {len(found.unread)} could not be read, {path} first: {reason}."
+
+
+def private_file(module: AnsibleModule, option: str) -> Path:
+    """The file that an option names, behind any link, for its owner alone. Raises InvalidOption."""
+    path = Path(os.path.realpath(module.params[option]))
+    if path.is_dir():
+        raise InvalidOption(option, "it is a folder; name a file in it")
+    if not path.parent.is_dir():
+        raise InvalidOption(option, "its folder does not exist; create it first")
+    if _bits(module) & _FOR_OTHERS:
+        raise InvalidOption("mode", _TOO_OPEN)
+    return path
+
+
+def fit_private_file(module: AnsibleModule, path: Path) -> bool:
+    """Give a file the owner and mode that were asked for; whether that changed anything.
+
+    Raises InvalidOption when others could read it all the same.
+    """
+    wanted = module.load_file_common_arguments(module.params, path=str(path))
+    changed = bool(module.set_fs_attributes_if_different(wanted, changed=False))
+    if not module.check_mode and path.stat().st_mode & _FOR_OTHERS:
+        raise InvalidOption("mode", _TOO_OPEN)
+    return changed
+
+
+def _bits(module: AnsibleModule) -> int:
+    """What the option mode makes of a new file: a number, 0600, or u=rw. Raises InvalidOption."""
+    mode = module.params["mode"]
+    if mode is None or isinstance(mode, int):
+        return mode or 0
+    new = os.stat_result((stat.S_IFREG | stat.S_IRUSR | stat.S_IWUSR, *[0] * 9))
+    try:
+        octal = _OCTAL.fullmatch(mode)
+        return int(mode, 8) if octal else int(module._symbolic_mode_to_octal(new, mode))
+    except (AttributeError, TypeError, ValueError):
+        raise InvalidOption("mode", "it is no mode; use 0600 or stricter") from None
 
 
 def _given(module: AnsibleModule) -> list[str]:

@@ -48,7 +48,9 @@ def locked(path: Path, clock: Clock, patience: float) -> Iterator[None]:
     try:
         while not _taken(lock):
             if clock.monotonic() >= ends:
-                raise Locked(path.name)
+                raise Locked(
+                    "dest: another run has held its lock until the deadline; try again later"
+                )
             clock.sleep(_POLL)
         yield
     finally:
@@ -105,8 +107,14 @@ class Slot:
         os.ftruncate(self._file, len(content))
         os.fsync(self._file)
         self.name.replace(self._path)
-        folder = os.open(self._path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        # The file is in its place. What fails from here on must not get its token revoked.
+        with suppress(OSError):
+            _sync_folder(self._path.parent)
+
+
+def _sync_folder(path: Path) -> None:
+    folder = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

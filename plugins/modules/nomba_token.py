@@ -76,6 +76,7 @@ options:
   mode:
     description:
       - The mode of O(dest), C(0600) or stricter. Others must never be able to read a token.
+    type: raw
     default: '0600'
 """
 
@@ -172,8 +173,6 @@ error:
       sample: forbidden
 """
 
-import os
-import stat
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -183,12 +182,14 @@ from ansible.module_utils.basic import AnsibleModule, env_fallback
 
 from ansible_collections.nomba.auth.plugins.module_utils._client import Client
 from ansible_collections.nomba.auth.plugins.module_utils._clock import SYSTEM
-from ansible_collections.nomba.auth.plugins.module_utils._errors import InvalidOption
+from ansible_collections.nomba.auth.plugins.module_utils._issuing import require
 from ansible_collections.nomba.auth.plugins.module_utils._keeping import Keeper, Keeping, Wanted
 from ansible_collections.nomba.auth.plugins.module_utils._kept import Kept, Owner, keep
 from ansible_collections.nomba.auth.plugins.module_utils._module import (
     connection,
+    fit_private_file,
     identity,
+    private_file,
     run,
     seconds,
     spec,
@@ -196,8 +197,6 @@ from ansible_collections.nomba.auth.plugins.module_utils._module import (
 from ansible_collections.nomba.auth.plugins.module_utils._token import fingerprint
 from ansible_collections.nomba.auth.plugins.module_utils._transport import HttpTransport
 from ansible_collections.nomba.auth.plugins.module_utils._when import show_time
-
-_FOR_OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
 def work(module: AnsibleModule) -> dict[str, Any]:
@@ -216,12 +215,12 @@ def work(module: AnsibleModule) -> dict[str, Any]:
             force=params["force"],
             revoke_replaced=params["revoke_replaced"],
         )
-        path = _checked(params["dest"])
-        return _in_file(module, keeper, wanted, path)
+        return _in_file(module, keeper, wanted, private_file(module, "dest"))
 
 
 def _hand_over(module: AnsibleModule, keeper: Keeper, owner: Owner) -> dict[str, Any]:
     if module.check_mode:
+        require(module.params["client_secret"])
         return {"changed": True, "action": "issued", "msg": "A token would be issued."}
     grant = keeper.issue(owner)
     told = _told(keep(owner, grant))
@@ -235,31 +234,33 @@ def _hand_over(module: AnsibleModule, keeper: Keeper, owner: Owner) -> dict[str,
 
 
 def _in_file(module: AnsibleModule, keeper: Keeper, wanted: Wanted, path: Path) -> dict[str, Any]:
-    fit = partial(_fit, module)
     if module.check_mode:
         return _rehearse(module, keeper, wanted, path)
-    before = keeper.look(path, wanted)[0]
-    done = keeper.keep(path, wanted, fit)
+    done = keeper.keep(path, wanted, partial(fit_private_file, module))
     for warning in done.warnings:
         module.warn(warning)
-    return _outcome(module, before, done)
+    return _outcome(module, done)
 
 
 def _rehearse(module: AnsibleModule, keeper: Keeper, wanted: Wanted, path: Path) -> dict[str, Any]:
     """What a real run would do; nothing is sent or written."""
     held, good = keeper.look(path, wanted)
     if held is None or not good:
-        told: dict[str, Any] = {"changed": True, "msg": "A token would be refreshed or issued."}
-        return {**told, "action": "refreshed" if _refreshable(held, wanted) else "issued"}
-    changed = _fit(module, path) or bool(wanted.revoke_replaced and held.replaced)
-    return {**_told(held), "changed": changed, "action": "kept", "msg": "The token is good."}
+        action = "refreshed" if _refreshable(held, wanted) else "issued"
+        told: dict[str, Any] = {"changed": True, "action": action}
+        diff = {"before": _line(held), "after": f"a token that is {action}\n"}
+        return {**told, "msg": f"A token would be {action}.", **_diff(module, diff)}
+    changed = fit_private_file(module, path) or bool(wanted.revoke_replaced and held.replaced)
+    diff = {"before": _line(held), "after": _line(held)}
+    told = {**_told(held), "changed": changed, "action": "kept", "msg": "The token is good."}
+    return {**told, **_diff(module, diff)}
 
 
 def _refreshable(held: Kept | None, wanted: Wanted) -> bool:
     return bool(held and held.owner == wanted.owner and held.refresh_token)
 
 
-def _outcome(module: AnsibleModule, before: Kept | None, done: Keeping) -> dict[str, Any]:
+def _outcome(module: AnsibleModule, done: Keeping) -> dict[str, Any]:
     told = _told(done.kept)
     result: dict[str, Any] = {
         **told,
@@ -283,9 +284,11 @@ def _outcome(module: AnsibleModule, before: Kept | None, done: Keeping) -> dict[
             mark = worst.token.fingerprint
             result["msg"] += f" {mark}, which it replaced, is not proved dead: {worst.reason}."
             result["error"] = {"code": "not_retired"}
-    if module._diff:
-        result["diff"] = {"before": _line(before), "after": _line(done.kept)}
-    return result
+    return {**result, **_diff(module, {"before": _line(done.before), "after": _line(done.kept)})}
+
+
+def _diff(module: AnsibleModule, diff: dict[str, str]) -> dict[str, Any]:
+    return {"diff": diff} if module._diff else {}
 
 
 def _told(kept: Kept) -> dict[str, Any]:
@@ -297,25 +300,6 @@ def _told(kept: Kept) -> dict[str, Any]:
 
 def _line(kept: Kept | None) -> str:
     return "" if kept is None else "{fingerprint} until {expires_at}\n".format(**_told(kept))
-
-
-def _checked(dest: str) -> Path:
-    """The file itself, behind any link. Raises InvalidOption."""
-    path = Path(os.path.realpath(dest))
-    if path.is_dir():
-        raise InvalidOption("dest", "it is a folder; name a file in it")
-    if not path.parent.is_dir():
-        raise InvalidOption("dest", "its folder does not exist; create it first")
-    return path
-
-
-def _fit(module: AnsibleModule, path: Path) -> bool:
-    """Give a file the owner and mode that were asked for; whether that changed anything."""
-    wanted = module.load_file_common_arguments(module.params, path=str(path))
-    changed = bool(module.set_fs_attributes_if_different(wanted, changed=False))
-    if not module.check_mode and path.stat().st_mode & _FOR_OTHERS:
-        raise InvalidOption("mode", "others could read the token; use 0600 or stricter")
-    return changed
 
 
 def main() -> None:

@@ -41,7 +41,8 @@ options:
     required: false
   client_id:
     description:
-      - Not used. It is here so that C(module_defaults) can be set for the whole collection.
+      - Not used. It is here so that C(module_defaults) can be set for the whole collection. The
+        environment variable E(NOMBA_CLIENT_ID) is read as everywhere.
     type: str
     required: false
   probe:

@@ -62,15 +62,15 @@ ALLOWED: dict[str, set[str]] = {
     },
     "module_utils/_module.py": {
         *("_errors", "_sources", "_transport"),
-        *("ansible.module_utils.basic", "os", "ssl", "traceback"),
+        *("ansible.module_utils.basic", "os", "pathlib", "ssl", "stat", "traceback"),
     },
     "modules/nomba_token_revoke.py": {
         *("_client", "_clock", "_module", "_revocation", "_sources", "_transport", "_when"),
         "ansible.module_utils.basic",
     },
     "modules/nomba_token.py": {
-        *("_client", "_clock", "_errors", "_issuing", "_keeping", "_kept", "_module", "_token"),
-        *("_transport", "_when", "ansible.module_utils.basic", "os", "pathlib", "stat"),
+        *("_client", "_clock", "_issuing", "_keeping", "_kept", "_module", "_token"),
+        *("_transport", "_when", "ansible.module_utils.basic", "pathlib"),
     },
     "modules/nomba_token_info.py": {
         *("_client", "_clock", "_module", "_probing", "_sources", "_token", "_transport", "_when"),

@@ -6,12 +6,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from tests.simulator.handle import Handle
 from tests.unit.clock import FastClock
 
 from .harness import Revoke
+from .keeping import Token
 
 
 @pytest.fixture
@@ -25,3 +28,13 @@ def revoke(simulator: Handle, clock: FastClock, monkeypatch: pytest.MonkeyPatch)
     """The module, aimed at a simulator of its own state."""
     monkeypatch.delenv("NOMBA_ACCESS_TOKEN", raising=False)
     return Revoke(simulator, clock, monkeypatch)
+
+
+@pytest.fixture
+def token(
+    simulator: Handle, clock: FastClock, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Token:
+    """nomba_token, aimed at a simulator of its own state and at a folder of its own."""
+    for variable in ("NOMBA_CLIENT_SECRET", "NOMBA_PRIVATE_KEY"):
+        monkeypatch.delenv(variable, raising=False)
+    return Token(simulator, clock, monkeypatch, tmp_path)

@@ -24,6 +24,12 @@ from tests.simulator.handle import Handle
 from tests.unit.clock import FastClock
 
 
+class _NotAController:
+    """What a module's process knows of the controller."""
+
+    is_controller = False
+
+
 @dataclass(frozen=True)
 class Told:
     """What a module said: its JSON, and every byte that it wrote."""
@@ -89,6 +95,8 @@ def run_module(main: Any, options: Mapping[str, Any], monkeypatch: pytest.Monkey
     arguments = json.dumps({"ANSIBLE_MODULE_ARGS": {**own, **options}})
     monkeypatch.setattr(basic, "_ANSIBLE_ARGS", arguments.encode())
     monkeypatch.setattr(basic, "_ANSIBLE_PROFILE", "legacy", raising=False)
+    # A test that loads a part of the controller must not make this process one for the next test.
+    monkeypatch.setattr(module_warnings, "_internal", _NotAController, raising=False)
     _forget_warnings(monkeypatch)
     out, err = io.StringIO(), io.StringIO()
     with redirect_stdout(out), redirect_stderr(err), pytest.raises(SystemExit):

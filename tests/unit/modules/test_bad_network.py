@@ -236,7 +236,7 @@ def test_plain_http_to_this_host_takes_no_proxy(revoke: Revoke, proxy: Stranger)
 
 def test_a_redirect_whose_body_has_no_end_is_not_read(revoke: Revoke, stranger: Stranger) -> None:
     revoke.monkeypatch.setattr(_transport, "MAX_BODY", 4096)
-    stranger.status, stranger.pages = 307, 10**9
+    stranger.status, stranger.pages = 307, 10_000
     stranger.headers = {"Location": f"{revoke.simulator.http_url}/elsewhere"}
     told = revoke(revoke.simulator.mint(), api_url=stranger.url)
     assert told.outcomes == ["unknown"]

@@ -78,6 +78,15 @@ def test_forty_tokens_meet_no_429(windows: Revoke, rate_class: str, concurrency:
     assert Counter(operations(windows.simulator)) == {"balance": 80, "revoke": 40}
 
 
+def test_probes_and_revokes_count_together(windows: Revoke) -> None:
+    windows.simulator.configure(rate_class="regular")
+    dead, live = windows.simulator.mint_many(120, known=False), windows.simulator.mint_many(30)
+    mixed = [token for group in zip(live, *[iter(dead)] * 4) for token in group]
+    told = windows(*mixed, concurrency=64, **PATIENT)
+    assert Counter(told.outcomes) == {"revoked": 30, "already_revoked": 120}
+    assert 429 not in {e.status for e in windows.simulator.requests()}
+
+
 @pytest.mark.parametrize("on", ["balance", "revoke"])
 def test_retry_after_is_honoured(revoke: Revoke, on: str) -> None:
     revoke.simulator.fault(on, "rate_limited", retry_after=17)
@@ -124,14 +133,35 @@ def test_a_429_that_outlasts_the_deadline_is_hinted_at(revoke: Revoke) -> None:
     assert revoke.simulator.accepts(token)
 
 
-@pytest.mark.parametrize("how", [{}, {"retry_after": 15}, {"retry_after": 3600}])
+@pytest.mark.parametrize(
+    "how", [{}, {"retry_after": 1}, {"retry_after": 15}, {"retry_after": 3600}], ids=str
+)
 def test_probes_held_back_do_not_hold_the_revoke_back(revoke: Revoke, how: dict[str, Any]) -> None:
     revoke.simulator.fault("balance", "rate_limited", times=0, **how)
     token = revoke.simulator.mint()
     told = revoke(token)
     assert (told.outcomes, told.row["verified"]) == (["revoked"], False)
     assert operations(revoke.simulator).count("revoke") == 1
+    assert operations(revoke.simulator).count("balance") <= 2 * 6
     assert not revoke.simulator.accepts(token)
+
+
+@pytest.mark.parametrize("text", ["-5", "1.5", "soon", "", "Mon, 31 Feb 2028 25:61:61 GMT"])
+def test_a_retry_after_without_sense_is_as_good_as_none(revoke: Revoke, text: str) -> None:
+    revoke.simulator.fault("revoke", "rate_limited", headers={"Retry-After": text})
+    told = revoke(revoke.simulator.mint())
+    assert told.outcomes == ["revoked"]
+    assert 0 < sum(revoke.clock.slept) <= 1
+    assert operations(revoke.simulator).count("revoke") == 2
+
+
+def test_a_retry_after_of_ages_is_not_waited_for(revoke: Revoke) -> None:
+    ages = {"Retry-After": "9" * 5000}
+    revoke.simulator.fault("revoke", "rate_limited", headers=ages, times=0)
+    told = revoke(revoke.simulator.mint())
+    assert told.outcomes == ["unknown"]
+    assert "Traceback" not in told.output
+    assert operations(revoke.simulator).count("revoke") == 1
 
 
 @pytest.mark.parametrize("concurrency", [1, 8])

@@ -26,7 +26,30 @@ from .canary import Canary, contents, hatch
 from .harness import Revoke, Told
 
 PASSWORD = "hunter2-hunter2-hunter2"
-Situation = Callable[[Revoke, Canary, Path], Told]
+
+
+@dataclass
+class Given:
+    """A canary, handed to the module in one way or the other.
+
+    Ansible blanks out what comes by an option with no_log, so that a mistake of ours might not
+    be seen. It knows nothing of what stands in a source: only our own care keeps that back.
+    """
+
+    revoke: Revoke
+    canary: Canary
+    folder: Path
+    way: str
+
+    def __call__(self, **options: Any) -> Told:
+        if self.way == "option":
+            return self.revoke(self.canary.token, **options)
+        source = self.folder / "log"
+        source.write_text(f"Bearer {self.canary.token}, {self.canary.email}\n")
+        return self.revoke(sources=[str(source)], **options)
+
+
+Situation = Callable[[Given], Told]
 
 
 @dataclass
@@ -57,18 +80,27 @@ def temporary(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.fixture
+def given(revoke: Revoke, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, way: str) -> Given:
+    """A canary, and a client secret in the environment that nobody asked for."""
+    secret = "c2VjcmV0-never-asked-for"
+    monkeypatch.setenv("NOMBA_CLIENT_SECRET", secret)
+    canary = hatch(revoke.simulator, PASSWORD, secret, revoke.simulator.client_secret)
+    return Given(revoke, canary, tmp_path, way)
+
+
 def _plain(**options: Any) -> Situation:
     """A run with options of its own."""
-    return lambda revoke, canary, _folder: revoke(canary.token, **options)
+    return lambda given: given(**options)
 
 
 def _faulty(on: str, kind: str, **how: Any) -> Situation:
     """A run with a fault for ever; {token} and {email} in its parameters are filled in."""
 
-    def situation(revoke: Revoke, canary: Canary, _folder: Path) -> Told:
-        filled = {name: _filled(value, canary) for name, value in how.items()}
-        revoke.simulator.fault(on, kind, times=0, **filled)
-        return revoke(canary.token)
+    def situation(given: Given) -> Told:
+        filled = {name: _filled(value, given.canary) for name, value in how.items()}
+        given.revoke.simulator.fault(on, kind, times=0, **filled)
+        return given()
 
     return situation
 
@@ -84,9 +116,9 @@ def _filled(value: Any, canary: Canary) -> Any:
 def _configured(**settings: Any) -> Situation:
     """A run against a simulator with other habits."""
 
-    def situation(revoke: Revoke, canary: Canary, _folder: Path) -> Told:
-        revoke.simulator.configure(**settings)
-        return revoke(canary.token)
+    def situation(given: Given) -> Told:
+        given.revoke.simulator.configure(**settings)
+        return given()
 
     return situation
 
@@ -94,64 +126,62 @@ def _configured(**settings: Any) -> Situation:
 def _raising(error: Callable[[str], Exception]) -> Situation:
     """A run in which the library raises, and quotes the token and the address."""
 
-    def situation(revoke: Revoke, canary: Canary, _folder: Path) -> Told:
+    def situation(given: Given) -> Told:
         def send(*_words: Any, **_options: Any) -> None:
-            raise error(f"{canary.token} {canary.email}")
+            raise error(f"{given.canary.token} {given.canary.email}")
 
-        revoke.monkeypatch.setattr(requests.Session, "send", send)
-        return revoke(canary.token)
+        given.revoke.monkeypatch.setattr(requests.Session, "send", send)
+        return given()
 
     return situation
 
 
 def _missing(library: str) -> Situation:
-    def situation(revoke: Revoke, canary: Canary, _folder: Path) -> Told:
-        revoke.monkeypatch.setitem(sys.modules, library, None)
-        return revoke(canary.token)
+    def situation(given: Given) -> Told:
+        given.revoke.monkeypatch.setitem(sys.modules, library, None)
+        return given()
 
     return situation
 
 
-def _swept(revoke: Revoke, canary: Canary, folder: Path) -> Told:
-    (folder / "log").write_text(f"Bearer {canary.token}, {canary.email}\n")
-    return revoke(sources=[str(folder / "log"), str(folder / "missing")])
+def _from_environment(given: Given) -> Told:
+    given.revoke.monkeypatch.setenv("NOMBA_ACCESS_TOKEN", f" Bearer {given.canary.token} ")
+    return given.revoke()
 
 
-def _from_environment(revoke: Revoke, canary: Canary, _folder: Path) -> Told:
-    revoke.monkeypatch.setenv("NOMBA_ACCESS_TOKEN", f" Bearer {canary.token} ")
-    return revoke()
+def _unread(given: Given) -> Told:
+    return given.revoke(given.canary.token, sources=[str(given.folder / "missing")])
 
 
-def _strange_authority(revoke: Revoke, canary: Canary, folder: Path) -> Told:
-    trustme.CA().cert_pem.write_to_path(str(folder / "ca.pem"))
-    return revoke(canary.token, ca_path=str(folder / "ca.pem"))
+def _strange_authority(given: Given) -> Told:
+    trustme.CA().cert_pem.write_to_path(str(given.folder / "ca.pem"))
+    return given(ca_path=str(given.folder / "ca.pem"))
 
 
-def _proxied(revoke: Revoke, canary: Canary, _folder: Path) -> Told:
-    proxy = revoke.simulator.http_url.replace("//", f"//me:{PASSWORD}@")
-    revoke.monkeypatch.setenv("https_proxy", proxy)
-    revoke.monkeypatch.setenv("no_proxy", "")
-    return revoke(canary.token)
+def _proxied(given: Given) -> Told:
+    proxy = given.revoke.simulator.http_url.replace("//", f"//me:{PASSWORD}@")
+    given.revoke.monkeypatch.setenv("https_proxy", proxy)
+    given.revoke.monkeypatch.setenv("no_proxy", "")
+    return given()
 
 
-def _malformed(revoke: Revoke, canary: Canary, _folder: Path) -> Told:
-    token = canary.token
-    return revoke(token[:-1], token[1:], f"{token}.{token}", f'{{"t":"{token}"}}', token[:90])
+def _malformed(given: Given) -> Told:
+    token = given.canary.token
+    return given.revoke(token[:-1], token[1:], f"{token}.{token}", f'{{"t":"{token}"}}', token[:90])
 
 
-def _expired(revoke: Revoke, _canary: Canary, _folder: Path) -> Told:
-    return revoke(hatch(revoke.simulator, age=7200, lifetime=3600).token)
+def _expired(given: Given) -> Told:
+    given.canary = hatch(given.revoke.simulator, age=7200, lifetime=3600)
+    return given()
 
 
 def _url_with(form: str) -> Situation:
-    return lambda revoke, canary, _folder: revoke(
-        canary.token, api_url=form.format(token=canary.token)
-    )
+    return lambda given: given(api_url=form.format(token=given.canary.token))
 
 
-def _short_of_time(revoke: Revoke, canary: Canary, _folder: Path) -> Told:
-    revoke.simulator.fault("revoke", "rate_limited", retry_after=3600, times=0)
-    return revoke(canary.token, *revoke.simulator.mint_many(2), deadline=10)
+def _short_of_time(given: Given) -> Told:
+    given.revoke.simulator.fault("revoke", "rate_limited", retry_after=3600, times=0)
+    return given(access_token=hatch(given.revoke.simulator).token, deadline=10, concurrency=1)
 
 
 ECHOES = {
@@ -163,7 +193,7 @@ SITUATIONS: dict[str, Situation] = {
     "revoked": _plain(),
     "check and diff": _plain(check=True, diff=True),
     "real and diff": _plain(diff=True),
-    "swept": _swept,
+    "unread": _unread,
     "from the environment": _from_environment,
     "expired": _expired,
     "malformed": _malformed,
@@ -198,23 +228,20 @@ SITUATIONS: dict[str, Situation] = {
     "bad type": _plain(timeout="soon"),
     "bad choice": _plain(proof="perhaps"),
     "unknown option": _plain(acces_token="x"),
-    "URL with a token": _url_with("https://api.nomba.com/?access_token={token}"),
     "URL with credentials": _url_with(f"https://me:{PASSWORD}@api.nomba.com"),
     "URL with a token for a user": _url_with("https://{token}@api.nomba.com"),
 }
 
 
+@pytest.mark.parametrize("way", ["option", "source"])
 @pytest.mark.parametrize("situation", SITUATIONS.values(), ids=SITUATIONS.keys())
 def test_nothing_of_a_token_comes_out(
-    revoke: Revoke, logged: Logged, tmp_path: Path, temporary: Path, situation: Situation
+    given: Given, logged: Logged, temporary: Path, situation: Situation
 ) -> None:
-    secret = "c2VjcmV0-never-asked-for"
-    revoke.monkeypatch.setenv("NOMBA_CLIENT_SECRET", secret)
-    canary = hatch(revoke.simulator, PASSWORD, secret, revoke.simulator.client_secret)
-    told = situation(revoke, canary, tmp_path)
-    assert canary.sings(told.output) == []
-    assert canary.sings(*logged.syslog, logged.libraries.text) == []
-    assert canary.sings(*contents(temporary)) == []
+    told = situation(given)
+    assert given.canary.sings(told.output) == []
+    assert given.canary.sings(*logged.syslog, logged.libraries.text) == []
+    assert given.canary.sings(*contents(temporary)) == []
     assert any("Invoked with" in line for line in logged.syslog) is not _is_refused_at_once(told)
 
 
@@ -225,6 +252,7 @@ def _is_refused_at_once(told: Told) -> bool:
 
 @pytest.mark.parametrize("option", ["account_id", "client_id", "sources", "ca_path", "api_url"])
 def test_a_token_in_a_wrong_option_is_not_repeated(revoke: Revoke, option: str) -> None:
+    # In the result, that is. What Ansible itself tells syslog at the start is out of reach.
     canary = hatch(revoke.simulator)
     misplaced: Any = [canary.token] if option == "sources" else canary.token
     told = revoke("this is no token", **{option: misplaced})

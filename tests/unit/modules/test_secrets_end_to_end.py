@@ -125,7 +125,7 @@ def _watching(root: int) -> Iterator[list[bytes]]:
     done = threading.Event()
 
     def look() -> None:
-        while not done.wait(0.02):
+        while not done.wait(0.05):
             seen.extend(_command_lines(root))
 
     thread = threading.Thread(target=look)

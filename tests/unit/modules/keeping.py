@@ -1,0 +1,127 @@
+# Copyright (c) 2026, The nomba.auth contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Running nomba_token, in the test's process or in one of its own, and looking at its file."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import subprocess
+import sys
+from collections.abc import Mapping
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.nomba.auth.plugins.modules import nomba_token
+from tests.simulator.handle import Handle
+from tests.unit.clock import FastClock
+
+from .harness import Told, run_module
+
+
+class Token:
+    """nomba_token against the simulator, with options that fit it; None leaves one out."""
+
+    def __init__(
+        self,
+        simulator: Handle,
+        clock: FastClock,
+        monkeypatch: pytest.MonkeyPatch,
+        folder: Path,
+    ) -> None:
+        self.simulator = simulator
+        self.clock = clock
+        self.monkeypatch = monkeypatch
+        self.folder = folder / "kept"
+        self.folder.mkdir()
+        self.dest = self.folder / "token.json"
+        monkeypatch.setattr(nomba_token, "SYSTEM", clock.as_clock())
+
+    def __call__(self, check: bool = False, diff: bool = False, **options: Any) -> Told:
+        given = self.options(**options)
+        given.update(_ansible_check_mode=check, _ansible_diff=diff)
+        return run_module(nomba_token.main, given, self.monkeypatch)
+
+    def options(self, **options: Any) -> dict[str, Any]:
+        """What the module is given."""
+        fitting = {
+            "api_url": self.simulator.url,
+            "ca_path": self.simulator.ca_path,
+            "account_id": self.simulator.account_id,
+            "client_id": self.simulator.client_id,
+            "client_secret": self.simulator.client_secret,
+            "dest": str(self.dest),
+        }
+        return {name: value for name, value in {**fitting, **options}.items() if value is not None}
+
+    # The file
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """What the file holds."""
+        return dict(json.loads(self.dest.read_bytes()))
+
+    @property
+    def mode(self) -> int:
+        """The file's mode."""
+        return stat.S_IMODE(self.dest.stat().st_mode)
+
+    @property
+    def files(self) -> list[str]:
+        """The names of all that lies in the folder."""
+        return sorted(path.name for path in self.folder.iterdir())
+
+    def hold(self, lifetime: float = 3600, **changes: Any) -> dict[str, Any]:
+        """Let the file hold a token that the simulator knows; its pair and its fingerprint."""
+        made = self.simulator.mint_pair(lifetime=lifetime)
+        self.write(made, **{"expires_at": self.moment(lifetime), **changes})
+        return made
+
+    def write(self, made: Mapping[str, Any], **changes: Any) -> None:
+        """Write the document of a pair."""
+        document = {
+            "api_url": self.simulator.url,
+            "account_id": self.simulator.account_id,
+            "client_id": self.simulator.client_id,
+            "access_token": made["access_token"],
+            "refresh_token": made["refresh_token"],
+            "expires_at": None,
+            "replaced": [],
+        }
+        self.dest.write_text(json.dumps({**document, **changes}))
+        self.dest.chmod(0o600)
+
+    def moment(self, ahead: float) -> str:
+        """The time so many seconds from now, as the API writes it."""
+        moment = self.clock.as_clock().now() + ahead
+        return datetime.fromtimestamp(moment, timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.000Z")
+
+
+def start_apart(options: Mapping[str, Any]) -> subprocess.Popen[str]:
+    """Start the module in a process of its own."""
+    paths = os.pathsep.join(str(Path(entry).resolve()) for entry in sys.path)
+    return subprocess.Popen(
+        [sys.executable, "-m", __name__, json.dumps(options)],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": paths},
+    )
+
+
+def main() -> None:
+    """Run the module."""
+    from ansible.module_utils import basic
+
+    arguments = json.dumps({"ANSIBLE_MODULE_ARGS": json.loads(sys.argv[1])}).encode()
+    vars(basic).update(_ANSIBLE_ARGS=arguments, _ANSIBLE_PROFILE="legacy")
+    nomba_token.main()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,79 @@
+# Copyright (c) 2026, The nomba.auth contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Two runs at once on one file: the second waits, and never issues twice."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+
+from ansible_collections.nomba.auth.plugins.modules import nomba_token
+
+from .keeping import Token, start_apart
+from .seeing import operations
+
+
+@pytest.fixture
+def lock(token: Token) -> Iterator[int]:
+    """The lock of the file, held by another run."""
+    file = os.open(token.folder / ".token.json.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    fcntl.flock(file, fcntl.LOCK_EX)
+    yield file
+    os.close(file)
+
+
+def test_two_runs_at_once_issue_once(token: Token) -> None:
+    token.simulator.fault("issue", "slow", delay=1)
+    runs = [start_apart(token.options()) for __ in range(2)]
+    told = [json.loads(run.communicate()[0]) for run in runs]
+    assert sorted(result["action"] for result in told) == ["issued", "kept"]
+    assert len({result["fingerprint"] for result in told}) == 1
+    assert len(token.simulator.live()) == 1
+    assert operations(token.simulator) == ["issue"]
+
+
+def test_a_run_waits_for_the_other_and_finds_its_token(token: Token, lock: int) -> None:
+    still = token.clock.as_clock()
+    made = token.simulator.mint_pair()
+
+    def other_run_ends(seconds: float) -> None:
+        still.sleep(seconds)
+        if len(token.clock.slept) == 3:
+            token.write(made, expires_at=token.moment(3600))
+            fcntl.flock(lock, fcntl.LOCK_UN)
+
+    token.monkeypatch.setattr(nomba_token, "SYSTEM", replace(still, sleep=other_run_ends))
+    told = token()
+    assert (told["action"], told["changed"]) == ("kept", False)
+    assert told["fingerprint"] == made["fingerprint"]
+    assert len(token.clock.slept) == 3
+    assert token.simulator.requests() == []
+
+
+@pytest.mark.parametrize("held", [False, True], ids=["no file", "good file"])
+def test_a_file_that_stays_locked_ends_the_run_at_its_deadline(
+    token: Token, lock: int, held: bool
+) -> None:
+    if held:
+        token.hold()
+    told = token(deadline=5)
+    assert lock
+    assert (told.error, told["changed"]) == ("locked", False)
+    assert told["msg"].startswith("dest: ")
+    assert 0 < sum(token.clock.slept) < 5.2
+    assert token.simulator.requests() == []
+
+
+def test_the_lock_is_free_after_a_run_that_failed(token: Token) -> None:
+    assert token(client_secret="d3Jvbmc=").error == "forbidden"
+    told = token()
+    assert told["action"] == "issued"
+    assert token.clock.slept == []
+    assert operations(token.simulator) == ["issue", "issue"]

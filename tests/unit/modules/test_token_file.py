@@ -1,0 +1,282 @@
+# Copyright (c) 2026, The nomba.auth contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The file that keeps the token: made, left alone, repaired, and never more than that."""
+
+from __future__ import annotations
+
+import errno
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.simulator.settings import OTHER_ACCOUNT_ID, SECOND_CLIENT_ID
+from tests.simulator.tokens import fingerprint
+
+from .keeping import Token
+from .seeing import operations
+
+SOMETHING_ELSE = {
+    "words": b"not a token\n",
+    "a bare token": b"eyJhbGciOiJIUzI1NiJ9.e30.c2ln\n",
+    "a list": b"[]",
+    "another document": b'{"name": "value"}',
+    "an empty token": b'{"access_token": ""}',
+    "the token of another program": b'{"access_token": "abc", "token_type": "Bearer"}',
+    "no text": b"\xff\xfe\x00",
+    "a deep list": b"[" * 100_000,
+}
+
+
+def _refuse(*_words: Any, **_options: Any) -> Any:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_a_token_is_issued_into_a_new_file(token: Token) -> None:
+    told = token()
+    document = token.document
+    assert (told["action"], told["changed"]) == ("issued", True)
+    assert told["fingerprint"] == fingerprint(document["access_token"])
+    assert token.simulator.live() == [told["fingerprint"]]
+    assert document["refresh_token"]
+    assert document["client_id"] == token.simulator.client_id
+    assert told["expires_at"][:19] == document["expires_at"][:19]
+    assert operations(token.simulator) == ["issue"]
+
+
+def test_the_result_holds_no_token(token: Token) -> None:
+    told = token()
+    assert "access_token" not in told.result
+    assert token.document["access_token"] not in told.output
+    assert token.document["refresh_token"] not in told.output
+    assert len(token.simulator.writes()) == 1
+
+
+def test_only_the_owner_can_read_what_is_left(token: Token) -> None:
+    before = os.umask(0)
+    try:
+        told = token()
+    finally:
+        os.umask(before)
+    assert not told.failed
+    assert token.mode == 0o600
+    assert token.files == [".token.json.lock", "token.json"]
+    assert (token.folder / ".token.json.lock").stat().st_mode & 0o777 == 0o600
+    assert operations(token.simulator) == ["issue"]
+
+
+def test_an_issue_names_grant_client_and_account(token: Token) -> None:
+    token()
+    (post,) = token.simulator.requests()
+    assert post.path == "/v1/auth/token/issue"
+    assert post.body_fields == ("client_id", "client_secret", "grant_type")
+    assert post.account_id == token.simulator.account_id
+    assert not post.authorization
+
+
+def test_a_second_run_changes_and_sends_nothing(token: Token) -> None:
+    first = token()
+    content = token.dest.read_bytes()
+    token.simulator.forget_requests()
+    told = token()
+    assert (told["action"], told["changed"]) == ("kept", False)
+    assert told["fingerprint"] == first["fingerprint"]
+    assert token.dest.read_bytes() == content
+    assert token.simulator.requests() == []
+
+
+@pytest.mark.parametrize("mode", [0o644, 0o640, 0o400])
+def test_the_mode_of_a_good_file_is_repaired_without_a_request(token: Token, mode: int) -> None:
+    token.hold()
+    token.dest.chmod(mode)
+    told = token()
+    assert (told["action"], told["changed"]) == ("kept", True)
+    assert token.mode == 0o600
+    assert token.simulator.requests() == []
+
+
+def test_a_stricter_mode_is_given(token: Token) -> None:
+    told = token(mode="0400")
+    assert not told.failed
+    assert token.mode == 0o400
+    assert token(mode="0400")["changed"] is False
+    assert operations(token.simulator) == ["issue"]
+
+
+@pytest.mark.parametrize("held", [False, True], ids=["no file", "good file"])
+@pytest.mark.parametrize("mode", ["0644", "0640", "0601", 0o604, "u=rw,g=r", "a+r"])
+def test_a_mode_that_lets_others_read_is_refused(token: Token, mode: object, held: bool) -> None:
+    if held:
+        token.hold()
+    told = token(mode=mode)
+    assert (told.error, told["changed"]) == ("invalid_option", False)
+    assert told["msg"].startswith("mode: ")
+    assert token.dest.exists() is held
+    assert not held or token.mode == 0o600
+    assert token.simulator.requests() == []
+
+
+def test_an_owner_who_does_not_exist_stops_the_run_before_an_issue(token: Token) -> None:
+    told = token(owner="no-such-user-here")
+    assert told.failed
+    assert token.files == [".token.json.lock"]
+    assert token.simulator.requests() == []
+
+
+def test_force_replaces_a_good_token(token: Token) -> None:
+    made = token.hold()
+    told = token(force=True)
+    assert (told["action"], told["changed"]) == ("refreshed", True)
+    assert token.document["access_token"] != made["access_token"]
+    assert token.document["replaced"] == []
+    assert token.simulator.accepts(made["access_token"])
+    assert operations(token.simulator) == ["refresh"]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"client_id": SECOND_CLIENT_ID},
+        {"account_id": OTHER_ACCOUNT_ID},
+        {"api_url": "https://api.nomba.com"},
+    ],
+    ids=lambda changes: next(iter(changes)),
+)
+def test_a_file_of_somebody_else_is_replaced_with_a_warning(
+    token: Token, changes: dict[str, Any]
+) -> None:
+    made = token.hold(**changes)
+    told = token(revoke_replaced=True)
+    assert (told["action"], told["changed"]) == ("issued", True)
+    assert made["fingerprint"] in told.warnings
+    assert token.document["client_id"] == token.simulator.client_id
+    assert token.simulator.accepts(made["access_token"])
+    assert operations(token.simulator) == ["issue"]
+
+
+@pytest.mark.parametrize("check", [False, True], ids=["real", "check"])
+@pytest.mark.parametrize("content", SOMETHING_ELSE.values(), ids=SOMETHING_ELSE.keys())
+def test_a_file_that_is_something_else_is_never_overwritten(
+    token: Token, content: bytes, check: bool
+) -> None:
+    token.dest.write_bytes(content)
+    told = token(force=True, check=check)
+    assert (told.error, told["changed"]) == ("invalid_option", False)
+    assert told["msg"].startswith("dest: it holds something else")
+    assert token.dest.read_bytes() == content
+    assert token.simulator.requests() == []
+
+
+def test_an_empty_file_is_filled(token: Token) -> None:
+    token.dest.touch(0o644)
+    told = token()
+    assert told["action"] == "issued"
+    assert token.mode == 0o600
+    assert operations(token.simulator) == ["issue"]
+
+
+@pytest.mark.parametrize("check", [False, True], ids=["real", "check"])
+@pytest.mark.parametrize("dest", ["", "missing/token.json"], ids=["a folder", "in no folder"])
+def test_a_dest_that_cannot_be_a_file_is_refused(token: Token, dest: str, check: bool) -> None:
+    told = token(dest=str(token.folder / dest), check=check)
+    assert told.error == "invalid_option"
+    assert "folder" in told["msg"]
+    assert token.files == []
+    assert token.simulator.requests() == []
+
+
+def test_a_folder_that_cannot_be_written_is_noticed_before_an_issue(token: Token) -> None:
+    token.monkeypatch.setattr(tempfile, "mkstemp", _refuse)
+    told = token()
+    assert told.error == "invalid_option"
+    assert "its folder cannot be written" in told["msg"]
+    assert not token.dest.exists()
+    assert token.simulator.requests() == []
+
+
+def test_a_lock_that_cannot_be_made_is_noticed_before_an_issue(token: Token) -> None:
+    (token.folder / ".token.json.lock").mkdir()
+    told = token()
+    assert told.error == "invalid_option"
+    assert "its folder cannot be written" in told["msg"]
+    assert token.simulator.requests() == []
+
+
+def test_a_full_disk_is_noticed_before_an_issue(token: Token) -> None:
+    made = token.hold(lifetime=60)
+    token.monkeypatch.setattr(os, "pwrite", _refuse)
+    told = token()
+    assert told.error == "invalid_option"
+    assert "cannot be written" in told["msg"]
+    assert token.document["access_token"] == made["access_token"]
+    assert token.files == [".token.json.lock", "token.json"]
+    assert token.simulator.requests() == []
+
+
+@pytest.mark.parametrize("call", ["replace", "ftruncate"])
+def test_a_token_that_cannot_be_written_is_revoked_again(token: Token, call: str) -> None:
+    made = token.hold(lifetime=60)
+    token.monkeypatch.setattr(Path if call == "replace" else os, call, _refuse)
+    told = token()
+    assert (told.error, told["changed"]) == ("not_written", False)
+    assert os.strerror(errno.ENOSPC) in told["msg"]
+    assert "was revoked again" in told["msg"]
+    assert token.simulator.live() == [made["fingerprint"]]
+    assert token.document["access_token"] == made["access_token"]
+    assert token.files == [".token.json.lock", "token.json"]
+    assert operations(token.simulator) == ["refresh", "balance", "revoke", "balance"]
+
+
+def test_a_token_that_can_be_neither_written_nor_revoked_is_told(token: Token) -> None:
+    token.simulator.configure(revoke_effective=False)
+    token.monkeypatch.setattr(Path, "replace", _refuse)
+    told = token()
+    (alive,) = token.simulator.live()
+    assert told.error == "not_written"
+    assert f"The new token {alive} could not be revoked" in told["msg"]
+    assert not token.dest.exists()
+    assert len(token.simulator.requests("issue")) == 1
+
+
+def test_a_token_in_its_place_is_not_revoked_for_what_comes_after(token: Token) -> None:
+    # Else the file would keep a token that looks good and is dead.
+    fsync = os.fsync
+
+    def files_only(file: int) -> None:
+        if Path(f"/proc/self/fd/{file}").resolve().is_dir():
+            _refuse()
+        fsync(file)
+
+    token.monkeypatch.setattr(os, "fsync", files_only)
+    told = token()
+    assert told["action"] == "issued"
+    assert token.simulator.accepts(token.document["access_token"])
+    assert operations(token.simulator) == ["issue"]
+
+
+@pytest.mark.parametrize("there", [False, True], ids=["dangling", "whole"])
+def test_a_link_stays_and_its_target_is_replaced(token: Token, there: bool) -> None:
+    if there:
+        token.hold(lifetime=60)
+    link = token.folder.parent / "link.json"
+    link.symlink_to(token.dest)
+    told = token(dest=str(link))
+    assert told["changed"] is True
+    assert link.is_symlink()
+    assert not token.dest.is_symlink()
+    assert told["fingerprint"] == fingerprint(token.document["access_token"])
+    assert operations(token.simulator) == ["refresh" if there else "issue"]
+
+
+def test_without_a_file_the_token_is_handed_over(token: Token) -> None:
+    told, again = token(dest=None), token(dest=None)
+    assert (told["action"], told["changed"]) == ("issued", True)
+    assert told["fingerprint"] == fingerprint(told["access_token"])
+    assert told["access_token"] != again["access_token"]
+    assert token.simulator.accepts(told["access_token"])
+    assert token.files == []
+    assert operations(token.simulator) == ["issue", "issue"]

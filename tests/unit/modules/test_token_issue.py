@@ -1,0 +1,178 @@
+# Copyright (c) 2026, The nomba.auth contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the module says where the API issues no token, or another one than was wanted."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ansible_collections.nomba.auth.plugins.modules import nomba_token
+from tests.simulator.settings import OTHER_ACCOUNT_ID, SUB_ACCOUNT_ID
+
+from .keeping import Token
+from .seeing import operations, shared
+
+UNKNOWN_CLIENT_ID = "ffffffff-0000-4000-8000-ffffffffffff"
+
+UNCLEAR: dict[str, dict[str, Any]] = {
+    "500": {"kind": "status", "status": 500},
+    "503": {"kind": "status", "status": 503},
+    "HTML": {"kind": "html"},
+    "reset": {"kind": "reset"},
+    "lost": {"kind": "lost_answer"},
+    "truncated": {"kind": "truncated"},
+    "truncated with effect": {"kind": "truncated", "effect": True},
+    "stalled": {"kind": "stalled"},
+    "empty": {"kind": "empty"},
+    "no code": {"kind": "no_code"},
+    "success without a token": {"kind": "code", "code": "00"},
+}
+
+
+def _place(to_file: bool) -> dict[str, Any]:
+    """The option that leaves out the file, or none."""
+    return {} if to_file else {"dest": None}
+
+
+@pytest.mark.parametrize(
+    ("options", "code"),
+    [
+        ({"client_id": UNKNOWN_CLIENT_ID}, "unknown_client"),
+        ({"client_secret": "d3Jvbmc="}, "forbidden"),
+        ({"account_id": OTHER_ACCOUNT_ID}, "forbidden"),
+        ({"account_id": SUB_ACCOUNT_ID}, "forbidden"),
+    ],
+    ids=["unknown client", "wrong secret", "other account", "sub-account"],
+)
+@pytest.mark.parametrize("to_file", [True, False], ids=["file", "hand over"])
+def test_a_refused_issue_has_its_code(
+    token: Token, options: dict[str, Any], code: str, to_file: bool
+) -> None:
+    told = token(**_place(to_file), **options)
+    assert (told.error, told["changed"]) == (code, False)
+    assert not token.dest.exists()
+    assert token.simulator.live() == []
+    assert operations(token.simulator) == ["issue"]
+
+
+def test_a_suspended_client_is_an_unknown_one(token: Token) -> None:
+    token.simulator.suspend(token.simulator.client_id)
+    told = token()
+    assert told.error == "unknown_client"
+    assert "suspended" in told["msg"]
+    assert operations(token.simulator) == ["issue"]
+
+
+def test_a_forbidden_issue_names_all_likely_causes(token: Token) -> None:
+    told = token(client_secret="d3Jvbmc=")
+    causes = ["client_secret", "account_id", "sub-account", "allow list", "firewall"]
+    assert [cause for cause in causes if cause not in told["msg"]] == []
+    assert "403" in told["msg"]
+    assert operations(token.simulator) == ["issue"]
+
+
+@pytest.mark.parametrize(("status", "code"), [(400, "bad_request"), (401, "refused")])
+def test_another_refusal_has_its_code(token: Token, status: int, code: str) -> None:
+    token.simulator.fault("issue", "status", status=status)
+    told = token()
+    assert told.error == code
+    assert str(status) in told["msg"]
+    assert operations(token.simulator) == ["issue"]
+
+
+def test_a_refused_issue_leaves_the_file_as_it_was(token: Token) -> None:
+    token.hold(lifetime=60, refresh_token=None)
+    content = token.dest.read_bytes()
+    told = token(client_secret="d3Jvbmc=")
+    assert told.error == "forbidden"
+    assert token.dest.read_bytes() == content
+    assert token.files == [".token.json.lock", "token.json"]
+    assert operations(token.simulator) == ["issue"]
+
+
+@pytest.mark.parametrize("fault", UNCLEAR.values(), ids=UNCLEAR.keys())
+def test_an_issue_without_a_clear_answer_is_not_sent_again(
+    token: Token, fault: dict[str, Any]
+) -> None:
+    token.simulator.fault("issue", **fault)
+    told = token(timeout=0.5 if fault["kind"] == "stalled" else 10)
+    assert (told.error, told["changed"]) == ("no_clear_answer", False)
+    assert "may have been issued" in told["msg"]
+    assert not token.dest.exists()
+    assert operations(token.simulator) == ["issue"]
+
+
+def test_an_issue_that_came_too_often_is_sent_again(token: Token) -> None:
+    token.simulator.fault("issue", "rate_limited", retry_after=7)
+    token.monkeypatch.setattr(nomba_token, "SYSTEM", shared(token.clock, token.simulator))
+    told = token()
+    assert told["action"] == "issued"
+    assert sum(token.clock.slept) >= 7
+    assert [entry.status for entry in token.simulator.requests("issue")] == [429, 200]
+
+
+@pytest.mark.parametrize("secret", [None, "", "  "], ids=["none", "empty", "spaces"])
+@pytest.mark.parametrize("to_file", [True, False], ids=["file", "hand over"])
+@pytest.mark.parametrize("check", [False, True], ids=["real", "check"])
+def test_a_missing_secret_is_asked_for(
+    token: Token, secret: str | None, to_file: bool, check: bool
+) -> None:
+    told = token(check=check, client_secret=secret, **_place(to_file))
+    assert (told.error, told["changed"]) == ("invalid_option", False)
+    assert told["msg"].startswith("client_secret: ")
+    assert token.files == []
+    assert token.simulator.requests() == []
+
+
+@pytest.mark.parametrize("variable", ["NOMBA_CLIENT_SECRET", "NOMBA_PRIVATE_KEY"])
+def test_the_secret_can_come_from_the_environment(token: Token, variable: str) -> None:
+    token.monkeypatch.setenv(variable, f" {token.simulator.client_secret}\n")
+    told = token(client_secret=None)
+    assert told["action"] == "issued"
+    assert token.simulator.client_secret not in told.output
+    assert operations(token.simulator) == ["issue"]
+
+
+def test_the_secret_s_own_variable_comes_first(token: Token) -> None:
+    token.monkeypatch.setenv("NOMBA_CLIENT_SECRET", token.simulator.client_secret)
+    token.monkeypatch.setenv("NOMBA_PRIVATE_KEY", "d3Jvbmc=")
+    told = token(client_secret=None)
+    assert told["action"] == "issued"
+    assert operations(token.simulator) == ["issue"]
+
+
+@pytest.mark.parametrize("to_file", [True, False], ids=["file", "hand over"])
+def test_a_token_of_another_account_is_revoked_again(token: Token, to_file: bool) -> None:
+    token.simulator.configure(business_id=OTHER_ACCOUNT_ID)
+    told = token(**_place(to_file))
+    assert (told.error, told["changed"]) == ("wrong_account", False)
+    assert told["msg"].startswith("account_id: ")
+    assert OTHER_ACCOUNT_ID not in told["msg"]
+    assert token.simulator.live() == []
+    assert not token.dest.exists()
+    assert operations(token.simulator)[:3] == ["issue", "balance", "revoke"]
+    assert told["msg"].endswith(" was revoked again.")
+    assert token.simulator.requests("revoke")[0].account_id == token.simulator.account_id
+
+
+def test_a_refreshed_token_of_another_account_is_revoked_again(token: Token) -> None:
+    made = token.hold(lifetime=200)
+    token.simulator.configure(business_id=OTHER_ACCOUNT_ID)
+    told = token(revoke_replaced=True)
+    assert told.error == "wrong_account"
+    assert token.document["access_token"] == made["access_token"]
+    assert token.simulator.live() == [made["fingerprint"]]
+    assert operations(token.simulator)[:3] == ["refresh", "balance", "revoke"]
+
+
+@pytest.mark.parametrize("span", [-1, float("nan"), 1e9])
+def test_a_span_without_sense_is_refused(token: Token, span: float) -> None:
+    told = token(min_remaining=str(span))
+    assert told.error == "invalid_option"
+    assert told["msg"].startswith("min_remaining: ")
+    assert token.files == []
+    assert token.simulator.requests() == []

@@ -1,0 +1,131 @@
+# Copyright (c) 2026, The nomba.auth contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""When a kept token is refreshed, and what happens where the API does not do so."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.simulator.tokens import fingerprint
+
+from .keeping import Token
+from .seeing import operations
+
+
+def test_a_token_that_is_due_is_refreshed_without_the_secret(token: Token) -> None:
+    token.simulator.configure(refresh_needs_bearer=True)
+    made = token.hold(lifetime=200)
+    told = token(client_secret=None)
+    (post,) = token.simulator.requests()
+    assert (told["action"], told["changed"]) == ("refreshed", True)
+    assert post.path == "/v1/auth/token/refresh"
+    assert post.body_fields == ("grant_type", "refresh_token")
+    assert post.fingerprint == fingerprint(made["refresh_token"])
+    assert (post.account_id, post.authorization) == (token.simulator.account_id, True)
+
+
+def test_both_tokens_are_new_after_a_refresh(token: Token) -> None:
+    made = token.hold(lifetime=200)
+    told = token()
+    document = token.document
+    assert told["fingerprint"] == fingerprint(document["access_token"])
+    assert document["access_token"] != made["access_token"]
+    assert document["refresh_token"] != made["refresh_token"]
+    assert token.simulator.accepts(document["access_token"])
+    assert token()["action"] == "kept"
+    assert operations(token.simulator) == ["refresh"]
+
+
+@pytest.mark.parametrize(
+    ("exp", "expires_at", "action"),
+    [(250, 3600, "refreshed"), (3600, 250, "refreshed"), (350, 3600, "kept"), (3600, 350, "kept")],
+)
+def test_the_earlier_of_both_times_decides(
+    token: Token, exp: int, expires_at: int, action: str
+) -> None:
+    token.hold(lifetime=exp, expires_at=token.moment(expires_at))
+    told = token()
+    assert told["action"] == action
+    assert told["changed"] is (action == "refreshed")
+    assert operations(token.simulator) == ([] if action == "kept" else ["refresh"])
+
+
+@pytest.mark.parametrize(("least", "action"), [(1000, "refreshed"), (800, "kept"), (0, "kept")])
+def test_min_remaining_decides(token: Token, least: int, action: str) -> None:
+    token.hold(lifetime=900)
+    told = token(min_remaining=least)
+    assert told["action"] == action
+    assert len(token.simulator.writes()) == (action == "refreshed")
+
+
+def test_an_expired_token_is_refreshed(token: Token) -> None:
+    token.simulator.configure(refresh_needs_bearer=True)
+    made = token.simulator.mint_pair(age=7200, lifetime=3600)
+    token.write(made)
+    told = token(min_remaining=0)
+    assert told["action"] == "refreshed"
+    assert told.warnings == ""
+    assert operations(token.simulator) == ["refresh"]
+
+
+def test_a_token_without_a_time_is_not_good(token: Token) -> None:
+    made = token.simulator.mint_pair(claims={"exp": None})
+    token.write(made)
+    told = token()
+    assert told["action"] == "refreshed"
+    assert operations(token.simulator) == ["refresh"]
+
+
+def test_without_a_refresh_token_one_is_issued(token: Token) -> None:
+    token.hold(lifetime=60, refresh_token=None)
+    told = token()
+    assert told["action"] == "issued"
+    assert told.warnings == ""
+    assert operations(token.simulator) == ["issue"]
+
+
+def test_a_refresh_that_is_not_allowed_gives_way_to_an_issue(token: Token) -> None:
+    token.simulator.configure(refresh_enabled=False)
+    token.hold(lifetime=60)
+    told = token()
+    assert told["action"] == "issued"
+    assert "did not refresh" in told.warnings
+    assert "nobody holds" not in told.warnings
+    assert token.simulator.accepts(token.document["access_token"])
+    assert operations(token.simulator) == ["refresh", "issue"]
+
+
+def test_a_dead_refresh_token_gives_way_to_an_issue(token: Token) -> None:
+    other = token.simulator.mint_pair(known=False)
+    token.hold(lifetime=60, refresh_token=other["refresh_token"])
+    told = token()
+    assert told["action"] == "issued"
+    assert "did not refresh" in told.warnings
+    assert other["refresh_token"] not in told.output
+    assert operations(token.simulator) == ["refresh", "issue"]
+
+
+@pytest.mark.parametrize("kind", ["lost_answer", "reset", "html", "truncated", "empty"])
+def test_a_lost_refresh_is_not_sent_again_but_gives_way_to_an_issue(
+    token: Token, kind: str
+) -> None:
+    token.hold(lifetime=60)
+    token.simulator.fault("refresh", kind)
+    told = token()
+    assert told["action"] == "issued"
+    assert "did not refresh" in told.warnings
+    assert "nobody holds" in told.warnings
+    assert told["fingerprint"] in token.simulator.live()
+    assert operations(token.simulator) == ["refresh", "issue"]
+
+
+def test_a_refused_refresh_without_a_secret_says_what_is_missing(token: Token) -> None:
+    token.simulator.configure(refresh_enabled=False)
+    made = token.hold(lifetime=60)
+    told = token(client_secret=None)
+    assert told.error == "invalid_option"
+    assert told["msg"].startswith("client_secret: ")
+    assert token.document["access_token"] == made["access_token"]
+    assert operations(token.simulator) == ["refresh"]

@@ -1,0 +1,198 @@
+# Copyright (c) 2026, The nomba.auth contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The token that was replaced: revoked after the new one is written, or kept to be revoked."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.nomba.auth.plugins.module_utils import _issuing
+from ansible_collections.nomba.auth.plugins.module_utils._client import Grant
+from tests.simulator.tokens import fingerprint
+
+from .keeping import Token
+from .seeing import operations
+
+
+def _first_tried(how: str) -> dict[str, Any]:
+    """What to change in the document, so that this way comes first."""
+    return {} if how == "refresh" else {"refresh_token": None}
+
+
+@pytest.mark.parametrize("how", ["refresh", "issue"])
+def test_a_replaced_token_is_revoked_after_its_successor_came(token: Token, how: str) -> None:
+    made = token.hold(lifetime=200, **_first_tried(how))
+    told = token(revoke_replaced=True)
+    (row,) = told["replaced"]
+    assert (row["fingerprint"], row["outcome"]) == (made["fingerprint"], "revoked")
+    assert row["verified"] is True
+    assert token.simulator.live() == [told["fingerprint"]]
+    assert token.document["replaced"] == []
+    assert token.mode == 0o600
+    assert operations(token.simulator) == [how, "balance", "revoke", "balance"]
+
+
+def test_the_successor_is_in_its_place_before_the_revoke(token: Token) -> None:
+    made = token.hold(lifetime=200)
+    token.simulator.fault("revoke", "status", status=403)
+    replaces: list[Path] = []
+    replace = Path.replace
+
+    def seen(path: Path, target: Any) -> Path:
+        replaces.append(path)
+        assert operations(token.simulator) == ["refresh"]
+        return replace(path, target)
+
+    token.monkeypatch.setattr(Path, "replace", seen)
+    told = token(revoke_replaced=True)
+    assert told.error == "not_retired"
+    assert len(replaces) == 1
+    assert token.document["replaced"] == [made["access_token"]]
+
+
+def test_a_replaced_token_stays_alive_where_nobody_asked(token: Token) -> None:
+    made = token.hold(lifetime=200)
+    told = token()
+    assert "replaced" not in told.result
+    assert token.document["replaced"] == []
+    assert token.simulator.accepts(made["access_token"])
+    assert operations(token.simulator) == ["refresh"]
+
+
+def test_a_replaced_token_that_lives_on_is_kept_and_fails_the_run(token: Token) -> None:
+    token.simulator.configure(revoke_effective=False)
+    made = token.hold(lifetime=200)
+    told = token(revoke_replaced=True)
+    assert (told.error, told["changed"]) == ("not_retired", True)
+    assert told.failed
+    assert made["fingerprint"] in told["msg"]
+    assert told["replaced"][0]["outcome"] == "still_accepted"
+    assert token.document["replaced"] == [made["access_token"]]
+    assert token.document["access_token"] != made["access_token"]
+    assert set(token.simulator.live()) == {told["fingerprint"], made["fingerprint"]}
+    assert operations(token.simulator)[:3] == ["refresh", "balance", "revoke"]
+
+
+def test_the_next_run_finishes_a_revoke_that_failed(token: Token) -> None:
+    token.simulator.configure(revoke_effective=False)
+    made = token.hold(lifetime=200)
+    token(revoke_replaced=True)
+    token.simulator.configure(revoke_effective=True)
+    token.simulator.forget_requests()
+    told = token(revoke_replaced=True)
+    assert (told["action"], told["changed"]) == ("kept", True)
+    assert told["replaced"][0]["fingerprint"] == made["fingerprint"]
+    assert token.simulator.live() == [told["fingerprint"]]
+    assert token.document["replaced"] == []
+    assert operations(token.simulator) == ["balance", "revoke", "balance"]
+    assert token(revoke_replaced=True)["changed"] is False
+
+
+def test_a_run_that_was_killed_before_the_revoke_is_finished(token: Token) -> None:
+    older = token.simulator.mint_many(2)
+    made = token.hold(replaced=older)
+    told = token(revoke_replaced=True, client_secret=None)
+    assert [row["outcome"] for row in told["replaced"]] == ["revoked", "revoked"]
+    assert token.simulator.live() == [made["fingerprint"]]
+    assert token.document["replaced"] == []
+    assert len(token.simulator.requests("revoke")) == 2
+
+
+def test_a_replaced_token_joins_those_that_are_still_to_be_revoked(token: Token) -> None:
+    older = token.simulator.mint()
+    made = token.hold(lifetime=200, replaced=[older])
+    told = token(revoke_replaced=True)
+    assert [row["fingerprint"] for row in told["replaced"]] == [
+        fingerprint(older),
+        made["fingerprint"],
+    ]
+    assert token.simulator.live() == [told["fingerprint"]]
+    assert token.document["replaced"] == []
+    assert len(token.simulator.requests("revoke")) == 2
+
+
+def test_a_replaced_token_that_only_looks_expired_is_revoked(token: Token) -> None:
+    looks_dead = token.simulator.mint(claims={"exp": 1600000000})
+    token.hold(replaced=[looks_dead])
+    told = token(revoke_replaced=True)
+    assert told["replaced"][0]["outcome"] == "revoked"
+    assert not token.simulator.accepts(looks_dead)
+    assert operations(token.simulator) == ["balance", "revoke", "balance"]
+
+
+def test_the_file_without_its_replaced_tokens_has_the_mode_asked_for(token: Token) -> None:
+    token.hold(replaced=[token.simulator.mint()])
+    told = token(revoke_replaced=True, mode="0400")
+    assert not told.failed
+    assert token.mode == 0o400
+    assert len(token.simulator.writes()) == 1
+
+
+def test_what_is_still_to_be_revoked_outlives_a_run_that_does_not_revoke(token: Token) -> None:
+    older = token.simulator.mint()
+    token.hold(lifetime=200, replaced=[older])
+    told = token()
+    assert told["action"] == "refreshed"
+    assert token.document["replaced"] == [older]
+    assert token.simulator.accepts(older)
+    assert operations(token.simulator) == ["refresh"]
+
+
+def test_of_several_replaced_tokens_only_the_dead_are_forgotten(token: Token) -> None:
+    stubborn, other = token.simulator.mint_many(2)
+    token.hold(replaced=[stubborn, other])
+    mark = fingerprint(stubborn)
+    token.simulator.fault("revoke", "status", status=403, times=0, fingerprint=mark)
+    told = token(revoke_replaced=True)
+    assert told.error == "not_retired"
+    assert token.document["replaced"] == [stubborn]
+    assert not token.simulator.accepts(other)
+    assert token.simulator.accepts(token.document["access_token"])
+    assert len(token.simulator.requests("revoke")) == 2
+
+
+@pytest.mark.parametrize("how", ["refresh", "issue"])
+def test_a_token_that_the_newer_session_ended_is_proved_dead(token: Token, how: str) -> None:
+    token.simulator.configure(sessions="single")
+    made = token.hold(lifetime=200, **_first_tried(how))
+    told = token(revoke_replaced=True)
+    assert told["replaced"][0]["outcome"] == "already_revoked"
+    assert told["replaced"][0]["verified"] is True
+    assert token.document["replaced"] == []
+    assert not token.simulator.accepts(made["access_token"])
+    assert operations(token.simulator) == [how, "balance"]
+
+
+def test_the_same_token_granted_again_is_not_revoked(token: Token) -> None:
+    made = token.hold(lifetime=60)
+    again = Grant(made["access_token"])
+    token.monkeypatch.setattr(_issuing, "grant_of", lambda _reading: again)
+    told = token(revoke_replaced=True)
+    assert told["action"] == "refreshed"
+    assert token.document["replaced"] == []
+    assert token.simulator.accepts(made["access_token"])
+    assert operations(token.simulator) == ["refresh"]
+
+
+def test_a_list_that_cannot_be_cleared_is_told_and_cleared_by_the_next_run(token: Token) -> None:
+    token.hold(replaced=[token.simulator.mint()])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "pwrite", _refuse)
+        told = token(revoke_replaced=True)
+    assert not told.failed
+    assert told["replaced"][0]["outcome"] == "revoked"
+    assert "next run" in told.warnings
+    assert len(token.document["replaced"]) == 1
+    assert token(revoke_replaced=True)["replaced"][0]["outcome"] == "already_revoked"
+    assert token.document["replaced"] == []
+    assert len(token.simulator.writes()) == 1
+
+
+def _refuse(*_words: Any) -> int:
+    raise OSError(28, "No space left on device")

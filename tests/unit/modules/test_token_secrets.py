@@ -1,0 +1,140 @@
+# Copyright (c) 2026, The nomba.auth contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""No part of a token or of the secret comes out of nomba_token when it works on a file."""
+
+from __future__ import annotations
+
+import errno
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from ansible.module_utils import basic
+
+from tests.simulator.settings import OTHER_ACCOUNT_ID, SECOND_CLIENT_ID
+
+from .canary import Canary, hatch
+from .harness import Told
+from .keeping import Token
+
+Situation = Callable[[Token, Canary], Told]
+
+
+def _plain(**options: Any) -> Situation:
+    return lambda token, _canary: token(**options)
+
+
+def _faulty(on: str, kind: str, **how: Any) -> Situation:
+    def situation(token: Token, _canary: Canary) -> Told:
+        token.simulator.fault(on, kind, times=0, **how)
+        return token(force=True, revoke_replaced=True)
+
+    return situation
+
+
+def _configured(**settings: Any) -> Situation:
+    def situation(token: Token, _canary: Canary) -> Told:
+        token.simulator.configure(**settings)
+        return token(force=True, revoke_replaced=True)
+
+    return situation
+
+
+def _raising(token: Token, canary: Canary) -> Told:
+    def send(*_words: Any, **_options: Any) -> None:
+        raise requests.ConnectionError(" ".join((canary.token, canary.email, *canary.others)))
+
+    token.monkeypatch.setattr(requests.Session, "send", send)
+    return token(force=True)
+
+
+def _unwritten(token: Token, _canary: Canary) -> Told:
+    def replace(*_words: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    token.monkeypatch.setattr(Path, "replace", replace)
+    return token(force=True)
+
+
+def _broken(token: Token, _canary: Canary) -> Told:
+    token.dest.write_bytes(token.dest.read_bytes()[:-3])
+    return token()
+
+
+def _issued(token: Token, _canary: Canary) -> Told:
+    token.dest.unlink()
+    return token(diff=True)
+
+
+SITUATIONS: dict[str, Situation] = {
+    "kept": _plain(),
+    "issued": _issued,
+    "refreshed": _plain(force=True, diff=True),
+    "retired": _plain(force=True, revoke_replaced=True, diff=True),
+    "check": _plain(check=True, diff=True),
+    "check and force": _plain(check=True, diff=True, force=True),
+    "foreign": _plain(client_id=SECOND_CLIENT_ID),
+    "forbidden": _plain(account_id=OTHER_ACCOUNT_ID),
+    "bad mode": _plain(mode="0644"),
+    "bad owner": _plain(owner="no-such-user-here"),
+    "broken file": _broken,
+    "not written": _unwritten,
+    "not retired": _configured(revoke_effective=False),
+    "refresh refused": _configured(refresh_enabled=False),
+    "wrong account": _configured(business_id=OTHER_ACCOUNT_ID),
+    "echo of the refresh": _faulty("refresh", "echo"),
+    "echo of the issue": _faulty("any", "echo"),
+    "echo of the issue with 403": _faulty("any", "echo", status=403),
+    "echo with success": _faulty("any", "echo", status=200),
+    "echo of the revoke": _faulty("revoke", "echo"),
+    "reset": _faulty("any", "reset"),
+    "HTML": _faulty("any", "html"),
+    "requests.ConnectionError": _raising,
+}
+
+
+@pytest.mark.parametrize("situation", SITUATIONS.values(), ids=SITUATIONS.keys())
+def test_nothing_secret_comes_out_of_keeping_a_token(
+    token: Token, situation: Situation, caplog: pytest.LogCaptureFixture
+) -> None:
+    lines: list[str] = []
+    caplog.set_level(logging.DEBUG)
+    token.monkeypatch.setattr(basic, "has_journal", False)
+    token.monkeypatch.setattr(basic.syslog, "syslog", lambda *words: lines.append(str(words)))
+    refresh = token.simulator.mint_pair()["refresh_token"]
+    older = hatch(token.simulator)
+    canary = hatch(token.simulator, token.simulator.client_secret, refresh, older.email)
+    pair = {"access_token": canary.token, "refresh_token": refresh}
+    token.write(pair, replaced=[older.token])
+    told = situation(token, canary)
+    seen = [told.output, *lines, caplog.text]
+    assert canary.sings(*seen) == []
+    assert older.sings(*seen) == []
+    # Also of those that were issued meanwhile, and perhaps thrown away: all begin alike.
+    assert "eyJ" not in "".join(seen)
+
+
+@pytest.mark.parametrize("fault", ["echo", "status"])
+def test_the_tokens_that_are_written_are_nowhere_in_the_result(token: Token, fault: str) -> None:
+    token.hold(lifetime=60)
+    token.simulator.fault("refresh", fault, status=403)
+    told = token()
+    new = Canary(token.document["access_token"], token.document["refresh_token"])
+    assert new.sings(told.output) == []
+    assert token.document["refresh_token"] not in told.output
+    assert [entry.operation for entry in token.simulator.requests()] == ["refresh", "issue"]
+
+
+@pytest.mark.parametrize("to_file", [True, False], ids=["file", "hand over"])
+def test_a_secret_that_is_echoed_is_not_repeated(token: Token, to_file: bool) -> None:
+    token.simulator.fault("issue", "echo", status=403)
+    place: dict[str, Any] = {} if to_file else {"dest": None}
+    told = token(**place)
+    assert told.error == "forbidden"
+    assert token.simulator.client_secret[:20] not in told.output
+    assert len(token.simulator.requests("issue")) == 1
