@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,14 @@ from .harness import Revoke
 from .keeping import Token
 
 
+@pytest.fixture(autouse=True)
+def bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever whoever runs the tests has set: nothing of it reaches a module."""
+    for name in list(os.environ):
+        if name.startswith("NOMBA_") or name.lower().endswith("_proxy"):
+            monkeypatch.delenv(name)
+
+
 @pytest.fixture
 def clock() -> FastClock:
     """A clock on which waiting takes no time."""
@@ -26,7 +35,6 @@ def clock() -> FastClock:
 @pytest.fixture
 def revoke(simulator: Handle, clock: FastClock, monkeypatch: pytest.MonkeyPatch) -> Revoke:
     """The module, aimed at a simulator of its own state."""
-    monkeypatch.delenv("NOMBA_ACCESS_TOKEN", raising=False)
     return Revoke(simulator, clock, monkeypatch)
 
 
@@ -35,6 +43,4 @@ def token(
     simulator: Handle, clock: FastClock, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> Token:
     """nomba_token, aimed at a simulator of its own state and at a folder of its own."""
-    for variable in ("NOMBA_CLIENT_SECRET", "NOMBA_PRIVATE_KEY"):
-        monkeypatch.delenv(variable, raising=False)
     return Token(simulator, clock, monkeypatch, tmp_path)

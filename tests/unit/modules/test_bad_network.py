@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
@@ -152,12 +153,19 @@ def test_a_ca_path_that_is_an_empty_folder_trusts_nobody(revoke: Revoke, tmp_pat
     assert revoke.simulator.requests() == []
 
 
-def test_a_certificate_for_another_name_gets_no_token(revoke: Revoke) -> None:
-    told = revoke(
-        revoke.simulator.mint(), api_url=revoke.simulator.url.replace("127.0.0.1", "127.0.0.2")
-    )
+@pytest.mark.parametrize(("name", "asked"), [("other.example", False), ("127.0.0.1", True)])
+def test_a_certificate_for_another_name_gets_no_token(
+    revoke: Revoke, stranger: Stranger, tmp_path: Path, name: str, asked: bool
+) -> None:
+    authority, context = trustme.CA(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert(name).configure_cert(context)
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    stranger.socket = context.wrap_socket(stranger.socket, server_side=True)
+    url = stranger.url.replace("http:", "https:")
+    told = revoke(revoke.simulator.mint(), api_url=url, ca_path=str(tmp_path / "ca.pem"))
     assert told.outcomes == ["unknown"]
-    assert revoke.simulator.requests() == []
+    assert (TLS in told["msg"]) is not asked
+    assert bool(stranger.asked) is asked
 
 
 def test_https_to_a_port_that_speaks_http_is_told(revoke: Revoke) -> None:

@@ -103,7 +103,7 @@ def test_claims_are_those_that_are_safe_to_show(simulator: Handle, form: Any) ->
 def test_all_claims_are_the_payload(simulator: Handle, form: Any) -> None:
     canary = hatch(simulator)
     told = token_claims(form(canary.token), all=True)
-    assert type(told) is dict
+    assert isinstance(told, dict)
     assert told[f"Email:{canary.email}"] == f"Email:{canary.email}"
     assert canary.sings(json.dumps(token_claims(form(canary.token)))) == []
 
