@@ -41,6 +41,7 @@ _WORKERS = range(1, 65)
 _FOR_OTHERS = stat.S_IRWXG | stat.S_IRWXO
 _TOO_OPEN = "others could read the token; use 0600 or stricter"
 _OCTAL = re.compile(r"[0-7]{1,5}")
+_SHORTEST = 20
 _LONGEST = 7 * 24 * 3600.0
 _PRINTABLE = re.compile(r"[!-~]{1,255}")
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
@@ -207,8 +208,10 @@ def _given(module: AnsibleModule) -> list[str]:
 
 def _choose_what_to_blank_out(module: AnsibleModule) -> None:
     """Ansible blanks out these values wherever they stand in a result, its msg included."""
-    spaces = {value for value in module.no_log_values if not value.strip()}
-    module.no_log_values.difference_update(spaces)
+    several = module.params.get("access_tokens") or []
+    given = {module.params.get("access_token"), *several}
+    # What is too short to be a token would only blank out parts of our own words.
+    module.no_log_values.difference_update({v for v in given if v and len(v) < _SHORTEST})
     # A result repeats all options: a password in a URL, or a token in a wrong place, stays hidden.
     for name in ("api_url", "account_id", "client_id", "ca_path", "sources"):
         module.no_log_values.update(_MISPLACED.findall(str(module.params.get(name))))

@@ -351,3 +351,12 @@ def test_the_pieces_of_a_forged_token_fit(revoke: Revoke) -> None:
     assert token.split(".")[1] == base64url(b'{"exp":1600000000}')
     assert revoke(token).outcomes == ["expired"]
     assert revoke.simulator.requests() == []
+
+
+def test_scraps_for_tokens_do_not_garble_the_result(revoke: Revoke) -> None:
+    token = revoke.simulator.mint()
+    told = revoke("e", "-", "revoked", " ", token)
+    assert told.outcomes == ["malformed"] * 4 + ["revoked"]
+    assert told.error == "malformed"
+    assert told["msg"].startswith("5 token(s): 1 revoked, 4 malformed. sha256:")
+    assert not revoke.simulator.accepts(token)
