@@ -16,7 +16,7 @@ from tests.tools.checks import RULER, closing_line
 from tests.tools.project import ROOT, VENV, environment_python
 
 # Two lanes side by side: sanity, the longest part, leaves one of two cores idle.
-LANES = (("sanity", "package"), ("lint", "units", "integration"))
+LANES = (("sanity", "lint", "integration"), ("units", "package"))
 
 
 @dataclass(frozen=True)
