@@ -96,7 +96,7 @@ class Keeper:
         """
         held = _held(path)
         good = self._is_good(held, wanted)
-        if not good and not (held and held.owner == wanted.owner and held.refresh_token):
+        if not good and not (held and held.can_refresh(wanted.owner)):
             require(self._secret)
         return held, good
 

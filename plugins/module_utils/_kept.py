@@ -44,6 +44,10 @@ class Kept:
     expires_at: str | None = None
     replaced: tuple[str, ...] = field(repr=False, default=())
 
+    def can_refresh(self, owner: Owner) -> bool:
+        """Whether this owner may try to refresh it."""
+        return self.owner == owner and bool(self.refresh_token)
+
     def usable_until(self) -> float | None:
         """When to stop using it: the *earlier* of exp and expires_at, in seconds (UTC).
 

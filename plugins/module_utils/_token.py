@@ -98,12 +98,12 @@ def strip(text: str) -> str:
 def read(text: str) -> Token:
     """Read a token as far as it can be read. Raises LibraryMissing without PyJWT."""
     text = strip(text)
-    well_formed = _is_jwt(text) and _is_whole(text)
-    claims = _claims(text) if _is_jwt(text) else {}
+    is_jwt = _is_jwt(text)
+    claims = _claims(text) if is_jwt else {}
     return Token(
         text=text,
         fingerprint=fingerprint(text),
-        well_formed=well_formed,
+        well_formed=is_jwt and _is_whole(text),
         readable=bool(claims),
         issued_at=_moment(claims.get("iat")),
         expires_at=_moment(claims.get("exp")),

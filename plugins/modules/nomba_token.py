@@ -246,7 +246,7 @@ def _rehearse(module: AnsibleModule, keeper: Keeper, wanted: Wanted, path: Path)
     """What a real run would do; nothing is sent or written."""
     held, good = keeper.look(path, wanted)
     if held is None or not good:
-        action = "refreshed" if _refreshable(held, wanted) else "issued"
+        action = "refreshed" if held and held.can_refresh(wanted.owner) else "issued"
         told: dict[str, Any] = {"changed": True, "action": action}
         diff = {"before": _line(held), "after": f"a token that is {action}\n"}
         return {**told, "msg": f"A token would be {action}.", **_diff(module, diff)}
@@ -254,10 +254,6 @@ def _rehearse(module: AnsibleModule, keeper: Keeper, wanted: Wanted, path: Path)
     diff = {"before": _line(held), "after": _line(held)}
     told = {**_told(held), "changed": changed, "action": "kept", "msg": "The token is good."}
     return {**told, **_diff(module, diff)}
-
-
-def _refreshable(held: Kept | None, wanted: Wanted) -> bool:
-    return bool(held and held.owner == wanted.owner and held.refresh_token)
 
 
 def _outcome(module: AnsibleModule, done: Keeping) -> dict[str, Any]:

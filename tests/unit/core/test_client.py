@@ -6,47 +6,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-
 import pytest
 
 from ansible_collections.nomba.auth.plugins.module_utils._answer import Answer, NoAnswer, Verdict
 from ansible_collections.nomba.auth.plugins.module_utils._client import Client
 
+from .fake_transport import FakeTransport, Sent
 from .making import ACCOUNT, SEED
 
 pytestmark = pytest.mark.pure
 
 CLIENT_ID = "2242b79d-f2cf-4ccc-ada1-e890bd1a9f0d"
-
-
-@dataclass(frozen=True)
-class Sent:
-    """One request, as it was handed to the transport."""
-
-    method: str
-    path: str
-    headers: Mapping[str, str]
-    body: Mapping[str, str] | None
-
-
-@dataclass
-class FakeTransport:
-    """Keeps what it is given, and always says the same."""
-
-    says: Answer | NoAnswer = field(default_factory=lambda: Answer(200, {}, b'{"code":"00"}'))
-    sent: list[Sent] = field(default_factory=list)
-
-    def send(
-        self,
-        method: str,
-        path: str,
-        headers: Mapping[str, str],
-        body: Mapping[str, str] | None = None,
-    ) -> Answer | NoAnswer:
-        self.sent.append(Sent(method, path, headers, body))
-        return self.says
 
 
 @pytest.fixture

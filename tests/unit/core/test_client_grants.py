@@ -7,15 +7,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
 
 import pytest
 
 from ansible_collections.nomba.auth.plugins.module_utils._answer import Answer, NoAnswer, Verdict
 from ansible_collections.nomba.auth.plugins.module_utils._client import Client, Grant, grant_of
 
+from .fake_transport import FakeTransport, Sent
 from .making import ACCOUNT, OTHER_ACCOUNT, SEED, rs256, token
 
 pytestmark = pytest.mark.pure
@@ -23,40 +21,6 @@ pytestmark = pytest.mark.pure
 CLIENT_ID = "2242b79d-f2cf-4ccc-ada1-e890bd1a9f0d"
 SECRET = "SECRET" * 14 + "AA=="
 REFRESH = "01h4eks80yjzqxvjmkk2hbexfr1688561328991"
-
-
-@dataclass(frozen=True)
-class Sent:
-    """One request, as it was handed to the transport."""
-
-    method: str
-    path: str
-    headers: Mapping[str, str]
-    body: Mapping[str, str] | None
-    harmless_twice: bool
-
-
-@dataclass
-class FakeTransport:
-    """Keeps what it is given, and always says the same."""
-
-    says: Answer | NoAnswer = field(default_factory=lambda: Answer(200, {}, b'{"code":"00"}'))
-    sent: list[Sent] = field(default_factory=list)
-
-    def send(
-        self,
-        method: str,
-        path: str,
-        headers: Mapping[str, str],
-        body: Mapping[str, str] | None = None,
-        harmless_twice: bool = True,
-    ) -> Answer | NoAnswer:
-        self.sent.append(Sent(method, path, headers, body, harmless_twice))
-        return self.says
-
-    def grants(self, **data: Any) -> None:
-        """Answer with this data from now on."""
-        self.says = Answer(200, {}, json.dumps({"code": "00", "data": data}).encode())
 
 
 @pytest.fixture
