@@ -6,8 +6,8 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint sanity units quick integration package format changelog lock clean \
-	lint-packages
+.PHONY: help demo test lint sanity units quick integration molecule soak package format changelog lock clean \
+	lint-packages stage-packages
 
 # Words for the tool behind the verb: make quick ARGS="-k revoke -x"
 ARGS ?=
@@ -15,6 +15,7 @@ ARGS ?=
 RUN := .venv/bin/python -m tests.tools.
 TOOLS := .tools/.stamp
 NEWEST := .venv/.stamp
+OTHERS := .venvs/.collections-stamp
 OLDEST := .venvs/.oldest-stamp
 BARE := .venvs/.bare-stamp
 
@@ -24,23 +25,29 @@ help: ## Say what can be done here
 demo: $(NEWEST) ## Watch tokens being revoked, against a simulator on this machine
 	@$(RUN)in_tree python tests/demo/run.py $(ARGS)
 
-test: $(NEWEST) $(OLDEST) $(BARE) lint-packages ## Run everything below: what must pass before a change lands
+test: $(NEWEST) $(OTHERS) $(OLDEST) $(BARE) lint-packages stage-packages ## Run everything below: what must pass before a change lands
 	@$(RUN)everything
 
-lint: $(NEWEST) lint-packages ## Linters and type checkers; a warning is a failure
+lint: $(NEWEST) $(OTHERS) lint-packages ## Linters and type checkers; a warning is a failure
 	@$(RUN)lint
 
 sanity: $(NEWEST) lint-packages ## ansible-test sanity on every Python (ARGS="--test pep8")
 	@$(RUN)sanity $(ARGS)
 
-units: $(NEWEST) $(OLDEST) $(BARE) ## Unit tests: newest Ansible with coverage, none at all, oldest
+units: $(NEWEST) $(OLDEST) $(BARE) stage-packages ## Unit tests: newest Ansible with coverage, none at all, oldest
 	@$(RUN)units
 
-quick: $(NEWEST) ## Unit tests on the newest Ansible only (ARGS="-k revoke -x" go to pytest)
+quick: $(NEWEST) stage-packages ## Unit tests on the newest Ansible only (ARGS="-k revoke -x" go to pytest)
 	@$(RUN)units --quick $(ARGS)
 
 integration: $(NEWEST) $(OLDEST) $(BARE) ## Real playbooks against the simulator, newest and oldest Ansible
 	@$(RUN)integration $(ARGS)
+
+molecule: $(NEWEST) $(OTHERS) stage-packages ## Rotations on three hosts over SSH (ARGS="rotate stores")
+	@$(RUN)molecule $(ARGS)
+
+soak: $(NEWEST) $(OTHERS) stage-packages ## Kill a rotation after every single task, and finish it
+	@$(RUN)molecule --soak
 
 package: $(NEWEST) ## Build the collection, look into the tarball, install it elsewhere
 	@$(RUN)package
@@ -63,11 +70,17 @@ clean: ## Remove environments and everything that was built
 lint-packages:
 	@sh tests/tools/system_packages.sh shellcheck=shellcheck
 
+stage-packages:
+	@sh tests/tools/system_packages.sh sshd=openssh-server
+
 $(TOOLS): requirements/tools.txt tests/tools/bootstrap.sh
 	@sh tests/tools/bootstrap.sh
 
 $(NEWEST): requirements/dev.txt tests/tools/venvs.py $(TOOLS)
 	@.tools/bin/python -m tests.tools.venvs dev
+
+$(OTHERS): requirements/collections.txt tests/tools/venvs.py $(TOOLS)
+	@.tools/bin/python -m tests.tools.venvs collections
 
 $(OLDEST): requirements/oldest.txt tests/tools/venvs.py $(TOOLS)
 	@.tools/bin/python -m tests.tools.venvs oldest

@@ -12,7 +12,9 @@
     |-- IssueRefused       unknown_client, forbidden, bad_request or refused: no token was issued
     |-- NoClearAnswer      no_clear_answer     nobody knows whether a token was issued
     |-- WrongAccount       wrong_account       the token issued is another account's
-    `-- NotWritten         not_written         a token was issued and could not be written
+    |-- NotWritten         not_written         something could not be written to its file
+    |-- Conflict           conflict            another run has changed the file meanwhile
+    `-- BadState           bad_state           a rotation's document, or a step that it forbids
 
 What goes wrong *with* a token is no exception: it is that token's outcome (see _revocation), so
 that one bad token never loses the result of another.
@@ -80,6 +82,18 @@ class WrongAccount(NombaError):
 
 
 class NotWritten(NombaError):
-    """A token was issued and could not be written to its file."""
+    """Something, like a token that was issued, could not be written to its file."""
 
     code = "not_written"
+
+
+class Conflict(NombaError):
+    """The file is not what it was when it was read: another run is at work."""
+
+    code = "conflict"
+
+
+class BadState(NombaError):
+    """A rotation's document cannot be read, or is not at the step that was asked of it."""
+
+    code = "bad_state"

@@ -163,6 +163,13 @@ def find_tokens(chunks: Iterable[bytes]) -> Iterator[Finding]:
         line += data.count(b"\n", 0, len(data) - len(rest))
 
 
+def fingerprints_in(data: bytes) -> list[str]:
+    """The fingerprints of all that looks like a JWT, in order, each once; reads no claims."""
+    found = (match.group() for match in _IN_TEXT.finditer(data))
+    marks = (fingerprint(run.decode("ascii")) for run in found if _has_header(run))
+    return list(dict.fromkeys(marks))
+
+
 def _is_jwt(text: str) -> bool:
     parts = text.split(".")
     return (

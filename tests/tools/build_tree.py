@@ -16,10 +16,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.tools.project import BUILD, ROOT, ToolError, exclusive, fail
+from tests.tools.project import BUILD, ROOT, VENVS, ToolError, exclusive, fail
 
 COLLECTION = Path("ansible_collections") / "nomba" / "auth"
 MANIFEST = "manifest.json"
+# Collections of others that ours can work with.
+OTHERS = ("community/hashi_vault",)
 
 
 def lay_build_tree(base: Path = BUILD) -> Path:
@@ -33,6 +35,7 @@ def lay_build_tree(base: Path = BUILD) -> Path:
             copy_if_changed(ROOT / name, tree / name)
         (base / MANIFEST).write_text(json.dumps(names), encoding="utf-8")
         own_git(tree)
+        lend_others(tree.parents[1])
     return tree
 
 
@@ -77,6 +80,15 @@ def fingerprint(path: Path) -> tuple[int, ...] | None:
     except FileNotFoundError:
         return None
     return status.st_mtime_ns, status.st_size, status.st_mode
+
+
+def lend_others(collections: Path) -> None:
+    """Show the collections of others beside ours, without a copy."""
+    for name in OTHERS:
+        (collections / name).parent.mkdir(exist_ok=True)
+        for place in VENVS.glob(f"collections/lib/python*/site-packages/{COLLECTION.parts[0]}"):
+            if not (collections / name).is_symlink():
+                (collections / name).symlink_to(place / name)
 
 
 def own_git(tree: Path) -> None:

@@ -15,6 +15,7 @@ LOWEST_PYTHON = {
     "tools": "3.11",
     "ansible-test": "3.11",
     "dev": "3.12",
+    "collections": "3.12",
     "oldest": "3.10",
     "bare": "3.9",
 }

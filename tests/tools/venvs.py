@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The nomba.auth contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Make the virtual environments: python -m tests.tools.venvs dev|oldest|bare."""
+"""Make the virtual environments: python -m tests.tools.venvs dev|collections|oldest|bare."""
 
 from __future__ import annotations
 
@@ -44,6 +44,15 @@ def make_dev() -> None:
     """Make the environment with the newest Ansible and every tool."""
     make(VENV, one_python(CONTROLLER_PYTHONS)[1], "dev")
     (VENV / ".stamp").touch()
+
+
+def make_collections() -> None:
+    """Make the environment that holds other collections: the community's package of them.
+
+    The place that is meant for them, Ansible's Galaxy, is out of reach of many a build machine.
+    """
+    make(VENVS / "collections", one_python(CONTROLLER_PYTHONS)[1], "collections")
+    (VENVS / ".collections-stamp").touch()
 
 
 def make_oldest() -> None:
@@ -94,7 +103,12 @@ def uv(*arguments: str) -> None:
         raise ToolError(f"{' '.join(command)} failed:\n{run.stdout}{run.stderr}")
 
 
-MAKERS = {"dev": make_dev, "oldest": make_oldest, "bare": make_bare}
+MAKERS = {
+    "dev": make_dev,
+    "collections": make_collections,
+    "oldest": make_oldest,
+    "bare": make_bare,
+}
 
 if __name__ == "__main__":
     sys.exit(main(sys.argv[1:]))

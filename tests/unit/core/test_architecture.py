@@ -52,6 +52,9 @@ ALLOWED: dict[str, set[str]] = {
         *("_answer", "_client", "_clock", "_probing", "_token", "concurrent.futures"),
     },
     "module_utils/_token_file.py": {"_clock", "_errors", "fcntl", "os", "pathlib", "tempfile"},
+    "module_utils/_private_file.py": {"_clock", "_errors", "_token_file", "pathlib"},
+    "module_utils/_audit.py": {"_errors", "fcntl", "os", "pathlib", "stat"},
+    "module_utils/_rotation.py": {"_errors", "_kept", "_token", "_when"},
     "module_utils/_keeping.py": {
         *("_client", "_clock", "_errors", "_issuing", "_kept", "_revocation", "_token"),
         *("_token_file", "pathlib"),
@@ -76,6 +79,19 @@ ALLOWED: dict[str, set[str]] = {
         *("_client", "_clock", "_module", "_probing", "_sources", "_token", "_transport", "_when"),
         "ansible.module_utils.basic",
     },
+    "modules/nomba_credential_file.py": {
+        *("_clock", "_module", "_private_file", "_token", "_token_file"),
+        "ansible.module_utils.basic",
+    },
+    "modules/nomba_audit.py": {
+        *("_audit", "_errors", "_module", "ansible.module_utils.basic", "pathlib"),
+    },
+    "plugin_utils/_rotating.py": {"_clock", "_errors", "_rotation", "ansible.errors"},
+    "filter/rotation_step.py": {"_rotating", "_rotation"},
+    "filter/rotation_plan.py": {"_kept", "_rotating", "_rotation"},
+    "lookup/playbook_run.py": {
+        *("ansible.plugins.lookup", "multiprocessing", "os", "pathlib", "socket"),
+    },
     "plugin_utils/_filter.py": {"_errors", "_token", "ansible.errors"},
     "filter/token_claims.py": {"_filter", "_token"},
     "filter/token_fingerprint.py": {"_filter", "_token"},
@@ -87,7 +103,7 @@ ALLOWED: dict[str, set[str]] = {
 # The files that get everything as arguments: no clock, no disk, no network, no Ansible.
 PURE = (
     *("_errors", "_answer", "_token", "_when", "_pacing", "_client", "_kept", "_issuing"),
-    *("_probing", "_revocation"),
+    *("_probing", "_revocation", "_rotation"),
 )
 WORLD = {
     *("ansible", "fcntl", "http", "os", "pathlib", "requests", "socket", "ssl", "tempfile"),
@@ -100,9 +116,9 @@ OWNERS = {
     "urllib3": {"module_utils/_transport.py"},
     "jwt": {"module_utils/_token.py"},
     "time": {"module_utils/_clock.py"},
-    "fcntl": {"module_utils/_token_file.py"},
+    "fcntl": {"module_utils/_token_file.py", "module_utils/_audit.py"},
     "tempfile": {"module_utils/_token_file.py"},
-    "ansible": {"module_utils/_module.py", "modules/*", "plugin_utils/_filter.py"},
+    "ansible": {"module_utils/_module.py", "modules/*", "plugin_utils/*", "lookup/*"},
 }
 
 

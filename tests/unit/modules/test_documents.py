@@ -49,9 +49,14 @@ def documented(name: str) -> dict[str, Any]:
     """A module's documentation, with its fragments."""
     own = yaml.safe_load(_module(name).DOCUMENTATION)
     options: dict[str, Any] = {}
+    attributes: dict[str, Any] = {}
     for fragment in own["extends_documentation_fragment"]:
-        options.update(yaml.safe_load(FRAGMENTS[fragment].DOCUMENTATION).get("options") or {})
-    return {**own, "options": {**options, **own["options"]}}
+        shared = yaml.safe_load(FRAGMENTS[fragment].DOCUMENTATION)
+        options.update(shared.get("options") or {})
+        attributes.update(shared.get("attributes") or {})
+    for aspect, told in own["attributes"].items():
+        attributes[aspect] = {**attributes.get(aspect, {}), **told}
+    return {**own, "options": {**options, **own["options"]}, "attributes": attributes}
 
 
 def declared(name: str, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
@@ -71,6 +76,14 @@ def declared(name: str, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 
 def _module(name: str) -> Any:
     return importlib.import_module(f"ansible_collections.nomba.auth.plugins.modules.{name}")
+
+
+# The modules that speak to the API; the others have none of the connection's options.
+SPEAKING = [
+    name
+    for name in MODULES
+    if "nomba.auth._connection" in documented(name)["extends_documentation_fragment"]
+]
 
 
 def _file_options(name: str) -> set[str]:
@@ -123,7 +136,9 @@ def test_options_that_hold_tokens_are_kept_out_of_logs(
 ) -> None:
     declaration = declared(name, monkeypatch)
     secret = {option for option, told in declaration.items() if told.get("no_log")}
-    assert secret == {option for option in declaration if re.search("token|secret", option)}
+    # What a file is to hold is named by no kind of secret, and is one in this collection.
+    named = {option for option in declaration if re.search("token|secret|^content$", option)}
+    assert secret == named
 
 
 @pytest.mark.parametrize("name", MODULES)
@@ -140,36 +155,46 @@ def test_examples_use_options_that_exist(monkeypatch: pytest.MonkeyPatch, name: 
 def test_playbooks_use_options_that_exist(monkeypatch: pytest.MonkeyPatch, playbook: Path) -> None:
     plays = yaml.safe_load(playbook.read_text(encoding="utf-8"))
     calls = {name: list(_calls(plays, name)) for name in MODULES}
-    assert any(calls.values())
+    roles = [role["role"] for play in plays for role in play.get("roles", [])]
+    assert any(calls.values()) or roles
+    assert {f"nomba.auth.{path.name}" for path in (ROOT / "roles").iterdir()} >= set(roles)
     for name, found in calls.items():
         assert all(set(call) <= set(declared(name, monkeypatch)) for call in found)
 
 
+def test_the_playbook_that_revokes_calls_the_module_that_does() -> None:
+    plays = yaml.safe_load((ROOT / "playbooks" / "revoke.yml").read_text(encoding="utf-8"))
+    assert list(_calls(plays, "nomba_token_revoke"))
+
+
 def _calls(node: Any, name: str) -> Iterator[Mapping[str, Any]]:
-    """All options that tasks, or defaults for the group, give to a module."""
+    """All options that tasks, or defaults for the group that it is in, give to a module."""
+    keys = {f"nomba.auth.{name}"} | ({"group/nomba.auth.nomba"} if name in SPEAKING else set())
     if isinstance(node, list):
         for item in node:
             yield from _calls(item, name)
     elif isinstance(node, dict):
         for key, value in node.items():
-            if key in (f"nomba.auth.{name}", "group/nomba.auth.nomba"):
+            if key in keys:
                 yield value
             else:
                 yield from _calls(value, name)
 
 
-def test_the_action_group_lists_every_module() -> None:
+def test_the_action_group_lists_every_module_that_speaks_to_the_api() -> None:
     runtime = yaml.safe_load((ROOT / "meta" / "runtime.yml").read_text(encoding="utf-8"))
-    assert sorted(runtime["action_groups"]["nomba"]) == MODULES
+    assert sorted(runtime["action_groups"]["nomba"]) == SPEAKING
+    assert SPEAKING
 
 
 @pytest.mark.parametrize("name", MODULES)
 def test_a_module_says_which_group_it_is_in(name: str) -> None:
-    fragment = FRAGMENTS["nomba.auth._attributes"]
-    attributes = yaml.safe_load(fragment.DOCUMENTATION)["attributes"]
-    assert "nomba.auth._attributes" in documented(name)["extends_documentation_fragment"]
-    assert attributes["action_group"]["membership"] == ["nomba.auth.nomba"]
-    assert documented(name)["module"] == name
+    document, speaks = documented(name), name in SPEAKING
+    group = document["attributes"]["action_group"]
+    assert "nomba.auth._attributes" in document["extends_documentation_fragment"]
+    assert group["support"] == ("full" if speaks else "none")
+    assert group["membership"] == (["nomba.auth.nomba"] if speaks else [])
+    assert document["module"] == name
 
 
 def test_the_documented_outcomes_are_the_closed_list() -> None:

@@ -12,6 +12,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -20,15 +21,30 @@ import yaml
 from ansible.errors import AnsibleFilterError
 from ansible.utils.unsafe_proxy import wrap_var
 
+from ansible_collections.nomba.auth.plugins.filter import rotation_plan as plan_file
+from ansible_collections.nomba.auth.plugins.filter import rotation_step as step_file
 from ansible_collections.nomba.auth.plugins.filter import token_claims as claims_file
 from ansible_collections.nomba.auth.plugins.filter import token_fingerprint as fingerprint_file
+from ansible_collections.nomba.auth.plugins.module_utils._rotation import STEPS, Wish
 from tests.simulator.handle import Handle
 from tests.simulator.tokens import fingerprint
 
 from .canary import hatch
 
 token_claims, token_fingerprint = claims_file.token_claims, fingerprint_file.token_fingerprint
-FILTERS: dict[str, Any] = {"token_claims": token_claims, "token_fingerprint": token_fingerprint}
+OF_TOKENS: dict[str, Any] = {"token_claims": token_claims, "token_fingerprint": token_fingerprint}
+FILTERS: dict[str, Any] = {
+    "rotation_plan": plan_file.rotation_plan,
+    "rotation_step": step_file.rotation_step,
+    **OF_TOKENS,
+}
+# What the filters of a rotation hand on by name.
+HANDED_ON = {
+    "rotation_plan": {one.name for one in fields(Wish)} - {"owner"},
+    "rotation_step": {
+        name for step in STEPS.values() for name in list(inspect.signature(step).parameters)[2:]
+    },
+}
 FOLDER = Path(claims_file.__file__).parent
 COLLECTIONS = FOLDER.parents[4]
 
@@ -117,7 +133,7 @@ def test_a_token_that_says_little_has_few_claims(simulator: Handle) -> None:
 
 
 @pytest.mark.parametrize("value", NO_STRINGS.values(), ids=NO_STRINGS.keys())
-@pytest.mark.parametrize("name", FILTERS)
+@pytest.mark.parametrize("name", OF_TOKENS)
 def test_what_is_no_string_is_refused_in_a_sentence(name: str, value: object) -> None:
     with pytest.raises(AnsibleFilterError) as caught:
         FILTERS[name](value)
@@ -228,8 +244,11 @@ def test_every_filter_is_documented_as_it_is(name: str) -> None:
     first, *others = inspect.signature(FILTERS[name]).parameters.values()
     assert told["DOCUMENTATION"]["name"] == name
     assert (options.pop("_input")["required"], first.default) == (True, inspect.Parameter.empty)
-    assert {option: one["default"] for option, one in options.items()} == {
-        parameter.name: parameter.default for parameter in others
+    named = {one.name: one.default for one in others if one.kind is not one.VAR_KEYWORD}
+    assert set(options) == set(named) | HANDED_ON.get(name, set())
+    assert {option: options[option].get("default") for option in named} == {
+        option: None if default is inspect.Parameter.empty else default
+        for option, default in named.items()
     }
     assert set(told) == {"DOCUMENTATION", "EXAMPLES", "RETURN"}
     assert f"nomba.auth.{name}" in told["EXAMPLES"]

@@ -1,0 +1,58 @@
+# Copyright (c) 2026, The nomba.auth contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A callback that counts the tasks of a run, and kills it after one of them."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: kill
+type: aggregate
+short_description: Count tasks, and kill the run after one of them
+description:
+  - For tests only. E(KILL_AFTER) is the number of the last task to finish, E(KILL_LOG) a file that
+    takes the names of all.
+"""
+
+import json
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+from ansible.plugins.callback import CallbackBase
+
+
+class CallbackModule(CallbackBase):  # type: ignore[misc] # Ansible ships no type information
+    """Counts what begins: when the next task does, the one before has ended."""
+
+    CALLBACK_VERSION = 2.0
+    CALLBACK_TYPE = "aggregate"
+    CALLBACK_NAME = "kill"
+    CALLBACK_NEEDS_ENABLED = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._count = 0
+        self._after = int(os.environ.get("KILL_AFTER", "0"))
+        self._log = os.environ.get("KILL_LOG")
+
+    def v2_playbook_on_task_start(self, task: Any, is_conditional: bool) -> None:
+        """The task before this one has ended on every host."""
+        del is_conditional
+        self._kill_if_due()
+        self._count += 1
+        if self._log:
+            step = Path(task.get_path().rpartition(":")[0]).name
+            told = {"number": self._count, "step": step, "task": task.get_name().split(" : ")[-1]}
+            with Path(self._log).open("a", encoding="utf-8") as log:
+                log.write(json.dumps(told) + "\n")
+
+    def v2_playbook_on_stats(self, stats: Any) -> None:
+        """The last task has ended."""
+        del stats
+        self._kill_if_due()
+
+    def _kill_if_due(self) -> None:
+        if self._after and self._count == self._after:
+            os.kill(os.getpid(), signal.SIGKILL)

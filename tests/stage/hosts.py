@@ -1,0 +1,132 @@
+# Copyright (c) 2026, The nomba.auth contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Three hosts: an sshd for each on a port of loopback, and the inventory that leads to them."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shlex
+import socket
+import subprocess
+import sys
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from .folder import HOSTS, Stage, make_private, pretty, write_private
+from .processes import find_program, start, wait_until
+
+_CONFIG = """\
+Port {port}
+ListenAddress 127.0.0.1
+HostKey "{folder}/host_key"
+PidFile "{folder}/sshd.pid"
+AuthorizedKeysFile "{keys}/client_key.pub"
+AuthenticationMethods publickey
+PubkeyAuthentication yes
+PasswordAuthentication no
+KbdInteractiveAuthentication no
+PermitRootLogin prohibit-password
+UsePAM no
+StrictModes no
+UseDNS no
+PrintMotd no
+MaxStartups 100:30:200
+MaxSessions 100
+Subsystem sftp internal-sftp
+"""
+
+
+def prepare_hosts(stage: Stage, ports: dict[str, int]) -> None:
+    """Make keys and configurations; keys that are there stay."""
+    make_private(stage.folder / "ssh")
+    _make_key(stage.folder / "ssh" / "client_key")
+    for name, port in ports.items():
+        folder = stage.folder / "sshd" / name
+        make_private(folder)
+        make_private(stage.host(name))
+        _make_key(folder / "host_key")
+        config = _CONFIG.format(port=port, folder=folder, keys=stage.folder / "ssh")
+        write_private(folder / "sshd_config", config)
+    known = [_known_host(stage, name, port) for name, port in ports.items()]
+    write_private(stage.folder / "ssh" / "known_hosts", "".join(known))
+
+
+def start_sshd(stage: Stage, name: str) -> int:
+    """Start the sshd of one host."""
+    if os.getuid() == 0:
+        Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
+    config = stage.folder / "sshd" / name / "sshd_config"
+    command = [find_program("sshd", "openssh-server"), "-D", "-e", "-f", str(config)]
+    return start(command, stage.logs / f"sshd-{name}.log")
+
+
+def await_sshd(stage: Stage, name: str, port: int, pid: int) -> None:
+    """Wait until it greets."""
+    wait_until(partial(_greets, port), f"the sshd of {name}", pid, stage.folder)
+
+
+def write_inventory(stage: Stage, record: dict[str, Any]) -> None:
+    """The inventory is YAML as JSON also is."""
+    hosts = {name: _host(stage, record, name) for name in HOSTS}
+    local = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
+    variables = {
+        "simulator_url": record["simulator"]["url"],
+        "simulator_http_url": record["simulator"]["http_url"],
+        "simulator_ca_path": record["simulator"]["ca_path"],
+        "bao_url": record["bao"]["url"],
+        "bao_token": record["bao"]["token"],
+        "stage_folder": str(stage.folder),
+    }
+    children = {"consumers": {"hosts": hosts}}
+    every = {"vars": variables, "hosts": {"localhost": local}, "children": children}
+    write_private(stage.inventory, pretty({"all": every}))
+
+
+def user() -> str:
+    """Who we are, whatever the environment says."""
+    return pwd.getpwuid(os.getuid()).pw_name
+
+
+def _host(stage: Stage, record: dict[str, Any], name: str) -> dict[str, object]:
+    options = [
+        f'UserKnownHostsFile="{record["known_hosts"]}"',
+        "StrictHostKeyChecking=yes",
+        "IdentitiesOnly=yes",
+    ]
+    # The user's own ~/.ssh/config is not for these hosts.
+    words = ["-F", "none", *(word for option in options for word in ("-o", option))]
+    return {
+        "ansible_host": "127.0.0.1",
+        "ansible_port": record["hosts"][name]["port"],
+        "ansible_user": record["user"],
+        "ansible_ssh_private_key_file": record["key_path"],
+        "ansible_ssh_common_args": shlex.join(words),
+        "ansible_control_path_dir": record["control_path_dir"],
+        "ansible_python_interpreter": sys.executable,
+        "consumer_dir": str(stage.host(name)),
+    }
+
+
+def _make_key(path: Path) -> None:
+    if path.exists():
+        return
+    program = find_program("ssh-keygen", "openssh-client")
+    line = [program, "-q", "-t", "ed25519", "-N", "", "-C", "stage", "-f", str(path)]
+    subprocess.run(line, check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+
+
+def _known_host(stage: Stage, name: str, port: int) -> str:
+    public = (stage.folder / "sshd" / name / "host_key.pub").read_text(encoding="utf-8")
+    kind, key = public.split()[:2]
+    return f"[127.0.0.1]:{port} {kind} {key}\n"
+
+
+def _greets(port: int) -> bool:
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=1) as connection:
+            return connection.recv(4) == b"SSH-"
+    except OSError:
+        return False

@@ -1,0 +1,89 @@
+# Copyright (c) 2026, The nomba.auth contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What stands on the stage: tokens of the API, the store, the hosts, the consumers, the record."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tests.simulator.handle import Handle
+from tests.simulator.tokens import fingerprint
+
+from .folder import HOSTS, Stage
+from .play import consumers_whole
+
+WRITES = ("issue", "refresh", "revoke")
+_OWN = {
+    "credentials.json",
+    "audit.jsonl",
+    ".credentials.json.lock",
+    ".issued.json.lock",
+    ".old-client.json.lock",
+}
+
+
+def look(stage: Stage) -> dict[str, Any]:
+    """All of it, with fingerprints only."""
+    handle = Handle.from_announcement(stage.announcement)
+    sent = [one.operation for name in WRITES for one in handle.requests(operation=name)]
+    book = sorted(handle.tokens(), key=lambda token: token["issued_at"])
+    events = _events(stage.rotation / "audit.jsonl")
+    return {
+        "live": handle.live(),
+        "seeded": book[0]["fingerprint"] if book else None,
+        "issued": len(book) - 1,
+        "operations": {name: sent.count(name) for name in ("issue", "revoke")},
+        "order": _order(handle),
+        "writes": len(sent),
+        "store": _store(stage.rotation / "credentials.json"),
+        "hosts": {name: _held(stage.host(name) / "token.env") for name in HOSTS},
+        "consumers": {name: _fared(told) for name, told in consumers_whole(stage).items() if told},
+        "audit": [event["outcome"] for event in events],
+        "audit_ids": [event["id"] for event in events],
+        "outage": _outage(events),
+        "leftovers": sorted({path.name for path in stage.rotation.glob("*")} - _OWN),
+    }
+
+
+def _order(handle: Handle) -> list[str]:
+    """The writes in the order of their arrival."""
+    sent = [one for name in WRITES for one in handle.requests(operation=name)]
+    return [one.operation for one in sorted(sent, key=lambda one: one.n)]
+
+
+def _store(path: Path) -> dict[str, Any] | None:
+    try:
+        state = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    marks = {name: (state[name] or {}).get("fingerprint") for name in ("current", "pending")}
+    previous = [one["fingerprint"] for one in state["previous"]]
+    client = (state["current"] or {}).get("client_id")
+    return {**marks, "previous": previous, "rotation": state["rotation"], "client": client}
+
+
+def _held(path: Path) -> str:
+    lines = path.read_text(encoding="utf-8").splitlines()
+    return fingerprint(dict(line.split("=", 1) for line in lines)["NOMBA_ACCESS_TOKEN"])
+
+
+def _fared(told: Mapping[str, Any]) -> dict[str, Any]:
+    """What a consumer tells, and for how long it was refused, in seconds."""
+    begin, end = told["first_refused_at"], told["last_refused_at"]
+    return {**told, "outage": end - begin if begin is not None else 0.0}
+
+
+def _events(path: Path) -> list[dict[str, Any]]:
+    if not path.exists():
+        return []
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def _outage(events: list[dict[str, Any]]) -> float:
+    """The seconds that the record names."""
+    told = [event["detail"] for event in events if event["outcome"] == "outage"]
+    return float(told[-1].split()[2]) if told else 0.0

