@@ -147,7 +147,7 @@ def parse_env(text: str) -> dict[str, str]:
     """The lines NAME=VALUE of a file; a value may be in quotation marks."""
     lines = (line.strip() for line in text.splitlines())
     pairs = (line.partition("=") for line in lines if line and not line.startswith("#"))
-    return {name.strip(): value.strip().strip("'\"") for name, _, value in pairs}
+    return {name.strip(): value.strip().strip("'\"") for name, __, value in pairs}
 
 
 def main() -> int:

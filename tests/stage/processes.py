@@ -38,7 +38,7 @@ def find_program(name: str, package: str) -> str:
 def free_ports(count: int) -> list[int]:
     """As many different ports of loopback on which nobody listens."""
     with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        sockets = [stack.enter_context(socket.socket()) for __ in range(count)]
         for one in sockets:
             one.bind(("127.0.0.1", 0))
         return [int(one.getsockname()[1]) for one in sockets]

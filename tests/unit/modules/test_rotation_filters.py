@@ -309,7 +309,7 @@ def test_a_process_number_that_is_used_again_is_another_run() -> None:
 
 @on_linux
 def test_a_run_before_the_machine_was_started_anew_is_elsewhere() -> None:
-    host, __, boot = this_run().split("/")[0].rpartition(".")
+    host, __, boot = this_run().split("/", maxsplit=1)[0].rpartition(".")
     assert len(boot) == 36
     assert state_of(this_run().replace(boot, boot[::-1])) == "elsewhere"
     assert state_of(this_run().replace(host, f"{host}x", 1)) == "elsewhere"
