@@ -6,7 +6,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint sanity units quick integration molecule soak package format changelog lock clean \
+.PHONY: help demo test lint sanity units quick integration molecule soak bench package format changelog lock clean \
 	lint-packages stage-packages
 
 # Words for the tool behind the verb: make quick ARGS="-k revoke -x"
@@ -48,6 +48,10 @@ molecule: $(NEWEST) $(OTHERS) stage-packages ## Rotations on three hosts over SS
 
 soak: $(NEWEST) $(OTHERS) stage-packages ## Kill a rotation after every single task, and finish it
 	@$(RUN)molecule --soak
+
+bench: $(NEWEST) ## Measure against other ways, into docs/ (ARGS="--only one skip"; over an hour)
+	@$(RUN)in_tree python -m tests.benchmark --out $(CURDIR)/.build/benchmark \
+		--docs $(CURDIR)/docs $(ARGS)
 
 package: $(NEWEST) ## Build the collection, look into the tarball, install it elsewhere
 	@$(RUN)package

@@ -1,0 +1,354 @@
+# Copyright (c) 2026, The nomba.auth contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The cases: what is measured against what, and what it is to reach."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+from .findings import AT_LEAST, AT_MOST, Findings, Point, Row
+from .measuring import Sample, Samples, Spread, interleave, ratios, spread, times
+from .stage import Stage
+
+_DEFAULT_WORKERS = 4
+_WORKERS = 16
+# A point of the growth curve is measured again only while all its runs take less (seconds).
+_LONG = 60.0
+
+# POSTs in a window, and its seconds.
+_REGULAR = (15, 1.0)
+_LOW_TRAFFIC = (1, 2.0)
+
+
+@dataclass(frozen=True)
+class Size:
+    """How much is measured."""
+
+    runs: int
+    tokens: int
+    looped: int
+    sequential: int
+    limited: int
+    slow: int
+    expired: int
+    few: int
+    many: int
+    latencies: tuple[int, ...]
+    growth: tuple[int, ...]
+    workers: tuple[int, ...]
+
+
+FULL = Size(
+    runs=5,
+    tokens=1000,
+    looped=100,
+    sequential=100,
+    limited=300,
+    slow=8,
+    expired=100_000,
+    few=1000,
+    many=10_000,
+    latencies=(0, 20, 100),
+    growth=(1, 10, 100, 1000, 10_000),
+    workers=(1, 4, 16, 64),
+)
+QUICK = Size(
+    runs=1,
+    tokens=20,
+    looped=3,
+    sequential=3,
+    limited=30,
+    slow=2,
+    expired=1000,
+    few=10,
+    many=100,
+    latencies=(20,),
+    growth=(1, 10),
+    workers=(1, 4),
+)
+
+
+def one_token(stage: Stage, size: Size) -> Findings:
+    """What a single revoke costs, next to a bare POST."""
+    sides = {
+        "nomba_token_revoke": lambda: stage.proved(stage.revoke(tokens=stage.live(1))),
+        "uri": lambda: stage.proved(stage.playbook("peers/uri_once.yml", tokens=stage.live(1))),
+    }
+    samples = interleave(sides, size.runs)
+    what = "1 live token with proof, against one `uri` POST without: time"
+    return _compared(what, samples, ("nomba_token_revoke", "uri"), AT_MOST, 1.15)
+
+
+def skipped(stage: Stage, size: Size) -> Findings:
+    """What a run costs that has nothing to do."""
+    token = stage.expired(1)
+    sides = {
+        "nomba_token_revoke": lambda: stage.revoke(tokens=token),
+        "ping": lambda: stage.playbook("playbooks/ping.yml"),
+    }
+    samples = interleave(sides, size.runs)
+    what = "1 expired token, skipped, against `ping`: time"
+    return _compared(what, samples, ("nomba_token_revoke", "ping"), AT_MOST, 1.05)
+
+
+def loops(stage: Stage, size: Size) -> Findings:
+    """Many tokens in one task, next to one task for each."""
+
+    def loop(name: str, count: int) -> Sample:
+        return stage.proved(stage.playbook(f"peers/{name}.yml", tokens=stage.live(count)))
+
+    def revoke() -> Sample:
+        return stage.proved(stage.revoke(tokens=stage.live(size.tokens)))
+
+    names = ("uri_loop", "uri_loop_with_proof")
+    sides: dict[str, Callable[[], Sample]] = {"nomba_token_revoke": revoke}
+    for name in names:
+        sides[f"{name}, 1"] = partial(loop, name, 1)
+        sides[f"{name}, {size.looped}"] = partial(loop, name, size.looped)
+    samples = interleave(sides, size.runs)
+    found = Findings()
+    found.keep("loops", samples)
+    found.rows.append(
+        _seconds(f"{size.tokens:,} live tokens with proof", samples, "nomba_token_revoke")
+    )
+    for name, bound in zip(names, (100.0, 0.0)):
+        found.rows += _scaled(name, bound, samples, size)
+    return found
+
+
+def _scaled(name: str, bound: float, samples: Samples, size: Size) -> list[Row]:
+    """A loop's time for as many tokens as the module had: each one more costs the same."""
+    ones, loops_ = samples[f"{name}, 1"], samples[f"{name}, {size.looped}"]
+    estimates = [
+        one.seconds + (many.seconds - one.seconds) / (size.looped - 1) * (size.tokens - 1)
+        for one, many in zip(ones, loops_)
+    ]
+    ours = [sample.seconds for sample in samples["nomba_token_revoke"]]
+    proof = "with" if name.endswith("proof") else "without"
+    peer = f"a loop of `uri` {proof} proof (measured at {size.looped}, scaled linearly)"
+    sense = AT_LEAST if bound else ""
+    gains = spread([theirs / own for theirs, own in zip(estimates, ours)])
+    what = f"{size.tokens:,} live tokens with proof, against {peer}: times faster"
+    return [
+        Row(f"{size.tokens:,} live tokens, {peer}", "s", spread(estimates), len(ours)),
+        Row(what, "x", gains, len(ours), sense, bound),
+    ]
+
+
+def wire(stage: Stage, size: Size) -> Findings:
+    """The same requests by other programs, at several latencies of the server."""
+    found = Findings()
+    for latency in size.latencies:
+        plans = [_WORKERS] if latency != 20 else [_DEFAULT_WORKERS, _WORKERS]
+        for workers in plans:
+            _wire(stage, size, found, latency, workers)
+        _sequential(stage, size, found, latency)
+    return found
+
+
+def _wire(stage: Stage, size: Size, found: Findings, latency: int, workers: int) -> None:
+    print(f"  {latency} ms, {workers} workers")
+
+    def job() -> dict[str, object]:
+        return {"tokens": stage.live(size.tokens, latency=latency / 1000), "concurrency": workers}
+
+    def module() -> Sample:
+        given = job()
+        return stage.module_process(access_tokens=given["tokens"], concurrency=workers)
+
+    sides = {
+        "nomba_token_revoke": lambda: stage.proved(stage.revoke(**job())),
+        "its process alone": lambda: stage.proved(module()),
+        "requests.Session": lambda: stage.proved(stage.peer("session.py", **job())),
+        "aiohttp": lambda: stage.proved(stage.peer("aio.py", **job())),
+    }
+    samples = interleave(sides, size.runs)
+    found.keep(f"{latency} ms, {workers} workers", samples)
+    for name, each in samples.items():
+        rates = spread([size.tokens / sample.seconds for sample in each])
+        row = Row(f"{name}, {workers} at a time", "tokens/s", rates, len(each))
+        found.latencies.append((latency, row))
+    for peer in ("requests.Session", "aiohttp"):
+        gains = ratios(samples[peer], samples["nomba_token_revoke"])
+        target = (peer, latency) == ("aiohttp", 20)
+        subject = f"{size.tokens:,} live tokens, {latency} ms, {workers} at a time"
+        what = f"{subject}: rate, as a share of {peer}'s"
+        sense, bound = (AT_LEAST, 0.8) if target else ("", 0.0)
+        found.rows.append(Row(what, "x", gains, size.runs, sense, bound))
+
+
+def _sequential(stage: Stage, size: Size, found: Findings, latency: int) -> None:
+    """One after the other: a floor that needs no threads; fewer tokens, because it is slow."""
+
+    def side(program: Callable[..., Sample]) -> Sample:
+        tokens = stage.live(size.sequential, latency=latency / 1000)
+        return stage.proved(program(tokens=tokens, concurrency=1))
+
+    sides = {
+        "nomba_token_revoke": lambda: side(stage.revoke),
+        "requests.Session": lambda: side(partial(stage.peer, "session.py")),
+    }
+    samples = interleave(sides, size.runs)
+    found.keep(f"{latency} ms, sequential", samples)
+    for name, each in samples.items():
+        rates = spread([size.sequential / sample.seconds for sample in each])
+        row = Row(f"{name}, 1 at a time ({size.sequential} tokens)", "tokens/s", rates, len(each))
+        found.latencies.append((latency, row))
+
+
+def limits(stage: Stage, size: Size) -> Findings:
+    """How much of what the API allows is used, and whether it ever says 429."""
+    found = Findings()
+
+    def regular(latency: int) -> Sample:
+        tokens = stage.live(size.limited, latency=latency / 1000, rate_class="regular")
+        ran = stage.proved(stage.revoke(tokens=tokens, concurrency=_WORKERS))
+        return stage.with_limits(ran, *_REGULAR)
+
+    def low_traffic() -> Sample:
+        tokens = stage.live(size.slow, rate_class="low_traffic", rate_window=_LOW_TRAFFIC[1])
+        return stage.with_limits(stage.proved(stage.revoke(tokens=tokens)), *_LOW_TRAFFIC)
+
+    sides = {f"{latency} ms": partial(regular, latency) for latency in size.latencies}
+    samples = interleave({**sides, "low traffic": low_traffic}, size.runs)
+    found.keep("limits", samples)
+    for name, each in samples.items():
+        regular_class = name != "low traffic"
+        account = f"Regular account, {name}" if regular_class else "Low-traffic account"
+        used = spread([sample.seen["used"] for sample in each])
+        found.rows += [
+            Row(
+                f"{account}: share used of the allowed rate of POSTs",
+                "x",
+                used,
+                len(each),
+                AT_LEAST if regular_class else "",
+                0.95 if regular_class else 0.0,
+            ),
+            Row(
+                f"{account}: answers 429",
+                "",
+                spread([sample.seen["too_many"] for sample in each]),
+                len(each),
+                AT_MOST,
+                0.0 if regular_class else 1.0,
+            ),
+        ]
+    return found
+
+
+def expired(stage: Stage, size: Size) -> Findings:
+    """A large file with nothing in it that is alive."""
+    tokens = stage.expired(size.expired)
+
+    def peak(given: list[str]) -> Sample:
+        return stage.module_process(sources=[stage.source(given)])
+
+    sides = {
+        "playbook": lambda: stage.revoke(sources=[stage.source(tokens)]),
+        "process": lambda: peak(tokens),
+        "process, empty file": lambda: peak([]),
+    }
+    samples = interleave(sides, size.runs)
+    found = Findings()
+    found.keep("expired", samples)
+    what = f"{size.expired:,} expired tokens in one file"
+    more = _more_memory(samples["process"], samples["process, empty file"])
+    found.rows += [
+        Row(f"{what}: playbook", "s", times(samples["playbook"]), size.runs, AT_MOST, 10.0),
+        Row(f"{what}: the module's process", "s", times(samples["process"]), size.runs),
+        Row(f"{what}: memory beyond an empty run's", "MB", more, size.runs, AT_MOST, 150.0),
+        Row(
+            f"{what}: largest process of the playbook", "MB", _peak(samples["playbook"]), size.runs
+        ),
+    ]
+    return found
+
+
+def memory(stage: Stage, size: Size) -> Findings:
+    """Whether many live tokens take more memory than few."""
+
+    def revoke(count: int) -> Sample:
+        tokens = stage.live(count)
+        source = stage.source(tokens)
+        return stage.proved(stage.module_process(sources=[source], concurrency=_WORKERS))
+
+    counts = (size.few, size.many)
+    samples = interleave({f"{count:,}": partial(revoke, count) for count in counts}, size.runs)
+    found = Findings()
+    found.keep("memory", samples)
+    few, many = (samples[f"{count:,}"] for count in counts)
+    extra = spread(
+        [(a.peak_mb - b.peak_mb) * 1000 / (size.many - size.few) for a, b in zip(many, few)]
+    )
+    ratio = spread([a.peak_mb / b.peak_mb for a, b in zip(many, few)])
+    what = f"{size.many:,} live tokens, against {size.few:,}"
+    found.rows += [
+        Row(f"{what}: memory of the module's process", "x", ratio, size.runs, AT_MOST, 1.5),
+        Row(f"{what}: memory for each one more", "kB", extra, size.runs),
+        Row(f"{size.many:,} live tokens: the module's process", "MB", _peak(many), size.runs),
+    ]
+    return found
+
+
+def growth(stage: Stage, size: Size) -> Findings:
+    """How the time grows with the tokens, by workers, at 20 ms."""
+    found = Findings()
+    for workers in size.workers:
+        for count in size.growth:
+            each = _point(stage, count, workers, size.runs)
+            found.keep(f"growth, {workers} workers", {f"{count:,} tokens": each})
+            seconds = times(each).median
+            found.growth.append(Point(count, workers, seconds, len(each)))
+            print(f"    {count:,} tokens, {workers} workers: {seconds:.2f} s", flush=True)
+    return found
+
+
+def _point(stage: Stage, count: int, workers: int, runs: int) -> list[Sample]:
+    samples: list[Sample] = []
+    began = time.monotonic()
+    while len(samples) < runs and (not samples or time.monotonic() - began < _LONG):
+        source = stage.source(stage.live(count, latency=0.02))
+        ran = stage.revoke(sources=[source], concurrency=workers)
+        samples.append(stage.proved(ran))
+    return samples
+
+
+def _compared(
+    what: str, samples: Samples, names: tuple[str, str], sense: str, bound: float
+) -> Findings:
+    ours, theirs = (samples[name] for name in names)
+    found = Findings()
+    found.keep(what, samples)
+    found.rows.append(Row(what, "x", ratios(ours, theirs), len(ours), sense, bound))
+    subject = what.partition(":")[0]
+    found.rows += [_seconds(subject, samples, name) for name in names]
+    return found
+
+
+def _seconds(what: str, samples: Samples, name: str) -> Row:
+    return Row(f"{what}: {name}", "s", times(samples[name]), len(samples[name]))
+
+
+def _more_memory(over: list[Sample], under: list[Sample]) -> Spread:
+    return spread([one.peak_mb - other.peak_mb for one, other in zip(over, under)])
+
+
+def _peak(samples: list[Sample]) -> Spread:
+    return spread([sample.peak_mb for sample in samples])
+
+
+CASES: dict[str, Callable[[Stage, Size], Findings]] = {
+    "one": one_token,
+    "skip": skipped,
+    "loops": loops,
+    "wire": wire,
+    "limits": limits,
+    "expired": expired,
+    "memory": memory,
+    "growth": growth,
+}

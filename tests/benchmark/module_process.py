@@ -1,0 +1,31 @@
+# Copyright (c) 2026, The nomba.auth contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The module alone, in a process without Ansible's controller: what its own memory is.
+
+Ansible sends the same files in a zip and calls the same main.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+
+from ansible.module_utils import basic
+
+from ansible_collections.nomba.auth.plugins.modules import nomba_token_revoke
+
+
+def main() -> None:
+    """Run the module with the options in a JSON file, as a controller hands them over."""
+    options = Path(sys.argv[1]).read_text(encoding="utf-8")
+    temporary = f'"_ansible_remote_tmp": "{tempfile.gettempdir()}"'
+    given = f'{{"ANSIBLE_MODULE_ARGS": {{{temporary}, {options[1:-1]}}}}}'
+    basic._ANSIBLE_ARGS = given.encode()
+    basic._ANSIBLE_PROFILE = "legacy"
+    nomba_token_revoke.main()
+
+
+if __name__ == "__main__":
+    main()

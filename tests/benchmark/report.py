@@ -1,0 +1,137 @@
+# Copyright (c) 2026, The nomba.auth contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From findings to a page that a person can read."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Iterable, Mapping, Sequence
+from importlib.metadata import version
+
+from .findings import Findings, Row
+from .measuring import Spread
+
+_HEAD = """\
+<!--
+Copyright (c) 2026, The nomba.auth contributors
+GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+SPDX-License-Identifier: GPL-3.0-or-later
+-->
+
+# How fast it is
+
+Made by {command}, against the [simulator](../tests/simulator/README.md) on the same
+machine, over HTTPS. Do not edit: the next run overwrites it.
+
+{facts}
+
+Every time is that of a whole process, from its start to its end. What is compared runs in turn, and
+a ratio is taken round by round. Each number is the median, with the least and the most in brackets.
+"""
+
+_TARGETS = """
+## Targets
+"""
+
+_OTHERS = """
+## Measured besides
+"""
+
+_LATENCIES = """
+## The same requests by other programs
+
+Three requests for each token: probe, revoke, probe. Whole processes: `nomba_token_revoke` holds the
+start of `ansible-playbook`, "its process alone" does not. In tokens per second; the columns are the
+server's latency.
+"""
+
+_GROWTH = """
+## Growth
+
+The time of a whole `ansible-playbook` run at 20 ms, all tokens in one file. A point is the median
+of up to {runs} runs; no further one begins after a minute.
+
+![Seconds and tokens per second, by tokens and workers](benchmark.svg)
+"""
+
+
+def facts(date: str) -> dict[str, str]:
+    """What a reader has to know of where this was measured; nothing that names a machine."""
+    return {
+        "Date": date,
+        "Python": platform.python_version(),
+        "ansible-core": version("ansible-core"),
+        "requests": version("requests"),
+        "aiohttp": version("aiohttp"),
+        "Cores, shared with the simulator": str(len(os.sched_getaffinity(0))),
+    }
+
+
+def page(found: Sequence[Findings], told: Mapping[str, str], command: str) -> str:
+    """The whole page, in Markdown."""
+    rows = [row for one in found for row in one.rows]
+    latencies = [cell for one in found for cell in one.latencies]
+    points = [point for one in found for point in one.growth]
+    listed = "\n".join(f"- {name}: {value}" for name, value in told.items())
+    parts = [_HEAD.format(command=command, facts=listed)]
+    parts += [_TARGETS, *_targets(row for row in rows if row.sense)]
+    parts += [_OTHERS, *_others(row for row in rows if not row.sense)]
+    if latencies:
+        parts += [_LATENCIES, *_by_latency(latencies)]
+    if points:
+        parts += [_GROWTH.format(runs=max(point.runs for point in points))]
+        parts += [*_by_size(found)]
+    return "\n".join(part.rstrip("\n") for part in parts) + "\n"
+
+
+def _targets(rows: Iterable[Row]) -> Iterable[str]:
+    yield "\n| What | Target | Reached | Runs | |"
+    yield "|---|---|---|---|---|"
+    for row in rows:
+        bound = f"{row.sense} {_number(row.bound, row.unit)}"
+        met = "met" if row.met else "**missed**"
+        yield f"| {row.what} | {bound} | {_shown(row.reached, row.unit)} | {row.runs} | {met} |"
+
+
+def _others(rows: Iterable[Row]) -> Iterable[str]:
+    yield "\n| What | Measured | Runs |"
+    yield "|---|---|---|"
+    for row in rows:
+        yield f"| {row.what} | {_shown(row.reached, row.unit)} | {row.runs} |"
+
+
+def _by_latency(cells: Sequence[tuple[int, Row]]) -> Iterable[str]:
+    columns = sorted({latency for latency, __ in cells})
+    yield "\n| | " + " | ".join(f"{latency} ms" for latency in columns) + " |"
+    yield "|---" * (len(columns) + 1) + "|"
+    table = {(row.what, latency): _shown(row.reached, "") for latency, row in cells}
+    for what in dict.fromkeys(row.what for __, row in cells):
+        values = [table.get((what, latency), "") for latency in columns]
+        yield f"| {what} | " + " | ".join(values) + " |"
+
+
+def _by_size(found: Sequence[Findings]) -> Iterable[str]:
+    points = [point for one in found for point in one.growth]
+    columns = sorted({point.workers for point in points})
+    seconds = {(point.tokens, point.workers): f"{point.seconds:.3g} s" for point in points}
+    yield "\n| Tokens | " + " | ".join(f"{one} at a time" for one in columns) + " |"
+    yield "|---" * (len(columns) + 1) + "|"
+    for tokens in sorted({point.tokens for point in points}):
+        values = [seconds.get((tokens, workers), "") for workers in columns]
+        yield f"| {tokens:,} | " + " | ".join(values) + " |"
+
+
+def _shown(values: Spread, unit: str) -> str:
+    least, most = _digits(values.least), _digits(values.most)
+    return f"{_number(values.median, unit)} [{least} .. {most}]"
+
+
+def _number(value: float, unit: str) -> str:
+    return _digits(value) + (f" {unit}" if unit else "")
+
+
+def _digits(value: float) -> str:
+    """Three digits that mean something, and none of what a stopwatch cannot know."""
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
