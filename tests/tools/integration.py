@@ -15,6 +15,7 @@ from __future__ import annotations
 import contextlib
 import json
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -139,7 +140,8 @@ def with_oldest(tree: Path, targets: list[str]) -> tuple[list[str], dict[str, st
     plays = "".join(PLAY.format(target=target) for target in targets)
     playbook.write_text(PLAYBOOK_HEAD + plays, encoding="utf-8")
     output = tree / "tests" / "output" / "oldest"
-    output.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(output, ignore_errors=True)  # as ansible-test does, which removes its own
+    output.mkdir(parents=True)
     host = (
         f"testhost ansible_connection=local ansible_python_interpreter='{environment_python(venv)}'"
     )
