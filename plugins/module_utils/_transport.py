@@ -16,7 +16,6 @@ import random
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
-from http.cookiejar import DefaultCookiePolicy
 from types import ModuleType
 from typing import Any
 
@@ -194,8 +193,6 @@ class HttpTransport:
                 allow_redirects=False,
                 stream=True,
                 timeout=timeout,
-                verify=self._verify(),
-                proxies=self._proxies(),
             )
             try:
                 return self._read(response, gives_up)
@@ -227,26 +224,36 @@ class HttpTransport:
     def _session(self, requests: ModuleType, urllib3: ModuleType) -> Any:
         """This thread's session: requests does not promise that one serves several threads."""
         if not hasattr(self._local, "session"):
+            from http.cookiejar import DefaultCookiePolicy  # here: requests loads it anyway
+
             session = requests.Session()
             session.headers.clear()
             session.headers.update(_HEADERS)
-            session.auth = _no_authorization
             session.get_redirect_target = _no_redirect
             session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+            self._ask_the_environment(session)
             if not self._connection.validate_certs:
                 urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
             self._local.session = session
             self._sessions.append(session)
         return self._local.session
 
+    def _ask_the_environment(self, session: Any) -> None:
+        """Once for proxies and CA bundle, not at every request; and never for ~/.netrc."""
+        told = session.merge_environment_settings(
+            self._connection.api_url, self._proxies(), True, self._verify(), None
+        )
+        session.proxies, session.verify = told["proxies"], told["verify"]
+        session.trust_env = False
+
     def _verify(self) -> bool | str:
         if not self._connection.validate_certs:
             return False
         return self._connection.ca_path or True
 
-    def _proxies(self) -> dict[str, str] | None:
+    def _proxies(self) -> dict[str, str]:
         """Plain HTTP is for this machine only, so it never takes the way over a proxy."""
-        return {"http": "", "all": ""} if self._connection.plain_loopback else None
+        return {"http": "", "all": ""} if self._connection.plain_loopback else {}
 
 
 def _libraries() -> tuple[ModuleType, ModuleType]:
@@ -256,11 +263,6 @@ def _libraries() -> tuple[ModuleType, ModuleType]:
     except ImportError:
         raise LibraryMissing("requests") from None
     return requests, urllib3
-
-
-def _no_authorization(request: Any) -> Any:
-    """An `auth` of its own keeps requests from looking one up in ~/.netrc."""
-    return request
 
 
 def _no_redirect(_response: Any) -> None:
