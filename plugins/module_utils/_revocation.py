@@ -158,16 +158,30 @@ def refused_alike(results: Iterable[Result]) -> bool:
     return len(first) == ABORT_AFTER and len(alike) == 1 and first[0].outcome is Outcome.REFUSED
 
 
+# Called after each token that is not skipped: how many are done, failed, and to do in all.
+Watch = Callable[[int, int, int], None]
+
+
+def unwatched(_done: int, _failed: int, _tokens: int) -> None:
+    """Nobody wants to know how far the run is."""
+
+
 class Revocation:
     """One run over many tokens."""
 
     def __init__(
-        self, client: Client, clock: Clock, remaining: Callable[[], float], policy: Policy
+        self,
+        client: Client,
+        clock: Clock,
+        remaining: Callable[[], float],
+        policy: Policy,
+        watch: Watch = unwatched,
     ) -> None:
         self._client = client
         self._clock = clock
         self._remaining = remaining
         self._policy = policy
+        self._watch = watch
         self._control = Control(client, clock, policy.account_id)
         self._finished: list[Result] = []
         self._skew = 0.0
@@ -202,9 +216,12 @@ class Revocation:
     def _work(self, tokens: Sequence[Token], done: dict[str, Result]) -> None:
         if not tokens:
             return
+        failed, of = 0, len(done) + len(tokens)
         with ThreadPoolExecutor(min(self._policy.concurrency, len(tokens))) as pool:
             for result in pool.map(self._attend, tokens):
                 done[result.token.fingerprint] = result
+                failed += result.outcome.failed
+                self._watch(len(done), failed, of)
 
     def _attend(self, token: Token) -> Result:
         """One token, from first to last; runs in a worker."""

@@ -72,6 +72,15 @@ options:
         any case.
     type: int
     default: 4
+  progress:
+    description:
+      - A file on the host to which a long run appends how far it is, to be followed with
+        C(tail -f), because Ansible shows nothing of a task before it ends.
+      - It is made for its owner alone and gets a JSON object a line, at most one a second, with
+        the C(time) in UTC and the numbers C(done), C(failed) and C(tokens) of those that are not
+        skipped. It names no token.
+      - Check mode leaves it alone.
+    type: path
 seealso:
   - name: Nomba's page on revoking an access token
     description: The API that this module calls.
@@ -93,6 +102,7 @@ EXAMPLES = r"""
       - /var/log/payments
       - /srv/payments/.env
     proof: required
+    progress: /root/nomba_revoke.progress
   register: sweep
 
 - name: Show where the tokens stood
@@ -215,7 +225,7 @@ error:
       sample: still_accepted
 """
 
-from contextlib import closing
+from contextlib import ExitStack, closing
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -234,6 +244,7 @@ from ansible_collections.nomba.auth.plugins.module_utils._module import (
     unread,
     workers,
 )
+from ansible_collections.nomba.auth.plugins.module_utils._progress import Progress
 from ansible_collections.nomba.auth.plugins.module_utils._revocation import (
     WORST_FIRST,
     Outcome,
@@ -242,6 +253,8 @@ from ansible_collections.nomba.auth.plugins.module_utils._revocation import (
     Report,
     Result,
     Revocation,
+    Watch,
+    unwatched,
 )
 from ansible_collections.nomba.auth.plugins.module_utils._sources import Harvest
 from ansible_collections.nomba.auth.plugins.module_utils._transport import HttpTransport
@@ -266,12 +279,22 @@ def revoke(module: AnsibleModule) -> dict[str, Any]:
     client_id = identity(params, "client_id")
     link = connection(params)
     found = harvest(module)
-    with closing(HttpTransport(link, SYSTEM)) as transport:
+    with ExitStack() as stack:
+        watch = _watch(module, stack)
+        transport = stack.enter_context(closing(HttpTransport(link, SYSTEM)))
         client = Client(transport, policy.account_id, client_id)
-        report = Revocation(client, SYSTEM, transport.remaining, policy).run(found.tokens)
+        report = Revocation(client, SYSTEM, transport.remaining, policy, watch).run(found.tokens)
     for warning in report.warnings:
         module.warn(warning)
     return _outcome(report, found, with_diff=module._diff)
+
+
+def _watch(module: AnsibleModule, stack: ExitStack) -> Watch:
+    """Who is told how far the run is."""
+    path = module.params["progress"]
+    if path is None or module.check_mode:
+        return unwatched
+    return stack.enter_context(closing(Progress(path, SYSTEM))).tell
 
 
 def _policy(params: dict[str, Any], write: bool) -> Policy:
@@ -355,6 +378,7 @@ def main() -> None:
             expired={"type": "str", "choices": ["skip", "revoke"], "default": "skip"},
             proof={"type": "str", "choices": ["required", "attempt", "none"], "default": "attempt"},
             concurrency={"type": "int", "default": 4},
+            progress={"type": "path"},
         ),
         supports_check_mode=True,
     )

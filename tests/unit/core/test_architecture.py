@@ -48,6 +48,7 @@ ALLOWED: dict[str, set[str]] = {
         *("_answer", "_client", "_clock", "_token", "concurrent.futures", "threading"),
     },
     "module_utils/_sources.py": {"_token", "os", "pathlib", "stat"},
+    "module_utils/_progress.py": {"_clock", "_errors", "_when", "os", "stat"},
     "module_utils/_revocation.py": {
         *("_answer", "_client", "_clock", "_probing", "_token", "concurrent.futures"),
     },
@@ -68,8 +69,8 @@ ALLOWED: dict[str, set[str]] = {
         *("ansible.module_utils.basic", "os", "pathlib", "ssl", "stat", "traceback"),
     },
     "modules/nomba_token_revoke.py": {
-        *("_client", "_clock", "_module", "_revocation", "_sources", "_transport", "_when"),
-        "ansible.module_utils.basic",
+        *("_client", "_clock", "_module", "_progress", "_revocation", "_sources", "_transport"),
+        *("_when", "ansible.module_utils.basic"),
     },
     "modules/nomba_token.py": {
         *("_client", "_clock", "_issuing", "_keeping", "_kept", "_module", "_token"),
