@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from tests.tools.checks import RULER, closing_line
 from tests.tools.project import ROOT, VENV, environment_python
 
-# Two lanes side by side: sanity, the longest part, leaves one of two cores idle.
-LANES = (("sanity", "lint", "integration"), ("units", "package"))
+# Two lanes side by side, of about the same length on two cores.
+LANES = (("molecule", "package"), ("sanity", "lint", "units", "integration"))
 
 
 @dataclass(frozen=True)
