@@ -15,7 +15,13 @@ from tests.tools.project import BUILD, ROOT, ToolError, fail, tool_environment
 if TYPE_CHECKING:
     from pathlib import Path
 
-TYPED = ("ansible_collections.nomba.auth.plugins", "tests.simulator", "tests.stage", "tests.tools")
+TYPED = (
+    "ansible_collections.nomba.auth.plugins",
+    "tests.demo",
+    "tests.simulator",
+    "tests.stage",
+    "tests.tools",
+)
 
 
 def main() -> int:
