@@ -22,7 +22,7 @@ BARE := .venvs/.bare-stamp
 help: ## Say what can be done here
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: $(NEWEST) ## Watch tokens being revoked, against a simulator on this machine
+demo: $(NEWEST) ## Watch tokens being revoked and rotated, against a simulator on this machine
 	@$(RUN)in_tree python tests/demo/run.py $(ARGS)
 
 test: $(NEWEST) $(OTHERS) $(OLDEST) $(BARE) lint-packages stage-packages ## Run everything below: what must pass before a change lands

@@ -83,7 +83,7 @@ def list_plugins(tree: Path) -> Check:
 
 
 def demo(tree: Path) -> Check:
-    """Return the step that plays the demo with the installed copy: revoked, proved, swept."""
+    """Return the step that plays the demo with the installed copy: revoked, swept, rotated."""
     env = tool_environment(
         PYTHONPATH=str(tree), ANSIBLE_COLLECTIONS_PATH=str(INSTALLED), ANSIBLE_NOCOLOR="1"
     )
