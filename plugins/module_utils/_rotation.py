@@ -312,7 +312,8 @@ def _begun(state: State, rotation: Rotation) -> str:
     by = [f"by {event['actor']}" for event in told if event.get("actor")][-1:]
     process = _PROCESS.search(rotation.run)
     where = [f"(process {process.group(1)})"] if process else []
-    return " ".join(["begun", *by, "at", show_time(rotation.began), *where])
+    when = show_time(rotation.began) or "an unknown time"
+    return " ".join(["begun", *by, "at", when, *where])
 
 
 # The document
