@@ -6,31 +6,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
 from ansible_collections.nomba.auth.plugins.module_utils._kept import Owner
 from ansible_collections.nomba.auth.plugins.module_utils._rotation import Wish, plan
+from ansible_collections.nomba.auth.plugins.plugin_utils._arguments import (
+    SECONDS,
+    TEXT,
+    TRUTH,
+    check,
+    one_of,
+    with_texts,
+)
 from ansible_collections.nomba.auth.plugins.plugin_utils._rotating import (
     checked_hand,
     checked_state,
     telling_bad_states,
 )
 
+# What the plan needs, in the order in which it may be given without names.
+WHO = {
+    "hand": with_texts("run"),
+    "owner": with_texts("api_url", "account_id", "client_id"),
+    "probe": TEXT,
+    "holder": one_of("alive", "dead", "elsewhere"),
+}
+WISHES = {"max_age": SECONDS, "lease": SECONDS, "force": TRUTH, "emergency": TRUTH}
 
-def rotation_plan(
-    document: object,
-    hand: Mapping[str, str],
-    owner: Mapping[str, str],
-    probe: str,
-    holder: str,
-    **wishes: Any,
-) -> dict[str, Any]:
+
+def rotation_plan(document: object, *given: Any, **named: Any) -> dict[str, Any]:
     """The plan as a dictionary; it holds no secret."""
+    named = {**dict(zip(WHO, given)), **named}
+    check("rotation_plan", named, {**WHO, **WISHES}, optional="force emergency")
+    of = named["owner"]
+    owner = Owner(of["api_url"], of["account_id"], of["client_id"])
+    wish = Wish(owner, **{name: named[name] for name in WISHES if name in named})
     with telling_bad_states("rotation_plan"):
-        wish = Wish(Owner(**owner), **wishes)
-        return asdict(plan(checked_state(document), checked_hand(hand), wish, probe, holder))
+        hand = checked_hand(named["hand"])
+        return asdict(plan(checked_state(document), hand, wish, named["probe"], named["holder"]))
 
 
 class FilterModule:

@@ -9,18 +9,41 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ansible_collections.nomba.auth.plugins.module_utils._rotation import STEPS, dump
+from ansible_collections.nomba.auth.plugins.module_utils._rotation import STEPS, Mode, dump
+from ansible_collections.nomba.auth.plugins.plugin_utils._arguments import (
+    TEXT,
+    TRUTH,
+    Kind,
+    check,
+    list_of,
+    one_of,
+    with_texts,
+)
 from ansible_collections.nomba.auth.plugins.plugin_utils._rotating import (
     checked_hand,
     checked_state,
     telling_bad_states,
 )
 
+# What each step needs, as rotation_step.yml tells it.
+NEEDS: dict[str, dict[str, Kind]] = {
+    "load": {},
+    "begin": {"mode": one_of(*(mode.value for mode in Mode)), "why": TEXT},
+    "condemn": {},
+    "propose": {"credential": with_texts("access_token", "api_url", "account_id", "client_id")},
+    "promote": {"hosts": list_of(TEXT), "died": TRUTH},
+    "abandon": {"failed_step": TEXT, "reason": TEXT},
+    "end": {"results": list_of(with_texts("fingerprint", "outcome"))},
+}
+
 
 def rotation_step(
-    document: object, step: str, hand: Mapping[str, str] | None = None, **given: Any
+    document: object, step: str = "", hand: Mapping[str, str] | None = None, **given: Any
 ) -> dict[str, Any]:
     """The next state; `load` gives the same one, checked."""
+    own = {"step": one_of(*NEEDS), "hand": with_texts()}
+    check("rotation_step", {"step": step, "hand": {} if hand is None else hand}, own)
+    check(f"rotation_step {step}", given, NEEDS[step], optional="died")
     with telling_bad_states("rotation_step"):
         state = checked_state(document)
         if step == "load":

@@ -55,6 +55,7 @@ import socket
 from pathlib import Path
 from typing import Any
 
+from ansible.errors import AnsibleLookupError
 from ansible.plugins.lookup import LookupBase
 
 _SEPARATOR = "/"
@@ -67,8 +68,12 @@ class LookupModule(LookupBase):  # type: ignore[misc] # Ansible ships no type in
 
     def run(self, terms: list[str], variables: Any = None, **kwargs: Any) -> list[str]:
         """One answer per term, or this run's name."""
+        if kwargs or not all(isinstance(term, str) for term in terms):
+            raise AnsibleLookupError(
+                "playbook_run: give names of runs, which are texts, or nothing"
+            )
         self.set_options(var_options=variables, direct=kwargs)
-        return [state_of(str(term)) for term in terms] if terms else [this_run()]
+        return [state_of(term) for term in terms] if terms else [this_run()]
 
 
 def this_run() -> str:

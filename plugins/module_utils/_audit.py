@@ -47,8 +47,15 @@ def read_record(path: Path) -> bytes:
         raise InvalidOption("path", f"it cannot be read: {error.strerror}") from None
 
 
+def is_open(path: Path) -> bool:
+    """Whether there is a record that others than its owner could read. Raises InvalidOption."""
+    if not path.parent.is_dir():
+        raise InvalidOption("path", "its folder does not exist; create it first")
+    return path.exists() and bool(stat.S_IMODE(path.stat().st_mode) & ~_MODE)
+
+
 def append(path: Path, events: Iterable[Mapping[str, Any]]) -> int:
-    """Append what the record lacks, durably; how many that were.
+    """Append what the record lacks, durably, for its owner alone; how many that were.
 
     Raises InvalidOption and NotWritten.
     """

@@ -32,6 +32,8 @@ FORMAT = 1
 _EVENTS = 200
 # Somebody else's error text, like that of a health check, may repeat a token.
 _TOKEN = re.compile(r"eyJ[\w-]*(?:\.[\w-]*)*")
+# In the name that the lookup playbook_run gives to a run.
+_PROCESS = re.compile(r"/([0-9]+)/")
 
 
 class Mode(str, Enum):
@@ -165,6 +167,8 @@ def abandon(state: State, hand: Hand, failed_step: str, reason: str) -> State:
 
 def end(state: State, hand: Hand, results: Iterable[Mapping[str, Any]]) -> State:
     """Drop what is proved dead, and be done; what is not stays for the next run."""
+    if state.rotation is not None and state.rotation.phase is Phase.ISSUING:
+        raise BadState("the rotation is not finished: promote or abandon its token first")
     rows = {str(row["fingerprint"]): row for row in results}
     for row in rows.values():
         state = _tell(state, hand, "retire", str(row["outcome"]), str(row["fingerprint"]))
@@ -288,24 +292,35 @@ def _blocked(state: State, hand: Hand, wish: Wish, holder: str) -> str:
     if rotation is None or rotation.run == hand.run or holder == "dead":
         return ""
     if holder == "alive":
-        return "another rotation is at work on this machine; wait until it has ended"
+        return (
+            f"another rotation is at work on this machine, {_begun(state, rotation)}; "
+            "wait until it has ended"
+        )
     left = rotation.renewed + wish.lease - hand.now
     if left <= 0:
         return ""
     return (
-        "another rotation began on another machine and last wrote "
-        f"{hand.now - rotation.renewed:.0f} s ago; wait {left:.0f} s more, or set "
+        f"another rotation is at work on another machine, {_begun(state, rotation)}, and "
+        f"last wrote {hand.now - rotation.renewed:.0f} s ago; wait {left:.0f} s more, or set "
         "credential_rotation_lease to 0 if it is surely dead"
     )
+
+
+def _begun(state: State, rotation: Rotation) -> str:
+    """By whom, when, and in which process, as far as the run's name tells it."""
+    told = [event for event in state.events if event.get("rotation") == rotation.id]
+    by = [f"by {event['actor']}" for event in told if event.get("actor")][-1:]
+    process = _PROCESS.search(rotation.run)
+    where = [f"(process {process.group(1)})"] if process else []
+    when = show_time(rotation.began) or "an unknown time"
+    return " ".join(["begun", *by, "at", when, *where])
 
 
 # The document
 
 
 def load(document: object) -> State:
-    """The state in a document; nothing is a state too. Raises BadState."""
-    if not document:
-        return State()
+    """The state in a document. Raises BadState, also for one that is there and holds nothing."""
     if not isinstance(document, Mapping) or document.get("format") != FORMAT:
         raise BadState("the store holds something else than the state of a rotation")
     try:

@@ -43,6 +43,8 @@ _BASE64URL = re.compile(r"[A-Za-z0-9_-]+")
 # bounds keep a hostile file from costing more than one pass.
 _HS256_SIGNATURE = 43
 _IN_TEXT = re.compile(rb"eyJ[A-Za-z0-9_-]{1,256}\.eyJ[A-Za-z0-9_-]{1,7000}\.[A-Za-z0-9_-]{43}")
+# What people are shown needs no guess where a token ends: the whole run is named, however long.
+_WHOLE = re.compile(rb"eyJ[A-Za-z0-9_-]{1,256}\.[A-Za-z0-9_-]{1,7000}\.[A-Za-z0-9_-]*")
 _TOKEN_CHARACTERS = f"{string.ascii_letters}{string.digits}_-.".encode()
 
 
@@ -165,7 +167,7 @@ def find_tokens(chunks: Iterable[bytes]) -> Iterator[Finding]:
 
 def fingerprints_in(data: bytes) -> list[str]:
     """The fingerprints of all that looks like a JWT, in order, each once; reads no claims."""
-    found = (match.group() for match in _IN_TEXT.finditer(data))
+    found = (match.group() for match in _WHOLE.finditer(data))
     marks = (fingerprint(run.decode("ascii")) for run in found if _has_header(run))
     return list(dict.fromkeys(marks))
 

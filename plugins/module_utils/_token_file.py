@@ -17,7 +17,8 @@ from types import TracebackType
 from ansible_collections.nomba.auth.plugins.module_utils._clock import Clock
 from ansible_collections.nomba.auth.plugins.module_utils._errors import InvalidOption, Locked
 
-_LARGEST = 1024 * 1024
+# Bytes. A file with a token is far smaller; reading a part of one would compare that part.
+LARGEST = 1024 * 1024
 _RESERVED = 8192
 _POLL = 0.1
 
@@ -26,11 +27,16 @@ def read_file(path: Path) -> bytes | None:
     """What the file holds; None when there is none. Raises InvalidOption."""
     try:
         with path.open("rb") as stream:
-            return stream.read(_LARGEST)
+            content = stream.read(LARGEST + 1)
     except FileNotFoundError:
         return None
     except OSError as error:
         raise InvalidOption("dest", f"it cannot be read: {error.strerror}") from None
+    if len(content) > LARGEST:
+        raise InvalidOption(
+            "dest", "it holds more than 1 MiB, so it is no file with a token; name another one"
+        )
+    return content
 
 
 @contextmanager

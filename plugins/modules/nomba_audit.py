@@ -13,7 +13,7 @@ version_added: 0.1.0
 short_description: Append events to an audit record, each once
 description:
   - Appends events to a file of JSON lines, for its owner alone, and returns when they are on the
-    disk. What is in the file is never changed.
+    disk. What is in the file is never changed. A file that others could read is closed to them.
   - An event that the file holds already is not appended again, so that a run that was killed can
     be run again. Events are told apart by their C(id), in the last 4 MiB of the file.
   - The role P(nomba.auth.credential_rotation#role) keeps its audit record with it.
@@ -85,6 +85,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.nomba.auth.plugins.module_utils._audit import (
     append,
+    is_open,
     lines,
     missing,
     read_record,
@@ -98,13 +99,14 @@ def work(module: AnsibleModule) -> dict[str, Any]:
     path, events = Path(module.params["path"]), module.params["events"]
     if not all(isinstance(event.get("id"), str) and event["id"] for event in events):
         raise InvalidOption("events", "each needs an id, a text, so that none is written twice")
-    new = missing(read_record(path), events)
-    if new and not module.check_mode:
+    too_open, new = is_open(path), missing(read_record(path), events)
+    if (new or too_open) and not module.check_mode:
         append(path, events)
     result: dict[str, Any] = {
-        "changed": bool(new),
+        "changed": bool(new) or too_open,
         "appended": len(new),
-        "msg": f"{len(new)} of {len(events)} event(s) were not in the record yet.",
+        "msg": f"{len(new)} of {len(events)} event(s) were not in the record yet."
+        + " Others could read the record." * too_open,
     }
     if module._diff:
         result["diff"] = {"before": "", "after": lines(b"", new).decode()}

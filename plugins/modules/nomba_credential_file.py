@@ -40,12 +40,13 @@ attributes:
 options:
   dest:
     description:
-      - The file. Its folder must exist. A link is followed.
+      - The file. Its folder must exist. A link is followed. One that holds more than 1 MiB is
+        refused, because it is no file with a token.
     type: path
     required: true
   content:
     description:
-      - What the file shall hold.
+      - What the file shall hold, 1 MiB at most.
     type: str
     required: true
   expected:
@@ -114,6 +115,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.nomba.auth.plugins.module_utils._clock import SYSTEM
+from ansible_collections.nomba.auth.plugins.module_utils._errors import InvalidOption
 from ansible_collections.nomba.auth.plugins.module_utils._module import (
     fit_private_file,
     private_file,
@@ -121,13 +123,13 @@ from ansible_collections.nomba.auth.plugins.module_utils._module import (
 )
 from ansible_collections.nomba.auth.plugins.module_utils._private_file import checksum, compare, put
 from ansible_collections.nomba.auth.plugins.module_utils._token import fingerprints_in
-from ansible_collections.nomba.auth.plugins.module_utils._token_file import read_file
+from ansible_collections.nomba.auth.plugins.module_utils._token_file import LARGEST, read_file
 
 
 def work(module: AnsibleModule) -> dict[str, Any]:
     """Bring the file in line with the content."""
     path = private_file(module, "dest")
-    content, expected = module.params["content"].encode(), module.params["expected"]
+    content, expected = _content(module), module.params["expected"]
     fit = partial(fit_private_file, module)
     if module.check_mode:
         held = read_file(path)
@@ -147,6 +149,13 @@ def work(module: AnsibleModule) -> dict[str, Any]:
         header = {"before_header": str(path), "after_header": str(path)}
         result["diff"] = {**header, "before": _shown(before), "after": _shown(after)}
     return result
+
+
+def _content(module: AnsibleModule) -> bytes:
+    content = str(module.params["content"]).encode()
+    if len(content) > LARGEST:
+        raise InvalidOption("content", "it is longer than 1 MiB; give a file with a token")
+    return content
 
 
 def _shown(marks: list[str]) -> str:

@@ -18,10 +18,12 @@ from ansible_collections.nomba.auth.plugins.module_utils._rotation import Hand, 
 
 
 def checked_state(document: object) -> State:
-    """The state in a document or its JSON. Raises BadState."""
+    """The state in a document or its JSON; empty only where there is none. Raises BadState."""
+    if document is None or (isinstance(document, (str, bytes)) and not document.strip()):
+        return State()
     if isinstance(document, (str, bytes)):
         try:
-            document = json.loads(document) if document.strip() else None
+            document = json.loads(document)
         except (ValueError, RecursionError):
             raise BadState("the store holds no JSON; is it encrypted?") from None
     return load(document)

@@ -56,10 +56,10 @@ def _order(handle: Handle) -> list[str]:
 
 
 def _store(path: Path) -> dict[str, Any] | None:
-    try:
-        state = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return None
+    text = path.read_text(encoding="utf-8") if path.exists() else ""
+    if not text or text.startswith("$ANSIBLE_VAULT;"):
+        return None  # there is none, or only its owner can read it
+    state = json.loads(text)
     marks = {name: (state[name] or {}).get("fingerprint") for name in ("current", "pending")}
     previous = [one["fingerprint"] for one in state["previous"]]
     client = (state["current"] or {}).get("client_id")

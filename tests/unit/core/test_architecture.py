@@ -81,17 +81,18 @@ ALLOWED: dict[str, set[str]] = {
         "ansible.module_utils.basic",
     },
     "modules/nomba_credential_file.py": {
-        *("_clock", "_module", "_private_file", "_token", "_token_file"),
+        *("_clock", "_errors", "_module", "_private_file", "_token", "_token_file"),
         "ansible.module_utils.basic",
     },
     "modules/nomba_audit.py": {
         *("_audit", "_errors", "_module", "ansible.module_utils.basic", "pathlib"),
     },
+    "plugin_utils/_arguments.py": {"ansible.errors"},
     "plugin_utils/_rotating.py": {"_clock", "_errors", "_rotation", "ansible.errors"},
-    "filter/rotation_step.py": {"_rotating", "_rotation"},
-    "filter/rotation_plan.py": {"_kept", "_rotating", "_rotation"},
+    "filter/rotation_step.py": {"_arguments", "_rotating", "_rotation"},
+    "filter/rotation_plan.py": {"_arguments", "_kept", "_rotating", "_rotation"},
     "lookup/playbook_run.py": {
-        *("ansible.plugins.lookup", "multiprocessing", "os", "pathlib", "socket"),
+        *("ansible.errors", "ansible.plugins.lookup", "multiprocessing", "os", "pathlib", "socket"),
     },
     "plugin_utils/_filter.py": {"_errors", "_token", "ansible.errors"},
     "filter/token_claims.py": {"_filter", "_token"},

@@ -335,6 +335,13 @@ def test_the_end_tells_which_token_is_in_service(phase: Phase, outcome: str) -> 
     assert report["fingerprints"] == [MARKS[OLD]]
 
 
+@pytest.mark.parametrize("pending", ["", NEW], ids=["none yet", "pending"])
+def test_a_rotation_that_is_not_finished_is_not_ended(pending: str) -> None:
+    state = at_work(Phase.ISSUING, pending=pending)
+    with pytest.raises(BadState, match="not finished: promote or abandon its token first"):
+        end(state, hand(), [])
+
+
 def test_what_was_left_over_can_be_dropped_without_a_rotation() -> None:
     state = end(State(held(NEW), previous=(held(OLD),)), hand(), [row(OLD, "expired")])
     assert (state.current, state.previous, state.rotation) == (held(NEW), (), None)
@@ -371,7 +378,7 @@ def test_a_step_leaves_the_state_before_it_alone() -> None:
     condemn(before, hand(5))
     promote(before, hand(5), ["a"])
     abandon(before, hand(5), "prove", "refused")
-    end(before, hand(5), [row(OLDEST, "revoked")])
+    end(replace(before, rotation=None), hand(5), [row(OLDEST, "revoked")])
     assert json.dumps(dump(before)) == document
 
 
@@ -520,11 +527,6 @@ def test_a_real_document_is_loaded_as_it_was(story: Callable[[], State]) -> None
     assert load(json.loads(json.dumps(dump(state)))) == state
 
 
-@pytest.mark.parametrize("nothing", [None, "", {}], ids=repr)
-def test_nothing_is_a_state_without_a_token(nothing: object) -> None:
-    assert load(nothing) == State()
-
-
 def test_the_document_is_made_for_programs() -> None:
     document = dump(at_work(pending=NEW))
     assert document["format"] == 1
@@ -547,7 +549,10 @@ def test_a_token_need_not_say_when_it_ends() -> None:
 
 @pytest.mark.parametrize(
     "document",
-    ["text", OLD, 17, ["a"], {"current": None}, {"format": None}, {"format": 2}, {"format": "1"}],
+    [
+        *("text", OLD, 17, ["a"], {"current": None}, {"format": None}, {"format": 2}),
+        *({"format": "1"}, [], "", 0, None, False, {}),
+    ],
     ids=lambda document: repr(document)[:24],
 )
 def test_what_is_no_state_is_refused(document: object) -> None:
@@ -763,6 +768,15 @@ def test_a_run_that_is_alive_blocks_all_others(lease: float, emergency: bool) ->
     one = planned(state, holder="alive", lease=lease, emergency=emergency)
     assert one == Plan("emergency" if emergency else "token", "", blocked=one.blocked)
     assert one.blocked.startswith("another rotation is at work on this machine")
+
+
+@pytest.mark.parametrize("holder", ["alive", "elsewhere"])
+def test_who_is_blocked_learns_by_whom(holder: str) -> None:
+    state = begin(State(held(OLD)), hand(0, "here.boot/77/1"), "token", "it was forced")
+    one = plan(state, replace(hand(5), actor="bob"), wish(), "accepted", holder)
+    assert f"begun by ada at {show_time(NOW)} (process 77)" in one.blocked
+    nameless = plan(at_work(run="there"), hand(), wish(), "accepted", holder)
+    assert f", begun at {show_time(NOW)}" in nameless.blocked
 
 
 def test_a_run_that_is_dead_blocks_nobody() -> None:

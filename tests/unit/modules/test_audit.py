@@ -135,6 +135,17 @@ def test_a_record_that_others_could_read_is_closed_to_them(audit: Audit, mode: i
     assert audit.ids == ["1", "2"]
 
 
+def test_a_record_is_closed_to_others_even_when_there_is_nothing_to_append(audit: Audit) -> None:
+    audit(event("1"))
+    audit.path.chmod(0o644)
+    foretold = audit(event("1"), check=True)
+    assert (foretold["changed"], audit.mode) == (True, 0o644)
+    told = audit(event("1"))
+    assert (told["changed"], told["appended"], audit.mode) == (True, 0, 0o600)
+    assert audit.ids == ["1"]
+    assert audit(event("1"))["changed"] is False
+
+
 @pytest.mark.parametrize(
     "before",
     [b"", b"\n", b"not JSON\n", b'[1, 2]\n"id"\nnull\n', b'{"no": "id"}\n', b"\r\n\x00\n"],
@@ -181,10 +192,11 @@ def test_a_diff_shows_what_is_appended(audit: Audit, check: bool) -> None:
     assert "diff" not in audit(event("3"), check=check).result
 
 
-def test_a_folder_that_does_not_exist_is_refused(audit: Audit) -> None:
-    told = audit(event("1"), path=str(audit.path.parent / "missing" / "audit.jsonl"))
+@pytest.mark.parametrize("check", [False, True], ids=["real", "check"])
+def test_a_folder_that_does_not_exist_is_refused(audit: Audit, check: bool) -> None:
+    told = audit(event("1"), path=str(audit.path.parent / "missing" / "audit.jsonl"), check=check)
     assert (told.error, told["changed"]) == ("invalid_option", False)
-    assert told["msg"].startswith("path: ")
+    assert told["msg"] == "path: its folder does not exist; create it first"
     assert list(audit.path.parent.iterdir()) == []
 
 

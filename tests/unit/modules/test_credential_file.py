@@ -292,6 +292,34 @@ def test_an_owner_who_does_not_exist_leaves_the_old_file(written: CredentialFile
     assert written.files == ["nomba.env"]
 
 
+@pytest.mark.parametrize("check", [False, True], ids=["real", "check"])
+def test_a_file_of_more_than_a_mebibyte_is_refused(written: CredentialFile, check: bool) -> None:
+    written.dest.write_bytes(b"x" * (1024 * 1024 + 1))
+    told = written(check=check)
+    assert (told.error, told["changed"]) == ("invalid_option", False)
+    assert told["msg"].startswith("dest: it holds more than 1 MiB")
+    assert written.dest.stat().st_size == 1024 * 1024 + 1
+    assert written.files == ["nomba.env"]
+
+
+def test_a_content_of_more_than_a_mebibyte_is_refused(written: CredentialFile) -> None:
+    told = written(content="x" * (1024 * 1024 + 1))
+    assert (told.error, told["msg"][:25]) == ("invalid_option", "content: it is longer tha")
+    assert written(content="x" * 1024 * 1024)["changed"] is True
+    assert written(content="x" * 1024 * 1024)["changed"] is False
+
+
+@pytest.mark.parametrize("length", [0, 25, 42, 44, 86, 342])
+def test_a_token_is_named_whatever_the_length_of_its_signature(
+    written: CredentialFile, length: int
+) -> None:
+    odd = f"{NEW.rpartition('.')[0]}.{'s' * length}"
+    told = written(odd, diff=True)
+    assert told["fingerprints"] == [fingerprint(odd)]
+    assert told["diff"]["after"] == f"{fingerprint(odd)}\n"
+    assert "eyJ" not in told.output
+
+
 def test_an_empty_content_asks_only_which_tokens_a_host_holds(written: CredentialFile) -> None:
     written.dest.write_text(held(OLD) + held(NEW) + held(OLD))
     told = written(content="", check=True)

@@ -18,6 +18,7 @@ import pytest
 import yaml
 from ansible.module_utils.basic import FILE_COMMON_ARGUMENTS
 
+from ansible_collections.nomba.auth.plugins.doc_fragments import _attributes
 from ansible_collections.nomba.auth.plugins.module_utils import _errors
 from ansible_collections.nomba.auth.plugins.module_utils._revocation import WORST_FIRST, Outcome
 from ansible_collections.nomba.auth.plugins.modules import nomba_token_revoke
@@ -195,6 +196,16 @@ def test_a_module_says_which_group_it_is_in(name: str) -> None:
     assert group["support"] == ("full" if speaks else "none")
     assert group["membership"] == (["nomba.auth.nomba"] if speaks else [])
     assert document["module"] == name
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_what_all_modules_say_of_themselves_is_true_of_each(name: str) -> None:
+    told = yaml.safe_load(_attributes.ModuleDocFragment.DOCUMENTATION)["attributes"]
+    assert documented(name)["attributes"].keys() <= told.keys()
+    # Some only write files, and are in no group.
+    assert "without changing a file" in " ".join(told["check_mode"]["description"].split())
+    group = " ".join(told["action_group"]["description"].split())
+    assert "that speak to the API" in group or name in SPEAKING
 
 
 def test_the_documented_outcomes_are_the_closed_list() -> None:

@@ -17,7 +17,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from ansible.errors import AnsibleFilterError
+from ansible.errors import AnsibleError, AnsibleFilterError
 from ansible.utils.unsafe_proxy import wrap_var
 
 from ansible_collections.nomba.auth.plugins.filter import rotation_plan as plan_file
@@ -53,7 +53,7 @@ WRITTEN: dict[str, Callable[[Any], Any]] = {
     "unsafe": lambda document: wrap_var(json.dumps(document)),
     "an unsafe dict": wrap_var,
 }
-NOTHING: dict[str, Any] = {"None": None, "empty": "", "blank": " \n", "null": "null", "dict": {}}
+NOTHING: dict[str, Any] = {"None": None, "empty": "", "blank": " \n", "bytes": b""}
 NOT_JSON: dict[str, Any] = {
     "a token": TOKEN,
     "bytes": TOKEN.encode(),
@@ -66,6 +66,14 @@ NO_STATE: dict[str, Any] = {
     "a later format": {"format": 2, **EMPTY, "current": CREDENTIAL},
     "a list": [CREDENTIAL],
     "a string": json.dumps(TOKEN),
+    "no list": [],
+    "no dictionary": {},
+    "zero": 0,
+    "false": False,
+    "JSON of no list": "[]",
+    "JSON of no text": '""',
+    "JSON of zero": "0",
+    "JSON of nothing": "null",
 }
 
 
@@ -142,6 +150,9 @@ def test_what_is_condemned_is_retired() -> None:
     document = rotation_step(in_service(), "begin", HAND, mode="emergency", why="a leak")
     document = rotation_step(document, "condemn", HAND)
     assert (document["current"], len(document["previous"])) == (None, 1)
+    fresh = {**CREDENTIAL, "access_token": TOKEN[::-1]}
+    document = rotation_step(document, "propose", HAND, credential=fresh)
+    document = rotation_step(document, "promote", HAND, hosts=[])
     row = {"fingerprint": fingerprint(TOKEN), "outcome": "revoked"}
     document = rotation_step(document, "end", HAND, results=[row])
     assert (document["previous"], TOKEN in json.dumps(document)) == ([], False)
@@ -236,6 +247,84 @@ def test_a_token_that_is_refused_is_not_repeated(credential: dict[str, str]) -> 
         rotation_step(document, "propose", HAND, credential=credential)
     assert str(caught.value).startswith("rotation_step: ")
     assert "eyJ" not in repr(caught.value)
+
+
+# What is no argument
+
+WRONG_STEPS: dict[str, tuple[dict[str, Any], str]] = {
+    "no step": ({}, "rotation_step: step: give one of load, begin, "),
+    "unknown step": ({"step": TOKEN}, "rotation_step: step: give one of load, begin, "),
+    "a list for a step": ({"step": ["begin"]}, "rotation_step: step: give one of "),
+    "a text for a hand": ({"step": "load", "hand": TOKEN}, "rotation_step: hand: give a dict"),
+    "nothing given": ({"step": "begin"}, "rotation_step begin: mode: it is missing; give one of"),
+    "unknown mode": (
+        {"step": "begin", "mode": TOKEN, "why": ""},
+        "rotation_step begin: mode: give one of token, client, emergency",
+    ),
+    "another step's": ({"step": "condemn", "why": ""}, "rotation_step condemn: why: no such"),
+    "a text for hosts": ({"step": "promote", "hosts": TOKEN}, "rotation_step promote: hosts: give"),
+    "a number for a host": ({"step": "promote", "hosts": [1]}, "rotation_step promote: hosts: "),
+    "a word for died": (
+        {"step": "promote", "hosts": [], "died": "yes"},
+        "rotation_step promote: died: give true or false",
+    ),
+    "a token for a credential": (
+        {"step": "propose", "credential": TOKEN},
+        "rotation_step propose: credential: give a dictionary with the texts access_token, ",
+    ),
+    "a row without an outcome": (
+        {"step": "end", "results": [{"fingerprint": "sha256:0"}]},
+        "rotation_step end: results: give a list, and each of it a dictionary with the texts",
+    ),
+}
+PLANNED: dict[str, Any] = {
+    "hand": HAND,
+    "owner": OWNER,
+    "probe": "accepted",
+    "holder": "dead",
+    "max_age": 900,
+    "lease": 600,
+}
+WRONG_PLANS: dict[str, Any] = {
+    "hand": {},
+    "owner": {**OWNER, "client_id": None},
+    "probe": None,
+    "holder": "perhaps",
+    "max_age": "900",
+    "lease": float("nan"),
+    "force": "yes",
+    "emergency": 1,
+}
+
+
+@pytest.mark.parametrize("name", WRONG_STEPS)
+def test_a_step_with_wrong_arguments_is_refused_in_one_sentence(name: str) -> None:
+    given, told = WRONG_STEPS[name]
+    with pytest.raises(AnsibleFilterError) as caught:
+        rotation_step(in_service(), **given)
+    assert str(caught.value).startswith(told)
+    assert "eyJ" not in repr(caught.value)
+
+
+@pytest.mark.parametrize("name", WRONG_PLANS)
+def test_a_plan_with_a_wrong_argument_is_refused_in_one_sentence(name: str) -> None:
+    with pytest.raises(AnsibleFilterError, match=f"^rotation_plan: {name}: give "):
+        rotation_plan(in_service(), **{**PLANNED, name: WRONG_PLANS[name]})
+
+
+@pytest.mark.parametrize("name", PLANNED)
+def test_a_plan_that_lacks_an_argument_is_refused_in_one_sentence(name: str) -> None:
+    given = {key: value for key, value in PLANNED.items() if key != name}
+    with pytest.raises(AnsibleFilterError, match=f"^rotation_plan: {name}: it is missing; give "):
+        rotation_plan(in_service(), **given)
+    with pytest.raises(AnsibleFilterError, match=r"^rotation_plan: haste: no such argument"):
+        rotation_plan(in_service(), **PLANNED, haste=True)
+
+
+@pytest.mark.parametrize("terms", [[None], [1], [["a"]], [{"run": "a"}]], ids=repr)
+def test_what_is_no_name_of_a_run_is_refused(terms: list[Any]) -> None:
+    with pytest.raises(AnsibleError, match=r"^playbook_run: give names of runs"):
+        run_file.LookupModule().run(terms)
 
 
 @pytest.mark.parametrize("file", [plan_file, step_file], ids=["plan", "step"])
