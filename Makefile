@@ -6,7 +6,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint sanity units quick integration molecule soak bench package format changelog lock clean \
+.PHONY: help demo docs test lint sanity units quick integration molecule soak bench package format changelog lock clean \
 	lint-packages stage-packages
 
 # Words for the tool behind the verb: make quick ARGS="-k revoke -x"
@@ -16,6 +16,7 @@ RUN := .venv/bin/python -m tests.tools.
 TOOLS := .tools/.stamp
 NEWEST := .venv/.stamp
 OTHERS := .venvs/.collections-stamp
+DOCS := .venvs/.docs-stamp
 OLDEST := .venvs/.oldest-stamp
 BARE := .venvs/.bare-stamp
 
@@ -53,6 +54,9 @@ bench: $(NEWEST) ## Measure against other ways, into docs/ (ARGS="--only one ski
 	@$(RUN)in_tree python -m tests.benchmark --out $(CURDIR)/.build/benchmark \
 		--docs $(CURDIR)/docs $(ARGS)
 
+docs: $(NEWEST) $(DOCS) ## Build the site of guides and reference pages into docs/_build
+	@$(RUN)docs
+
 package: $(NEWEST) ## Build the collection, look into the tarball, install it elsewhere
 	@$(RUN)package
 
@@ -85,6 +89,9 @@ $(NEWEST): requirements/dev.txt tests/tools/venvs.py $(TOOLS)
 
 $(OTHERS): requirements/collections.txt tests/tools/venvs.py $(TOOLS)
 	@.tools/bin/python -m tests.tools.venvs collections
+
+$(DOCS): requirements/docs.txt tests/tools/venvs.py $(TOOLS)
+	@.tools/bin/python -m tests.tools.venvs docs
 
 $(OLDEST): requirements/oldest.txt tests/tools/venvs.py $(TOOLS)
 	@.tools/bin/python -m tests.tools.venvs oldest

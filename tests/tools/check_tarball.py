@@ -30,9 +30,15 @@ REQUIRED = {
     "MANIFEST.json",
     "README.md",
     "changelogs/changelog.yaml",
+    "docs/docsite/extra-docs.yml",
+    "docs/docsite/links.yml",
+    "docs/docsite/rst/images/revoke.svg",
+    "docs/docsite/rst/leaked.rst",
     "meta/runtime.yml",
     "plugins/modules/nomba_token_revoke.py",
 }
+# What the documentation's site is made with, and what comes of it.
+SITE = ("docs/_build", "docs/docsite/site")
 # Nothing that a tool leaves behind, wherever it lies.
 LEFTOVERS = ("__pycache__", ".pyc", ".orig", ".rej", "~", ".log", ".pem", ".key")
 
@@ -59,6 +65,7 @@ def foreign(name: str) -> bool:
     return (
         name.split("/", maxsplit=1)[0] not in ALLOWED
         or name.endswith(LEFTOVERS)
+        or name.startswith(SITE)
         or (name.startswith("changelogs/") and name != "changelogs/changelog.yaml")
     )
 

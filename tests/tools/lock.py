@@ -16,6 +16,7 @@ LOWEST_PYTHON = {
     "ansible-test": "3.11",
     "dev": "3.12",
     "collections": "3.12",
+    "docs": "3.12",
     "oldest": "3.10",
     "bare": "3.9",
 }

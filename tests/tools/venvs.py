@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The nomba.auth contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Make the virtual environments: python -m tests.tools.venvs dev|collections|oldest|bare."""
+"""Make the virtual environments: python -m tests.tools.venvs dev|collections|docs|oldest|bare."""
 
 from __future__ import annotations
 
@@ -55,6 +55,12 @@ def make_collections() -> None:
     (VENVS / ".collections-stamp").touch()
 
 
+def make_docs() -> None:
+    """Make the environment that builds the site of guides and reference pages."""
+    make(VENVS / "docs", one_python(CONTROLLER_PYTHONS)[1], "docs")
+    (VENVS / ".docs-stamp").touch()
+
+
 def make_oldest() -> None:
     """Make the environment with the oldest Ansible and old libraries."""
     make(VENVS / "oldest", one_python(OLDEST_CORE_PYTHONS)[1], "oldest")
@@ -106,6 +112,7 @@ def uv(*arguments: str) -> None:
 MAKERS = {
     "dev": make_dev,
     "collections": make_collections,
+    "docs": make_docs,
     "oldest": make_oldest,
     "bare": make_bare,
 }

@@ -1,0 +1,75 @@
+# Copyright (c) 2026, The nomba.auth contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The guides as the tests read them: their text, their blocks, and the commands in these."""
+
+from __future__ import annotations
+
+import itertools
+import re
+import shlex
+import textwrap
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROOT = Path(__file__).parents[3]
+DOCSITE = ROOT / "docs" / "docsite"
+GUIDES = {path.stem: path.read_text(encoding="utf-8") for path in DOCSITE.glob("rst/*.rst")}
+INDEX = (DOCSITE / "site" / "rst" / "index.rst").read_text(encoding="utf-8")
+EXAMPLES = sorted((ROOT / "docs" / "examples").glob("*.yml"))
+_BLOCK = re.compile(r"^( *)\.\. code-block:: (\w+)\n\n((?:\1 +.*\n|\n)+)", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Command:
+    """One command line of a guide, as a shell hands it over."""
+
+    guide: str
+    words: tuple[str, ...]
+
+    def given(self, *flags: str) -> list[str]:
+        """What stands behind each of the flags."""
+        pairs = zip(self.words, self.words[1:])
+        return [value for flag, value in pairs if flag in flags]
+
+
+def blocks(language: str) -> Iterator[tuple[str, str]]:
+    """Each block of a language, with the guide that it stands in."""
+    for guide, text in GUIDES.items():
+        for _indent, kind, content in _BLOCK.findall(text):
+            if kind == language:
+                yield guide, textwrap.dedent(content)
+
+
+def documents() -> list[Any]:
+    """All YAML that a reader may copy."""
+    texts = [text for _guide, text in blocks("yaml")]
+    return [yaml.safe_load(text) for text in (*texts, *(p.read_text() for p in EXAMPLES))]
+
+
+def commands(program: str) -> list[Command]:
+    """Each call of a program."""
+    return [one for one in _commands() if one.words[0] == program]
+
+
+def _commands() -> Iterator[Command]:
+    for guide, text in blocks("console"):
+        # A line that does not begin with a prompt goes on with the one before.
+        for line in text.replace("\\\n", " ").replace("|\n", "| ").splitlines():
+            assert not line or line.startswith("$ "), f"{guide}: {line}"
+            for words in _split(line[2:]):
+                yield Command(guide, words)
+
+
+def _split(line: str) -> Iterator[tuple[str, ...]]:
+    """The words of each program that a line calls; operators in quotes part nothing."""
+    reader = shlex.shlex(line, posix=True, punctuation_chars=True)
+    reader.whitespace_split = True
+    for operator, words in itertools.groupby(reader, key=lambda word: set(word) <= set("&|()>;")):
+        if not operator:
+            yield tuple(words)
