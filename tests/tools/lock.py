@@ -18,6 +18,9 @@ LOWEST_PYTHON = {
     "collections": "3.12",
     "oldest": "3.10",
     "bare": "3.9",
+    "rulebook": "3.12",
+    "importer": "3.12",
+    "quality": "3.12",
 }
 
 
