@@ -11,6 +11,7 @@
 
 # Words for the tool behind the verb: make quick ARGS="-k revoke -x"
 ARGS ?=
+VERSION ?=
 
 RUN := .venv/bin/python -m tests.tools.
 TOOLS := .tools/.stamp
@@ -71,6 +72,9 @@ format: $(NEWEST) ## Lay out the Python files and sort their imports
 
 changelog: $(NEWEST) ## Turn changelogs/fragments into CHANGELOG.md, for a release
 	@PATH="$(CURDIR)/.venv/bin:$$PATH" antsibull-changelog release
+
+release: $(NEWEST) ## Changelog, commit, tag, tarball, checksums (VERSION=1.2.3 ARGS=--dry-run)
+	@$(RUN)release "$(VERSION)" $(ARGS)
 
 lock: $(TOOLS) ## Choose new versions for requirements/*.txt from the groups in pyproject.toml
 	@.tools/bin/python -m tests.tools.lock
