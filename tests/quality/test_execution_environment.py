@@ -12,8 +12,6 @@ import shlex
 import subprocess
 from pathlib import Path
 
-import yaml
-
 from tests.simulator.handle import Handle
 from tests.unit.modules.canary import contents, hatch
 
@@ -39,8 +37,8 @@ def test_a_build_asks_for_the_libraries_of_the_collection(tmp_path: Path) -> Non
 
 def test_the_example_gives_a_build_context(tmp_path: Path) -> None:
     run("ansible-builder", "create", "--file", str(DEFINITION), "--context", str(tmp_path / "made"))
-    galaxy = yaml.safe_load((tmp_path / "made" / "_build" / "requirements.yml").read_text())
-    assert galaxy == {"collections": [{"name": "nomba.auth"}]}
+    galaxy = (tmp_path / "made" / "_build" / "requirements.yml").read_text()
+    assert galaxy.split() == ["collections:", "-", "name:", "nomba.auth"]
     (recipe,) = [path for path in (tmp_path / "made").iterdir() if path.is_file()]
     assert "FROM" in recipe.read_text()
 

@@ -15,7 +15,15 @@ from tests.tools.project import BUILD, ROOT, ToolError, fail, tool_environment
 if TYPE_CHECKING:
     from pathlib import Path
 
-TYPED = ("ansible_collections.nomba.auth.plugins", "tests.simulator", "tests.stage", "tests.tools")
+TYPED = (
+    "ansible_collections.nomba.auth.extensions",
+    "ansible_collections.nomba.auth.plugins",
+    "tests.eda",
+    "tests.quality",
+    "tests.simulator",
+    "tests.stage",
+    "tests.tools",
+)
 
 
 def main() -> int:

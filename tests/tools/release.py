@@ -137,11 +137,11 @@ def numbers(version: str) -> tuple[int, ...]:
 
 
 def run(command: list[str], cwd: Path) -> None:
-    """Run a program of the newest environment, silent unless it fails."""
+    """Run a program of the environment that this runs in, silent unless it fails."""
     ran = subprocess.run(
         command,
         cwd=cwd,
-        env=tool_environment(),
+        env=tool_environment(Path(sys.prefix)),
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

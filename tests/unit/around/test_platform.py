@@ -11,6 +11,7 @@ import importlib
 import re
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,17 +31,18 @@ class _Captured(Exception):
     """The argument spec has been seen."""
 
 
+def capture(into: dict[str, Any], **how: Any) -> None:
+    """What stands in for AnsibleModule."""
+    into.update(how)
+    raise _Captured
+
+
 def specs(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]:
     """The argument specs of all modules."""
     for name in MODULES:
         module = importlib.import_module(f"ansible_collections.nomba.auth.plugins.modules.{name}")
         given: dict[str, Any] = {}
-
-        def capture(given: dict[str, Any] = given, **how: Any) -> None:
-            given.update(how)
-            raise _Captured
-
-        monkeypatch.setattr(module, "AnsibleModule", capture)
+        monkeypatch.setattr(module, "AnsibleModule", partial(capture, given))
         with pytest.raises(_Captured):
             module.main()
         yield given["argument_spec"]
