@@ -7,10 +7,11 @@
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help demo docs test lint sanity units quick integration molecule soak bench package format changelog lock clean \
-	lint-packages stage-packages
+	eda quality release lint-packages stage-packages java-packages
 
 # Words for the tool behind the verb: make quick ARGS="-k revoke -x"
 ARGS ?=
+VERSION ?=
 
 RUN := .venv/bin/python -m tests.tools.
 TOOLS := .tools/.stamp
@@ -19,6 +20,9 @@ OTHERS := .venvs/.collections-stamp
 DOCS := .venvs/.docs-stamp
 OLDEST := .venvs/.oldest-stamp
 BARE := .venvs/.bare-stamp
+RULEBOOK := .venvs/.rulebook-stamp
+IMPORTER := .venvs/.importer-stamp
+QUALITY := .venvs/.quality-stamp
 
 help: ## Say what can be done here
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -50,6 +54,12 @@ molecule: $(NEWEST) $(OTHERS) stage-packages ## Rotations on three hosts over SS
 soak: $(NEWEST) $(OTHERS) stage-packages ## Kill a rotation after every single task, and finish it
 	@$(RUN)molecule --soak
 
+eda: $(NEWEST) $(RULEBOOK) java-packages ## A leaked token's alert in a real ansible-rulebook (ARGS="-k signed")
+	@$(RUN)eda $(ARGS)
+
+quality: $(NEWEST) $(OTHERS) $(IMPORTER) $(QUALITY) ## What Galaxy, Automation Platform and CI systems say of it
+	@$(RUN)quality
+
 bench: $(NEWEST) ## Measure against other ways, into docs/ (ARGS="--only one skip"; over an hour)
 	@$(RUN)in_tree python -m tests.benchmark --out $(CURDIR)/.build/benchmark \
 		--docs $(CURDIR)/docs $(ARGS)
@@ -67,6 +77,9 @@ format: $(NEWEST) ## Lay out the Python files and sort their imports
 changelog: $(NEWEST) ## Turn changelogs/fragments into CHANGELOG.md, for a release
 	@PATH="$(CURDIR)/.venv/bin:$$PATH" antsibull-changelog release
 
+release: $(NEWEST) ## Changelog, commit, tag, tarball, checksums (VERSION=1.2.3 ARGS=--dry-run)
+	@$(RUN)release "$(VERSION)" $(ARGS)
+
 lock: $(TOOLS) ## Choose new versions for requirements/*.txt from the groups in pyproject.toml
 	@.tools/bin/python -m tests.tools.lock
 
@@ -77,6 +90,9 @@ clean: ## Remove environments and everything that was built
 
 lint-packages:
 	@sh tests/tools/system_packages.sh shellcheck=shellcheck
+
+java-packages:
+	@sh tests/tools/system_packages.sh java=openjdk-17-jre-headless
 
 stage-packages:
 	@sh tests/tools/system_packages.sh sshd=openssh-server
@@ -98,3 +114,12 @@ $(OLDEST): requirements/oldest.txt tests/tools/venvs.py $(TOOLS)
 
 $(BARE): requirements/bare.txt tests/tools/venvs.py $(TOOLS)
 	@.tools/bin/python -m tests.tools.venvs bare
+
+$(RULEBOOK): requirements/rulebook.txt tests/tools/venvs.py $(TOOLS)
+	@.tools/bin/python -m tests.tools.venvs rulebook
+
+$(IMPORTER): requirements/importer.txt tests/tools/venvs.py $(TOOLS)
+	@.tools/bin/python -m tests.tools.venvs importer
+
+$(QUALITY): requirements/quality.txt tests/tools/venvs.py $(TOOLS)
+	@.tools/bin/python -m tests.tools.venvs quality

@@ -16,8 +16,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 TYPED = (
+    "ansible_collections.nomba.auth.extensions",
     "ansible_collections.nomba.auth.plugins",
-    *("tests.benchmark", "tests.demo", "tests.simulator", "tests.stage", "tests.tools"),
+    *("tests.benchmark", "tests.demo", "tests.eda", "tests.quality", "tests.simulator"),
+    *("tests.stage", "tests.tools"),
 )
 
 

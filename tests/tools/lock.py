@@ -19,6 +19,9 @@ LOWEST_PYTHON = {
     "docs": "3.12",
     "oldest": "3.10",
     "bare": "3.9",
+    "rulebook": "3.12",
+    "importer": "3.12",
+    "quality": "3.12",
 }
 
 

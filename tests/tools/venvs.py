@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The nomba.auth contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Make the virtual environments: python -m tests.tools.venvs dev|collections|docs|oldest|bare."""
+"""Make the virtual environments: python -m tests.tools.venvs NAME...; the names are in MAKERS."""
 
 from __future__ import annotations
 
@@ -51,14 +51,33 @@ def make_collections() -> None:
 
     The place that is meant for them, Ansible's Galaxy, is out of reach of many a build machine.
     """
-    make(VENVS / "collections", one_python(CONTROLLER_PYTHONS)[1], "collections")
-    (VENVS / ".collections-stamp").touch()
+    make_on_controller("collections")
+
+
+def make_rulebook() -> None:
+    """Make the environment of event-driven Ansible."""
+    make_on_controller("rulebook")
+
+
+def make_importer() -> None:
+    """Make the environment of Galaxy's importer."""
+    make_on_controller("importer")
+
+
+def make_quality() -> None:
+    """Make the environment of the tools around execution environments and others' schemas."""
+    make_on_controller("quality")
+
+
+def make_on_controller(name: str) -> None:
+    """Make an environment of its own on a Python that runs the newest Ansible."""
+    make(VENVS / name, one_python(CONTROLLER_PYTHONS)[1], name)
+    (VENVS / f".{name}-stamp").touch()
 
 
 def make_docs() -> None:
     """Make the environment that builds the site of guides and reference pages."""
-    make(VENVS / "docs", one_python(CONTROLLER_PYTHONS)[1], "docs")
-    (VENVS / ".docs-stamp").touch()
+    make_on_controller("docs")
 
 
 def make_oldest() -> None:
@@ -115,6 +134,9 @@ MAKERS = {
     "docs": make_docs,
     "oldest": make_oldest,
     "bare": make_bare,
+    "rulebook": make_rulebook,
+    "importer": make_importer,
+    "quality": make_quality,
 }
 
 if __name__ == "__main__":

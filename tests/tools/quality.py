@@ -1,0 +1,151 @@
+# Copyright (c) 2026, The nomba.auth contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""make quality: what Galaxy, Automation Platform and CI systems say of the collection.
+
+Reuse, the changelog's lint and ansible-lint are parts of make lint, and are not run again here.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from typing import TYPE_CHECKING
+
+from tests.tools.build_tree import COLLECTION, lay_build_tree
+from tests.tools.checks import Check, Outcome, close, run_checks
+from tests.tools.project import (
+    BUILD,
+    VENV,
+    VENVS,
+    ToolError,
+    environment_python,
+    fail,
+    tool_environment,
+)
+from tests.tools.units import PYTEST, count
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+FOLDER = BUILD / "quality"
+# All that a user of the collection needs.
+PRODUCT = ("meta", "plugins", "roles", "playbooks")
+# The kinds of plugins, and where each keeps its files.
+KINDS = {"module": "modules", "filter": "filter", "lookup": "lookup"}
+PIPELINES = {"github-workflows": "github-actions*.yml", "gitlab-ci": "gitlab-ci*.yml"}
+WARNING = r"\[WARNING\]|\[ERROR\]"
+# A part of ansible-core itself that has no version.
+ANSIBLES_OWN = r"/ansible/_protomatter' does not have"
+
+
+def main() -> int:
+    """Run all checks."""
+    try:
+        tree = lay_build_tree()
+        shutil.rmtree(FOLDER, ignore_errors=True)
+        FOLDER.mkdir()
+        return close([*run_checks(all_checks(tree)), *imported(tree)])
+    except ToolError as error:
+        return fail(error)
+
+
+def all_checks(tree: Path) -> list[Check]:
+    """Return the checks that look at the tree."""
+    return [surroundings(tree), stripped(tree), *pipelines(tree), *documents(tree)]
+
+
+def surroundings(tree: Path) -> Check:
+    """Return the tests that run other programs of Ansible's on the collection."""
+    env = tool_environment(
+        VENVS / "quality", PYTHONPATH=f"{tree}:{BUILD}", ANSIBLE_COLLECTIONS_PATH=str(BUILD)
+    )
+    command = [str(environment_python(VENV)), *PYTEST, "tests/quality"]
+    return Check("execution environments, release", command, tree, env, count=count)
+
+
+def stripped(tree: Path) -> Check:
+    """Return the demo with a collection of which only the product is left."""
+    bare = FOLDER / "stripped"
+    for name in PRODUCT:
+        shutil.copytree(tree / name, bare / COLLECTION / name)
+    env = tool_environment(
+        PYTHONPATH=str(tree), ANSIBLE_COLLECTIONS_PATH=str(bare), ANSIBLE_NOCOLOR="1"
+    )
+    return Check(
+        "only " + ", ".join(PRODUCT),
+        [str(environment_python(VENV)), "tests/demo/run.py"],
+        tree,
+        env,
+    )
+
+
+def pipelines(tree: Path) -> list[Check]:
+    """Return the checks of the examples against the schemas of their CI systems."""
+    checks = []
+    for schema, pattern in PIPELINES.items():
+        files = sorted(map(str, (tree / "docs" / "examples").glob(pattern)))
+        if not files:
+            raise ToolError(f"docs/examples holds no {pattern}")
+        command = ["check-jsonschema", "--builtin-schema", f"vendor.{schema}", *files]
+        checks.append(Check(schema, command, tree, tool_environment(VENVS / "quality")))
+    return checks
+
+
+def documents(tree: Path) -> list[Check]:
+    """Return the checks that Ansible can show the documentation of every plugin and role."""
+    env = tool_environment(ANSIBLE_COLLECTIONS_PATH=str(BUILD), ANSIBLE_NOCOLOR="1")
+    return [
+        Check(
+            f"ansible-doc, {kind}s",
+            ["ansible-doc", "--type", kind, *(f"nomba.auth.{name}" for name in names)],
+            tree,
+            env,
+            forbidden=WARNING,
+            allowed=ANSIBLES_OWN,
+        )
+        for kind, names in plugins(tree).items()
+    ]
+
+
+def plugins(tree: Path) -> dict[str, list[str]]:
+    """Return the names of all public plugins by their kind."""
+    unknown = {path.name for path in (tree / "plugins").iterdir() if path.is_dir()}
+    unknown -= {*KINDS.values(), "module_utils", "plugin_utils", "doc_fragments", "__pycache__"}
+    if unknown:
+        raise ToolError(f"plugins holds kinds that nothing looks at: {', '.join(sorted(unknown))}")
+    found = {
+        kind: sorted(path.stem for path in (tree / "plugins" / folder).glob("[!_]*.py"))
+        for kind, folder in KINDS.items()
+    }
+    return {**found, "role": sorted(path.name for path in (tree / "roles").iterdir())}
+
+
+def imported(tree: Path) -> list[Outcome]:
+    """Build the tarball, and import it as Galaxy does."""
+    built = run_checks([build(tree)])
+    if built[0].faults:
+        return built
+    return [*built, *run_checks([importer()])]
+
+
+def build(tree: Path) -> Check:
+    """Return the step that builds the tarball."""
+    command = ["ansible-galaxy", "collection", "build", "--output-path", str(FOLDER)]
+    return Check("build", command, tree, tool_environment(), forbidden=WARNING)
+
+
+def importer() -> Check:
+    """Return the step that imports the tarball, and asks for a tag that Galaxy knows."""
+    env = tool_environment(
+        VENVS / "importer",
+        GALAXY_IMPORTER_CHECK_REQUIRED_TAGS="true",
+        GALAXY_IMPORTER_RUN_ANSIBLE_LINT="false",
+    )
+    (tarball,) = FOLDER.glob("nomba-auth-*.tar.gz")
+    command = ["python", "-m", "galaxy_importer.main", str(tarball)]
+    return Check("Galaxy's importer", command, FOLDER, env, forbidden=r"\b(WARNING|ERROR)\b")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,118 @@
+# Copyright (c) 2026, The nomba.auth contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What stands around the collection says the same as its modules."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import re
+import sys
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from ansible_collections.nomba.auth.plugins.modules import nomba_token
+
+ROOT = Path(nomba_token.__file__).parents[2]
+PLATFORM = ROOT / "docs" / "examples" / "automation_platform"
+MODULES = sorted(path.stem for path in (ROOT / "plugins" / "modules").glob("*.py"))
+# What a library is called in a Python program, where it is another name than its package's.
+PACKAGES = {"jwt": "PyJWT"}
+
+
+class _Captured(Exception):
+    """The argument spec has been seen."""
+
+
+def capture(into: dict[str, Any], **how: Any) -> None:
+    """What stands in for AnsibleModule."""
+    into.update(how)
+    raise _Captured
+
+
+def specs(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]:
+    """The argument specs of all modules."""
+    for name in MODULES:
+        module = importlib.import_module(f"ansible_collections.nomba.auth.plugins.modules.{name}")
+        given: dict[str, Any] = {}
+        monkeypatch.setattr(module, "AnsibleModule", partial(capture, given))
+        with pytest.raises(_Captured):
+            module.main()
+        yield given["argument_spec"]
+
+
+def from_environment(monkeypatch: pytest.MonkeyPatch) -> dict[str, bool]:
+    """The variables that options fall back on, by their first name, and which are secret."""
+    options = [option for spec in specs(monkeypatch) for option in spec.values()]
+    known = [option for option in options if "fallback" in option]
+    return {option["fallback"][1][0]: bool(option.get("no_log")) for option in known}
+
+
+def load(path: Path) -> Any:
+    return yaml.safe_load(path.read_text(encoding="utf-8"))
+
+
+def test_the_credential_type_injects_what_the_modules_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    fields = {field["id"]: field for field in load(PLATFORM / "inputs.yml")["fields"]}
+    injected = load(PLATFORM / "injectors.yml")["env"]
+    read = from_environment(monkeypatch)
+    assert set(injected) == set(read)
+    sources = {name: re.fullmatch(r"\{\{ (\w+) \}\}", text) for name, text in injected.items()}
+    secret = {
+        name: fields[match[1]].get("secret", False) for name, match in sources.items() if match
+    }
+    assert secret == read
+
+
+def test_an_optional_field_that_is_no_secret_has_a_default() -> None:
+    # Left empty, it would set its variable to nothing, which is not the same as leaving it out.
+    inputs = load(PLATFORM / "inputs.yml")
+    optional = [one for one in inputs["fields"] if one["id"] not in inputs["required"]]
+    assert all(one.get("secret") or one.get("default") for one in optional)
+
+
+def test_job_templates_use_playbooks_that_exist() -> None:
+    told = load(PLATFORM / "job_templates.yml")
+    names = [template["name"] for template in told["job_templates"]]
+    for template in told["job_templates"]:
+        assert (ROOT / "playbooks" / template["playbook"]).is_file()
+    assert {schedule["unified_job_template"] for schedule in told["schedules"]} <= set(names)
+
+
+def test_an_execution_environment_gets_the_libraries_that_plugins_import() -> None:
+    environment = load(ROOT / "meta" / "execution-environment.yml")
+    wanted = requirements(ROOT / environment["dependencies"]["python"])
+    assert set(wanted) == {PACKAGES.get(name, name) for name in imported()} - {"urllib3"}
+
+
+def test_the_oldest_libraries_are_those_that_tests_run_with() -> None:
+    pinned = requirements(ROOT / "requirements" / "oldest.txt")
+    for name, version in requirements(ROOT / "meta" / "ee-requirements.txt").items():
+        assert pinned[name.lower()] == version
+
+
+def requirements(path: Path) -> dict[str, str]:
+    """Packages and their versions."""
+    lines = re.finditer(r"^([\w.-]+)[=>]=([\w.]+)", path.read_text(encoding="utf-8"), re.MULTILINE)
+    return {match[1]: match[2] for match in lines}
+
+
+def imported() -> set[str]:
+    """Everything that plugins import and that comes neither with Python nor with Ansible."""
+    names = {name for path in (ROOT / "plugins").rglob("*.py") for name in imports(path)}
+    return names - set(sys.stdlib_module_names) - {"ansible", "ansible_collections"}
+
+
+def imports(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.split(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module.split(".")[0]

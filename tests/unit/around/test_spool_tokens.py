@@ -1,0 +1,92 @@
+# Copyright (c) 2026, The nomba.auth contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The event filter: what goes into the file, what goes on, and where it refuses to write."""
+
+from __future__ import annotations
+
+import inspect
+import runpy
+import stat
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from ansible_collections.nomba.auth.plugins.module_utils import _token
+from tests.simulator.handle import Handle
+
+ROOT = Path(_token.__file__).parents[2]
+# As ansible-rulebook loads it.
+FILTER = runpy.run_path(str(ROOT / "extensions/eda/plugins/event_filter/spool_tokens.py"))
+
+
+def spool(event: object, folder: Path) -> dict[str, Any]:
+    """What is left of an event."""
+    told = FILTER["main"](event, folder=str(folder))
+    assert list(told) == ["nomba_alert"]
+    return dict(told["nomba_alert"])
+
+
+def test_a_token_is_found_wherever_it_stands(simulator: Handle, tmp_path: Path) -> None:
+    token, other, glued = simulator.mint_many(3)
+    deep = [[{"a": {f"see {other}": None}}, 7, True], f"x{glued}.eyJ"]
+    alert = spool({"payload": {"secret": token, "more": deep}, "meta": {}}, tmp_path / "new")
+    found = _token.find_tokens([Path(alert["spool"]).read_bytes()])
+    marks = {_token.fingerprint(one) for one in (token, other, glued)}
+    assert {finding.token.fingerprint for finding in found} == marks
+    assert set(alert["fingerprints"]) == marks
+
+
+def test_nothing_of_the_alert_goes_on(simulator: Handle, tmp_path: Path) -> None:
+    token = simulator.mint()
+    event = {"payload": {"by": "ada@bank.example", "token": token}, "meta": {"headers": token}}
+    alert = spool(event, tmp_path / "new")
+    assert sorted(alert) == ["fingerprints", "spool"]
+    assert alert["fingerprints"] == [_token.fingerprint(token)]
+    assert "ada" not in Path(alert["spool"]).read_text(encoding="ascii")
+
+
+def test_the_file_is_for_its_owner_only(simulator: Handle, tmp_path: Path) -> None:
+    alert = spool({"payload": simulator.mint()}, tmp_path / "new")
+    path = Path(alert["spool"])
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+
+
+def test_two_alerts_have_two_files(simulator: Handle, tmp_path: Path) -> None:
+    event = {"payload": simulator.mint()}
+    paths = {spool(event, tmp_path / "new")["spool"] for __ in range(2)}
+    assert len(paths) == 2
+
+
+@pytest.mark.parametrize("payload", [None, [], {"a": 1.5}, "eyJhbGciOiJIUzI1NiJ9.eyJhIjoxfQ.cut"])
+def test_an_alert_without_token_writes_nothing(payload: object, tmp_path: Path) -> None:
+    assert spool({"payload": payload}, tmp_path / "new") == {"fingerprints": []}
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_folder_that_others_can_read_is_refused(simulator: Handle, tmp_path: Path) -> None:
+    token = simulator.mint()
+    (tmp_path / "open").mkdir(mode=0o755)
+    with pytest.raises(PermissionError, match=r"folder: .*mode 0700") as raised:
+        spool({"payload": token}, tmp_path / "open")
+    assert token not in str(raised.value)
+    assert not list((tmp_path / "open").iterdir())
+
+
+def test_a_link_in_place_of_the_folder_is_refused(simulator: Handle, tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir(mode=0o700)
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    with pytest.raises(PermissionError):
+        spool({"payload": simulator.mint()}, tmp_path / "link")
+    assert not list((tmp_path / "real").iterdir())
+
+
+def test_the_documented_default_is_the_one_used() -> None:
+    options = yaml.safe_load(FILTER["DOCUMENTATION"])["options"]
+    signature = inspect.signature(FILTER["main"])
+    assert list(options) == list(signature.parameters)[1:]
+    assert options["folder"]["default"] == signature.parameters["folder"].default
