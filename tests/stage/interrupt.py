@@ -24,6 +24,7 @@ from .looking import look
 from .play import seed, seed_token
 
 CALLBACKS = Path(__file__).parent / "callbacks"
+TABLE = "interrupted.txt"
 _KILLED = -signal.SIGKILL
 _COMPLETE = ["begun", "issued", "accepted", "published", "promoted", "finished"]
 
@@ -46,8 +47,9 @@ def main() -> int:
     given = parser.parse_args()
     stage = Stage(given.folder.resolve())
     points = find_points(stage, given.command, given.every)
+    (stage.folder / TABLE).unlink(missing_ok=True)
     faults = [fault for point in points for fault in try_point(stage, given.command, point)]
-    sys.stdout.write(f"{len(points)} kill points, {len(faults)} faults\n")
+    tell(stage, f"{len(points)} kill points, {len(faults)} faults\n")
     return 1 if faults or not points else 0
 
 
@@ -78,10 +80,16 @@ def try_point(stage: Stage, command: Sequence[str], point: Point) -> list[str]:
     refused = sum(one["refused"] for one in after["consumers"].values())
     word = "FAULT" if faults else "ok"
     told = f"{point.number:3} {point.step:28} {point.task:58} live then {len(between['live'])}"
-    sys.stdout.write(f"{word:5} {told}, calls {calls}, refused {refused}\n")
-    sys.stdout.writelines(f"      {fault}\n" for fault in faults)
-    sys.stdout.flush()
+    tell(stage, f"{word:5} {told}, calls {calls}, refused {refused}\n")
+    tell(stage, "".join(f"      {fault}\n" for fault in faults))
     return faults
+
+
+def tell(stage: Stage, text: str) -> None:
+    """Say it here, and in a file that somebody can follow."""
+    print(text, end="", flush=True)
+    with (stage.folder / TABLE).open("a", encoding="utf-8") as table:
+        table.write(text)
 
 
 def wrong(seen: dict[str, Any]) -> list[str]:

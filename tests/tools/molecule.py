@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from tests.simulator.handle import Handle
 from tests.simulator.settings import SECOND_CLIENT_ID, SECOND_CLIENT_SECRET
+from tests.stage.interrupt import TABLE
 from tests.tools.build_tree import lay_build_tree
 from tests.tools.checks import Check, close, run_checks
 from tests.tools.project import (
@@ -46,7 +47,10 @@ def main(arguments: list[str]) -> int:
         names = ["interrupted"] if every == "task" else arguments or scenarios(tree)
         with stage(tree) as folder:
             env = {**environment(tree, folder), "KILL_EVERY": every}
-            return close(run_checks([scenario(name, tree, env) for name in names], workers=1))
+            outcomes = run_checks([scenario(name, tree, env) for name in names], workers=1)
+            if every == "task":
+                print((folder / TABLE).read_text(encoding="utf-8"))
+            return close(outcomes)
     except ToolError as error:
         return fail(error)
 
