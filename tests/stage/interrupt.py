@@ -87,7 +87,8 @@ def try_point(stage: Stage, command: Sequence[str], point: Point) -> list[str]:
 
 def tell(stage: Stage, text: str) -> None:
     """Say it here, and in a file that somebody can follow."""
-    print(text, end="", flush=True)
+    sys.stdout.write(text)
+    sys.stdout.flush()
     with (stage.folder / TABLE).open("a", encoding="utf-8") as table:
         table.write(text)
 
