@@ -99,8 +99,10 @@ def test_the_oldest_libraries_are_those_that_tests_run_with() -> None:
 
 
 def requirements(path: Path) -> dict[str, str]:
-    """Packages and their versions."""
-    lines = re.finditer(r"^([\w.-]+)[=>]=([\w.]+)", path.read_text(encoding="utf-8"), re.MULTILINE)
+    """Packages and their versions; one without a version has an empty one."""
+    lines = re.finditer(
+        r"^([\w.-]+)(?:[=>]=)?([\w.]*)", path.read_text(encoding="utf-8"), re.MULTILINE
+    )
     return {match[1]: match[2] for match in lines}
 
 
