@@ -17,7 +17,7 @@ from .stage import Stage
 _DEFAULT_WORKERS = 4
 _WORKERS = 16
 # A point of the growth curve is measured again only while all its runs take less (seconds).
-_LONG = 60.0
+_LONG = 20.0
 
 # POSTs in a window, and its seconds.
 _REGULAR = (15, 1.0)
@@ -46,7 +46,7 @@ FULL = Size(
     runs=5,
     tokens=1000,
     looped=100,
-    sequential=100,
+    sequential=50,
     limited=300,
     slow=8,
     expired=100_000,
@@ -93,6 +93,35 @@ def skipped(stage: Stage, size: Size) -> Findings:
     samples = interleave(sides, size.runs)
     what = "1 expired token, skipped, against `ping`: time"
     return _compared(what, samples, ("nomba_token_revoke", "ping"), AT_MOST, 1.05)
+
+
+def parts(stage: Stage, size: Size) -> Findings:
+    """Where the time of a run with one token goes: each side holds the one before it, and more."""
+    module = "ansible_collections.nomba.auth.plugins.modules.nomba_token_revoke"
+    expired = stage.expired(1)
+    sides = {
+        "Python alone": lambda: stage.python("pass"),
+        "with Ansible's part of a module": lambda: stage.python(
+            "import ansible.module_utils.basic"
+        ),
+        "with ours": lambda: stage.python(f"import {module}"),
+        "with PyJWT": lambda: stage.python(f"import {module}, jwt"),
+        "with requests": lambda: stage.python(f"import {module}, jwt, requests"),
+        "the module's process, token skipped": lambda: stage.module_process(access_tokens=expired),
+        "the module's process, token revoked and proved": lambda: stage.proved(
+            stage.module_process(access_tokens=stage.live(1))
+        ),
+        "a playbook with `ping`": lambda: stage.playbook("playbooks/ping.yml"),
+        "a playbook, token skipped": lambda: stage.revoke(tokens=expired),
+        "a playbook, token revoked and proved": lambda: stage.proved(
+            stage.revoke(tokens=stage.live(1))
+        ),
+    }
+    samples = interleave(sides, size.runs)
+    found = Findings()
+    found.keep("parts", samples)
+    found.rows += [_seconds("Where the time goes", samples, name) for name in sides]
+    return found
 
 
 def loops(stage: Stage, size: Size) -> Findings:
@@ -345,6 +374,7 @@ def _peak(samples: list[Sample]) -> Spread:
 CASES: dict[str, Callable[[Stage, Size], Findings]] = {
     "one": one_token,
     "skip": skipped,
+    "parts": parts,
     "loops": loops,
     "wire": wire,
     "limits": limits,

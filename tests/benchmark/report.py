@@ -51,7 +51,7 @@ _GROWTH = """
 ## Growth
 
 The time of a whole `ansible-playbook` run at 20 ms, all tokens in one file. A point is the median
-of up to {runs} runs; no further one begins after a minute.
+of up to {runs} runs; no further one begins after twenty seconds.
 
 ![Seconds and tokens per second, by tokens and workers](benchmark.svg)
 """

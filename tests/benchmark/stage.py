@@ -82,6 +82,10 @@ class Stage:
         path = self._write(self._job({"deadline": 7200, **options}))
         return self._run([sys.executable, "-m", "tests.benchmark.module_process", str(path)])
 
+    def python(self, code: str) -> Sample:
+        """A line of Python, to see what an import costs."""
+        return self._run([sys.executable, "-c", code])
+
     def _run(self, command: Sequence[str]) -> Sample:
         return timed(command, self._environment)
 
