@@ -26,7 +26,7 @@ from ansible_collections.nomba.auth.plugins.plugin_utils._rotating import (
     telling_bad_states,
 )
 
-# What the plan needs, in the order in which it may be given without names.
+# What the plan needs, and what is wished for.
 WHO = {
     "hand": with_texts("run"),
     "owner": with_texts("api_url", "account_id", "client_id"),
@@ -36,16 +36,21 @@ WHO = {
 WISHES = {"max_age": SECONDS, "lease": SECONDS, "force": TRUTH, "emergency": TRUTH}
 
 
-def rotation_plan(document: object, *given: Any, **named: Any) -> dict[str, Any]:
+def rotation_plan(
+    document: object,
+    hand: Any = None,
+    owner: Any = None,
+    probe: Any = None,
+    holder: Any = None,
+    **wishes: Any,
+) -> dict[str, Any]:
     """The plan as a dictionary; it holds no secret."""
-    named = {**dict(zip(WHO, given)), **named}
-    check("rotation_plan", named, {**WHO, **WISHES}, optional="force emergency")
-    of = named["owner"]
-    owner = Owner(of["api_url"], of["account_id"], of["client_id"])
-    wish = Wish(owner, **{name: named[name] for name in WISHES if name in named})
+    who = {"hand": hand, "owner": owner, "probe": probe, "holder": holder}
+    given = {**{name: value for name, value in who.items() if value is not None}, **wishes}
+    check("rotation_plan", given, {**WHO, **WISHES}, optional="force emergency")
+    wish = Wish(Owner(owner["api_url"], owner["account_id"], owner["client_id"]), **wishes)
     with telling_bad_states("rotation_plan"):
-        hand = checked_hand(named["hand"])
-        return asdict(plan(checked_state(document), hand, wish, named["probe"], named["holder"]))
+        return asdict(plan(checked_state(document), checked_hand(hand), wish, probe, holder))
 
 
 class FilterModule:

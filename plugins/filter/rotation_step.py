@@ -38,7 +38,7 @@ NEEDS: dict[str, dict[str, Kind]] = {
 
 
 def rotation_step(
-    document: object, step: str = "", hand: Mapping[str, str] | None = None, **given: Any
+    document: object, step: Any = None, hand: Mapping[str, str] | None = None, **given: Any
 ) -> dict[str, Any]:
     """The next state; `load` gives the same one, checked."""
     own = {"step": one_of(*NEEDS), "hand": with_texts()}

@@ -157,7 +157,10 @@ def test_playbooks_use_options_that_exist(monkeypatch: pytest.MonkeyPatch, playb
     plays = yaml.safe_load(playbook.read_text(encoding="utf-8"))
     calls = {name: list(_calls(plays, name)) for name in MODULES}
     roles = [role["role"] for play in plays for role in play.get("roles", [])]
-    assert any(calls.values()) or roles
+    importing = "ansible.builtin.import_playbook"
+    imported = [play[importing] for play in plays if importing in play]
+    assert any(calls.values()) or roles or imported
+    assert {f"nomba.auth.{path.stem}" for path in playbook.parent.iterdir()} >= set(imported)
     assert {f"nomba.auth.{path.name}" for path in (ROOT / "roles").iterdir()} >= set(roles)
     for name, found in calls.items():
         assert all(set(call) <= set(declared(name, monkeypatch)) for call in found)

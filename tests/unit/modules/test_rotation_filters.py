@@ -288,7 +288,7 @@ PLANNED: dict[str, Any] = {
 WRONG_PLANS: dict[str, Any] = {
     "hand": {},
     "owner": {**OWNER, "client_id": None},
-    "probe": None,
+    "probe": 7,
     "holder": "perhaps",
     "max_age": "900",
     "lease": float("nan"),
