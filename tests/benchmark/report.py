@@ -52,6 +52,7 @@ _GROWTH = """
 
 The time of a whole `ansible-playbook` run at 20 ms, all tokens in one file. A point is the median
 of up to {runs} runs; no further one begins after twenty seconds.
+A point that would take longer than ten minutes is left out.
 
 ![Seconds and tokens per second, by tokens and workers](benchmark.svg)
 """
