@@ -103,23 +103,6 @@ $(TOOLS): requirements/tools.txt tests/tools/bootstrap.sh
 $(NEWEST): requirements/dev.txt tests/tools/venvs.py $(TOOLS)
 	@.tools/bin/python -m tests.tools.venvs dev
 
-$(OTHERS): requirements/collections.txt tests/tools/venvs.py $(TOOLS)
-	@.tools/bin/python -m tests.tools.venvs collections
-
-$(DOCS): requirements/docs.txt tests/tools/venvs.py $(TOOLS)
-	@.tools/bin/python -m tests.tools.venvs docs
-
-$(OLDEST): requirements/oldest.txt tests/tools/venvs.py $(TOOLS)
-	@.tools/bin/python -m tests.tools.venvs oldest
-
-$(BARE): requirements/bare.txt tests/tools/venvs.py $(TOOLS)
-	@.tools/bin/python -m tests.tools.venvs bare
-
-$(RULEBOOK): requirements/rulebook.txt tests/tools/venvs.py $(TOOLS)
-	@.tools/bin/python -m tests.tools.venvs rulebook
-
-$(IMPORTER): requirements/importer.txt tests/tools/venvs.py $(TOOLS)
-	@.tools/bin/python -m tests.tools.venvs importer
-
-$(QUALITY): requirements/quality.txt tests/tools/venvs.py $(TOOLS)
-	@.tools/bin/python -m tests.tools.venvs quality
+$(OTHERS) $(DOCS) $(OLDEST) $(BARE) $(RULEBOOK) $(IMPORTER) $(QUALITY): .venvs/.%-stamp: \
+		requirements/%.txt tests/tools/venvs.py $(TOOLS)
+	@.tools/bin/python -m tests.tools.venvs $*

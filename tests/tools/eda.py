@@ -9,25 +9,15 @@ import sys
 
 from tests.tools.build_tree import lay_build_tree
 from tests.tools.checks import Check, close, run_checks
-from tests.tools.project import (
-    BUILD,
-    VENV,
-    VENVS,
-    ToolError,
-    environment_python,
-    fail,
-    tool_environment,
-)
-from tests.tools.units import PYTEST, count
+from tests.tools.project import VENV, VENVS, ToolError, environment_python, fail
+from tests.tools.units import PYTEST, count, environment
 
 
 def main(arguments: list[str]) -> int:
     """Run the tests; further words go to pytest."""
     try:
         tree = lay_build_tree()
-        env = tool_environment(
-            VENVS / "rulebook", PYTHONPATH=f"{tree}:{BUILD}", ANSIBLE_COLLECTIONS_PATH=str(BUILD)
-        )
+        env = environment(tree, VENVS / "rulebook")
         command = [str(environment_python(VENV)), *PYTEST, "tests/eda", *arguments]
         return close(run_checks([Check("event-driven", command, tree, env, count=count)]))
     except ToolError as error:

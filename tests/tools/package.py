@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 DIST = BUILD / "dist"
 INSTALLED = BUILD / "installed"
-WARNING = r"\[WARNING\]"
+WARNING = r"\[WARNING\]|\[ERROR\]"
 
 
 def main() -> int:
@@ -43,19 +43,20 @@ def run_steps(tree: Path) -> list[Outcome]:
     """Build, look inside, install, list."""
     for folder in (DIST, INSTALLED):
         shutil.rmtree(folder, ignore_errors=True)
-    outcomes = run_checks([build(tree)])
+    outcomes = run_checks([build(tree, DIST)])
     if outcomes[0].faults:
         return outcomes
     tarball = next(DIST.glob("nomba-auth-*.tar.gz"))
-    steps = (look_inside(tarball), install(tarball), list_plugins(tree), demo(tree))
+    at_work = demo("the installed copy at work", tree, INSTALLED)
+    steps = (look_inside(tarball), install(tarball), list_plugins(tree), at_work)
     for step in steps:
         outcomes += run_checks([step])
     return outcomes
 
 
-def build(tree: Path) -> Check:
-    """Return the step that builds the tarball from the tree."""
-    command = ["ansible-galaxy", "collection", "build", "--output-path", str(DIST)]
+def build(tree: Path, folder: Path) -> Check:
+    """Return the step that builds the tarball from the tree, into a folder."""
+    command = ["ansible-galaxy", "collection", "build", "--output-path", str(folder)]
     return Check("build", command, tree, tool_environment(), forbidden=WARNING)
 
 
@@ -82,13 +83,13 @@ def list_plugins(tree: Path) -> Check:
     return Check("documentation of the modules", command, BUILD, env, forbidden=WARNING)
 
 
-def demo(tree: Path) -> Check:
-    """Return the step that plays the demo with the installed copy: revoked, swept, rotated."""
+def demo(name: str, tree: Path, collections: Path) -> Check:
+    """Return the step that plays the demo with another copy: revoked, swept, rotated."""
     env = tool_environment(
-        PYTHONPATH=str(tree), ANSIBLE_COLLECTIONS_PATH=str(INSTALLED), ANSIBLE_NOCOLOR="1"
+        PYTHONPATH=str(tree), ANSIBLE_COLLECTIONS_PATH=str(collections), ANSIBLE_NOCOLOR="1"
     )
     command = [str(environment_python(VENV)), "tests/demo/run.py"]
-    return Check("the installed copy at work", command, tree, env)
+    return Check(name, command, tree, env)
 
 
 if __name__ == "__main__":

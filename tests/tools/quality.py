@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from tests.tools.build_tree import COLLECTION, lay_build_tree
 from tests.tools.checks import Check, Outcome, close, run_checks
+from tests.tools.package import WARNING, build, demo
 from tests.tools.project import (
     BUILD,
     VENV,
@@ -23,7 +24,7 @@ from tests.tools.project import (
     fail,
     tool_environment,
 )
-from tests.tools.units import PYTEST, count
+from tests.tools.units import PYTEST, count, environment
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,7 +35,6 @@ PRODUCT = ("meta", "plugins", "roles", "playbooks")
 # The kinds of plugins, and where each keeps its files.
 KINDS = {"module": "modules", "filter": "filter", "lookup": "lookup"}
 PIPELINES = {"github-workflows": "github-actions*.yml", "gitlab-ci": "gitlab-ci*.yml"}
-WARNING = r"\[WARNING\]|\[ERROR\]"
 # A part of ansible-core itself that has no version.
 ANSIBLES_OWN = r"/ansible/_protomatter' does not have"
 
@@ -57,9 +57,7 @@ def all_checks(tree: Path) -> list[Check]:
 
 def surroundings(tree: Path) -> Check:
     """Return the tests that run other programs of Ansible's on the collection."""
-    env = tool_environment(
-        VENVS / "quality", PYTHONPATH=f"{tree}:{BUILD}", ANSIBLE_COLLECTIONS_PATH=str(BUILD)
-    )
+    env = environment(tree, VENVS / "quality")
     command = [str(environment_python(VENV)), *PYTEST, "tests/quality"]
     return Check("execution environments, release", command, tree, env, count=count)
 
@@ -69,15 +67,7 @@ def stripped(tree: Path) -> Check:
     bare = FOLDER / "stripped"
     for name in PRODUCT:
         shutil.copytree(tree / name, bare / COLLECTION / name)
-    env = tool_environment(
-        PYTHONPATH=str(tree), ANSIBLE_COLLECTIONS_PATH=str(bare), ANSIBLE_NOCOLOR="1"
-    )
-    return Check(
-        "only " + ", ".join(PRODUCT),
-        [str(environment_python(VENV)), "tests/demo/run.py"],
-        tree,
-        env,
-    )
+    return demo("only " + ", ".join(PRODUCT), tree, bare)
 
 
 def pipelines(tree: Path) -> list[Check]:
@@ -123,16 +113,10 @@ def plugins(tree: Path) -> dict[str, list[str]]:
 
 def imported(tree: Path) -> list[Outcome]:
     """Build the tarball, and import it as Galaxy does."""
-    built = run_checks([build(tree)])
+    built = run_checks([build(tree, FOLDER)])
     if built[0].faults:
         return built
     return [*built, *run_checks([importer()])]
-
-
-def build(tree: Path) -> Check:
-    """Return the step that builds the tarball."""
-    command = ["ansible-galaxy", "collection", "build", "--output-path", str(FOLDER)]
-    return Check("build", command, tree, tool_environment(), forbidden=WARNING)
 
 
 def importer() -> Check:
