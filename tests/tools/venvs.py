@@ -10,7 +10,9 @@ import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
+from typing import Callable
 
 from tests.tools.project import (
     CONTROLLER_PYTHONS,
@@ -46,44 +48,10 @@ def make_dev() -> None:
     (VENV / ".stamp").touch()
 
 
-def make_collections() -> None:
-    """Make the environment that holds other collections: the community's package of them.
-
-    The place that is meant for them, Ansible's Galaxy, is out of reach of many a build machine.
-    """
-    make_on_controller("collections")
-
-
-def make_rulebook() -> None:
-    """Make the environment of event-driven Ansible."""
-    make_on_controller("rulebook")
-
-
-def make_importer() -> None:
-    """Make the environment of Galaxy's importer."""
-    make_on_controller("importer")
-
-
-def make_quality() -> None:
-    """Make the environment of the tools around execution environments and others' schemas."""
-    make_on_controller("quality")
-
-
-def make_on_controller(name: str) -> None:
-    """Make an environment of its own on a Python that runs the newest Ansible."""
-    make(VENVS / name, one_python(CONTROLLER_PYTHONS)[1], name)
+def make_on(pythons: tuple[str, ...], name: str) -> None:
+    """Make an environment of its own on the best of some Pythons."""
+    make(VENVS / name, one_python(pythons)[1], name)
     (VENVS / f".{name}-stamp").touch()
-
-
-def make_docs() -> None:
-    """Make the environment that builds the site of guides and reference pages."""
-    make_on_controller("docs")
-
-
-def make_oldest() -> None:
-    """Make the environment with the oldest Ansible and old libraries."""
-    make(VENVS / "oldest", one_python(OLDEST_CORE_PYTHONS)[1], "oldest")
-    (VENVS / ".oldest-stamp").touch()
 
 
 def make_bare() -> None:
@@ -118,25 +86,50 @@ def is_of(venv: Path, python: Path) -> bool:
 def uv(*arguments: str) -> None:
     """Run uv, silent unless it fails."""
     # The system's certificates, as pip takes them: many networks have a proxy with its own.
-    settings = {"UV_PYTHON_DOWNLOADS": "never", "UV_SYSTEM_CERTS": "true"}
-    environment = {**os.environ, **settings}
-    command = [str(UV), "--quiet", *arguments]
-    run = subprocess.run(
-        command, env=environment, cwd=ROOT, capture_output=True, text=True, check=False
+    run(
+        [str(UV), "--quiet", *arguments],
+        cwd=ROOT,
+        UV_PYTHON_DOWNLOADS="never",
+        UV_SYSTEM_CERTS="true",
     )
-    if run.returncode:
-        raise ToolError(f"{' '.join(command)} failed:\n{run.stdout}{run.stderr}")
 
 
-MAKERS = {
+def run(command: list[str], cwd: Path, **settings: str) -> None:
+    """Run an installer, silent unless it fails."""
+    done = subprocess.run(
+        command,
+        env={**os.environ, **settings},
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise ToolError(f"{' '.join(command)} failed:\n{done.stdout}{done.stderr}")
+
+
+def make_npm() -> None:
+    """Make the folder of the linters that only npm has."""
+    folder = VENVS / "npm"
+    folder.mkdir(parents=True, exist_ok=True)
+    for file in (ROOT / "requirements" / "npm").iterdir():
+        shutil.copy(file, folder)
+    run(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"], cwd=folder)
+    (VENVS / ".npm-stamp").touch()
+
+
+MAKERS: dict[str, Callable[[], None]] = {
     "dev": make_dev,
-    "collections": make_collections,
-    "docs": make_docs,
-    "oldest": make_oldest,
     "bare": make_bare,
-    "rulebook": make_rulebook,
-    "importer": make_importer,
-    "quality": make_quality,
+    # Other collections: the community's package of them, because the place that is meant for
+    # them, Ansible's Galaxy, is out of reach of many a build machine.
+    "collections": partial(make_on, CONTROLLER_PYTHONS, "collections"),
+    "docs": partial(make_on, CONTROLLER_PYTHONS, "docs"),
+    "importer": partial(make_on, CONTROLLER_PYTHONS, "importer"),
+    "npm": make_npm,
+    "oldest": partial(make_on, OLDEST_CORE_PYTHONS, "oldest"),
+    "quality": partial(make_on, CONTROLLER_PYTHONS, "quality"),
+    "rulebook": partial(make_on, CONTROLLER_PYTHONS, "rulebook"),
 }
 
 if __name__ == "__main__":
