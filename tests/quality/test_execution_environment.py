@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The real ansible-builder and ansible-navigator, as docs/automation-platform.md shows them."""
+"""The real ansible-builder and ansible-navigator, as the guide shows them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.simulator.handle import Handle
 from tests.unit.modules.canary import contents, hatch
 
 ROOT = Path(__file__).parents[2]
-DOCUMENT = ROOT / "docs" / "automation-platform.md"
+DOCUMENT = ROOT / "docs" / "docsite" / "rst" / "automation_platform.rst"
 DEFINITION = ROOT / "docs" / "examples" / "execution-environment.yml"
 
 
@@ -45,7 +45,8 @@ def test_the_example_gives_a_build_context(tmp_path: Path) -> None:
 
 def test_navigator_without_a_container_revokes(simulator: Handle, tmp_path: Path) -> None:
     canary = hatch(simulator)
-    (shown,) = re.findall(r"^\$ (ansible-navigator .*)$", DOCUMENT.read_text(), re.MULTILINE)
+    guide = DOCUMENT.read_text().replace("\\\n", "")
+    (shown,) = re.findall(r"^ *\$ (ansible-navigator .*)$", guide, re.MULTILINE)
     said = run(
         *shlex.split(shown),
         HOME=str(tmp_path),

@@ -36,6 +36,8 @@ PLACES = {
     "filter": "plugins/filter",
     "lookup": "plugins/lookup",
     "role": "roles",
+    "event filter": "extensions/eda/plugins/event_filter",
+    "rulebook": "extensions/eda/rulebooks",
 }
 
 
