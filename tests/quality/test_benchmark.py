@@ -16,7 +16,7 @@ from tests.benchmark.cases import CASES
 from tests.benchmark.findings import AT_MOST, Row
 from tests.benchmark.measuring import Spread
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,11 @@
 # Copyright (c) 2026, The nomba.auth contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""make test: every part, each with its time, and a closing line that adds up their tests."""
+"""Run all parts of a verb, each with its time, and add up their tests in a closing line.
+
+python -m tests.tools.everything test      what must pass before a change lands
+python -m tests.tools.everything quality   what must pass before a release, besides
+"""
 
 from __future__ import annotations
 
@@ -15,8 +19,12 @@ from dataclasses import dataclass
 from tests.tools.checks import RULER, closing_line
 from tests.tools.project import ROOT, VENV, environment_python
 
-# Side by side. Molecule, the longest, often waits, so that two cores have work for three lanes.
-LANES = (("molecule",), ("sanity", "lint", "integration"), ("units", "package"))
+# Lanes run side by side, the parts of a lane one after another. Molecule, the longest, often waits,
+# so that two cores have work for three lanes.
+LANES = {
+    "test": (("molecule",), ("sanity", "lint", "integration"), ("units", "package")),
+    "quality": (("sanity --oldest",), ("eda", "docs", "quality")),
+}
 
 
 @dataclass(frozen=True)
@@ -30,14 +38,15 @@ class Part:
     seconds: float
 
 
-def main() -> int:
+def main(verb: str) -> int:
     """Run all parts, also after a failed one, and add up."""
-    with ThreadPoolExecutor(len(LANES)) as pool:
-        parts = [part for lane in pool.map(run_lane, LANES) for part in lane]
+    lanes = LANES[verb]
+    with ThreadPoolExecutor(len(lanes)) as pool:
+        parts = [part for lane in pool.map(run_lane, lanes) for part in lane]
     print(f"\n{RULER}")
     for part in parts:
         word = "FAILED" if part.status else "ok    "
-        print(f"{word} {part.name:<12} {part.seconds:6.1f} s   {part.passed} passed")
+        print(f"{word} {part.name:<15} {part.seconds:6.1f} s   {part.passed} passed")
     return closing_line(sum(part.passed for part in parts), sum(part.failed for part in parts))
 
 
@@ -50,7 +59,7 @@ def run_part(name: str) -> Part:
     """Run one verb's tool, show what it says in one piece, and read its closing line."""
     started = time.monotonic()
     run = subprocess.run(
-        [str(environment_python(VENV)), "-m", f"tests.tools.{name}"],
+        [str(environment_python(VENV)), "-m", *f"tests.tools.{name}".split()],
         cwd=ROOT,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -75,4 +84,4 @@ def take_closing_line(output: str) -> tuple[str, int, int]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1]))

