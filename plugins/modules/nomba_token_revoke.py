@@ -286,7 +286,10 @@ def revoke(module: AnsibleModule) -> dict[str, Any]:
         report = Revocation(client, SYSTEM, transport.remaining, policy, watch).run(found.tokens)
     for warning in report.warnings:
         module.warn(warning)
-    return _outcome(report, found, with_diff=module._diff)
+    told = _outcome(report, found, with_diff=module._diff)
+    if module.check_mode and told["changed"]:
+        told["msg"] = f"Check mode: nothing was revoked. A real run: {told['msg']}"
+    return told
 
 
 def _watch(module: AnsibleModule, stack: ExitStack) -> Watch:

@@ -15,7 +15,7 @@ from typing import Any
 
 from tests.demo.commands import Operator
 
-_ROW = re.compile(r"(sha256:[0-9a-f]{16}) +(\w+) +(not verified|verified) *([^\s\"]*)")
+_ROW = re.compile(r"(sha256:[0-9a-f]{16}) +(\w+) +(not verified|verified|check mode) *([^\s\"]*)")
 _LINE = "  {:<24} {:<16} {:<13} {}"
 
 
@@ -25,8 +25,13 @@ class Row:
 
     fingerprint: str
     outcome: str
-    verified: bool
+    proof: str
     found: str
+
+    @property
+    def verified(self) -> bool:
+        """Whether the API was seen to refuse the token."""
+        return self.proof == "verified"
 
 
 class Tokens:
@@ -124,7 +129,10 @@ class Tokens:
     def command(self, secrets: Mapping[str, str]) -> list[Row]:
         """Revoke from the command line. Secrets come by environment, never by argument."""
         told = self.module("nomba_token_revoke", secrets=secrets)
-        found = [Row(r["fingerprint"], r["outcome"], r["verified"], "") for r in told["results"]]
+        proofs = {True: "verified", False: "not verified"}
+        found = [
+            Row(r["fingerprint"], r["outcome"], proofs[r["verified"]], "") for r in told["results"]
+        ]
         return show(found)
 
     def module(
@@ -144,7 +152,7 @@ class Tokens:
         output = self.operator.execute(line, {})
         changed = "changed=1" in output
         self.expect(f"the run reports changed={expect_changed}", changed is expect_changed)
-        rows = [Row(m[1], m[2], m[3] == "verified", m[4]) for m in _ROW.finditer(output)]
+        rows = [Row(m[1], m[2], m[3], m[4]) for m in _ROW.finditer(output)]
         return show(rows)
 
 
@@ -152,8 +160,7 @@ def show(rows: list[Row]) -> list[Row]:
     """Print a table a person can read."""
     print(_LINE.format("token", "outcome", "", "found in"))
     for row in rows:
-        verified = "verified" if row.verified else "not verified"
-        print(_LINE.format(row.fingerprint, row.outcome, verified, Path(row.found).name))
+        print(_LINE.format(row.fingerprint, row.outcome, row.proof, Path(row.found).name))
     return rows
 
 

@@ -125,6 +125,7 @@ def test_a_check_run_probes_once_and_sends_nothing_else(revoke: Revoke) -> None:
     told = revoke(token, check=True)
     (entry,) = revoke.simulator.requests()
     assert (entry.operation, entry.fingerprint) == ("balance", fingerprint(token))
+    assert told["msg"] == "Check mode: nothing was revoked. A real run: 1 token(s): 1 revoked."
     assert told.row["reason"] == "it would be revoked: a probe of it was accepted"
     assert (told.row["verified"], told.row["attempts"]) == (False, 0)
     assert told.warnings == ""
