@@ -4,10 +4,12 @@
 # Everything starts from a bare Python of 3.11 or newer with pip, in a fresh clone.
 # The tools look at a copy of the tree in .build/ansible_collections/nomba/auth.
 
+PACKAGES := lint-packages stage-packages java-packages node-packages guide-packages
+
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help demo docs test lint sanity units quick integration molecule soak bench package format changelog lock clean \
-	eda quality release lint-packages stage-packages java-packages node-packages
+	eda quality release $(PACKAGES)
 
 # Words for the tool behind the verb: make quick ARGS="-k revoke -x"
 ARGS ?=
@@ -27,13 +29,20 @@ NPM := .venvs/.npm-stamp
 # What the neighbours need: make quality.
 AROUND := $(OTHERS) $(OLDEST) $(IMPORTER) $(QUALITY) $(NPM) $(RULEBOOK) $(DOCS)
 
+# Programs that only the system has, and their packages.
+PROGRAMS_lint-packages := shellcheck=shellcheck
+PROGRAMS_stage-packages := sshd=openssh-server
+PROGRAMS_java-packages := java=openjdk-17-jre-headless
+PROGRAMS_node-packages := node=nodejs npm=npm
+PROGRAMS_guide-packages := curl=curl jq=jq
+
 help: ## Say what can be done here
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(NEWEST) ## Watch tokens being revoked and rotated, against a simulator on this machine
 	@$(RUN)in_tree python tests/demo/run.py $(ARGS)
 
-test: $(NEWEST) $(OTHERS) $(OLDEST) $(BARE) lint-packages stage-packages ## Run everything below: what must pass before a change lands
+test: $(NEWEST) $(OTHERS) $(OLDEST) $(BARE) lint-packages stage-packages ## Lint, sanity, units, integration, molecule, package: before a change lands
 	@$(RUN)everything test
 
 lint: $(NEWEST) $(OTHERS) lint-packages ## Linters and type checkers; a warning is a failure
@@ -60,7 +69,7 @@ soak: $(NEWEST) $(OTHERS) stage-packages ## Kill a rotation after every single t
 eda: $(NEWEST) $(RULEBOOK) java-packages ## A leaked token's alert in a real ansible-rulebook (ARGS="-k signed")
 	@$(RUN)eda $(ARGS)
 
-quality: $(NEWEST) $(AROUND) lint-packages java-packages ## Docs, events, and what the oldest Ansible, Galaxy and CI systems say of it
+quality: $(NEWEST) $(AROUND) lint-packages java-packages guide-packages ## Docs, events, and what the oldest Ansible, Galaxy and CI systems say of it
 	@$(RUN)everything quality
 
 bench: $(NEWEST) ## Measure against other ways, into docs/ (ARGS="--only one skip"; over an hour)
@@ -91,17 +100,8 @@ clean: ## Remove environments and everything that was built
 
 # --- what the verbs stand on -----------------------------------------------------------------
 
-lint-packages:
-	@sh tests/tools/system_packages.sh shellcheck=shellcheck
-
-java-packages:
-	@sh tests/tools/system_packages.sh java=openjdk-17-jre-headless
-
-node-packages:
-	@sh tests/tools/system_packages.sh node=nodejs npm=npm
-
-stage-packages:
-	@sh tests/tools/system_packages.sh sshd=openssh-server
+$(PACKAGES):
+	@sh tests/tools/system_packages.sh $(PROGRAMS_$@)
 
 $(TOOLS): requirements/tools.txt tests/tools/bootstrap.sh
 	@sh tests/tools/bootstrap.sh

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The nomba.auth contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""make molecule: the scenarios of extensions/molecule, on two stages side by side.
+"""make molecule: the scenarios of extensions/molecule, one after another, on one stage.
 
 python -m tests.tools.molecule [SCENARIO...]    those named, or all
 python -m tests.tools.molecule --soak           interrupted only, with a kill after every task
@@ -15,15 +15,13 @@ import re
 import shutil
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
-from queue import Queue
 from typing import TYPE_CHECKING
 
 from tests.simulator.handle import Handle
 from tests.simulator.settings import SECOND_CLIENT_ID, SECOND_CLIENT_SECRET
 from tests.stage.interrupt import TABLE
 from tests.tools.build_tree import lay_build_tree
-from tests.tools.checks import Check, Outcome, close, run_checks
+from tests.tools.checks import Check, close, run_checks
 from tests.tools.project import (
     BUILD,
     VENV,
@@ -37,8 +35,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-# Kills a rotation at many points.
-LONGEST = "interrupted"
 # A run that met no host, or a scenario that did nothing, is a failure.
 FORBIDDEN = r"Could not match supplied host pattern|no hosts matched|\[WARNING\]|\[DEPRECATION"
 
@@ -48,14 +44,12 @@ def main(arguments: list[str]) -> int:
     every = "task" if arguments == ["--soak"] else "step"
     try:
         tree = lay_build_tree()
-        names = [LONGEST] if every == "task" else arguments or scenarios(tree)
-        with contextlib.ExitStack() as stack:
-            stages = [
-                stack.enter_context(stage(tree, number)) for number in range(min(2, len(names)))
-            ]
-            outcomes = play(tree, stages, names, every)
+        names = ["interrupted"] if every == "task" else arguments or scenarios(tree)
+        with stage(tree) as folder:
+            env = {**environment(tree, folder), "KILL_EVERY": every}
+            outcomes = run_checks([scenario(name, tree, env) for name in names], workers=1)
             if every == "task":
-                print((stages[0] / TABLE).read_text(encoding="utf-8"))
+                print((folder / TABLE).read_text(encoding="utf-8"))
             return close(outcomes)
     except ToolError as error:
         return fail(error)
@@ -69,30 +63,11 @@ def scenarios(tree: Path) -> list[str]:
     return names
 
 
-def play(tree: Path, stages: list[Path], names: list[str], every: str) -> list[Outcome]:
-    """Run the scenarios, each on the stage that is free first; the longest begins."""
-    free: Queue[Path] = Queue()
-    for folder in stages:
-        free.put(folder)
-
-    def run(name: str) -> list[Outcome]:
-        folder = free.get()
-        try:
-            return run_checks([scenario(name, tree, folder, every)])
-        finally:
-            free.put(folder)
-
-    ordered = sorted(names, key=lambda name: name != LONGEST)
-    with ThreadPoolExecutor(len(stages)) as pool:
-        return [outcome for outcomes in pool.map(run, ordered) for outcome in outcomes]
-
-
-def scenario(name: str, tree: Path, folder: Path, every: str) -> Check:
-    """Return the run of one scenario on a stage."""
+def scenario(name: str, tree: Path, env: dict[str, str]) -> Check:
+    """Return the run of one scenario."""
     command = ["molecule", "test", "--scenario-name", name]
     # Of its own: what molecule notes of one scenario must not spare another its preparation.
-    own = {"MOLECULE_EPHEMERAL_DIRECTORY": str(folder / "molecule" / name), "KILL_EVERY": every}
-    env = environment(tree, folder)
+    own = {"MOLECULE_EPHEMERAL_DIRECTORY": str(BUILD / "stage" / "molecule" / name)}
     return Check(
         f"molecule {name}", command, tree, {**env, **own}, forbidden=FORBIDDEN, count=count
     )
@@ -106,9 +81,9 @@ def count(output: str) -> int:
 
 
 @contextlib.contextmanager
-def stage(tree: Path, number: int) -> Iterator[Path]:
+def stage(tree: Path) -> Iterator[Path]:
     """Start simulator, hosts and OpenBao; yield their folder; stop them."""
-    folder = BUILD / f"stage-{number}"
+    folder = BUILD / "stage"
     shutil.rmtree(folder / "molecule", ignore_errors=True)
     env = tool_environment(PYTHONPATH=f"{tree}:{BUILD}")
     command = [str(environment_python(VENV)), "-m", "tests.stage"]
