@@ -72,8 +72,8 @@ eda: $(NEWEST) $(RULEBOOK) java-packages ## A leaked token's alert in a real ans
 quality: $(NEWEST) $(AROUND) lint-packages java-packages guide-packages ## Docs, events, and what the oldest Ansible, Galaxy and CI systems say of it
 	@$(RUN)everything quality
 
-bench: $(NEWEST) ## Measure against other ways, into docs/ (ARGS="--only one skip"; over an hour)
-	@$(RUN)in_tree python -m tests.benchmark --out $(CURDIR)/.build/benchmark \
+bench: $(NEWEST) ## Measure against other ways, into docs/ (ARGS="--only one skip"; nearly an hour)
+	@$(RUN)in_tree python -m tests.benchmark --out $(CURDIR)/tests/benchmark/measured \
 		--docs $(CURDIR)/docs $(ARGS)
 
 docs: $(NEWEST) $(DOCS) ## Build the site of guides and reference pages into docs/_build
