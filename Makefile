@@ -107,11 +107,11 @@ $(TOOLS): requirements/tools.txt tests/tools/bootstrap.sh
 	@sh tests/tools/bootstrap.sh
 
 $(NEWEST): requirements/dev.txt tests/tools/venvs.py $(TOOLS)
-	@.tools/bin/python -m tests.tools.venvs dev
+	@.tools/bin/python -m tests.tools.venvs dev && touch $@
 
 $(OTHERS) $(DOCS) $(OLDEST) $(BARE) $(RULEBOOK) $(IMPORTER) $(QUALITY): .venvs/.%-stamp: \
 		requirements/%.txt tests/tools/venvs.py $(TOOLS)
-	@.tools/bin/python -m tests.tools.venvs $*
+	@.tools/bin/python -m tests.tools.venvs $* && touch $@
 
 $(NPM): requirements/npm/package.json requirements/npm/package-lock.json tests/tools/venvs.py $(TOOLS) | node-packages
-	@.tools/bin/python -m tests.tools.venvs npm
+	@.tools/bin/python -m tests.tools.venvs npm && touch $@

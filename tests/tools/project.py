@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = ROOT / ".build"
@@ -34,6 +34,21 @@ PROBE = "import sys, venv; print('%d.%d' % sys.version_info[:2], sys.executable)
 
 class ToolError(Exception):
     """Something that a person has to put right; its text is one clear sentence."""
+
+
+def run_silently(command: list[str], cwd: Path, env: Mapping[str, str] | None = None) -> None:
+    """Run a program that says nothing unless it fails; without `env` it has ours."""
+    ran = subprocess.run(
+        command,
+        cwd=cwd,
+        env=env,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if ran.returncode:
+        raise ToolError(f"{' '.join(command)} failed:\n{ran.stdout}{ran.stderr}")
 
 
 def environment_python(venv: Path) -> Path:

@@ -12,14 +12,13 @@ import argparse
 import hashlib
 import re
 import shutil
-import subprocess
 import sys
 import tarfile
 from dataclasses import dataclass
 from pathlib import Path
 
 from tests.tools.build_tree import git
-from tests.tools.project import BUILD, ROOT, ToolError, fail, tool_environment
+from tests.tools.project import BUILD, ROOT, ToolError, fail, run_silently, tool_environment
 
 _NUMBER = r"(0|[1-9]\d*)"
 _VERSION = re.compile(rf"{_NUMBER}\.{_NUMBER}\.{_NUMBER}")
@@ -107,7 +106,7 @@ class Release:
         path.write_text(text, encoding="utf-8")
 
     def _changelog(self) -> None:
-        run(["antsibull-changelog", "release", "--version", self.version], self.root)
+        run_here(["antsibull-changelog", "release", "--version", self.version], self.root)
 
     def _commit(self) -> None:
         git("add", "--all", cwd=self.root)
@@ -127,7 +126,7 @@ class Release:
         with tarfile.open(archive) as tar:
             tar.extractall(source, filter="data")
         archive.unlink()
-        run(["ansible-galaxy", "collection", "build", "--output-path", str(target)], source)
+        run_here(["ansible-galaxy", "collection", "build", "--output-path", str(target)], source)
         shutil.rmtree(source)
 
 
@@ -136,19 +135,9 @@ def numbers(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in version.split("."))
 
 
-def run(command: list[str], cwd: Path) -> None:
-    """Run a program of the environment that this runs in, silent unless it fails."""
-    ran = subprocess.run(
-        command,
-        cwd=cwd,
-        env=tool_environment(Path(sys.prefix)),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if ran.returncode:
-        raise ToolError(f"{' '.join(command)} failed:\n{ran.stdout}{ran.stderr}")
+def run_here(command: list[str], cwd: Path) -> None:
+    """Run a program of the environment that this runs in."""
+    run_silently(command, cwd, tool_environment(Path(sys.prefix)))
 
 
 def write_sums(folder: Path) -> None:

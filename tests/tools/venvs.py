@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -28,11 +27,12 @@ from tests.tools.project import (
     fail,
     find_pythons,
     one_python,
+    run_silently,
 )
 
 
 def main(arguments: list[str]) -> int:
-    """Make each environment that was asked for, and touch its stamp file."""
+    """Make each environment that was asked for."""
     try:
         for name in arguments:
             with exclusive("venvs"):
@@ -45,13 +45,11 @@ def main(arguments: list[str]) -> int:
 def make_dev() -> None:
     """Make the environment with the newest Ansible and every tool."""
     make(VENV, one_python(CONTROLLER_PYTHONS)[1], "dev")
-    (VENV / ".stamp").touch()
 
 
 def make_on(pythons: tuple[str, ...], name: str) -> None:
     """Make an environment of its own on the best of some Pythons."""
     make(VENVS / name, one_python(pythons)[1], name)
-    (VENVS / f".{name}-stamp").touch()
 
 
 def make_bare() -> None:
@@ -64,7 +62,6 @@ def make_bare() -> None:
         ]
     for job in jobs:
         job.result()
-    (VENVS / ".bare-stamp").touch()
 
 
 def make(venv: Path, python: Path, requirements: str) -> None:
@@ -86,26 +83,8 @@ def is_of(venv: Path, python: Path) -> bool:
 def uv(*arguments: str) -> None:
     """Run uv, silent unless it fails."""
     # The system's certificates, as pip takes them: many networks have a proxy with its own.
-    run(
-        [str(UV), "--quiet", *arguments],
-        cwd=ROOT,
-        UV_PYTHON_DOWNLOADS="never",
-        UV_SYSTEM_CERTS="true",
-    )
-
-
-def run(command: list[str], cwd: Path, **settings: str) -> None:
-    """Run an installer, silent unless it fails."""
-    done = subprocess.run(
-        command,
-        env={**os.environ, **settings},
-        cwd=cwd,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        raise ToolError(f"{' '.join(command)} failed:\n{done.stdout}{done.stderr}")
+    env = {**os.environ, "UV_PYTHON_DOWNLOADS": "never", "UV_SYSTEM_CERTS": "true"}
+    run_silently([str(UV), "--quiet", *arguments], ROOT, env)
 
 
 def make_npm() -> None:
@@ -114,8 +93,7 @@ def make_npm() -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for file in (ROOT / "requirements" / "npm").iterdir():
         shutil.copy(file, folder)
-    run(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"], cwd=folder)
-    (VENVS / ".npm-stamp").touch()
+    run_silently(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"], folder)
 
 
 MAKERS: dict[str, Callable[[], None]] = {
