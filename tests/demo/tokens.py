@@ -129,11 +129,11 @@ class Tokens:
     def command(self, secrets: Mapping[str, str]) -> list[Row]:
         """Revoke from the command line. Secrets come by environment, never by argument."""
         told = self.module("nomba_token_revoke", secrets=secrets)
-        proofs = {True: "verified", False: "not verified"}
-        found = [
-            Row(r["fingerprint"], r["outcome"], proofs[r["verified"]], "") for r in told["results"]
+        rows = [
+            Row(r["fingerprint"], r["outcome"], "verified" if r["verified"] else "not verified", "")
+            for r in told["results"]
         ]
-        return show(found)
+        return show(rows)
 
     def module(
         self, name: str, *words: str, secrets: Mapping[str, str] | None = None

@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import os
 import re
-import shlex
 import subprocess
 from pathlib import Path
 
 from tests.simulator.handle import Handle
+from tests.unit.docs.guides import commands
 from tests.unit.modules.canary import contents, hatch
 
 ROOT = Path(__file__).parents[2]
-DOCUMENT = ROOT / "docs" / "docsite" / "rst" / "automation_platform.rst"
 DEFINITION = ROOT / "docs" / "examples" / "execution-environment.yml"
 
 
@@ -45,10 +44,9 @@ def test_the_example_gives_a_build_context(tmp_path: Path) -> None:
 
 def test_navigator_without_a_container_revokes(simulator: Handle, tmp_path: Path) -> None:
     canary = hatch(simulator)
-    guide = DOCUMENT.read_text().replace("\\\n", "")
-    (shown,) = re.findall(r"^ *\$ (ansible-navigator .*)$", guide, re.MULTILINE)
+    (shown,) = commands("ansible-navigator")
     said = run(
-        *shlex.split(shown),
+        *shown.words,
         HOME=str(tmp_path),
         NOMBA_BASE_URL=simulator.url,
         NOMBA_ACCOUNT_ID=simulator.account_id,
