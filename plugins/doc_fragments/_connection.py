@@ -20,15 +20,15 @@ options:
     description:
       - The id of the B(parent) account, sent as the header C(accountId). The id of a sub-account
         is refused.
-      - The environment variable E(NOMBA_ACCOUNT_ID) is used when this is not set.
+      - The environment variable E(NOMBA_ACCOUNT_ID) is used when this is not set. One of the two
+        is needed.
     type: str
-    required: true
   client_id:
     description:
       - The client id that the token was issued for, from the dashboard's page on API keys.
-      - The environment variable E(NOMBA_CLIENT_ID) is used when this is not set.
+      - The environment variable E(NOMBA_CLIENT_ID) is used when this is not set. One of the two
+        is needed.
     type: str
-    required: true
   validate_certs:
     description:
       - Whether to check the API's TLS certificate. Leave this on outside of experiments, because

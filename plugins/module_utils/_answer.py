@@ -6,14 +6,16 @@
 
 Pure: no Ansible, no network, no clock. Success is HTTP 2xx *and* a JSON object *and* code "00";
 HTTP 200 may carry a failure (Nomba's page on error codes; developer notes of live calls).
-Descriptions may echo what was sent, so that they are scrubbed before anyone sees them.
+A refusal of a token is the API's own only as its documented envelope, code "401" (the same page).
+Descriptions may echo what was sent, so that they are redacted before anyone sees them.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timezone
 from enum import Enum
@@ -26,6 +28,14 @@ UNAUTHORIZED = "401"
 _NOT_ABOUT_US = frozenset({407, 408, 425, 429})
 _CODE = re.compile(r"[A-Za-z0-9_-]{1,8}")
 _DESCRIPTION_CHARACTERS = 120
+# So much of a description is looked at; more would only cost time.
+_LONGEST_DESCRIPTION = 2000
+
+# So many characters of a secret in a row, whatever stands between them, are a part of it.
+_SECRET_RUN = 8
+_REDACTED = "[redacted]"
+# Secrets that the run does not hold: other addresses and other tokens.
+_SECRET_LIKE = re.compile(r"\S*@\S*|eyJ[\w-]{8,}\S*")
 
 
 @dataclass(frozen=True)
@@ -40,10 +50,14 @@ class Answer:
 
 @dataclass(frozen=True)
 class NoAnswer:
-    """Nothing usable came back; `problem` is a sentence of ours without any part of the request."""
+    """Nothing usable came back; `problem` is a sentence of ours without any part of the request.
+
+    sent: whether any byte of the request may have left.
+    """
 
     problem: str
     attempts: int = 1
+    sent: bool = True
 
 
 class Verdict(Enum):
@@ -59,7 +73,8 @@ class Reading:
     """What an answer says, in words that can be shown.
 
     server_time: the server's clock by its Date header, seconds since the epoch (UTC). data holds
-    only what was asked to be kept.
+    only what was asked to be kept. sent: whether any byte of the request may have left. signature:
+    what an HTTP 401 looked like, to compare it with another; None for every other answer.
     """
 
     verdict: Verdict
@@ -69,20 +84,37 @@ class Reading:
     data: Mapping[str, Any] = field(default_factory=dict, repr=False)
     attempts: int = 1
     server_time: float | None = None
+    sent: bool = True
+    signature: str | None = None
 
     @property
     def refuses_token(self) -> bool:
-        """Whether the API said that it does not take the token (HTTP 401 or code "401")."""
-        return self.verdict is Verdict.NO and UNAUTHORIZED in (str(self.status), self.code)
+        """Whether this is the API's documented refusal of a token: code "401" in its envelope.
+
+        HTTP 401 alone is not: a proxy, a gateway and a firewall say that as well.
+        """
+        documented = self.code == UNAUTHORIZED and self.status in (200, 401)
+        return self.verdict is Verdict.NO and documented
 
 
-def read(answer: Answer | NoAnswer, keep: tuple[str, ...] = ()) -> Reading:
-    """Read an answer; of its data only the fields named in `keep` are kept."""
+def read(
+    answer: Answer | NoAnswer,
+    keep: tuple[str, ...] = (),
+    secrets: Callable[[], Iterable[str]] = tuple,
+) -> Reading:
+    """Read an answer; of its data only the fields named in `keep` are kept.
+
+    secrets: gives what the request held and nobody may see, asked for only when it is needed.
+    """
     if isinstance(answer, NoAnswer):
-        return Reading(Verdict.UNCLEAR, answer.problem, attempts=answer.attempts)
-    reading = _read(answer, keep)
-    moment = http_date(answer.headers.get("date", ""))
-    return replace(reading, attempts=answer.attempts, server_time=moment)
+        problem, attempts = answer.problem, answer.attempts
+        return Reading(Verdict.UNCLEAR, problem, attempts=attempts, sent=answer.sent)
+    return replace(
+        _read(answer, keep, secrets),
+        attempts=answer.attempts,
+        server_time=http_date(answer.headers.get("date", "")),
+        signature=_signature(answer) if answer.status == 401 else None,
+    )
 
 
 def http_date(text: str) -> float | None:
@@ -97,14 +129,41 @@ def http_date(text: str) -> float | None:
         return None
 
 
-def scrub(description: object) -> str:
-    """A description without long words (tokens, secrets, ids) and addresses, shortened."""
-    words = description.split() if isinstance(description, str) else []
-    shown = " ".join(word for word in words if len(word) <= 20 and "@" not in word)
-    return "".join(c for c in shown if c.isprintable())[:_DESCRIPTION_CHARACTERS]
+def redact(description: object, secrets: Iterable[str]) -> str:
+    """A description without any part of the secrets, shortened; empty when it is no text."""
+    if not isinstance(description, str):
+        return ""
+    words = " ".join(description[:_LONGEST_DESCRIPTION].split())
+    text = _SECRET_LIKE.sub(_REDACTED, "".join(c for c in words if c.isprintable()))
+    for secret in secrets:
+        text = _without(secret, text)
+    shown = text[:_DESCRIPTION_CHARACTERS]
+    return shown if shown == text else shown + "..."
 
 
-def _read(answer: Answer, keep: tuple[str, ...]) -> Reading:
+def _without(secret: str, text: str) -> str:
+    """The text with every run of a secret's characters replaced, also where it is spaced out."""
+    wanted = "".join(filter(_is_letter, secret)).lower()
+    if len(wanted) < _SECRET_RUN:
+        return re.sub(rf"\b{re.escape(secret)}\b", _REDACTED, text, flags=re.IGNORECASE)
+    places = [place for place, c in enumerate(text) if _is_letter(c)]
+    letters = "".join(text[place] for place in places).lower()
+    starts = [
+        start
+        for start in range(len(letters) - _SECRET_RUN + 1)
+        if letters[start : start + _SECRET_RUN] in wanted
+    ]
+    for start in reversed(starts):
+        first, last = places[start], places[start + _SECRET_RUN - 1]
+        text = text[:first] + "\0" * (last - first + 1) + text[last + 1 :]
+    return re.sub("\0+", _REDACTED, text)
+
+
+def _is_letter(character: str) -> bool:
+    return character.isascii() and character.isalnum()
+
+
+def _read(answer: Answer, keep: tuple[str, ...], secrets: Callable[[], Iterable[str]]) -> Reading:
     status = answer.status
     if 300 <= status < 400:
         return Reading(
@@ -114,8 +173,15 @@ def _read(answer: Answer, keep: tuple[str, ...]) -> Reading:
     if envelope is None:
         return _without_envelope(answer)
     code = _code(envelope)
-    problem = _problem(status, code, envelope)
+    problem = _problem(status, code, envelope, secrets)
     return Reading(_verdict(status, code), problem, status, code, _kept(envelope, keep))
+
+
+def _signature(answer: Answer) -> str:
+    """What tells one HTTP 401 from another, without its text."""
+    names = ("content-type", "www-authenticate")
+    parts = [repr(answer.headers.get(name, "")).encode() for name in names]
+    return hashlib.sha256(b"\n".join([*parts, answer.body])).hexdigest()
 
 
 def _envelope(body: bytes) -> Mapping[str, Any] | None:
@@ -127,9 +193,7 @@ def _envelope(body: bytes) -> Mapping[str, Any] | None:
 
 
 def _without_envelope(answer: Answer) -> Reading:
-    """An empty 401 is how many servers refuse a token; any other text without JSON is doubtful."""
-    if answer.status == 401 and not answer.body.strip():
-        return Reading(Verdict.NO, "HTTP 401", 401)
+    """Nothing that the API documents: it may be another server's."""
     what = "an empty answer" if not answer.body.strip() else "an answer that is not a JSON object"
     return Reading(Verdict.UNCLEAR, f"HTTP {answer.status}, {what}", answer.status)
 
@@ -150,9 +214,15 @@ def _verdict(status: int, code: str | None) -> Verdict:
     return Verdict.YES if code == SUCCESS else Verdict.NO
 
 
-def _problem(status: int, code: str | None, envelope: Mapping[str, Any]) -> str:
-    said = scrub(envelope.get("description"))
-    return f"HTTP {status}, code {code or 'missing'}" + (f": {said}" if said else "")
+def _problem(
+    status: int,
+    code: str | None,
+    envelope: Mapping[str, Any],
+    secrets: Callable[[], Iterable[str]],
+) -> str:
+    description = envelope.get("description")
+    shown = redact(description, secrets()) if description else ""
+    return f"HTTP {status}, code {code or 'missing'}" + (f": {shown}" if shown else "")
 
 
 def _kept(envelope: Mapping[str, Any], keep: tuple[str, ...]) -> Mapping[str, Any]:

@@ -22,6 +22,10 @@ from ansible_collections.nomba.auth.plugins.module_utils._answer import (
     Verdict,
     read,
 )
+from ansible_collections.nomba.auth.plugins.module_utils._token import (
+    email_addresses,
+    require_library,
+)
 from ansible_collections.nomba.auth.plugins.module_utils._token import read as read_token
 
 _ISSUE = "/v1/auth/token/issue"
@@ -70,9 +74,12 @@ class Transport(Protocol):
         path: str,
         headers: Mapping[str, str],
         body: Mapping[str, str] | None = None,
-        harmless_twice: bool = True,
+        *,
+        idempotent: bool = True,
+        exclusive: bool = False,
+        reserve: float = 0.0,
     ) -> Answer | NoAnswer:
-        """Send one request, again where that is safe, within the run's deadline."""
+        """Send one request, and retry it where that is safe, within the run's deadline."""
 
 
 class Client:
@@ -83,32 +90,59 @@ class Client:
         self._account_id = account_id
         self._client_id = client_id
 
+    @property
+    def account_id(self) -> str:
+        """The account that the calls are made for."""
+        return self._account_id
+
     def of_account(self, account_id: str) -> Client:
-        """The same client, speaking for another account."""
+        """The same client, calling for another account."""
         return Client(self._transport, account_id, self._client_id)
 
     def issue(self, client_secret: str) -> Reading:
-        """Ask for a token. Not sent again when its answer was lost: it may have had its effect."""
+        """Issue a token. Raises LibraryMissing before anything is sent."""
         body = {
             "grant_type": "client_credentials",
             "client_id": self._client_id,
             "client_secret": client_secret,
         }
-        headers = {"accountId": self._account_id}
-        return read(self._transport.send("POST", _ISSUE, headers, body, False), _GRANTED)
+        return self._grant(_ISSUE, body)
 
     def refresh(self, refresh_token: str, access_token: str) -> Reading:
-        """Ask for a new pair. Not sent again either: the old refresh token may be used up."""
+        """Refresh a token. Raises LibraryMissing before anything is sent."""
         body = {"grant_type": "refresh_token", "refresh_token": refresh_token}
-        headers = {"accountId": self._account_id, "Authorization": f"Bearer {access_token}"}
-        return read(self._transport.send("POST", _REFRESH, headers, body, False), _GRANTED)
+        return self._grant(_REFRESH, body, access_token)
 
-    def revoke(self, token: str) -> Reading:
-        """Ask the API to revoke a token."""
+    def revoke(self, token: str, reserve: float = 0.0) -> Reading:
+        """Revoke a token. reserve: seconds of the run that retries leave to what comes after."""
         body = {"clientId": self._client_id, "access_token": token}
-        return read(self._transport.send("POST", _REVOKE, {"accountId": self._account_id}, body))
+        answer = self._transport.send("POST", _REVOKE, self._headers(), body, reserve=reserve)
+        return read(answer, secrets=lambda: _secrets(token))
 
-    def probe(self, token: str) -> Reading:
-        """Ask for something harmless with a token, only to see whether it is taken."""
-        headers = {"accountId": self._account_id, "Authorization": f"Bearer {token}"}
-        return read(self._transport.send("GET", _BALANCE, headers))
+    def probe(self, token: str, exclusive: bool = False) -> Reading:
+        """Make a harmless call with a token, to see whether the API accepts it.
+
+        exclusive: the answer surely belongs to this request, as evidence must.
+        """
+        headers = self._headers(bearer=token)
+        answer = self._transport.send("GET", _BALANCE, headers, exclusive=exclusive)
+        return read(answer, secrets=lambda: _secrets(token))
+
+    def _grant(self, path: str, body: Mapping[str, str], bearer: str | None = None) -> Reading:
+        """Ask for a token. Never repeated when the answer was lost: it may have been issued."""
+        require_library()  # a token that cannot be read would be lost
+        answer = self._transport.send(
+            "POST", path, self._headers(bearer), body, idempotent=False, exclusive=True
+        )
+        sent = [body.get("client_secret"), body.get("refresh_token"), bearer]
+        return read(answer, _GRANTED, lambda: _secrets(*sent))
+
+    def _headers(self, bearer: str | None = None) -> dict[str, str]:
+        headers = {"accountId": self._account_id}
+        return {**headers, "Authorization": f"Bearer {bearer}"} if bearer else headers
+
+
+def _secrets(*sent: str | None) -> tuple[str, ...]:
+    """What an answer may repeat of a request and nobody may see: secrets and e-mail addresses."""
+    secrets = [text for text in sent if text]
+    return (*secrets, *(one for text in secrets for one in email_addresses(text)))

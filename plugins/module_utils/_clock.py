@@ -10,14 +10,49 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+# Seconds after which a wait looks whether a signal has asked the run to end.
+_SLICE = 0.25
+
+
+def _never() -> None:
+    """No signal has come."""
+
 
 @dataclass(frozen=True)
 class Clock:
-    """now: seconds since the epoch (UTC); monotonic: seconds that never go back; sleep: seconds."""
+    """Time, and the request to end early.
+
+    now: seconds since the epoch (UTC). monotonic: seconds that never go back. sleep: waits for
+    seconds, or until a signal. stopped_at: when a signal asked the run to end early (monotonic
+    seconds), None while none has.
+    """
 
     now: Callable[[], float]
     monotonic: Callable[[], float]
     sleep: Callable[[float], None]
+    stopped_at: Callable[[], float | None] = _never
 
 
-SYSTEM = Clock(time.time, time.monotonic, time.sleep)
+class _StopRequest:
+    """Set by a signal handler, where nothing may be locked, and read by every thread."""
+
+    def __init__(self) -> None:
+        self.at: float | None = None
+
+
+_stop = _StopRequest()
+
+
+def request_stop() -> None:
+    """Ask the run to end early: what is under way gets a little time, and nothing new starts."""
+    if _stop.at is None:
+        _stop.at = time.monotonic()
+
+
+def _sleep(seconds: float) -> None:
+    ends = time.monotonic() + seconds
+    while _stop.at is None and (left := ends - time.monotonic()) > 0:
+        time.sleep(min(left, _SLICE))
+
+
+SYSTEM = Clock(time.time, time.monotonic, _sleep, lambda: _stop.at)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import os
 import re
+import signal
 import stat
 import traceback
 from collections.abc import Callable, Mapping
@@ -18,14 +19,15 @@ from urllib.parse import urlsplit
 
 from ansible.module_utils.basic import AnsibleModule, env_fallback, missing_required_lib
 
+from ansible_collections.nomba.auth.plugins.module_utils._clock import request_stop
 from ansible_collections.nomba.auth.plugins.module_utils._errors import (
     InvalidOption,
     LibraryMissing,
     NombaError,
     NoToken,
 )
+from ansible_collections.nomba.auth.plugins.module_utils._http_session import Connection
 from ansible_collections.nomba.auth.plugins.module_utils._sources import Harvest, gather
-from ansible_collections.nomba.auth.plugins.module_utils._transport import Connection
 
 PRODUCTION = "https://api.nomba.com"
 
@@ -37,6 +39,7 @@ TOKEN_OPTIONS: dict[str, dict[str, Any]] = {
     "leeway": {"type": "float", "default": 300.0},
 }
 
+_ID_VARIABLES = {"account_id": "NOMBA_ACCOUNT_ID", "client_id": "NOMBA_CLIENT_ID"}
 _WORKERS = range(1, 65)
 _FOR_OTHERS = stat.S_IRWXG | stat.S_IRWXO
 _TOO_OPEN = "others could read the token; use 0600 or stricter"
@@ -54,8 +57,7 @@ def spec(**options: Mapping[str, Any]) -> dict[str, Any]:
     """An argument spec: the connection options that all modules share, and the module's own."""
     shared = {
         "api_url": _option("NOMBA_BASE_URL", default=PRODUCTION),
-        "account_id": _option("NOMBA_ACCOUNT_ID", required=True),
-        "client_id": _option("NOMBA_CLIENT_ID", required=True),
+        **{option: _option(variable) for option, variable in _ID_VARIABLES.items()},
         "validate_certs": {"type": "bool", "default": True},
         "ca_path": {"type": "path"},
         "allow_http": {"type": "bool", "default": False},
@@ -65,16 +67,14 @@ def spec(**options: Mapping[str, Any]) -> dict[str, Any]:
     return {**shared, **options}
 
 
-def optional_ids() -> dict[str, Any]:
-    """The two ids for the spec of a module that can do without them."""
-    return {"account_id": _option("NOMBA_ACCOUNT_ID"), "client_id": _option("NOMBA_CLIENT_ID")}
-
-
 def run(module: AnsibleModule, work: Callable[[AnsibleModule], dict[str, Any]]) -> None:
     """Do a module's work; its result or its error goes to Ansible, here and nowhere else.
 
-    A result that holds an error has failed. The texts of NombaError never hold a secret.
+    A result that holds an error has failed. The texts of NombaError never hold a secret. A signal
+    that asks the process to end makes the work end early, with a result for everything.
     """
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _stop_early)
     _choose_what_to_blank_out(module)
     try:
         result = work(module)
@@ -87,6 +87,10 @@ def run(module: AnsibleModule, work: Callable[[AnsibleModule], dict[str, Any]]) 
     else:
         leave = module.fail_json if "error" in result else module.exit_json
         leave(**result)
+
+
+def _stop_early(_number: int, _frame: object) -> None:
+    request_stop()
 
 
 def connection(params: Mapping[str, Any]) -> Connection:
@@ -104,6 +108,11 @@ def connection(params: Mapping[str, Any]) -> Connection:
 
 def identity(params: Mapping[str, Any], option: str) -> str:
     """An id that can stand in a header. Raises InvalidOption."""
+    if params[option] is None:
+        variable = _ID_VARIABLES[option]
+        raise InvalidOption(
+            option, f"it is not set; set it, or the environment variable {variable}"
+        )
     value = str(params[option]).strip()
     if not _PRINTABLE.fullmatch(value):
         raise InvalidOption(option, "it is empty or holds spaces; copy it from Nomba's dashboard")

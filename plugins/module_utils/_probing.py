@@ -2,15 +2,17 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Asking the API whether it takes a token, and what its answers mean.
+"""Probing tokens: whether the API accepts a token, and when its refusal is evidence.
 
-No network and no clock of its own: the client and the clock come in as arguments.
+A refusal is evidence only when it is recognisably this API's own refusal of this token: its
+documented envelope, or the answer that it gave, in this run, to a token that nobody issued while
+it accepted another one. No network and no clock of its own: both come in as arguments.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from enum import Enum
@@ -19,6 +21,9 @@ from ansible_collections.nomba.auth.plugins.module_utils._answer import Reading,
 from ansible_collections.nomba.auth.plugins.module_utils._client import Client
 from ansible_collections.nomba.auth.plugins.module_utils._clock import Clock
 from ansible_collections.nomba.auth.plugins.module_utils._token import Token, bogus
+
+# How often the negative control is asked when its answers say nothing.
+_CONTROL_TRIES = 3
 
 
 class Probe(Enum):
@@ -31,66 +36,165 @@ class Probe(Enum):
 
 
 @dataclass(frozen=True)
-class Look:
-    """What a probe of one token showed: accepted, refused, inconclusive or meaningless."""
+class ProbeResult:
+    """What a probe of one token showed.
+
+    account_id: the account under which it was made. names_account: the token's own claim names
+    that account, so that a refusal is about the token and not about the account.
+    """
+
+    probe: Probe
+    reading: Reading
+    account_id: str
+    names_account: bool
+
+    @property
+    def proves_dead(self) -> bool:
+        """Whether this alone proves that the API refuses the token."""
+        return self.probe is Probe.REFUSED and self.names_account
+
+
+@dataclass(frozen=True)
+class TokenStatus:
+    """What people are shown: accepted, refused, inconclusive or meaningless, and why."""
 
     probe: str
     reason: str
 
 
-def read_probe(reading: Reading) -> Probe:
-    """What a probe's answer means for the token."""
-    if reading.refuses_token:
-        return Probe.REFUSED
-    return Probe.ACCEPTED if reading.verdict is Verdict.YES else Probe.INCONCLUSIVE
+class NegativeControl:
+    """What this API answers to a token that nobody issued, learned while it accepts another one.
 
+    checks_tokens: False when it accepts that token too, so that its probes prove nothing.
+    """
 
-class Control:
-    """The negative control: does this host refuse a token that nobody issued? Asked once a run."""
-
-    def __init__(self, client: Client, clock: Clock, account_id: str) -> None:
+    def __init__(self, client: Client, clock: Clock) -> None:
         self._client = client
         self._clock = clock
-        self._account_id = account_id
         self._lock = threading.Lock()
-        self._asked = False
+        self._tries = 0
+        self._refusal: str | None = None
         self.checks_tokens = True
 
-    def ask(self) -> bool:
-        """False when the host takes any token, so that its probes prove nothing."""
+    def learn(self, accepted: Token, account_id: str) -> None:
+        """Ask once a run, at the first token that the API accepts."""
         with self._lock:
-            if not self._asked:
-                self._asked = True
-                token = bogus(self._account_id, self._clock.now())
-                self.checks_tokens = read_probe(self._client.probe(token)) is not Probe.ACCEPTED
-            return self.checks_tokens
+            if self._tries < _CONTROL_TRIES and self._ask(accepted, account_id):
+                self._tries = _CONTROL_TRIES
+            self._tries += 1
+
+    def refuses(self, reading: Reading) -> bool:
+        """Whether an answer is recognisably this API's refusal of a token."""
+        known = reading.signature is not None and reading.signature == self._refusal
+        return reading.refuses_token or known
+
+    def _ask(self, accepted: Token, account_id: str) -> bool:
+        """Whether there was an answer that settles it."""
+        client = self._client.of_account(account_id)
+        reading = client.probe(bogus(account_id, self._clock.now()), exclusive=True)
+        if reading.verdict is Verdict.YES:
+            self.checks_tokens = False
+            return True
+        if reading.signature is None or reading.refuses_token:
+            return reading.refuses_token
+        # No documented refusal. It is the API's own if the way to it still works: something
+        # between, which begins to refuse every request, would refuse the accepted token as well.
+        if client.probe(accepted.text, exclusive=True).verdict is not Verdict.YES:
+            return False
+        self._refusal = reading.signature
+        return True
 
 
-def look_at(
-    tokens: Sequence[Token], client: Client, clock: Clock, account_id: str, workers: int
-) -> list[Look]:
-    """Probe tokens, a few at a time, and say of each what that showed. Raises LibraryMissing."""
-    control = Control(client, clock, account_id)
+class Prober:
+    """Probes the tokens of one run."""
 
-    def look(token: Token) -> Look:
-        if not token.well_formed:
-            return Look(Probe.INCONCLUSIVE.value, "it is not a whole JWT, so it was not sent")
-        reading = client.probe(token.text)
-        return judge(read_probe(reading), reading, token.belongs_to(account_id), control.ask)
+    def __init__(self, client: Client, clock: Clock) -> None:
+        self._client = client
+        self._control = NegativeControl(client, clock)
+
+    @property
+    def checks_tokens(self) -> bool:
+        """False when the host was seen to accept any token, so that a probe proves nothing."""
+        return self._control.checks_tokens
+
+    def probe(self, token: Token) -> ProbeResult:
+        """Probe a token of which nothing is known.
+
+        In the ordinary case the first try shares a connection with other requests, because an
+        acceptance under the account that the token names is no evidence of anything. A refusal is,
+        so that it is read again on a connection of its own.
+        """
+        if not token.belongs_to(self._client.account_id):
+            return self.confirm(token)
+        first = self._probe_as(token, self._client.account_id, exclusive=False)
+        return self.confirm(token) if first.probe is Probe.REFUSED else first
+
+    def confirm(self, token: Token, accepted: ProbeResult | None = None) -> ProbeResult:
+        """Probe a token for evidence, on connections of its own.
+
+        Under the user's account and then, if that is rejected, under the token's own. accepted:
+        an earlier probe that was accepted; this one is made under the same account.
+        """
+        accounts = [accepted.account_id] if accepted else self._accounts(token)
+        result = self._probe_as(token, accounts[0], exclusive=True)
+        for account_id in accounts[1:]:
+            if _is_rejected(result):
+                result = self._probe_as(token, account_id, exclusive=True)
+        return result
+
+    def reconsider(self, token: Token, result: ProbeResult) -> ProbeResult:
+        """The same result, or that of another probe if more is known of this API's refusals now."""
+        open_question = result.probe is Probe.INCONCLUSIVE and result.reading.signature is not None
+        known = open_question and self._control.refuses(result.reading)
+        return self.confirm(token) if known else result
+
+    def _accounts(self, token: Token) -> list[str]:
+        """The user's account, and the one that the token names if that is another."""
+        others = [] if token.belongs_to(self._client.account_id) else list(token.accounts[:1])
+        return [self._client.account_id, *others]
+
+    def _probe_as(self, token: Token, account_id: str, exclusive: bool) -> ProbeResult:
+        reading = self._client.of_account(account_id).probe(token.text, exclusive)
+        probe = Probe.INCONCLUSIVE
+        if reading.verdict is Verdict.YES:
+            probe = Probe.ACCEPTED
+            self._control.learn(token, account_id)
+        elif self._control.refuses(reading):
+            probe = Probe.REFUSED
+        return ProbeResult(probe, reading, account_id, token.belongs_to(account_id))
+
+
+def probe_tokens(
+    tokens: Sequence[Token], client: Client, clock: Clock, workers: int
+) -> list[TokenStatus]:
+    """Probe tokens, a few at a time, and say what each probe showed. Raises LibraryMissing."""
+    prober = Prober(client, clock)
+
+    def probe(token: Token) -> ProbeResult | None:
+        return prober.probe(token) if token.well_formed else None
+
+    def status(token: Token, result: ProbeResult | None) -> TokenStatus:
+        if result is None:
+            reason = "it is not a whole JWT, so it was not sent"
+            return TokenStatus(Probe.INCONCLUSIVE.value, reason)
+        return interpret(prober.reconsider(token, result), prober.checks_tokens)
 
     if not tokens:
         return []
     with ThreadPoolExecutor(min(workers, len(tokens))) as pool:
-        return list(pool.map(look, tokens))
+        return list(pool.map(status, tokens, list(pool.map(probe, tokens))))
 
 
-def judge(
-    probe: Probe, reading: Reading, names_account: bool, checks_tokens: Callable[[], bool]
-) -> Look:
-    """What one probe shows, given what else is known."""
-    if probe is Probe.REFUSED and not names_account:
-        reason = f"{reading.problem}, which may be about account_id: the token names another"
-        return Look(Probe.INCONCLUSIVE.value, reason)
-    if probe is Probe.ACCEPTED and not checks_tokens():
-        return Look("meaningless", "this host accepts any token")
-    return Look(probe.value, reading.problem)
+def interpret(result: ProbeResult, checks_tokens: bool) -> TokenStatus:
+    """What a probe shows of its token, given whether the host checks tokens at all."""
+    if result.probe is Probe.REFUSED and not result.names_account:
+        reason = f"{result.reading.problem}; this may be about account_id"
+        return TokenStatus(Probe.INCONCLUSIVE.value, reason)
+    if result.probe is Probe.ACCEPTED and not checks_tokens:
+        return TokenStatus("meaningless", "this host accepts any token")
+    return TokenStatus(result.probe.value, result.reading.problem)
+
+
+def _is_rejected(result: ProbeResult) -> bool:
+    """Whether a server said no, be it about the token, about the account, or in no known form."""
+    return result.reading.verdict is Verdict.NO or result.reading.signature is not None

@@ -4,14 +4,14 @@
 
 """Revoking tokens: the decisions, as pure functions, and the one loop that carries them out.
 
-For each token: classify, probe, revoke, prove. The API's word ("00") is not proof; the proof is
-that the API refuses the token afterwards. No network and no clock of its own: the client, the
-clock and the run's remaining time come in as arguments.
+For each token: classify, probe, revoke, verify. The answer "00" is not proof; the proof is that
+the API refuses the token afterwards. No network and no clock of its own: the client, the clock and
+the run's remaining time come in as arguments.
 """
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -20,16 +20,11 @@ from enum import Enum
 from ansible_collections.nomba.auth.plugins.module_utils._answer import Reading, Verdict
 from ansible_collections.nomba.auth.plugins.module_utils._client import Client
 from ansible_collections.nomba.auth.plugins.module_utils._clock import Clock
-from ansible_collections.nomba.auth.plugins.module_utils._probing import (
-    Control,
-    Probe,
-    read_probe,
-)
+from ansible_collections.nomba.auth.plugins.module_utils._probing import Probe, Prober, ProbeResult
 from ansible_collections.nomba.auth.plugins.module_utils._token import (
     Token,
     TokenClass,
     classify,
-    fingerprint,
 )
 
 # How long a token may go on being accepted after the API said that it revoked it (seconds).
@@ -37,9 +32,17 @@ from ansible_collections.nomba.auth.plugins.module_utils._token import (
 PROOF_WINDOW = 15.0
 _FIRST_PAUSE = 0.25
 
-# When the API refuses this many tokens first of all, each with the same answer, the account or
-# the client id is wrong, and the rest would only cost time.
+# Seconds of the run that retries of a revoke leave to the probe that verifies it, and the share of
+# a short deadline that this may take at most.
+_PROOF_RESERVE = 10.0
+_LARGEST_RESERVE = 0.25
+
+# When the API rejects this many tokens of an account first of all, each with the same answer, the
+# account or the client id is wrong, and the account's other tokens would only cost time.
 ABORT_AFTER = 5
+
+# Characters, in Nomba's OpenAPI specification.
+_DOCUMENTED_LENGTH = range(300, 601)
 
 
 class Proof(str, Enum):
@@ -87,27 +90,29 @@ WORST_FIRST = (
 class Evidence:
     """All that was seen of one token, the input of the decision.
 
-    names_account: the token's own claim names our account, so that a refusal is about the token
-    and not about a wrong account id. checks_tokens: False when the host takes a bogus token too.
+    about_token: a refusal after the revoke can only be about the token, because the token names
+    the account of that probe, or was accepted under it before. checks_tokens: False when the host
+    accepts a token that nobody issued.
     """
 
     before: Probe
     answer: Verdict
     after: Probe
-    names_account: bool
+    about_token: bool
     checks_tokens: bool = True
 
 
 @dataclass(frozen=True)
 class Policy:
-    """What the user asked for. leeway in seconds."""
+    """What the user asked for. leeway in seconds. abort_after: see ABORT_AFTER; 0 for never."""
 
     account_id: str
     skip_expired: bool = True
     leeway: float = 300.0
-    proof: Proof = Proof.ATTEMPT
+    proof: Proof = Proof.REQUIRED
     concurrency: int = 4
     write: bool = True
+    abort_after: int = ABORT_AFTER
 
 
 @dataclass(frozen=True)
@@ -131,15 +136,9 @@ class Report:
     warnings: Sequence[str] = field(default_factory=tuple)
 
 
-def needs_no_revoke(before: Probe, names_account: bool) -> bool:
-    """Whether the refusal of a probe already proves the token dead."""
-    return before is Probe.REFUSED and names_account
-
-
 def decide(seen: Evidence, proof: Proof) -> tuple[Outcome, bool]:
     """The outcome of a revoke that was sent, and whether it is verified."""
-    about_token = seen.before is Probe.ACCEPTED or seen.names_account
-    if seen.after is Probe.REFUSED and about_token:
+    if seen.after is Probe.REFUSED and seen.about_token:
         ours = seen.answer is not Verdict.NO or seen.before is Probe.ACCEPTED
         return (Outcome.REVOKED if ours else Outcome.ALREADY_REVOKED), True
     if seen.answer is Verdict.NO:
@@ -151,11 +150,22 @@ def decide(seen: Evidence, proof: Proof) -> tuple[Outcome, bool]:
     return (Outcome.UNKNOWN if proof is Proof.REQUIRED else Outcome.REVOKED), False
 
 
-def refused_alike(results: Iterable[Result]) -> bool:
+def same_refusal(results: Iterable[Result], count: int) -> bool:
     """Whether the first results are all the same refusal, so that the rest would be too."""
-    first = list(results)[:ABORT_AFTER]
-    alike = {(result.outcome, result.status, result.code) for result in first}
-    return len(first) == ABORT_AFTER and len(alike) == 1 and first[0].outcome is Outcome.REFUSED
+    first = list(results)[:count]
+    kinds = {(result.outcome, result.status, result.code) for result in first}
+    return 0 < count == len(first) and len(kinds) == 1 and first[0].outcome is Outcome.REFUSED
+
+
+_WITHOUT_REQUEST = (Outcome.EXPIRED, Outcome.MALFORMED, Outcome.NOT_ATTEMPTED)
+
+# What a probe showed, as people read it.
+_SHOWN = {
+    Probe.ACCEPTED: "valid",
+    Probe.REFUSED: "rejected",
+    Probe.INCONCLUSIVE: "not known to be valid",
+    Probe.OMITTED: "not probed",
+}
 
 
 # Called after each token that is not skipped: how many are done, failed, and to do in all.
@@ -182,8 +192,9 @@ class Revocation:
         self._remaining = remaining
         self._policy = policy
         self._watch = watch
-        self._control = Control(client, clock, policy.account_id)
-        self._finished: list[Result] = []
+        self._prober = Prober(client, clock)
+        self._reserve = min(_PROOF_RESERVE, remaining() * _LARGEST_RESERVE)
+        self._finished: dict[tuple[str, ...], list[Result]] = defaultdict(list)
         self._skew = 0.0
 
     def run(self, tokens: Sequence[Token]) -> Report:
@@ -206,7 +217,11 @@ class Revocation:
 
     def _unsent(self, token: Token) -> Result:
         if token.well_formed:
-            return Result(token, Outcome.EXPIRED, "its exp and the leeway lie in the past")
+            return Result(
+                token,
+                Outcome.EXPIRED,
+                f"expired more than {self._policy.leeway:.0f} s ago by its exp",
+            )
         return Result(
             token,
             Outcome.MALFORMED,
@@ -218,57 +233,78 @@ class Revocation:
             return
         failed, of = 0, len(done) + len(tokens)
         with ThreadPoolExecutor(min(self._policy.concurrency, len(tokens))) as pool:
-            for result in pool.map(self._attend, tokens):
+            for result in pool.map(self._process, tokens):
                 done[result.token.fingerprint] = result
                 failed += result.outcome.failed
                 self._watch(len(done), failed, of)
 
-    def _attend(self, token: Token) -> Result:
+    def _process(self, token: Token) -> Result:
         """One token, from first to last; runs in a worker."""
+        if self._clock.stopped_at() is not None:
+            return Result(token, Outcome.NOT_ATTEMPTED, "the run was stopped by a signal")
         if self._remaining() <= 0:
             return Result(token, Outcome.NOT_ATTEMPTED, "the run's deadline came first")
-        if refused_alike(self._finished):
-            return Result(token, Outcome.NOT_ATTEMPTED, "the API refused the first tokens alike")
+        finished, count = self._finished[token.accounts], self._policy.abort_after
+        if same_refusal(finished, count):
+            reason = f"aborted: the first {count} tokens of this account failed identically"
+            return Result(token, Outcome.NOT_ATTEMPTED, reason)
         result = self._revoke(token)
-        if len(self._finished) < ABORT_AFTER:
-            self._finished.append(result)
+        if len(finished) < count:
+            finished.append(result)
         return result
 
     def _revoke(self, token: Token) -> Result:
-        reading = self._probe(token)
-        before, names_account = read_probe(reading), token.belongs_to(self._policy.account_id)
-        if needs_no_revoke(before, names_account):
+        before = self._observed(self._prober.probe(token))
+        if before.proves_dead:
             reason = "this API already refuses it; if another one issued it, revoke it there"
-            return _result(token, Outcome.ALREADY_REVOKED, reading, reason, verified=True)
+            return _result(token, Outcome.ALREADY_REVOKED, before.reading, reason, verified=True)
+        if not before.reading.sent:
+            return Result(token, Outcome.NOT_ATTEMPTED, before.reading.problem)
         if not self._policy.write:
-            reason = f"it would be revoked: a probe of it was {before.value}"
-            return _result(token, Outcome.REVOKED, reading, reason)
-        answer = self._client.revoke(token.text)
-        if not answer.attempts:
+            reason = f"it would be revoked: it is {_SHOWN[before.probe]}"
+            return _result(token, Outcome.REVOKED, before.reading, reason)
+        answer = self._client.revoke(token.text, self._reserve)
+        if not answer.sent:
             return Result(token, Outcome.NOT_ATTEMPTED, answer.problem)
         self._compare_clocks(answer)
-        after = self._prove(token, before, answer.verdict)
-        seen = Evidence(before, answer.verdict, after, names_account, self._control.checks_tokens)
+        after = self._verify(token, before, answer.verdict)
+        return self._decided(token, before, answer, after)
+
+    def _decided(
+        self, token: Token, before: ProbeResult, answer: Reading, after: ProbeResult | None
+    ) -> Result:
+        about_token = after is not None and (
+            after.names_account
+            or (before.probe is Probe.ACCEPTED and before.account_id == after.account_id)
+        )
+        seen = Evidence(
+            before.probe,
+            answer.verdict,
+            Probe.OMITTED if after is None else after.probe,
+            about_token,
+            self._prober.checks_tokens,
+        )
         outcome, verified = decide(seen, self._policy.proof)
         result = _result(token, outcome, answer, _reason(seen, answer), verified)
         return replace(result, attempts=answer.attempts)
 
-    def _prove(self, token: Token, before: Probe, answer: Verdict) -> Probe:
+    def _verify(self, token: Token, before: ProbeResult, answer: Verdict) -> ProbeResult | None:
         """Probe until the token is refused, more time cannot help, or the window ends."""
         if answer is Verdict.YES and self._policy.proof is Proof.NONE:
-            return Probe.OMITTED
+            return None
         ends = self._clock.monotonic() + min(PROOF_WINDOW, self._remaining())
+        accepted = before if before.probe is Probe.ACCEPTED else None
         pause = _FIRST_PAUSE
-        after = read_probe(self._probe(token))
-        while self._may_change(before, answer, after):
+        after = self._observed(self._prober.confirm(token, accepted))
+        while self._may_change(before.probe, answer, after.probe):
             left = ends - self._clock.monotonic()
             if left <= 0:
                 break
             self._clock.sleep(min(pause, left))
             pause *= 2
-            seen = read_probe(self._probe(token))
-            # A probe that says nothing takes nothing back of what was seen.
-            after = after if seen is Probe.INCONCLUSIVE else seen
+            seen = self._observed(self._prober.confirm(token, accepted))
+            # A probe without a result does not change what an earlier one showed.
+            after = after if seen.probe is Probe.INCONCLUSIVE else seen
         return after
 
     def _may_change(self, before: Probe, answer: Verdict, after: Probe) -> bool:
@@ -277,12 +313,11 @@ class Revocation:
             return False
         if after is Probe.INCONCLUSIVE:
             return before is not Probe.INCONCLUSIVE
-        return self._control.ask()
+        return self._prober.checks_tokens
 
-    def _probe(self, token: Token) -> Reading:
-        reading = self._client.probe(token.text)
-        self._compare_clocks(reading)
-        return reading
+    def _observed(self, result: ProbeResult) -> ProbeResult:
+        self._compare_clocks(result.reading)
+        return result
 
     def _compare_clocks(self, reading: Reading) -> None:
         if reading.server_time is not None:
@@ -299,26 +334,33 @@ class Revocation:
                 "Tokens were classed by the API's clock; set this host's clock right."
             )
         counts = Counter(result.outcome for result in results if not result.verified)
-        if counts[Outcome.REVOKED] and self._policy.write and self._policy.proof is Proof.ATTEMPT:
+        if counts[Outcome.REVOKED] and self._policy.write:
             yield (
-                f"{counts[Outcome.REVOKED]} token(s) were revoked by the API's word only: "
-                "no probe proved it. See the reason of each result."
+                f"{counts[Outcome.REVOKED]} token(s) NOT verified: the API returned success, no "
+                "probe confirmed it. See the reason of each result."
             )
-        yield from self._foreign_accounts(results)
+        sent = [one.token for one in results if one.outcome not in _WITHOUT_REQUEST]
+        yield from _account_warnings(sent, self._policy.account_id)
+        yield from _length_warnings(sent)
 
-    def _foreign_accounts(self, results: Sequence[Result]) -> Iterable[str]:
-        foreign = {
-            account
-            for result in results
-            if result.outcome not in (Outcome.EXPIRED, Outcome.MALFORMED)
-            for account in result.token.accounts
-            if not result.token.belongs_to(self._policy.account_id)
-        }
-        for account in sorted(foreign):
-            yield (
-                f"Some tokens name the account {fingerprint(account)}, "
-                f"but account_id is {fingerprint(self._policy.account_id)}."
-            )
+
+def _account_warnings(sent: Sequence[Token], account_id: str) -> Iterable[str]:
+    others = {
+        account for token in sent if not token.belongs_to(account_id) for account in token.accounts
+    }
+    for account in sorted(others):
+        yield f"Some tokens name the account {account}, but account_id is {account_id}."
+
+
+def _length_warnings(sent: Sequence[Token]) -> Iterable[str]:
+    unusual = [token for token in sent if len(token.text) not in _DOCUMENTED_LENGTH]
+    if unusual:
+        least, most = _DOCUMENTED_LENGTH[0], _DOCUMENTED_LENGTH[-1]
+        yield (
+            f"{len(unusual)} token(s) have a length outside {least} to {most} characters, which "
+            f"the API documents; they were sent all the same. The first is "
+            f"{unusual[0].fingerprint} with {len(unusual[0].text)} characters."
+        )
 
 
 def _result(
@@ -333,5 +375,5 @@ def _reason(seen: Evidence, answer: Reading) -> str:
     if not seen.checks_tokens:
         after = "this host accepts any token, so that no probe can prove anything"
     else:
-        after = f"a probe before was {seen.before.value}, after {seen.after.value}"
+        after = f"{_SHOWN[seen.before]} before, {_SHOWN[seen.after]} after"
     return f"{answer.problem}; {after}"

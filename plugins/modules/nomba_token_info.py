@@ -190,7 +190,6 @@ from ansible_collections.nomba.auth.plugins.module_utils._module import (
     harvest,
     identity,
     optional_identity,
-    optional_ids,
     run,
     seconds,
     spec,
@@ -198,7 +197,7 @@ from ansible_collections.nomba.auth.plugins.module_utils._module import (
     unread,
     workers,
 )
-from ansible_collections.nomba.auth.plugins.module_utils._probing import Look, look_at
+from ansible_collections.nomba.auth.plugins.module_utils._probing import TokenStatus, probe_tokens
 from ansible_collections.nomba.auth.plugins.module_utils._sources import Harvest
 from ansible_collections.nomba.auth.plugins.module_utils._token import (
     Token,
@@ -231,16 +230,16 @@ def look(module: AnsibleModule) -> dict[str, Any]:
     return told
 
 
-def _probe(module: AnsibleModule, found: Harvest) -> list[Look]:
+def _probe(module: AnsibleModule, found: Harvest) -> list[TokenStatus]:
     params = module.params
     account_id, at_a_time = identity(params, "account_id"), workers(params)
     client_id = optional_identity(params, "client_id")
     with closing(HttpTransport(connection(params), SYSTEM)) as transport:
         client = Client(transport, account_id, client_id)
-        return look_at(found.tokens, client, SYSTEM, account_id, at_a_time)
+        return probe_tokens(found.tokens, client, SYSTEM, at_a_time)
 
 
-def _no_probe(_module: AnsibleModule, _found: Harvest) -> list[Look]:
+def _no_probe(_module: AnsibleModule, _found: Harvest) -> list[TokenStatus]:
     return []
 
 
@@ -264,11 +263,9 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec=spec(
             **TOKEN_OPTIONS,
-            **optional_ids(),
             probe={"type": "bool", "default": False},
             concurrency={"type": "int", "default": 4},
         ),
-        required_if=[("probe", True, ("account_id",))],
         supports_check_mode=True,
     )
     run(module, look)

@@ -55,17 +55,26 @@ options:
     default: skip
   proof:
     description:
-      - V(attempt) probes each token afterwards. A token that the API says it revoked, but that no
-        probe could settle, is
-        RV(results[].outcome=revoked) with RV(results[].verified=false) and a warning.
-      - V(required) makes such a token fail as RV(results[].outcome=unknown).
-      - V(none) takes the API's word, saving one request for each token.
+      - V(required) probes each token afterwards. A token for which the API returned success, but
+        whose death no probe proved, fails as RV(results[].outcome=unknown).
+      - V(attempt) reports such a token as RV(results[].outcome=revoked) with
+        RV(results[].verified=false), a warning, and C(NOT VERIFIED) as the first words of
+        RV(ignore:msg).
+      - V(none) does the same without the probe afterwards, which saves one request for each token.
     type: str
     choices:
       - required
       - attempt
       - none
-    default: attempt
+    default: required
+  abort_after:
+    description:
+      - When the API rejects this many tokens of one account first of all, each with the same
+        answer, the other tokens of that account are V(not_attempted). Tokens of other accounts
+        are not affected.
+      - Set V(0) to try every token.
+    type: int
+    default: 5
   concurrency:
     description:
       - How many tokens are worked on at a time, from 1 to 64. The API's rate limits are kept in
@@ -94,14 +103,13 @@ EXAMPLES = r"""
     client_id: "{{ nomba_client_id }}"
     access_token: "{{ leaked_token }}"
 
-- name: Revoke every token that stands in a log folder, and insist on proof
+- name: Revoke every token that is found in a log folder
   nomba.auth.nomba_token_revoke:
     account_id: "{{ nomba_account_id }}"
     client_id: "{{ nomba_client_id }}"
     sources:
       - /var/log/payments
       - /srv/payments/.env
-    proof: required
     progress: /root/nomba_revoke.progress
   register: sweep
 
@@ -142,7 +150,8 @@ results:
         - V(still_accepted), the API said that it revoked the token, and goes on accepting it.
         - V(unknown), no answer that settles it.
         - V(malformed), not a whole JWT, so nothing was sent.
-        - V(not_attempted), the deadline or an error that all first tokens shared came before.
+        - V(not_attempted), nothing was sent, because of the deadline, a signal, a failed
+          connection, or the abort rule of O(abort_after).
       type: str
       sample: revoked
     verified:
@@ -151,7 +160,7 @@ results:
     reason:
       description: How the outcome came about.
       type: str
-      sample: "HTTP 200, code 00; a probe before was accepted, after refused"
+      sample: "HTTP 200, code 00; valid before, rejected after"
     expires_at:
       description: The token's C(exp) in UTC, when it has one.
       type: str
@@ -184,6 +193,13 @@ summary:
   contains:
     tokens:
       description: The number of distinct tokens.
+      type: int
+    verified:
+      description: The number of tokens that the API was seen to refuse.
+      type: int
+    not_verified:
+      description: The number of tokens that are V(revoked) although no probe confirmed it, which
+        O(proof=required) never reports.
       type: int
     outcomes:
       description: The number of tokens for every outcome of the list above.
@@ -232,6 +248,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.nomba.auth.plugins.module_utils._client import Client
 from ansible_collections.nomba.auth.plugins.module_utils._clock import SYSTEM
+from ansible_collections.nomba.auth.plugins.module_utils._errors import InvalidOption
 from ansible_collections.nomba.auth.plugins.module_utils._module import (
     TOKEN_OPTIONS,
     connection,
@@ -246,6 +263,7 @@ from ansible_collections.nomba.auth.plugins.module_utils._module import (
 )
 from ansible_collections.nomba.auth.plugins.module_utils._progress import Progress
 from ansible_collections.nomba.auth.plugins.module_utils._revocation import (
+    ABORT_AFTER,
     WORST_FIRST,
     Outcome,
     Policy,
@@ -286,10 +304,13 @@ def revoke(module: AnsibleModule) -> dict[str, Any]:
         report = Revocation(client, SYSTEM, transport.remaining, policy, watch).run(found.tokens)
     for warning in report.warnings:
         module.warn(warning)
-    told = _outcome(report, found, with_diff=module._diff)
-    if module.check_mode and told["changed"]:
-        told["msg"] = f"Check mode: nothing was revoked. A real run: {told['msg']}"
-    return told
+    result = _outcome(report, found, with_diff=module._diff)
+    if module.check_mode and result["changed"]:
+        result["msg"] = f"Check mode: nothing was revoked. A real run: {result['msg']}"
+    elif not_verified := result["summary"]["not_verified"]:
+        tokens = result["summary"]["tokens"]
+        result["msg"] = f"NOT VERIFIED: {not_verified} of {tokens} token(s). {result['msg']}"
+    return result
 
 
 def _watch(module: AnsibleModule, stack: ExitStack) -> Watch:
@@ -308,7 +329,15 @@ def _policy(params: dict[str, Any], write: bool) -> Policy:
         proof=Proof(params["proof"]),
         concurrency=workers(params),
         write=write,
+        abort_after=_abort_after(params),
     )
+
+
+def _abort_after(params: dict[str, Any]) -> int:
+    count = int(params["abort_after"])
+    if count < 0:
+        raise InvalidOption("abort_after", "give a number of tokens, or 0 to try every token")
+    return count
 
 
 def _outcome(report: Report, found: Harvest, with_diff: bool) -> dict[str, Any]:
@@ -344,9 +373,13 @@ def _row(result: Result, found: Harvest) -> dict[str, Any]:
 
 
 def _summary(report: Report, found: Harvest) -> dict[str, Any]:
-    outcomes = [result.outcome for result in report.results]
+    results = report.results
+    outcomes = [result.outcome for result in results]
+    unproved = [one for one in results if one.outcome is Outcome.REVOKED and not one.verified]
     return {
         "tokens": len(outcomes),
+        "verified": sum(result.verified for result in results),
+        "not_verified": len(unproved),
         "outcomes": {kind.value: outcomes.count(kind) for kind in Outcome},
         "files": found.files,
         "foreign": found.foreign,
@@ -379,7 +412,12 @@ def main() -> None:
         argument_spec=spec(
             **TOKEN_OPTIONS,
             expired={"type": "str", "choices": ["skip", "revoke"], "default": "skip"},
-            proof={"type": "str", "choices": ["required", "attempt", "none"], "default": "attempt"},
+            proof={
+                "type": "str",
+                "choices": ["required", "attempt", "none"],
+                "default": "required",
+            },
+            abort_after={"type": "int", "default": ABORT_AFTER},
             concurrency={"type": "int", "default": 4},
             progress={"type": "path"},
         ),

@@ -24,14 +24,18 @@ from .making import ACCOUNT, token
 
 YES = Reading(Verdict.YES, "HTTP 200, code 00", 200, "00")
 UNAUTHORIZED = Reading(Verdict.NO, "HTTP 401, code 401", 401, "401")
+# No documented envelope; the signature tells it from another one.
+EMPTY_401 = Reading(Verdict.UNCLEAR, "HTTP 401, an empty answer", 401, signature="empty")
+PROXY_401 = Reading(Verdict.UNCLEAR, "HTTP 401, an empty answer", 401, signature="proxy")
 FORBIDDEN = Reading(Verdict.NO, "HTTP 403, code 403", 403, "403")
 NO_ANSWER = Reading(Verdict.UNCLEAR, "the connection was cut")
-NOT_SENT = Reading(Verdict.UNCLEAR, "the run's deadline came first", attempts=0)
+NOT_SENT = Reading(Verdict.UNCLEAR, "the run's deadline came first", attempts=0, sent=False)
 
 
 def live(**claims: Any) -> str:
     """A token that is good for another hour."""
-    return token(**{"iat": int(NOW) - 60, "exp": int(NOW) + 3600, **claims})
+    subject = "5e26cfb0-529f-417b-b8d2-abc471f4c9db"
+    return token(**{"iat": int(NOW) - 60, "sub": subject, "exp": int(NOW) + 3600, **claims})
 
 
 def many(count: int) -> list[str]:
@@ -46,7 +50,8 @@ class FakeApi:
     answer: what a revoke is told, None for the truth. effect: seconds until a revoke takes effect,
     None for never. probes: what the next probes are told in place of the truth, None for the truth.
     checks: whether tokens are looked at at all. ahead: its clock's advance on NOW's, None for no
-    Date; dated: which answers carry one. latency: seconds that a request takes.
+    Date; dated: which answers carry one. latency: seconds that a request takes. refusal: how a
+    probe refuses a token. reserves, exclusive: what revokes and probes were called with.
     """
 
     clock: StillClock = field(default_factory=StillClock)
@@ -57,6 +62,9 @@ class FakeApi:
     ahead: float | None = None
     dated: tuple[str, ...] = ("probe", "revoke")
     latency: float = 0.0
+    refusal: Reading = UNAUTHORIZED
+    reserves: list[float] = field(default_factory=list)
+    exclusive: list[bool] = field(default_factory=list)
     deadline: float = 120.0
     issued: set[str] = field(default_factory=set)
     dies: dict[str, float] = field(default_factory=dict)
@@ -85,23 +93,38 @@ class FakeApi:
 
     # What a client does
 
-    def revoke(self, text: str) -> Reading:
+    @property
+    def account_id(self) -> str:
+        """The user's account."""
+        return ACCOUNT
+
+    def of_account(self, account_id: str) -> Client:
+        """A client of another account."""
+        return cast(Client, _ClientOf(self, account_id))
+
+    def revoke(self, text: str, reserve: float = 0.0) -> Reading:
         """Revoke a token."""
+        self.reserves.append(reserve)
         self._arrive("revoke", text)
         if self.effect is not None:
             self.dies.setdefault(text, self.clock.passed + self.effect)
-        said = self.answer(text) if callable(self.answer) else self.answer
-        return self._dated(said)
+        answer = self.answer(text) if callable(self.answer) else self.answer
+        return self._dated(answer)
 
-    def probe(self, text: str) -> Reading:
-        """Tell whether a token is taken."""
+    def probe(self, text: str, exclusive: bool = False, account_id: str = ACCOUNT) -> Reading:
+        """Say whether a token is accepted under an account."""
+        self.exclusive.append(exclusive)
         self._arrive("probe" if text in self.issued else "control", text)
-        said = self.probes.pop(0) if self.probes else None
-        return self._dated(said or (YES if self._takes(text) else UNAUTHORIZED))
+        answer = self.probes.pop(0) if self.probes else None
+        accepted = self._accepts(text) and self._is_of(text, account_id)
+        return self._dated(answer or (YES if accepted else self.refusal))
 
-    def _takes(self, text: str) -> bool:
+    def _accepts(self, text: str) -> bool:
         alive = text in self.issued and self.clock.passed < self.dies.get(text, float("inf"))
         return alive or not self.checks
+
+    def _is_of(self, text: str, account_id: str) -> bool:
+        return not self.checks or account_id in (read(text).accounts or (ACCOUNT,))
 
     def _arrive(self, operation: str, text: str) -> None:
         self.asked.append((operation, text))
@@ -112,3 +135,17 @@ class FakeApi:
         if self.ahead is None or self.operations[-1] not in self.dated:
             return said
         return replace(said, server_time=NOW + self.ahead + self.clock.passed)
+
+
+@dataclass(frozen=True)
+class _ClientOf:
+    """The same API under another account."""
+
+    api: FakeApi
+    account_id: str
+
+    def of_account(self, account_id: str) -> Client:
+        return self.api.of_account(account_id)
+
+    def probe(self, text: str, exclusive: bool = False) -> Reading:
+        return self.api.probe(text, exclusive, self.account_id)

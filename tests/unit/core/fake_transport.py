@@ -22,7 +22,9 @@ class Sent:
     path: str
     headers: Mapping[str, str]
     body: Mapping[str, str] | None
-    harmless_twice: bool = True
+    idempotent: bool = True
+    exclusive: bool = False
+    reserve: float = 0.0
 
 
 @dataclass
@@ -38,9 +40,12 @@ class FakeTransport:
         path: str,
         headers: Mapping[str, str],
         body: Mapping[str, str] | None = None,
-        harmless_twice: bool = True,
+        *,
+        idempotent: bool = True,
+        exclusive: bool = False,
+        reserve: float = 0.0,
     ) -> Answer | NoAnswer:
-        self.sent.append(Sent(method, path, headers, body, harmless_twice))
+        self.sent.append(Sent(method, path, headers, body, idempotent, exclusive, reserve))
         return self.says
 
     def grants(self, **data: Any) -> None:

@@ -30,16 +30,18 @@ def client(transport: FakeTransport) -> Client:
 
 
 def test_a_revoke_is_sent_as_specified(client: Client, transport: FakeTransport) -> None:
-    client.revoke(SEED)
+    client.revoke(SEED, reserve=9.0)
     headers = {"accountId": ACCOUNT}
     body = {"clientId": CLIENT_ID, "access_token": SEED}
-    assert transport.sent == [Sent("POST", "/v1/auth/token/revoke", headers, body)]
+    assert transport.sent == [Sent("POST", "/v1/auth/token/revoke", headers, body, reserve=9.0)]
 
 
 def test_a_probe_is_sent_as_specified(client: Client, transport: FakeTransport) -> None:
     client.probe(SEED)
     headers = {"accountId": ACCOUNT, "Authorization": f"Bearer {SEED}"}
     assert transport.sent == [Sent("GET", "/v1/accounts/balance", headers, None)]
+    client.probe(SEED, exclusive=True)
+    assert transport.sent[-1].exclusive
 
 
 def test_a_token_stands_in_one_place_only(client: Client, transport: FakeTransport) -> None:
@@ -60,7 +62,7 @@ def test_one_call_is_one_request(client: Client, transport: FakeTransport) -> No
     ("says", "verdict"),
     [
         (Answer(200, {}, b'{"code":"00"}'), Verdict.YES),
-        (Answer(401, {}, b""), Verdict.NO),
+        (Answer(401, {}, b'{"code":"401"}'), Verdict.NO),
         (Answer(502, {}, b""), Verdict.UNCLEAR),
         (NoAnswer("nothing"), Verdict.UNCLEAR),
     ],

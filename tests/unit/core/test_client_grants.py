@@ -44,14 +44,14 @@ def test_an_issue_is_sent_as_specified(client: Client, transport: FakeTransport)
         "client_secret": SECRET,
     }
     headers = {"accountId": ACCOUNT}
-    assert transport.sent == [Sent("POST", "/v1/auth/token/issue", headers, body, False)]
+    assert transport.sent == [Sent("POST", "/v1/auth/token/issue", headers, body, False, True)]
 
 
 def test_a_refresh_is_sent_as_specified(client: Client, transport: FakeTransport) -> None:
     client.refresh(REFRESH, SEED)
     body = {"grant_type": "refresh_token", "refresh_token": REFRESH}
     headers = {"accountId": ACCOUNT, "Authorization": f"Bearer {SEED}"}
-    assert transport.sent == [Sent("POST", "/v1/auth/token/refresh", headers, body, False)]
+    assert transport.sent == [Sent("POST", "/v1/auth/token/refresh", headers, body, False, True)]
 
 
 def test_a_refresh_needs_no_secret(client: Client, transport: FakeTransport) -> None:
@@ -63,10 +63,10 @@ def test_a_refresh_needs_no_secret(client: Client, transport: FakeTransport) -> 
     assert CLIENT_ID not in refresh
 
 
-def test_what_is_harmless_twice_is_the_rest(client: Client, transport: FakeTransport) -> None:
+def test_what_is_idempotent_is_the_rest(client: Client, transport: FakeTransport) -> None:
     client.revoke(SEED)
     client.probe(SEED)
-    assert [sent.harmless_twice for sent in transport.sent] == [True, True]
+    assert [sent.idempotent for sent in transport.sent] == [True, True]
 
 
 def test_a_lost_answer_is_not_asked_for_again(client: Client, transport: FakeTransport) -> None:

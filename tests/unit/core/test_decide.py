@@ -13,6 +13,7 @@ from itertools import product
 import pytest
 
 from ansible_collections.nomba.auth.plugins.module_utils._answer import Reading, Verdict
+from ansible_collections.nomba.auth.plugins.module_utils._probing import ProbeResult
 from ansible_collections.nomba.auth.plugins.module_utils._revocation import (
     ABORT_AFTER,
     WORST_FIRST,
@@ -22,9 +23,7 @@ from ansible_collections.nomba.auth.plugins.module_utils._revocation import (
     Proof,
     Result,
     decide,
-    needs_no_revoke,
-    read_probe,
-    refused_alike,
+    same_refusal,
 )
 from ansible_collections.nomba.auth.plugins.module_utils._token import read
 
@@ -49,8 +48,7 @@ class Case:
     @property
     def refused_for_itself(self) -> bool:
         """The API refuses the token now, and that is about the token, not about the account."""
-        about_token = self.seen.before is ACCEPTED or self.seen.names_account
-        return self.seen.after is REFUSED and about_token
+        return self.seen.after is REFUSED and self.seen.about_token
 
 
 def _all_cases() -> list[Case]:
@@ -189,15 +187,16 @@ def test_an_example_is_decided(seen: Evidence, outcome: Outcome, verified: bool)
 
 
 def test_a_host_that_takes_any_token_proves_nothing() -> None:
-    seen = Evidence(ACCEPTED, YES, ACCEPTED, names_account=True, checks_tokens=False)
+    seen = Evidence(ACCEPTED, YES, ACCEPTED, about_token=True, checks_tokens=False)
     assert decide(seen, Proof.ATTEMPT) == (Outcome.REVOKED, False)
     assert decide(seen, Proof.REQUIRED) == (Outcome.UNKNOWN, False)
 
 
-@pytest.mark.parametrize("before", list(Probe))
-def test_only_a_refusal_of_our_accounts_token_needs_no_revoke(before: Probe) -> None:
-    assert needs_no_revoke(before, names_account=True) is (before is REFUSED)
-    assert not needs_no_revoke(before, names_account=False)
+@pytest.mark.parametrize("probe", list(Probe))
+def test_only_a_refusal_under_the_tokens_own_account_proves_it_dead(probe: Probe) -> None:
+    answer = Reading(NO, "")
+    assert ProbeResult(probe, answer, "", names_account=True).proves_dead is (probe is REFUSED)
+    assert not ProbeResult(probe, answer, "", names_account=False).proves_dead
 
 
 # What an outcome means
@@ -227,31 +226,6 @@ def test_every_outcome_has_its_row_above_and_every_failure_its_rank() -> None:
     assert sorted(WORST_FIRST) == sorted(outcome for outcome in Outcome if outcome.failed)
 
 
-# Probes
-
-
-@pytest.mark.parametrize(
-    ("verdict", "status", "code", "probe"),
-    [
-        (NO, 401, None, REFUSED),
-        (NO, 401, "401", REFUSED),
-        (NO, 200, "401", REFUSED),
-        (YES, 200, "00", ACCEPTED),
-        (NO, 403, "403", INCONCLUSIVE),
-        (NO, 400, None, INCONCLUSIVE),
-        (NO, 200, "01", INCONCLUSIVE),
-        (UNCLEAR, 200, None, INCONCLUSIVE),
-        (UNCLEAR, 401, None, INCONCLUSIVE),
-        (UNCLEAR, 500, "401", INCONCLUSIVE),
-        (UNCLEAR, None, None, INCONCLUSIVE),
-    ],
-)
-def test_a_probe_is_read(
-    verdict: Verdict, status: int | None, code: str | None, probe: Probe
-) -> None:
-    assert read_probe(Reading(verdict, "", status, code)) is probe
-
-
 # Giving up early
 
 
@@ -264,8 +238,9 @@ def refusals(*answers: tuple[int, str]) -> list[Result]:
 
 
 def test_enough_refusals_alike_at_the_start_are_a_pattern() -> None:
-    assert refused_alike(refusals(*[(403, "403")] * ABORT_AFTER))
-    assert refused_alike(refusals(*[(403, "403")] * ABORT_AFTER, (404, "404")))
+    assert same_refusal(refusals(*[(403, "403")] * ABORT_AFTER), ABORT_AFTER)
+    assert same_refusal(refusals(*[(403, "403")] * ABORT_AFTER, (404, "404")), ABORT_AFTER)
+    assert not same_refusal(refusals(*[(403, "403")] * ABORT_AFTER), 0)
 
 
 @pytest.mark.parametrize(
@@ -284,4 +259,4 @@ def test_enough_refusals_alike_at_the_start_are_a_pattern() -> None:
     ids=["none", "too few", "another status", "another code", "a success first", "no refusals"],
 )
 def test_fewer_or_other_refusals_are_none(results: list[Result]) -> None:
-    assert not refused_alike(results)
+    assert not same_refusal(results, ABORT_AFTER)

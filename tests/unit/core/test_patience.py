@@ -11,7 +11,11 @@ import itertools
 import pytest
 
 from ansible_collections.nomba.auth.plugins.module_utils._answer import Answer
-from ansible_collections.nomba.auth.plugins.module_utils._transport import Connection, HttpTransport
+from ansible_collections.nomba.auth.plugins.module_utils._http_session import (
+    Connection,
+    HttpSession,
+)
+from ansible_collections.nomba.auth.plugins.module_utils._transport import HttpTransport
 from tests.unit.clock import StillClock
 
 pytestmark = pytest.mark.pure
@@ -24,7 +28,7 @@ def test_more_than_a_thousand_limits_in_a_row_are_outlasted(
 ) -> None:
     limits = itertools.repeat(Answer(429, {}, b""), 1100)
     answers = itertools.chain(limits, [Answer(200, {}, b"")])
-    monkeypatch.setattr(HttpTransport, "_exchange", lambda *__: next(answers))
+    monkeypatch.setattr(HttpSession, "send", lambda *__: next(answers))
     link = Connection("http://127.0.0.1:9", True, True, None, timeout=1, deadline=WEEK)
     transport = HttpTransport(link, StillClock().as_clock())
     assert transport.send("POST", "/", {}, {}) == Answer(200, {}, b"", attempts=1101)

@@ -14,9 +14,9 @@ import pytest
 
 from ansible_collections.nomba.auth.plugins.module_utils._answer import Answer, NoAnswer
 from ansible_collections.nomba.auth.plugins.module_utils._client import Client, grant_of
+from ansible_collections.nomba.auth.plugins.module_utils._http_session import Connection
 from ansible_collections.nomba.auth.plugins.module_utils._transport import (
     MAX_TRIES,
-    Connection,
     HttpTransport,
 )
 from tests.simulator.handle import Handle
@@ -62,10 +62,10 @@ class Wire:
             "client_secret": self.secret,
         }
 
-    def send(self, harmless_twice: bool = False) -> Answer | NoAnswer:
+    def send(self, idempotent: bool = False) -> Answer | NoAnswer:
         """Issue a token."""
         path = "/v1/auth/token/issue"
-        return self.transport.send("POST", path, self.headers, self.body, harmless_twice)
+        return self.transport.send("POST", path, self.headers, self.body, idempotent=idempotent)
 
 
 Dial = Callable[..., Wire]
@@ -121,7 +121,7 @@ def test_the_same_is_sent_again_where_that_is_harmless(
     dial: Dial, simulator: Handle, name: str
 ) -> None:
     simulator.fault("issue", **AFTER[name][0], times=2)
-    outcome = dial().send(harmless_twice=True)
+    outcome = dial().send(idempotent=True)
     assert (status(outcome), outcome.attempts) == (200, 3)
     assert len(simulator.requests()) == 3
 

@@ -1,0 +1,240 @@
+# Copyright (c) 2026, The nomba.auth contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""One request and its answer on one connection: bounded in time and size, and never mixed up.
+
+http.client takes an interim answer (RFC 9110, 15.2) such as 102 or 103 for the final one, so that
+the next request reads the answer of this one. It bounds each read, but not their number. And it
+drops bytes that follow an answer without a word. The classes here replace its reading; the
+connecting, sending and TLS stay those of requests and urllib3.
+"""
+
+from __future__ import annotations
+
+import http.client
+import io
+import socket
+import ssl
+import threading
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Any
+
+# Bytes of a body. The answers of this API are short; a longer one is not from it.
+MAX_BODY = 256 * 1024
+# Bytes of everything that is read for one answer: heads, interim answers, chunk sizes, trailers.
+_MAX_ANSWER = 2 * MAX_BODY
+_PIECE = 16 * 1024
+# Seconds after which a wait looks again at how much time is left: a signal may have shortened it.
+_SLICE = 0.25
+
+TOO_LARGE = "an answer too large to be the API's"
+UNMATCHED = "more than one answer came to one request"
+
+
+class Exchange:
+    """One attempt: how much time it has, and what became of it.
+
+    left: seconds until the attempt must be over, asked again at each read. exclusive: the
+    connection serves this request only, and must end after its answer. sent: whether any byte of
+    the request may have left. problem: a sentence for people, when it is known what is wrong, and
+    retryable: whether another attempt may go better.
+    """
+
+    def __init__(self, left: Callable[[], float], exclusive: bool) -> None:
+        self.left = left
+        self.exclusive = exclusive
+        self.sent = False
+        self.problem: str | None = None
+        self.retryable = True
+
+    def require_time(self) -> float:
+        """Seconds left, more than none. Raises socket.timeout."""
+        left = self.left()
+        if left <= 0:
+            raise socket.timeout("the attempt's time is over")
+        return left
+
+    def fail(self, problem: str, retryable: bool = True) -> OSError:
+        """The exception that ends the attempt because of a problem."""
+        self.problem, self.retryable = problem, retryable
+        return OSError(problem)
+
+
+class _SocketReader(io.RawIOBase):
+    """Reads from a socket until the attempt's time is over or the answer is too large."""
+
+    def __init__(self, sock: Any, exchange: Exchange) -> None:
+        self._sock = sock
+        # The socket stays open for as long as this file on it, also when http.client closes it.
+        self._held = sock.makefile("rb", buffering=0)
+        self._exchange = exchange
+        self._allowed = _MAX_ANSWER
+        self.waits = True
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        """Bytes read, 0 at the end of the connection; None when it may not wait for any."""
+        if self._allowed <= 0:
+            raise self._exchange.fail(TOO_LARGE, retryable=False)
+        size = self._receive(buffer) if self.waits else self._receive_at_once(buffer)
+        self._allowed -= size or 0
+        return size
+
+    def _receive(self, buffer: Any) -> int:
+        while True:
+            left = self._exchange.require_time()
+            self._sock.settimeout(min(left, _SLICE))
+            try:
+                size = int(self._sock.recv_into(buffer))
+            except socket.timeout:
+                continue
+            self._sock.settimeout(left)  # what comes next may be a TLS handshake
+            return size
+
+    def _receive_at_once(self, buffer: Any) -> int | None:
+        self._sock.settimeout(0)
+        try:
+            return int(self._sock.recv_into(buffer))
+        except (BlockingIOError, ssl.SSLWantReadError):
+            return None
+
+    def close(self) -> None:
+        self._held.close()
+        super().close()
+
+
+class _AnswerStream(io.BufferedReader):
+    """What http.client reads an answer from. It ends its reading by close, and we look further."""
+
+    def close(self) -> None:
+        """Stay open."""
+
+    def finish(self) -> None:
+        """Close for good."""
+        super().close()
+
+
+class StrictResponse(http.client.HTTPResponse):
+    """An answer that is read whole when it begins, and known to be the only one to its request.
+
+    Raises OSError or http.client.HTTPException for everything else, so that its connection is
+    closed and never used again.
+    """
+
+    def __init__(self, sock: Any, exchange: Exchange, method: str | None = None) -> None:
+        super().__init__(sock, method=method)
+        self.fp.close()
+        self._exchange = exchange
+        self._reader = _SocketReader(sock, exchange)
+        self._stream = _AnswerStream(self._reader, _PIECE)
+        self.fp = self._stream
+
+    def begin(self) -> None:
+        """Read head and body of the final answer, and look at what follows them."""
+        if self.headers is not None:
+            return
+        super().begin()
+        interim = self._skip_interim_answers()
+        body = self._read_body()
+        self._require_nothing_else()
+        self._stream.finish()
+        # From here on http.client and urllib3 read from memory.
+        self.fp = io.BufferedReader(io.BytesIO(body))  # type: ignore[arg-type]
+        self.length, self.chunked = len(body), False
+        self.will_close = self.will_close or interim or self._exchange.exclusive
+
+    def close(self) -> None:
+        """Close the answer, and what it was read from."""
+        super().close()
+        self._stream.finish()
+
+    def _skip_interim_answers(self) -> bool:
+        """Read on to the final answer; whether any other came before. 100 is http.client's."""
+        interim = False
+        while self.status < HTTPStatus.OK:
+            if self.status == HTTPStatus.SWITCHING_PROTOCOLS:
+                raise self._exchange.fail("an answer in another protocol")
+            interim = True
+            self.headers = self.msg = None  # type: ignore[assignment] # as before the first one
+            super().begin()
+        return interim
+
+    def _read_body(self) -> bytes:
+        if self.length is not None and self.length > MAX_BODY:
+            raise self._exchange.fail(TOO_LARGE, retryable=False)
+        body = bytearray()
+        while piece := self.read(_PIECE):
+            body += piece
+            if len(body) > MAX_BODY:
+                raise self._exchange.fail(TOO_LARGE, retryable=False)
+        if self.length:
+            raise http.client.IncompleteRead(b"", self.length)
+        return bytes(body)
+
+    def _require_nothing_else(self) -> None:
+        if self._exchange.exclusive:
+            more = self._stream.read(1)  # waits for the end of the connection
+        else:
+            self._reader.waits = False
+            more = self._stream.peek(1)
+        if more:
+            raise self._exchange.fail(UNMATCHED)
+
+
+def connect(host: str, port: int, exchange: Exchange) -> socket.socket:
+    """A TCP connection, within the attempt's time whatever the number of addresses.
+
+    Raises OSError, which is socket.timeout when the time is over.
+    """
+    addresses = _resolve(host, port, exchange)
+    failure = OSError("the name has no address")
+    for number, (family, kind, protocol, _name, address) in enumerate(addresses):
+        try:
+            sock = socket.socket(family, kind, protocol)
+        except OSError as error:
+            failure = error
+            continue
+        try:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            sock.settimeout(exchange.require_time() / (len(addresses) - number))
+            sock.connect(address)
+            sock.settimeout(exchange.require_time())
+        except OSError as error:
+            sock.close()
+            failure = error
+        else:
+            return sock
+    raise failure
+
+
+def _resolve(host: str, port: int, exchange: Exchange) -> list[Any]:
+    """A host's addresses. Raises OSError, which is socket.timeout when the time is over.
+
+    getaddrinfo knows no timeout. It runs in a thread, which is left alone when its time is over.
+    """
+    try:
+        return socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM, 0, socket.AI_NUMERICHOST)
+    except (OSError, UnicodeError):
+        pass  # a name, no address
+    found: list[Any] = []
+
+    def look_up() -> None:
+        try:
+            found.append(socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM))
+        except (OSError, UnicodeError) as error:
+            found.append(error)
+
+    thread = threading.Thread(target=look_up, daemon=True)
+    thread.start()
+    while thread.is_alive():
+        thread.join(min(exchange.require_time(), _SLICE))
+    (addresses,) = found
+    if isinstance(addresses, UnicodeError):
+        raise OSError("it is not a host name")
+    if isinstance(addresses, OSError):
+        raise addresses
+    return list(addresses)
