@@ -110,6 +110,16 @@ class _SocketReader(io.RawIOBase):
 class _AnswerStream(io.BufferedReader):
     """What http.client reads an answer from. It ends its reading by close, and we look further."""
 
+    _begun = False
+
+    def readline(self, size: int | None = -1, /) -> bytes:
+        """A whole line: http.client takes the end of the connection for the end of a head."""
+        line = super().readline(size)
+        if self._begun and not line.endswith(b"\n"):
+            raise http.client.IncompleteRead(b"")
+        self._begun = True
+        return line
+
     def close(self) -> None:
         """Stay open."""
 
