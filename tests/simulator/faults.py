@@ -282,7 +282,14 @@ def _check_number(kind: str, name: str, value: object) -> None:
 def plain(reply: Reply) -> Delivery:
     """The ordinary delivery of a reply."""
     code = reply.body.get("code")
-    return Delivery(reply.status, encode(reply.body), code=str(code) if code else None)
+    body = encode(reply.body) if reply.page is None else reply.page.encode()
+    return Delivery(
+        reply.status,
+        body,
+        content_type="text/html" if reply.page else JSON,
+        headers=reply.headers,
+        code=str(code) if code else None,
+    )
 
 
 def spoil(fault: Fault, call: Call, reply: Reply | None) -> Delivery:

@@ -83,6 +83,7 @@ def read_call(request: web.BaseRequest, body: bytes) -> Call:
         account_id=request.headers.get("accountId"),
         authorization=request.headers.get("Authorization"),
         body=_object(body),
+        content_type=request.headers.get("Content-Type"),
     )
 
 
@@ -112,6 +113,7 @@ def _seen(
         connection=world.connection(request.protocol),
         header_names=_once(name.lower() for name in request.headers),
         user_agent=_harmless(request.headers.get("User-Agent", "")) or None,
+        content_type=_harmless(call.content_type or "") or None,
     )
 
 
