@@ -12,11 +12,13 @@ from dataclasses import dataclass, field
 
 from .rules import Call, Reply
 
-ON = ("issue", "refresh", "revoke", "balance", "any")
+# The accepting of a connection; no request, so `any` does not include it.
+CONNECT = "connect"
+ON = ("issue", "refresh", "revoke", "balance", "any", CONNECT)
 JSON = "application/json"
 
 # The ordinary answer is what these deliver, late, or under another date.
-GENUINE = ("slow", "date", "no_date")
+GENUINE = ("slow", "date", "no_date", "interim", "duplicate", "unsolicited")
 # Where the effect belongs to the fault; everything else goes wrong before it unless told.
 EFFECTIVE = ("lost_answer", *GENUINE)
 
@@ -41,8 +43,25 @@ KINDS: Mapping[str, Mapping[str, object]] = {
     "echo": {"status": 400},
     "date": {"offset": 3600.0},
     "no_date": {},
+    "interim": {"status": 103, "count": 1, "delay": 0.0},
+    "endless_interim": {"status": 100, "interval": 0.05},
+    "duplicate": {"delay": 0.0},
+    "unsolicited": {
+        "status": 401,
+        "body": '{"code":"401","description":"Unauthorized"}',
+        "delay": 0.0,
+        "when": "after",
+    },
+    "slow_headers": {"interval": 0.05},
+    "endless_chunk": {"interval": 0.05},
+    "endless_trailers": {"interval": 0.05},
+    "answer": {"status": None, "body": "", "content_type": JSON},
 }
-_NUMBERS = {"status", "delay", "interval", "size", "offset"}
+_NUMBERS = {"status", "delay", "interval", "size", "offset", "count"}
+_TEXTS = {"body", "content_type"}
+_INTERIM = ("interim", "endless_interim")
+WHEN = ("after", "before")
+CHUNKED = (("Transfer-Encoding", "chunked"),)
 _COMMON = ("on", "kind", "skip", "times", "fingerprint", "effect", "headers")
 
 
@@ -65,7 +84,8 @@ class Fault:
 
     def matches(self, operation: str, fingerprint: str | None) -> bool:
         """Whether this line speaks of such a request."""
-        return self.on in ("any", operation) and self.fingerprint in (None, fingerprint)
+        on = self.on == operation or (self.on == "any" and operation != CONNECT)
+        return on and self.fingerprint in (None, fingerprint)
 
     def number(self, name: str) -> float:
         """A parameter that is a number; the reading of the script has seen to that."""
@@ -82,7 +102,12 @@ class Delivery:
     """An answer and the manner of its delivery. `date_offset` None leaves the header out.
 
     Manners: whole; abort (nothing is sent); cut (less than announced); stall (less than
-    announced, then silence); trickle (a few bytes at a time, for ever).
+    announced, then silence); trickle (no length, then `filler` every `interval` for ever);
+    open_head (a trickle in which the headers never end); interim (a status and headers, and
+    neither body nor length); repeat (the answers in `before` every `interval` for ever);
+    accompanied (whole, and its connection also carries the answers in `before` and `after`,
+    or the same answer `twice`; each waits `delay` seconds, and so does the answer itself if
+    others come before it). In a filler, `{n}` counts from 1.
     """
 
     status: int
@@ -93,6 +118,11 @@ class Delivery:
     code: str | None = None
     date_offset: float | None = 0.0
     interval: float = 0.0
+    filler: str = "x"
+    before: tuple[Delivery, ...] = ()
+    after: tuple[Delivery, ...] = ()
+    twice: bool = False
+    delay: float = 0.0
 
 
 @dataclass
@@ -161,8 +191,11 @@ def _fault(given: object) -> Fault:
     if not isinstance(given, Mapping):
         raise FaultError("a fault is an object")
     kind = _one_of("kind", given.get("kind"), tuple(KINDS))
+    on = _one_of("on", given.get("on"), ON)
+    if on == CONNECT:
+        _check_connect(kind, given)
     return Fault(
-        on=_one_of("on", given.get("on"), ON),
+        on=on,
         kind=kind,
         skip=_count("skip", given.get("skip", 0)),
         times=_count("times", given.get("times", 1)),
@@ -171,6 +204,14 @@ def _fault(given: object) -> Fault:
         headers=_headers(given.get("headers", {})),
         parameters=_parameters(kind, given),
     )
+
+
+def _check_connect(kind: str, given: Mapping[str, object]) -> None:
+    if kind != "unsolicited":
+        raise FaultError(f"on connect there is only unsolicited, not {kind}")
+    unusable = sorted({"fingerprint", "effect", "when"} & set(given))
+    if unusable:
+        raise FaultError(f"on connect there is no request, so no {', '.join(unusable)}")
 
 
 def _one_of(name: str, value: object, known: tuple[str, ...]) -> str:
@@ -215,14 +256,22 @@ def _parameters(kind: str, given: Mapping[str, object]) -> Mapping[str, object]:
     values = {name: given.get(name, default) for name, default in known.items()}
     for name in _NUMBERS & set(values):
         _check_number(kind, name, values[name])
+    for name in _TEXTS & set(values):
+        if not isinstance(values[name], str):
+            raise FaultError(f"{kind} needs {name}, a string")
+    if "when" in values:
+        _one_of("when", values["when"], WHEN)
     return values
 
 
 def _check_number(kind: str, name: str, value: object) -> None:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise FaultError(f"{kind} needs {name}, a number")
-    if name == "status" and value not in range(200, 600):
-        raise FaultError(f"{kind} needs a status from 200 to 599")
+    first, last = (100, 199) if kind in _INTERIM else (200, 599)
+    if name == "status" and value not in range(first, last + 1):
+        raise FaultError(f"{kind} needs a status from {first} to {last}")
+    if name == "count" and not isinstance(value, int):
+        raise FaultError("count must be a whole number")
     if name != "offset" and value < 0:
         raise FaultError(f"{name} must not be negative")
 
@@ -233,15 +282,27 @@ def _check_number(kind: str, name: str, value: object) -> None:
 def plain(reply: Reply) -> Delivery:
     """The ordinary delivery of a reply."""
     code = reply.body.get("code")
-    return Delivery(reply.status, encode(reply.body), code=str(code) if code else None)
+    body = encode(reply.body) if reply.page is None else reply.page.encode()
+    return Delivery(
+        reply.status,
+        body,
+        content_type="text/html" if reply.page else JSON,
+        headers=reply.headers,
+        code=str(code) if code else None,
+    )
 
 
 def spoil(fault: Fault, call: Call, reply: Reply | None) -> Delivery:
     """The delivery of a faulty answer. `reply` is the real answer, if the effect took place."""
     real = plain(reply or Reply(200, {"code": "00", "description": "Success"}))
-    delivery = _SPOILERS[fault.kind](fault, call, real)
-    extra = delivery.headers + tuple(fault.headers.items())
-    return _with(delivery, headers=extra)
+    if fault.kind in _ADDING:
+        return _ADDING[fault.kind](fault, real)
+    return _with_headers(fault, _SPOILERS[fault.kind](fault, call, real))
+
+
+def unsolicited(fault: Fault) -> Delivery:
+    """The answer that nobody asked for."""
+    return _with_headers(fault, _answer(fault, content_type=JSON))
 
 
 def encode(value: object) -> bytes:
@@ -251,6 +312,10 @@ def encode(value: object) -> bytes:
 
 def _with(delivery: Delivery, **changes: object) -> Delivery:
     return dataclasses.replace(delivery, **changes)  # type: ignore[arg-type]
+
+
+def _with_headers(fault: Fault, delivery: Delivery) -> Delivery:
+    return _with(delivery, headers=delivery.headers + tuple(fault.headers.items()))
 
 
 def _envelope(http: int, code: str, description: str, **more: object) -> Delivery:
@@ -331,6 +396,80 @@ def _no_date(_fault: Fault, _call: Call, real: Delivery) -> Delivery:
     return _with(real, date_offset=None)
 
 
+def _slow_headers(fault: Fault, _call: Call, real: Delivery) -> Delivery:
+    return _for_ever(fault, real, b"", "X-Filler-{n}: x\r\n", manner="open_head")
+
+
+def _endless_chunk(fault: Fault, _call: Call, real: Delivery) -> Delivery:
+    start = f"{len(real.body):x};extension=".encode()
+    return _for_ever(fault, real, start, "x", headers=CHUNKED)
+
+
+def _endless_trailers(fault: Fault, _call: Call, real: Delivery) -> Delivery:
+    body = f"{len(real.body):x}\r\n".encode() + real.body + b"\r\n0\r\n"
+    return _for_ever(fault, real, body, "X-Trailer-{n}: x\r\n", headers=CHUNKED)
+
+
+def _for_ever(fault: Fault, real: Delivery, start: bytes, filler: str, **more: object) -> Delivery:
+    manner = {"manner": "trickle", "interval": fault.number("interval"), "filler": filler, **more}
+    return _with(real, body=start, code=None, **manner)
+
+
+def _scripted(fault: Fault, _call: Call, _real: Delivery) -> Delivery:
+    return _answer(fault, fault.text("content_type"))
+
+
+def _answer(fault: Fault, content_type: str) -> Delivery:
+    body = fault.text("body").encode()
+    return Delivery(int(fault.number("status")), body, content_type, code=_code_in(body))
+
+
+def _code_in(body: bytes) -> str | None:
+    try:
+        value = json.loads(body)
+    except ValueError:
+        return None
+    code = value.get("code") if isinstance(value, dict) else None
+    return code if isinstance(code, str) else None
+
+
+def _interim(fault: Fault, real: Delivery) -> Delivery:
+    before = (_interim_answer(fault),) * int(fault.number("count"))
+    return _accompanied(fault, real, before=before)
+
+
+def _endless_interim(fault: Fault, _real: Delivery) -> Delivery:
+    before = (_interim_answer(fault),)
+    return Delivery(0, b"", manner="repeat", before=before, interval=fault.number("interval"))
+
+
+def _interim_answer(fault: Fault) -> Delivery:
+    status = int(fault.number("status"))
+    link = (("Link", "</style.css>; rel=preload; as=style"),) if status == 103 else ()
+    return _with_headers(fault, Delivery(status, b"", headers=link, manner="interim"))
+
+
+def _duplicate(fault: Fault, real: Delivery) -> Delivery:
+    return _accompanied(fault, _with_headers(fault, real), twice=True)
+
+
+def _unsolicited(fault: Fault, real: Delivery) -> Delivery:
+    return _accompanied(fault, real, **{fault.text("when"): (unsolicited(fault),)})
+
+
+def _accompanied(fault: Fault, real: Delivery, **others: object) -> Delivery:
+    return _with(real, manner="accompanied", delay=fault.number("delay"), **others)
+
+
+# What adds answers to the real one. Scripted headers are those of the added answers; a
+# duplicate's are in both copies.
+_ADDING: Mapping[str, Callable[[Fault, Delivery], Delivery]] = {
+    "interim": _interim,
+    "endless_interim": _endless_interim,
+    "duplicate": _duplicate,
+    "unsolicited": _unsolicited,
+}
+
 _SPOILERS: Mapping[str, Callable[[Fault, Call, Delivery], Delivery]] = {
     "rate_limited": _rate_limited,
     "status": _status,
@@ -351,4 +490,8 @@ _SPOILERS: Mapping[str, Callable[[Fault, Call, Delivery], Delivery]] = {
     "echo": _echo,
     "date": _date,
     "no_date": _no_date,
+    "slow_headers": _slow_headers,
+    "endless_chunk": _endless_chunk,
+    "endless_trailers": _endless_trailers,
+    "answer": _scripted,
 }

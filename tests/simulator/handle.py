@@ -30,17 +30,20 @@ class SimulatorError(Exception):
 class Handle:
     """One simulator. Every method is one request to it."""
 
-    def __init__(self, url: str, http_url: str, ca_path: str) -> None:
+    def __init__(
+        self, url: str, http_url: str, ca_path: str, control_url: str | None = None
+    ) -> None:
         self.url = url
         self.http_url = http_url
         self.ca_path = ca_path
+        self.control_url = control_url or http_url
         self._settings: dict[str, Any] = self._control("GET", "settings")
 
     @classmethod
     def from_announcement(cls, path: str | Path) -> Handle:
         """The simulator that wrote this announce file."""
         told = json.loads(Path(path).read_text(encoding="utf-8"))
-        return cls(told["url"], told["http_url"], told["ca_path"])
+        return cls(told["url"], told["http_url"], told["ca_path"], told.get("control_url"))
 
     # Who may ask
 
@@ -98,7 +101,8 @@ class Handle:
         grant = {"grant_type": "client_credentials"}
         body = {**grant, "client_id": self.client_id, "client_secret": self.client_secret}
         headers = {"accountId": self.account_id}
-        return dict(self._ask("POST", "/v1/auth/token/issue", body, headers)["data"])
+        url = f"{self.http_url}/v1/auth/token/issue"
+        return dict(self._ask("POST", url, body, headers)["data"])
 
     def tokens(self) -> list[dict[str, Any]]:
         """The whole book."""
@@ -168,19 +172,19 @@ class Handle:
     def _control(
         self, method: str, path: str, body: object = None, timeout: float = _PATIENCE
     ) -> Any:
-        return self._ask(method, f"/_simulator/{path}", body, {}, timeout)
+        return self._ask(method, f"{self.control_url}/_simulator/{path}", body, {}, timeout)
 
     def _ask(
         self,
         method: str,
-        path: str,
+        url: str,
         body: object,
         headers: Mapping[str, str],
         timeout: float = _PATIENCE,
     ) -> Any:
         data = None if body is None else json.dumps(body).encode()
         every = {"Content-Type": "application/json", **headers}
-        request = urllib.request.Request(self.http_url + path, data, every, method=method)
+        request = urllib.request.Request(url, data, every, method=method)
         try:
             with _opener.open(request, timeout=timeout) as answer:
                 return json.load(answer)

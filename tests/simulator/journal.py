@@ -27,6 +27,7 @@ class Seen:
     connection: int
     header_names: tuple[str, ...]
     user_agent: str | None
+    content_type: str | None
 
     @property
     def write(self) -> bool:
@@ -65,6 +66,7 @@ class Entry:
     connection: int
     header_names: tuple[str, ...]
     user_agent: str | None
+    content_type: str | None
 
 
 @dataclass

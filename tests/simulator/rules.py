@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 
 from . import tokens
@@ -31,6 +31,9 @@ NO_CLIENT = "Client record not found or client has been suspended"
 FORBIDDEN = "Forbidden error"
 REVOKED = "Token revoked successfully"
 
+UNAUTHORIZED = "Unauthorized"
+NO_JSON = "Unsupported media type"
+
 _DEAD = {
     "bad_request": (400, "Request failed."),
     "unauthorized": (401, "Unauthorized"),
@@ -48,6 +51,7 @@ class Call:
     account_id: str | None = None
     authorization: str | None = None
     body: Mapping[str, object] | None = None
+    content_type: str | None = None
 
     @property
     def operation(self) -> str:
@@ -69,6 +73,11 @@ class Call:
         return self.credential if named else None
 
     @property
+    def media_type(self) -> str | None:
+        """The content type without its parameters; None where the header is missing."""
+        return self.content_type and self.content_type.partition(";")[0].strip().lower()
+
+    @property
     def token(self) -> str | None:
         """The token that this request is about: the body's, else the header's."""
         for name in ("access_token", "refresh_token"):
@@ -87,23 +96,35 @@ class Call:
 
 @dataclass(frozen=True)
 class Reply:
-    """An answer before it is put on a wire."""
+    """An answer before it is put on a wire; `page` is sent in place of the JSON in `body`."""
 
     status: int
     body: Mapping[str, object]
+    headers: tuple[tuple[str, str], ...] = ()
+    page: str | None = None
 
 
 class Refused(Exception):
     """A rule that says no; carries the answer."""
 
-    def __init__(self, status: int, description: str) -> None:
+    def __init__(self, status: int, description: str, reply: Reply | None = None) -> None:
         super().__init__(description)
-        self.reply = refusal(status, description)
+        self.reply = reply or refusal(status, description)
 
 
 def refusal(status: int, description: str) -> Reply:
     """The API's envelope for a no: the code repeats the HTTP status."""
     return Reply(status, {"code": str(status), "description": description})
+
+
+# The setting refusal_form: what a token meets that the balance call does not accept.
+_REFUSALS: Mapping[str, Reply] = {
+    "envelope": refusal(401, UNAUTHORIZED),
+    "envelope_200": Reply(200, {"code": "401", "description": UNAUTHORIZED}),
+    "empty": Reply(401, {}, page=""),
+    "message": Reply(401, {"message": UNAUTHORIZED}),
+    "html": Reply(401, {}, page="<!DOCTYPE html><html><title>401 Unauthorized</title></html>"),
+}
 
 
 @dataclass
@@ -268,7 +289,10 @@ class Api:
         if not name:
             raise Refused(404, "Record not found")
         if call.method != method:
-            raise Refused(405, "Method not allowed")
+            no = refusal(405, "Method not allowed")
+            raise Refused(405, "", replace(no, headers=(("Allow", method),)))
+        if method == "POST" and call.media_type != "application/json":
+            raise Refused(415, NO_JSON)
         return self._operations[name]
 
     # Issue and refresh
@@ -301,11 +325,11 @@ class Api:
     def _refreshable(self, call: Call, token: str) -> RefreshEntry:
         old = self.book.refresh(token)
         if old is None or self._client_suspended(old.client.client_id):
-            raise Refused(401, "Unauthorized")
+            raise Refused(401, UNAUTHORIZED)
         if call.account_id != old.client.account_id:
             raise Refused(403, FORBIDDEN)
         if self.settings.refresh_needs_bearer and not self._bearer_of(call, old.client):
-            raise Refused(401, "Unauthorized")
+            raise Refused(401, UNAUTHORIZED)
         return old
 
     def _bearer_of(self, call: Call, client: ApiClient) -> bool:
@@ -391,18 +415,21 @@ class Api:
         if call.account_id in self.settings.sub_accounts:
             raise Refused(403, FORBIDDEN)
         if call.account_id != entry.account_id:
-            raise Refused(401, "Unauthorized")
+            raise self._unauthorized()
         if entry.grace:
             entry.grace -= 1
 
     def _accepted(self, token: str | None, now: float) -> Entry:
         entry = self.book.of(token)
         if entry is None or not self.accepts(entry, now):
-            raise Refused(401, "Unauthorized")
+            raise self._unauthorized()
         if entry.refusals:
             entry.refusals -= 1
-            raise Refused(401, "Unauthorized")
+            raise self._unauthorized()
         return entry
+
+    def _unauthorized(self) -> Refused:
+        return Refused(401, UNAUTHORIZED, _REFUSALS[self.settings.refusal_form])
 
     def accepts(self, entry: Entry, now: float) -> bool:
         """Whether this token opens doors now, given its own state and its client's."""

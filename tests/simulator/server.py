@@ -20,7 +20,7 @@ from pathlib import Path
 
 from aiohttp import web
 
-from . import control, wire
+from . import control, faults, wire
 from .handle import Handle
 from .settings import Settings
 from .tls import make_trust
@@ -40,12 +40,16 @@ class Options:
 
 @dataclass(frozen=True)
 class Announcement:
-    """Where a server listens; what the announce file holds."""
+    """Where a server listens; what the announce file holds.
+
+    `control_url` serves the same paths as `http_url`, but no fault fires on its connections.
+    """
 
     url: str
     http_url: str
     ca_path: str
     pid: int
+    control_url: str
 
 
 @dataclass(frozen=True)
@@ -57,10 +61,11 @@ class _Connection:
 class Server(web.Server):
     """An HTTP server that parts the simulator's own paths from the API's."""
 
-    def __init__(self, simulator: Simulator) -> None:
+    def __init__(self, simulator: Simulator, control_port: int) -> None:
         # Without cancellation a slow answer would outlive the client that gave up on it.
         super().__init__(self._respond, access_log=None, handler_cancellation=True)
         self._simulator = simulator
+        self._control_port = control_port
         self._open: dict[object, _Connection] = {}
 
     async def _respond(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -73,6 +78,17 @@ class Server(web.Server):
         super().connection_made(handler, transport)
         # Asked now: a transport that is closing does not tell its socket any more.
         self._open[handler] = _Connection(transport, transport.get_extra_info("socket"))
+        self._greet(transport)
+
+    def _greet(self, transport: asyncio.Transport) -> None:
+        """Send what a scripted fault sends on a connection before any request."""
+        if transport.get_extra_info("sockname")[1] == self._control_port:
+            return
+        world = self._simulator.world
+        fault = world.script.draw(faults.CONNECT, None)
+        if fault is not None:
+            data = wire.serialise(faults.unsolicited(fault), world.now())
+            wire.write_later(transport, data, fault.number("delay"))
 
     def connection_lost(
         self, handler: web.RequestHandler, exc: BaseException | None = None
@@ -105,13 +121,15 @@ async def listening(simulator: Simulator, options: Options) -> AsyncIterator[Ann
         folder = options.ca_dir or Path(stack.enter_context(tempfile.TemporaryDirectory()))
         trust = make_trust(folder)
         plain, secure = _bind(stack, options.port), _bind(stack, options.tls_port)
-        server = Server(simulator)
+        reserved = _bind(stack, 0)
+        server = Server(simulator, reserved.getsockname()[1])
         runner = web.ServerRunner(server, shutdown_timeout=0.1)
         await runner.setup()
         try:
             await web.SockSite(runner, plain, backlog=1024).start()
             await web.SockSite(runner, secure, ssl_context=trust.context, backlog=1024).start()
-            yield _announcement(plain, secure, trust.ca_path)
+            await web.SockSite(runner, reserved, backlog=1024).start()
+            yield _announcement(plain, secure, reserved, trust.ca_path)
         finally:
             await server.hang_up()
             await runner.cleanup()
@@ -124,12 +142,15 @@ def _bind(stack: contextlib.ExitStack, port: int) -> socket.socket:
     return bound
 
 
-def _announcement(plain: socket.socket, secure: socket.socket, ca_path: Path) -> Announcement:
+def _announcement(
+    plain: socket.socket, secure: socket.socket, reserved: socket.socket, ca_path: Path
+) -> Announcement:
     return Announcement(
         url=f"https://{HOST}:{secure.getsockname()[1]}",
         http_url=f"http://{HOST}:{plain.getsockname()[1]}",
         ca_path=str(ca_path.resolve()),
         pid=os.getpid(),
+        control_url=f"http://{HOST}:{reserved.getsockname()[1]}",
     )
 
 
@@ -166,7 +187,7 @@ def running(settings: Settings | None = None, options: Options | None = None) ->
 
 def _places(announcement: Announcement) -> dict[str, str]:
     values = dataclasses.asdict(announcement)
-    return {name: values[name] for name in ("url", "http_url", "ca_path")}
+    return {name: values[name] for name in ("url", "http_url", "ca_path", "control_url")}
 
 
 async def _serve_thread(shared: _Threaded, simulator: Simulator, options: Options) -> None:

@@ -23,6 +23,7 @@ CHOICES: Mapping[str, tuple[str, ...]] = {
     "sessions": ("multi", "single"),
     "revoke_dead": ("success", "bad_request", "unauthorized", "not_found", "server_error"),
     "revoke_foreign_client": ("refuse", "ignore"),
+    "refusal_form": ("envelope", "envelope_200", "empty", "message", "html"),
     "rate_class": ("none", "regular", "elevated", "low_traffic"),
 }
 
@@ -70,6 +71,7 @@ class Settings:
     revoke_delay_requests: int = 0
     revoke_kills_refresh: bool = False
     suspension_kills_tokens: bool = False
+    refusal_form: str = "envelope"
     rate_class: str = "none"
     rate_window: float | None = None
     clock_offset: float = 0

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import re
 import socket
@@ -26,6 +27,7 @@ from .world import World
 ELSEWHERE = "/elsewhere"
 # Announced and never sent, by the deliveries that break off.
 MISSING_BYTES = 64
+_ENDLESS = ("trickle", "open_head", "repeat")
 
 _TOO_MANY = Reply(
     429, {"code": "429", "description": "Too many requests. Please slow down.", "data": None}
@@ -81,6 +83,7 @@ def read_call(request: web.BaseRequest, body: bytes) -> Call:
         account_id=request.headers.get("accountId"),
         authorization=request.headers.get("Authorization"),
         body=_object(body),
+        content_type=request.headers.get("Content-Type"),
     )
 
 
@@ -110,6 +113,7 @@ def _seen(
         connection=world.connection(request.protocol),
         header_names=_once(name.lower() for name in request.headers),
         user_agent=_harmless(request.headers.get("User-Agent", "")) or None,
+        content_type=_harmless(call.content_type or "") or None,
     )
 
 
@@ -129,7 +133,8 @@ def _account(world: World, call: Call) -> str:
 
 
 def _answered(delivery: Delivery, fault: Fault | None) -> Answered:
-    status = None if delivery.manner == "abort" else delivery.status
+    # The manners in which no final answer ever begins.
+    status = None if delivery.manner in ("abort", "repeat") else delivery.status
     return Answered(status, delivery.code, fault.kind if fault else None)
 
 
@@ -140,14 +145,72 @@ async def deliver(
     request: web.BaseRequest, delivery: Delivery, more: tuple[tuple[str, str], ...], now: float
 ) -> web.StreamResponse:
     """Send an answer in the manner that was decided."""
+    headers = {**_headers(delivery, now), **dict(more)}
     if delivery.manner == "whole" and delivery.date_offset is not None:
-        headers = {**_headers(delivery, now), **dict(more)}
         return web.Response(status=delivery.status, body=delivery.body, headers=headers)
     transport = request.transport
-    if isinstance(transport, asyncio.Transport):
-        await _deliver_raw(transport, delivery, {**_headers(delivery, now), **dict(more)})
+    if not isinstance(transport, asyncio.Transport):
+        return web.Response()
+    if delivery.manner == "accompanied":
+        real = _head(delivery, headers, keep_alive=request.keep_alive) + delivery.body
+        await _deliver_accompanied(transport, delivery, real, now)
+        return _Written(keep_alive=request.keep_alive)
+    await _deliver_raw(transport, delivery, headers, now)
     # The connection is closed by now, so nobody sees this one.
     return web.Response()
+
+
+class _Written(web.StreamResponse):
+    """An answer whose bytes are on the connection already: aiohttp has nothing to send."""
+
+    def __init__(self, *, keep_alive: bool) -> None:
+        super().__init__()
+        self._kept_alive = keep_alive
+
+    @property
+    def keep_alive(self) -> bool:
+        return self._kept_alive
+
+    async def prepare(self, _request: web.BaseRequest) -> None:
+        return None
+
+    async def write_eof(self, _data: bytes = b"") -> None:
+        return None
+
+
+async def _deliver_accompanied(
+    transport: asyncio.Transport, delivery: Delivery, real: bytes, now: float
+) -> None:
+    before = [serialise(one, now) for one in delivery.before]
+    after = [real] if delivery.twice else [serialise(one, now) for one in delivery.after]
+    if not delivery.delay:
+        # One write, so that a client which reads ahead has all of it at once.
+        transport.write(b"".join([*before, real, *after]))
+        return
+    for answer in [*before, real]:
+        await asyncio.sleep(delivery.delay if before else 0)
+        _write_if_open(transport, answer)
+    # The next request on this connection need not wait for these, nor they for it.
+    for answer in after:
+        write_later(transport, answer, delivery.delay)
+
+
+def write_later(transport: asyncio.Transport, data: bytes, delay: float) -> None:
+    """Write raw bytes after so many seconds, unless the connection is closed by then."""
+    if delay:
+        asyncio.get_running_loop().call_later(delay, _write_if_open, transport, data)
+    else:
+        _write_if_open(transport, data)
+
+
+def _write_if_open(transport: asyncio.Transport, data: bytes) -> None:
+    if not transport.is_closing():
+        transport.write(data)
+
+
+def serialise(delivery: Delivery, now: float) -> bytes:
+    """The bytes of an answer on a connection that stays open."""
+    return _head(delivery, _headers(delivery, now), keep_alive=True) + delivery.body
 
 
 def _headers(delivery: Delivery, now: float) -> dict[str, str]:
@@ -158,30 +221,45 @@ def _headers(delivery: Delivery, now: float) -> dict[str, str]:
 
 
 async def _deliver_raw(
-    transport: asyncio.Transport, delivery: Delivery, headers: Mapping[str, str]
+    transport: asyncio.Transport, delivery: Delivery, headers: Mapping[str, str], now: float
 ) -> None:
     # Below aiohttp, which would put right what is meant to be wrong.
     if delivery.manner == "abort":
         _abort(transport)
         return
-    transport.write(_head(delivery, headers) + delivery.body)
+    if delivery.manner != "repeat":
+        transport.write(_head(delivery, headers) + delivery.body)
     if delivery.manner == "stall":
         await asyncio.Event().wait()
-    while delivery.manner == "trickle" and not transport.is_closing():
-        transport.write(b"x")
+    for n in itertools.count(1):
+        if delivery.manner not in _ENDLESS or transport.is_closing():
+            break
+        transport.write(_piece(delivery, n, now))
         await asyncio.sleep(delivery.interval)
     transport.close()
 
 
-def _head(delivery: Delivery, headers: Mapping[str, str]) -> bytes:
-    status = f"HTTP/1.1 {delivery.status} {_phrase(delivery.status)}"
+def _piece(delivery: Delivery, n: int, now: float) -> bytes:
+    if delivery.manner == "repeat":
+        return b"".join(serialise(one, now) for one in delivery.before)
+    return delivery.filler.format(n=n).encode()
+
+
+def _head(delivery: Delivery, headers: Mapping[str, str], *, keep_alive: bool = False) -> bytes:
+    status = f"HTTP/1.1 {delivery.status} {_phrase(delivery.status)}\r\n"
+    if delivery.manner in ("interim", "open_head"):
+        end = "" if delivery.manner == "open_head" else "\r\n"
+        return (status + _lines(dict(delivery.headers)) + end).encode("latin-1")
     missing = MISSING_BYTES if delivery.manner in ("cut", "stall") else 0
     length = {"Content-Length": str(len(delivery.body) + missing)}
     if delivery.manner == "trickle":
         length = {}
-    all_headers = {**headers, **length, "Connection": "close"}
-    lines = [status, *(f"{name}: {value}" for name, value in all_headers.items()), "", ""]
-    return "\r\n".join(lines).encode("latin-1")
+    ends = {} if keep_alive else {"Connection": "close"}
+    return f"{status}{_lines({**headers, **length, **ends})}\r\n".encode("latin-1")
+
+
+def _lines(headers: Mapping[str, str]) -> str:
+    return "".join(f"{name}: {value}\r\n" for name, value in headers.items())
 
 
 def _phrase(status: int) -> str:

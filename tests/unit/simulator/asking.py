@@ -40,8 +40,12 @@ class Rules:
         self.api.settings = known.from_json(settings, self.api.settings)
 
     def post(self, path: str, body: dict[str, Any] | None, **call: str | None) -> Reply:
-        """A POST with the accountId header, unless told otherwise."""
-        headers: dict[str, str | None] = {"account_id": known.DEFAULT_ACCOUNT_ID, **call}
+        """A POST of JSON with the accountId header, unless told otherwise."""
+        headers: dict[str, str | None] = {
+            "account_id": known.DEFAULT_ACCOUNT_ID,
+            "content_type": "application/json",
+            **call,
+        }
         return self.api.answer(Call("POST", path, body=body, **headers), self.now)
 
     def issue(self, body: dict[str, Any] | None = None, **call: str | None) -> Reply:
@@ -89,6 +93,7 @@ def asked(
     """A request that has been sent and whose answer nobody has begun to read."""
     connection = http.client.HTTPConnection(urlsplit(simulator.http_url).netloc, timeout=30)
     headers = {"accountId": simulator.account_id, "Authorization": "Bearer a.b.c"}
+    headers["Content-Type"] = "application/json"
     with contextlib.closing(connection):
         connection.request(method, path, json.dumps(body), headers)
         yield connection

@@ -14,6 +14,8 @@ from tests.simulator.faults import KINDS, Delivery, FaultError, Script, from_jso
 from tests.simulator.rules import Call, Reply
 
 CALL = Call("POST", "/v1/auth/token/revoke", authorization="Bearer a.b.c", body={"x": "y"})
+# The kinds whose status has no default.
+WITH_STATUS = ("status", "answer")
 REAL = Reply(200, {"code": "00", "description": "Token revoked successfully"})
 
 
@@ -32,7 +34,7 @@ def hits(made: Script, *operations: str, fingerprint: str | None = None) -> list
 
 def delivered(kind: str, reply: Reply | None = None, **parameters: object) -> Delivery:
     """What becomes of an answer."""
-    extra = {"status": 503} if kind == "status" else {}
+    extra = {"status": 503} if kind in WITH_STATUS else {}
     (fault,) = from_json({"on": "any", "kind": kind, **extra, **parameters})
     return spoil(fault, CALL, reply)
 
@@ -106,6 +108,18 @@ def test_a_cleared_script_is_over() -> None:
         ({"effect": "yes"}, "effect must be true or false"),
         ({"kind": "lost_answer", "effect": False}, "nothing without the effect"),
         ({"headers": []}, "headers must be an object"),
+        ({"kind": "interim", "status": 200}, "a status from 100 to 199"),
+        ({"kind": "endless_interim", "status": 99}, "a status from 100 to 199"),
+        ({"kind": "unsolicited", "status": 103}, "a status from 200 to 599"),
+        ({"kind": "interim", "count": 1.5}, "count must be a whole number"),
+        ({"kind": "interim", "count": -1}, "count must not be negative"),
+        ({"kind": "duplicate", "effect": False}, "nothing without the effect"),
+        ({"kind": "unsolicited", "when": "never"}, "when must be one of: after, before"),
+        ({"kind": "unsolicited", "body": {}}, "unsolicited needs body, a string"),
+        ({"kind": "answer"}, "answer needs status, a number"),
+        ({"kind": "answer", "status": 200, "content_type": None}, "content_type, a string"),
+        ({"on": "connect"}, "on connect there is only unsolicited"),
+        ({"on": "connect", "kind": "unsolicited", "when": "before"}, "no request, so no when"),
     ],
 )
 def test_a_fault_that_makes_no_sense_is_refused(line: dict[str, Any], sentence: str) -> None:
@@ -119,16 +133,18 @@ def test_a_script_is_made_of_objects(document: object) -> None:
         from_json(document)
 
 
-@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "status"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_effects_are_as_documented(kind: str) -> None:
-    (fault,) = from_json({"on": "any", "kind": kind})
+    extra = {"status": 500} if kind in WITH_STATUS else {}
+    (fault,) = from_json({"on": "any", "kind": kind, **extra})
 
-    assert fault.effect == (kind in ("lost_answer", "slow", "date", "no_date"))
+    effective = {"lost_answer", "slow", "date", "no_date", "interim", "duplicate", "unsolicited"}
+    assert fault.effect == (kind in effective)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_any_kind_can_come_after_the_effect(kind: str) -> None:
-    extra = {"status": 500} if kind == "status" else {}
+    extra = {"status": 500} if kind in WITH_STATUS else {}
     (fault,) = from_json({"on": "any", "kind": kind, "effect": True, **extra})
 
     assert fault.effect

@@ -24,6 +24,7 @@ def seen(method: str = "GET", operation: str = "balance", token: str | None = No
         connection=1,
         header_names=(),
         user_agent=None,
+        content_type=None,
     )
 
 

@@ -114,6 +114,7 @@ def test_claims_can_lie_and_the_book_decides(api: Rules) -> None:
         ("GET", "/", 404),
         ("GET", rules.REVOKE, 405),
         ("POST", rules.BALANCE, 405),
+        ("POST", rules.REVOKE, 415),
     ],
 )
 def test_other_paths_and_methods_are_refused(

@@ -76,7 +76,9 @@ def test_the_program_takes_settings_and_a_folder_for_its_ca(tmp_path: Path) -> N
 
 def test_a_handle_does_not_go_through_a_proxy(tmp_path: Path, simulator: Handle) -> None:
     announce = tmp_path / "announce.json"
-    here = Announcement(simulator.url, simulator.http_url, simulator.ca_path, os.getpid())
+    here = Announcement(
+        simulator.url, simulator.http_url, simulator.ca_path, os.getpid(), simulator.control_url
+    )
     write_announcement(announce, here)
     script = "import sys, tests.simulator.handle as h; h.Handle.from_announcement(sys.argv[1])"
     # Port 9 is nobody's: a request through such a proxy fails.
@@ -161,7 +163,7 @@ def test_the_certificate_also_names_localhost(simulator: Handle) -> None:
 def test_an_announcement_replaces_what_was_there(tmp_path: Path) -> None:
     path = tmp_path / "announce.json"
     path.write_text("an old one")
-    write_announcement(path, Announcement("https://x", "http://x", "/ca", os.getpid()))
+    write_announcement(path, Announcement("https://x", "http://x", "/ca", 1, "http://y"))
 
     assert json.loads(path.read_text())["url"] == "https://x"
     assert [one.name for one in tmp_path.iterdir()] == ["announce.json"]

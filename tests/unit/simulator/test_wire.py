@@ -12,9 +12,12 @@ from typing import Any
 import pytest
 
 from tests.simulator import rules
+from tests.simulator import settings as known
 from tests.simulator.handle import Handle
 from tests.simulator.tokens import fingerprint
 from tests.unit.simulator.asking import GRANT, Asking, asked
+
+JSON = {"accountId": known.DEFAULT_ACCOUNT_ID, "Content-Type": "application/json"}
 
 
 def test_issue_use_revoke_use(simulator: Handle, ask: Asking) -> None:
@@ -53,9 +56,11 @@ def test_http_and_https_are_one_state(simulator: Handle, ask: Asking) -> None:
         ({"json": {**GRANT, "client_id": "nobody"}}, 404),
         ({"json": {**GRANT, "client_secret": "wrong"}}, 403),
         ({"json": {**GRANT, "scope": "all"}}, 400),
-        ({"json": None, "data": b"grant_type=client_credentials"}, 400),
-        ({"json": None, "data": b"[]"}, 400),
-        ({"json": None}, 400),
+        ({"json": None, "data": b"grant_type=client_credentials", "headers": JSON}, 400),
+        ({"json": None, "data": b"[]", "headers": JSON}, 400),
+        ({"json": None, "headers": JSON}, 400),
+        ({"json": None}, 415),
+        ({"headers": {**JSON, "Content-Type": "text/plain"}}, 415),
     ],
 )
 def test_issue_refuses(ask: Asking, change: dict[str, Any], status: int) -> None:
@@ -63,6 +68,70 @@ def test_issue_refuses(ask: Asking, change: dict[str, Any], status: int) -> None
 
     assert answer.status_code == status
     assert answer.json()["code"] == str(status)
+
+
+@pytest.mark.parametrize("path", [rules.ISSUE, rules.REFRESH, rules.REVOKE])
+@pytest.mark.parametrize("sent", [None, "", "text/plain", "application/x-www-form-urlencoded"])
+def test_a_post_of_another_media_type_is_refused(
+    simulator: Handle, ask: Asking, path: str, sent: str | None
+) -> None:
+    pair = simulator.mint_pair()
+    bodies = {
+        rules.ISSUE: GRANT,
+        rules.REFRESH: {
+            "grant_type": "refresh_token",
+            "refresh_token": pair["refresh_token"],
+        },
+        rules.REVOKE: {"clientId": simulator.client_id, "access_token": pair["access_token"]},
+    }
+    headers = {**JSON, "Content-Type": sent}
+    answer = ask("POST", path, data=json.dumps(bodies[path]), headers=headers)
+
+    assert answer.status_code == 415
+    assert answer.json() == {"code": "415", "description": rules.NO_JSON}
+    assert simulator.live() == [pair["fingerprint"]]
+    assert simulator.requests()[0].content_type == (sent or None)
+    assert ask("POST", path, json=bodies[path], headers=JSON).status_code == 200
+
+
+def test_a_media_type_may_have_parameters_and_capitals(simulator: Handle, ask: Asking) -> None:
+    sent = "Application/JSON; charset=utf-8"
+
+    assert ask.issue(headers={**JSON, "Content-Type": sent}).status_code == 200
+    assert simulator.requests()[0].content_type == sent
+
+
+def test_a_wrong_method_is_told_the_right_one(ask: Asking) -> None:
+    assert ask("GET", rules.REVOKE).headers["Allow"] == "POST"
+    assert ask("POST", rules.BALANCE).headers["Allow"] == "GET"
+
+
+@pytest.mark.parametrize(
+    ("form", "status", "body"),
+    [
+        ("envelope", 401, b'{"code":"401","description":"Unauthorized"}'),
+        ("envelope_200", 200, b'{"code":"401","description":"Unauthorized"}'),
+        ("empty", 401, b""),
+        ("message", 401, b'{"message":"Unauthorized"}'),
+        ("html", 401, b"<!DOCTYPE html><html><title>401 Unauthorized</title></html>"),
+    ],
+)
+def test_the_form_of_a_refusal_is_a_setting(
+    simulator: Handle, ask: Asking, form: str, status: int, body: bytes
+) -> None:
+    simulator.configure(refusal_form=form)
+    dead, live = simulator.mint(), simulator.mint()
+    ask.revoke(dead)
+    elsewhere = {"Authorization": f"Bearer {live}", "accountId": known.OTHER_ACCOUNT_ID}
+    nowhere = {"Authorization": f"Bearer {live}"}
+    answers = [ask.balance(one) for one in (dead, simulator.mint(known=False))]
+    answers += [ask("GET", rules.BALANCE, headers=one) for one in (elsewhere, nowhere)]
+
+    assert [(one.status_code, one.content) for one in answers] == [(status, body)] * 4
+    kind = "text/html" if form == "html" else "application/json"
+    assert {one.headers["Content-Type"] for one in answers} == {kind}
+    assert ask.balance(live).json()["code"] == "00"
+    assert simulator.counters()["balance_refused"] == 4
 
 
 @pytest.mark.parametrize(
@@ -156,7 +225,7 @@ def test_the_log_tells_all_but_the_token(simulator: Handle, ask: Asking) -> None
     assert entry.fingerprint == fingerprint(token)
     assert entry.body_fields == ("access_token", "clientId")
     assert (entry.status, entry.code, entry.fault) == (200, "00", None)
-    assert entry.user_agent == "a-test"
+    assert (entry.user_agent, entry.content_type) == ("a-test", "application/json")
     assert "content-type" in entry.header_names
     assert token not in repr(entry)
 
@@ -166,7 +235,8 @@ def test_a_token_in_the_wrong_place_does_not_get_into_the_log(
 ) -> None:
     token = simulator.mint()
     body = {"clientId": token, token: "x"}
-    ask("POST", "/" + token, json=body, headers={"accountId": token, "User-Agent": token})
+    headers = dict.fromkeys(("accountId", "User-Agent", "Content-Type"), token)
+    ask("POST", "/" + token, json=body, headers=headers)
 
     (entry,) = simulator.requests()
     assert token not in repr(entry)

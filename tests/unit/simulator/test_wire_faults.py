@@ -203,9 +203,21 @@ def test_a_stalled_answer_begins_and_does_not_go_on(simulator: Handle) -> None:
         json.loads(begun)
 
 
-@pytest.mark.parametrize("kind", ["slow", "stalled", "endless"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "slow",
+        "stalled",
+        "endless",
+        "interim",
+        "endless_interim",
+        "slow_headers",
+        "endless_chunk",
+        "endless_trailers",
+    ],
+)
 def test_nothing_outlives_the_client(kind: str) -> None:
-    parameters = {"slow": {"delay": 3600}}.get(kind, {})
+    parameters = {"delay": 3600} if kind in ("slow", "interim") else {}
     asyncio.run(asyncio.wait_for(_ask_and_leave({"kind": kind, **parameters}), 10))
 
 
