@@ -41,7 +41,7 @@ FORMS = ("envelope", "envelope_200", "empty", "message", "html")
 
 Fault = Mapping[str, Any]
 
-delays = st.sampled_from([0.0, 0.0, 0.002, 0.02])
+delays = st.sampled_from([0.0, 0.0, 0.005, 0.02])
 
 
 def faults() -> st.SearchStrategy[Fault]:
@@ -68,7 +68,7 @@ def faults() -> st.SearchStrategy[Fault]:
         kind("answer", status=st.just(401), body=proxies, headers=st.sampled_from([{}, PROXY])),
         kind("truncated", effect=st.booleans()),
         kind("lost_answer"),
-        kind("slow", delay=st.sampled_from([0.02, 0.3]), times=st.just(2)),
+        kind("slow", delay=st.sampled_from([0.02, 0.2]), times=st.just(2)),
     )
 
 
@@ -98,40 +98,45 @@ class Run:
     form: str = "envelope"
     effective: bool = False
     proof: Proof = Proof.REQUIRED
+    latency: float = 0.0
 
 
 runs = st.builds(
     Run,
     script=st.lists(faults(), min_size=1, max_size=4),
-    tokens=st.integers(2, 8),
+    tokens=st.integers(1, 5),
     workers=st.sampled_from([1, 2, 4, 16]),
     form=st.sampled_from(FORMS),
     effective=st.sampled_from([True, True, False]),
     proof=st.sampled_from(list(Proof)),
+    latency=st.sampled_from([0.0, 0.01]),
 )
 
 
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(runs)
 # What was first seen to break the promise: one interim answer in the server's life.
 @example(Run([{"on": "any", "kind": "interim", "status": 102}], 5, 1))
 @example(Run([{"on": "revoke", "kind": "interim", "times": 0}], 8, 4))
-@example(Run([{"on": "any", "kind": "duplicate", "delay": 0.002, "times": 0}], 8, 1))
+# An answer that comes once more while the next request waits for its own.
+@example(Run([{"on": "any", "kind": "duplicate", "delay": 0.004, "times": 0}], 3, 1, latency=0.02))
 def test_no_token_is_verified_that_the_server_has_not_killed(
     simulator_server: Handle, run: Run
 ) -> None:
     simulator = simulator_server
     simulator.reset(refusal_form=run.form)
-    # The last one is dead for the server, though its claims say otherwise.
+    # Dead for the server, though its claims say otherwise.
+    dead = [simulator.mint(lifetime=1, age=60, claims={"exp": 4_000_000_000}) for __ in range(2)]
     texts = [
+        dead[0],
         *simulator.mint_many(run.tokens),
+        dead[1],
         simulator.mint(account_id=OTHER_ACCOUNT_ID),
-        simulator.mint(lifetime=1, age=60, claims={"exp": 4_000_000_000}),
     ]
-    simulator.configure(revoke_effective=run.effective)
+    simulator.configure(revoke_effective=run.effective, latency=run.latency)
     for fault in run.script:
         simulator.fault(**fault)
-    results = revoke(simulator, texts, run.workers, run.proof, timeout=0.15)
+    results = revoke(simulator, texts, run.workers, run.proof, timeout=0.1)
     verified = {result.token.fingerprint for result in results if result.verified}
     assert verified & set(simulator.live()) == set()
     assert [result.token.text for result in results] == texts
