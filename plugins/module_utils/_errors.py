@@ -11,6 +11,7 @@
     |-- Locked             locked              another run held the file until the deadline
     |-- IssueRefused       unknown_client, forbidden, bad_request or refused: no token was issued
     |-- NoClearAnswer      no_clear_answer     nobody knows whether a token was issued
+    |-- NotSent            not_sent            no connection came about, so nothing was sent
     |-- WrongAccount       wrong_account       the token issued is another account's
     |-- NotWritten         not_written         something could not be written to its file
     |-- Conflict           conflict            another run has changed the file meanwhile
@@ -73,6 +74,12 @@ class NoClearAnswer(NombaError):
     """The API may or may not have issued a token that nobody holds."""
 
     code = "no_clear_answer"
+
+
+class NotSent(NombaError):
+    """Nothing was sent to the API: no connection came about, or the time was over before."""
+
+    code = "not_sent"
 
 
 class WrongAccount(NombaError):

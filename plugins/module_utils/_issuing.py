@@ -20,6 +20,7 @@ from ansible_collections.nomba.auth.plugins.module_utils._errors import (
     IssueRefused,
     NoClearAnswer,
     NombaError,
+    NotSent,
 )
 from ansible_collections.nomba.auth.plugins.module_utils._kept import Kept
 
@@ -56,7 +57,7 @@ class Obtained:
 
 
 def obtain(client: Client, secret: str | None, kept: Kept | None) -> Obtained:
-    """A new token. Raises InvalidOption, IssueRefused, NoClearAnswer."""
+    """A new token. Raises InvalidOption, IssueRefused, NoClearAnswer, NotSent."""
     if kept is None or not kept.refresh_token:
         return Obtained(issue(client, secret), ISSUED)
     reading = client.refresh(kept.refresh_token, kept.access_token)
@@ -64,17 +65,17 @@ def obtain(client: Client, secret: str | None, kept: Kept | None) -> Obtained:
     if grant is not None:
         return Obtained(grant, REFRESHED)
     warning = f"The API did not refresh the token ({reading.problem}), so one was issued."
-    if reading.verdict is not Verdict.NO:
+    if reading.sent and reading.verdict is not Verdict.NO:
         warning += f" {_LOST}"
     try:
         return Obtained(issue(client, secret), ISSUED, (warning,))
     except NombaError as error:
-        error.args = (f"{error} Before that: {warning}",)  # two doubts, and both are told
+        error.args = (f"{error} Before that: {warning}",)  # both failures are reported
         raise
 
 
 def issue(client: Client, secret: str | None) -> Grant:
-    """A token for the client's secret. Raises InvalidOption, IssueRefused, NoClearAnswer."""
+    """A token for the client's secret. Raises InvalidOption, IssueRefused, NoClearAnswer, NotSent."""
     reading = client.issue(require(secret))
     grant = grant_of(reading)
     if grant is None:
@@ -90,7 +91,9 @@ def require(secret: str | None) -> str:
 
 
 def refusal(reading: Reading) -> Exception:
-    """What to tell the user of an issue that brought no token."""
+    """The error for an issue that returned no token."""
+    if not reading.sent:
+        return NotSent(f"No token was issued: {reading.problem}.")
     if reading.verdict is not Verdict.NO:
         return NoClearAnswer(f"The API gave no clear answer: {reading.problem}. {_LOST}")
     # HTTP 200 may carry a failure, whose code then says what the status says elsewhere.

@@ -163,6 +163,7 @@ error:
       description:
         - V(unknown_client), V(forbidden), V(bad_request) or V(refused), the API issued no token.
         - V(no_clear_answer), nobody knows whether it did.
+        - V(not_sent), the API could not be reached, so that nothing was sent.
         - V(wrong_account), the token is another account's, and was revoked again.
         - V(not_written), the file could not be written, and the token was revoked again.
         - V(not_retired), the new token is in place, but the replaced one is not proved dead.

@@ -18,6 +18,7 @@ from ansible_collections.nomba.auth.plugins.module_utils._errors import (
     InvalidOption,
     IssueRefused,
     NoClearAnswer,
+    NotSent,
 )
 from ansible_collections.nomba.auth.plugins.module_utils._issuing import (
     ISSUED,
@@ -200,6 +201,20 @@ def test_what_is_no_clear_answer_may_have_issued_a_token(said: Reading) -> None:
     assert caught.value.code == "no_clear_answer"
     assert said.problem in str(caught.value)
     assert len(api.asked) == 1
+
+
+def test_what_was_not_sent_cannot_have_issued_a_token() -> None:
+    unsent = Reading(Verdict.UNCLEAR, "no connection to api.example:443", sent=False)
+    with pytest.raises(NotSent, match="no connection to api.example:443") as caught:
+        issue(FakeClient(issues=unsent).client, SECRET)
+    assert caught.value.code == "not_sent"
+    assert LOST not in str(caught.value)
+
+
+def test_a_refresh_that_was_not_sent_lost_no_token() -> None:
+    unsent = Reading(Verdict.UNCLEAR, "no connection to api.example:443", sent=False)
+    obtained = obtain(FakeClient(refreshes=unsent).client, SECRET, KEPT)
+    assert LOST not in " ".join(obtained.warnings)
 
 
 @pytest.mark.parametrize("said", [no(400), no(403), no(404), no(401), CUT, yes()])

@@ -17,6 +17,7 @@ from ansible_collections.nomba.auth.plugins.doc_fragments import _connection
 
 from .apart import run_apart
 from .harness import Revoke
+from .keeping import Token
 
 LIBRARIES = {"requests": "requests", "jwt": "PyJWT"}
 
@@ -62,6 +63,19 @@ def test_without_pyjwt_what_is_no_token_is_malformed_all_the_same(
     told = revoke("this is no token")
     assert told.outcomes == ["malformed"]
     assert revoke.simulator.requests() == []
+
+
+@pytest.mark.parametrize("name", LIBRARIES)
+@pytest.mark.parametrize("dest", [True, False], ids=["into a file", "returned"])
+def test_without_a_library_no_token_is_issued(
+    token: Token, monkeypatch: pytest.MonkeyPatch, name: str, dest: bool
+) -> None:
+    monkeypatch.setitem(sys.modules, name, None)
+    result = token(**({} if dest else {"dest": None}))
+    assert result.error == "library_missing"
+    assert token.simulator.requests() == []
+    assert token.simulator.live() == []
+    assert not token.dest.exists()
 
 
 @pytest.mark.parametrize("kind", ["malformed", "expired", "live"])

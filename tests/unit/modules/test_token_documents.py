@@ -28,6 +28,7 @@ def test_the_documented_codes_of_nomba_token_are_those_it_can_produce() -> None:
         _errors.LibraryMissing,
         _errors.Locked,
         _errors.NoClearAnswer,
+        _errors.NotSent,
         _errors.WrongAccount,
         _errors.NotWritten,
     )
