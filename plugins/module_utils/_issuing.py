@@ -75,7 +75,7 @@ def obtain(client: Client, secret: str | None, kept: Kept | None) -> Obtained:
 
 
 def issue(client: Client, secret: str | None) -> Grant:
-    """A token for the client's secret. Raises InvalidOption, IssueRefused, NoClearAnswer, NotSent."""
+    """Issue a token. Raises InvalidOption, IssueRefused, NoClearAnswer, NotSent."""
     reading = client.issue(require(secret))
     grant = grant_of(reading)
     if grant is None:

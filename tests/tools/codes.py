@@ -56,7 +56,7 @@ REMEDIES = {
     "no_clear_answer": (
         "A token may have been issued that nobody holds. It ends by its own ``exp``. Run again."
     ),
-    "not_sent": "The message names the host. Check ``api_url``, the network and a proxy, then run again.",
+    "not_sent": "The message names the host. Check ``api_url``, network and proxy; run again.",
     "wrong_account": "Set ``account_id`` to the account that the client belongs to.",
     "not_written": "Make room, or repair the disk or the folder, and run again.",
     "not_retired": "Run again: the replaced token is still in the file, and is tried once more.",

@@ -205,7 +205,7 @@ def test_what_is_no_clear_answer_may_have_issued_a_token(said: Reading) -> None:
 
 def test_what_was_not_sent_cannot_have_issued_a_token() -> None:
     unsent = Reading(Verdict.UNCLEAR, "no connection to api.example:443", sent=False)
-    with pytest.raises(NotSent, match="no connection to api.example:443") as caught:
+    with pytest.raises(NotSent, match="no connection to api") as caught:
         issue(FakeClient(issues=unsent).client, SECRET)
     assert caught.value.code == "not_sent"
     assert LOST not in str(caught.value)
