@@ -78,30 +78,32 @@ error:
       sample: not_written
 """
 
-from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.nomba.auth.plugins.module_utils._audit import (
     append,
-    is_open,
     lines,
     missing,
     read_record,
 )
+from ansible_collections.nomba.auth.plugins.module_utils._clock import SYSTEM
 from ansible_collections.nomba.auth.plugins.module_utils._errors import InvalidOption
 from ansible_collections.nomba.auth.plugins.module_utils._module import run
+from ansible_collections.nomba.auth.plugins.module_utils._secure_open import open_entry
 
 
 def work(module: AnsibleModule) -> dict[str, Any]:
     """Append what is missing."""
-    path, events = Path(module.params["path"]), module.params["events"]
+    events = module.params["events"]
     if not all(isinstance(event.get("id"), str) and event["id"] for event in events):
         raise InvalidOption("events", "each needs an id, a text, so that none is written twice")
-    too_open, new = is_open(path), missing(read_record(path), events)
-    if (new or too_open) and not module.check_mode:
-        append(path, events)
+    with open_entry("path", module.params["path"], follow_link=False) as entry:
+        record, too_open = read_record(entry)
+        new = missing(record, events)
+        if (new or too_open) and not module.check_mode:
+            append(entry, events, SYSTEM)
     result: dict[str, Any] = {
         "changed": bool(new) or too_open,
         "appended": len(new),
@@ -109,7 +111,7 @@ def work(module: AnsibleModule) -> dict[str, Any]:
         + " Others could read the record." * too_open,
     }
     if module._diff:
-        result["diff"] = {"before": "", "after": lines(b"", new).decode()}
+        result["diff"] = {"before": "", "after": lines(new).decode()}
     return result
 
 

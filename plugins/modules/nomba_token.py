@@ -174,8 +174,6 @@ error:
 """
 
 from contextlib import closing
-from functools import partial
-from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule, env_fallback
@@ -187,14 +185,18 @@ from ansible_collections.nomba.auth.plugins.module_utils._keeping import Keeper,
 from ansible_collections.nomba.auth.plugins.module_utils._kept import Kept, Owner, keep
 from ansible_collections.nomba.auth.plugins.module_utils._module import (
     connection,
-    fit_private_file,
     identity,
     private_file,
     run,
     seconds,
     spec,
 )
+from ansible_collections.nomba.auth.plugins.module_utils._secure_open import FileEntry
 from ansible_collections.nomba.auth.plugins.module_utils._token import fingerprint
+from ansible_collections.nomba.auth.plugins.module_utils._token_file import (
+    SetAttributes,
+    set_existing,
+)
 from ansible_collections.nomba.auth.plugins.module_utils._transport import HttpTransport
 from ansible_collections.nomba.auth.plugins.module_utils._when import show_time
 
@@ -215,7 +217,8 @@ def work(module: AnsibleModule) -> dict[str, Any]:
             force=params["force"],
             revoke_replaced=params["revoke_replaced"],
         )
-        return _in_file(module, keeper, wanted, private_file(module, "dest"))
+        with private_file(module, "dest") as (entry, set_attributes):
+            return _in_file(module, keeper, wanted, entry, set_attributes)
 
 
 def _hand_over(module: AnsibleModule, keeper: Keeper, owner: Owner) -> dict[str, Any]:
@@ -233,24 +236,37 @@ def _hand_over(module: AnsibleModule, keeper: Keeper, owner: Owner) -> dict[str,
     }
 
 
-def _in_file(module: AnsibleModule, keeper: Keeper, wanted: Wanted, path: Path) -> dict[str, Any]:
+def _in_file(
+    module: AnsibleModule,
+    keeper: Keeper,
+    wanted: Wanted,
+    entry: FileEntry,
+    set_attributes: SetAttributes,
+) -> dict[str, Any]:
     if module.check_mode:
-        return _rehearse(module, keeper, wanted, path)
-    done = keeper.keep(path, wanted, partial(fit_private_file, module))
+        return _rehearse(module, keeper, wanted, entry, set_attributes)
+    done = keeper.keep(entry, wanted, set_attributes)
     for warning in done.warnings:
         module.warn(warning)
     return _outcome(module, done)
 
 
-def _rehearse(module: AnsibleModule, keeper: Keeper, wanted: Wanted, path: Path) -> dict[str, Any]:
+def _rehearse(
+    module: AnsibleModule,
+    keeper: Keeper,
+    wanted: Wanted,
+    entry: FileEntry,
+    set_attributes: SetAttributes,
+) -> dict[str, Any]:
     """What a real run would do; nothing is sent or written."""
-    held, good = keeper.look(path, wanted)
+    held, good = keeper.look(entry, wanted)
     if held is None or not good:
         action = "refreshed" if held and held.can_refresh(wanted.owner) else "issued"
         told: dict[str, Any] = {"changed": True, "action": action}
         diff = {"before": _line(held), "after": f"a token that is {action}\n"}
         return {**told, "msg": f"A token would be {action}.", **_diff(module, diff)}
-    changed = fit_private_file(module, path) or bool(wanted.revoke_replaced and held.replaced)
+    changed = set_existing(entry, set_attributes)
+    changed = changed or bool(wanted.revoke_replaced and held.replaced)
     diff = {"before": _line(held), "after": _line(held)}
     told = {**_told(held), "changed": changed, "action": "kept", "msg": "The token is good."}
     return {**told, **_diff(module, diff)}
