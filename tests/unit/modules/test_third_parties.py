@@ -17,7 +17,8 @@ from typing import Any
 
 import pytest
 
-from .harness import Revoke
+from .exchanger import exchanging
+from .harness import Revoke, Told
 from .keeping import Token
 from .writers import CONTENT, OPTIONS, WITH_TOKENS, WITHOUT_TOKENS, Writers, seen, special_file
 
@@ -333,3 +334,27 @@ def test_a_file_stays_with_its_owner_where_no_other_is_named(
         before.st_gid,
         before.st_mode,
     )
+
+
+# Races
+
+
+def test_nothing_that_is_exchanged_meanwhile_leads_to_another_file(
+    write: Writers, folder: Path, victim: Path
+) -> None:
+    give(folder.parent)
+    before = seen(victim.parent)
+    own = to_owner("nomba_credential_file")
+    results: list[Told] = []
+    with exchanging(folder.parent, victim, STRANGER):
+        for number in range(60):
+            given = {"content": f"{number}\n", **own}
+            results += [
+                write("nomba_credential_file", folder / "nomba", **given),
+                write("nomba_credential_file", folder / "nomba", expected="", **given),
+                write("nomba_audit", folder / "audit", events=[{"id": str(number)}]),
+                write("nomba_token_revoke", folder / "progress"),
+            ]
+            assert seen(victim.parent) == before
+    codes = {told.error for told in results if told.failed}
+    assert codes <= {"invalid_option", "not_written", "conflict", "locked"}
