@@ -14,6 +14,8 @@ short_description: Append events to an audit record, each once
 description:
   - Appends events to a file of JSON lines, for its owner alone, and returns when they are on the
     disk. What is in the file is never changed. A file that others could read is closed to them.
+  - When the disk is full, the file is cut back to what it held before. Where the system forbids
+    that, and after a run that was killed, the next run ends the line that was cut short.
   - An event that the file holds already is not appended again, so that a run that was killed can
     be run again. Events are told apart by their C(id), in the last 4 MiB of the file.
   - The role P(nomba.auth.credential_rotation#role) keeps its audit record with it.
@@ -37,6 +39,8 @@ options:
   path:
     description:
       - The file. Its folder must exist.
+      - It is a regular file of root or of the user who runs the module. Nothing is written through
+        a link in its place, nor through a link of another user in the place of one of its folders.
     type: path
     required: true
   events:
@@ -72,7 +76,8 @@ error:
   contains:
     code:
       description:
-        - V(not_written), the events may be there in part; run it again.
+        - V(not_written), the events may be there in part, or another process has locked the file
+          for ten seconds; run it again.
         - V(invalid_option), an option's value cannot be used.
       type: str
       sample: not_written

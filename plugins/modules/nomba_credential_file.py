@@ -40,8 +40,14 @@ attributes:
 options:
   dest:
     description:
-      - The file. Its folder must exist. A link is followed. One that holds more than 1 MiB is
-        refused, because it is no file with a token.
+      - The file. Its folder must exist. One that holds more than 1 MiB is refused, because it is
+        no file with a token.
+      - It is a regular file. A link is followed only when it belongs to root or to the user who
+        runs the module, and nobody else can exchange it.
+      - No folder of its path may be one that others can write, except root, the user who runs the
+        module and the owner of the file. That is O(owner) or, where this is not set, who owns the
+        file now. So a folder of an application's user needs O(owner).
+      - A file that root replaces keeps its owner and group where O(owner) and O(group) are not set.
     type: path
     required: true
   content:
@@ -62,6 +68,16 @@ options:
       - The mode of O(dest), C(0600) or stricter. Others must never be able to read a token.
     type: raw
     default: '0600'
+  unsafe_writes:
+    description:
+      - It has no effect. The file is always replaced in one step, and completely.
+    type: bool
+    default: false
+  attributes:
+    description:
+      - The attributes of O(dest), as C(lsattr) shows them. C(a) and C(i) are refused, because a
+        file that has them cannot be replaced.
+    type: str
 seealso:
   - module: nomba.auth.nomba_token
 """

@@ -53,6 +53,12 @@ options:
         RV(ignore:refresh_token) and RV(ignore:expires_at). Its folder must exist, and is also
         where a lock file lies, named like the file with a dot before and C(.lock) behind.
       - A file that is something else is never overwritten.
+      - It is a regular file. A link is followed only when it belongs to root or to the user who
+        runs the module, and nobody else can exchange it.
+      - No folder of its path may be one that others can write, except root, the user who runs the
+        module and the owner of the file. That is O(owner) or, where this is not set, who owns the
+        file now. So a folder of an application's user needs O(owner).
+      - A file that root replaces keeps its owner and group where O(owner) and O(group) are not set.
     type: path
   min_remaining:
     description:
@@ -78,6 +84,16 @@ options:
       - The mode of O(dest), C(0600) or stricter. Others must never be able to read a token.
     type: raw
     default: '0600'
+  unsafe_writes:
+    description:
+      - It has no effect. The file is always replaced in one step, and completely.
+    type: bool
+    default: false
+  attributes:
+    description:
+      - The attributes of O(dest), as C(lsattr) shows them. C(a) and C(i) are refused, because a
+        file that has them cannot be replaced.
+    type: str
 """
 
 EXAMPLES = r"""
