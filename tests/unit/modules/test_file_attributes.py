@@ -21,8 +21,9 @@ from .keeping import Token
 from .writers import CONTENT, WITH_TOKENS, Writers, seen
 
 IS_ROOT = os.geteuid() == 0
-ME = pwd.getpwuid(os.getuid())
-MY_GROUP = grp.getgrgid(os.getgid())
+# Anybody may run this, also a user of whom the system knows no name.
+ME = next((user.pw_name for user in pwd.getpwall() if user.pw_uid == os.getuid()), str(os.getuid()))
+GROUP = next((one.gr_name for one in grp.getgrall() if one.gr_gid == os.getgid()), str(os.getgid()))
 # Without root, a file can only be given to whom it belongs to.
 UID, GID = (64_001, 64_002) if IS_ROOT else (os.getuid(), os.getgid())
 
@@ -43,7 +44,7 @@ def path(tmp_path: Path) -> Path:
 WISHES: list[dict[str, Any]] = [
     {},
     {"owner": str(UID), "group": str(GID), "mode": "0400"},
-    {"owner": ME.pw_name, "group": MY_GROUP.gr_name, "mode": "u=r,go="},
+    {"owner": ME, "group": GROUP, "mode": "u=r,go="},
     {"owner": str(UID)},
     {"group": str(GID), "mode": 0o600},
     {"mode": "u-w"},
@@ -71,7 +72,7 @@ def test_check_mode_foretells_the_change_and_a_second_run_makes_none(
     if wish.get("owner") == str(UID):
         assert status.st_uid == UID
     if "group" in wish:
-        assert status.st_gid in {GID, MY_GROUP.gr_gid}
+        assert status.st_gid in {GID, os.getgid()}
     assert status.st_mode & 0o7777 in {0o600, 0o400}
 
 
