@@ -19,6 +19,7 @@ from ansible_collections.nomba.auth.plugins.module_utils._secure_open import (
     FileEntry,
     acquire_lock,
     append_lines,
+    read_all,
     sync_folder,
 )
 
@@ -92,9 +93,8 @@ def _append(record: int, entry: FileEntry, events: Iterable[Mapping[str, Any]]) 
 
 
 def _read_end(record: int) -> bytes:
-    with os.fdopen(record, "rb", closefd=False) as stream:
-        stream.seek(max(0, os.fstat(record).st_size - _LOOK_BACK))
-        return stream.read()
+    os.lseek(record, max(0, os.fstat(record).st_size - _LOOK_BACK), os.SEEK_SET)
+    return read_all(record, _LOOK_BACK)
 
 
 def _unusable(verb: str, error: OSError) -> InvalidOption:

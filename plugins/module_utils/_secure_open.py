@@ -109,10 +109,11 @@ class FileEntry:
         for folder in entry.folders:
             writer = folder.third_party(entry.trusted)
             if writer:
-                which = "its folder" if folder is entry.folders[-1] else "a folder above it,"
+                is_last = folder is entry.folders[-1]
+                which = "its folder" if is_last else f"{printable(folder.path)}, above it,"
                 raise InvalidOption(
                     entry.option,
-                    f"{which} {printable(folder.path)} can be written by {writer}, who could "
+                    f"{which} can be written by {writer}, who could "
                     "exchange the file; use a folder that only root, you and the file's owner "
                     "(option owner) can write",
                 )
@@ -293,6 +294,17 @@ class _Walk:
         self._folder = folder
 
 
+def read_all(descriptor: int, limit: int) -> bytes:
+    """What the file holds from here on, but no more than limit bytes. Raises OSError."""
+    content = b""
+    while len(content) < limit:
+        part = os.read(descriptor, limit - len(content))
+        if not part:
+            break
+        content += part
+    return content
+
+
 def write_all(descriptor: int, content: bytes, offset: int | None = None) -> None:
     """Write everything, at the offset (bytes) where one is given. Raises OSError."""
     while content:
@@ -354,7 +366,7 @@ def release_lock(descriptor: int) -> None:
 
 def sync_folder(folder: int) -> None:
     """Flush a folder to the disk. Raises OSError."""
-    descriptor = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=folder)
+    descriptor = _open_to_list(folder)
     try:
         os.fsync(descriptor)
     finally:
@@ -364,6 +376,11 @@ def sync_folder(folder: int) -> None:
 def printable(path: str) -> str:
     """A path as text, whatever its bytes are."""
     return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
+def _open_to_list(folder: int) -> int:
+    """The same folder once more: the descriptor of the walk is good for nothing but names."""
+    return os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=folder)
 
 
 def _absolute(option: str, path: str) -> str:
@@ -395,9 +412,15 @@ def _has_acl(folder: int) -> bool:
     if not hasattr(os, "getxattr"):
         return False
     try:
-        return bool(os.getxattr(f"/proc/self/fd/{folder}", _ACL))
+        descriptor = _open_to_list(folder)
+    except OSError:
+        return True  # Nobody can tell.
+    try:
+        return bool(os.getxattr(descriptor, _ACL))
     except OSError as error:
         return error.errno not in (errno.ENODATA, errno.ENOTSUP)
+    finally:
+        os.close(descriptor)
 
 
 def _is_private_group(gid: int, trusted: frozenset[int]) -> bool:

@@ -17,6 +17,7 @@ from ansible_collections.nomba.auth.plugins.module_utils._secure_open import (
     FileEntry,
     OpenFile,
     acquire_lock,
+    read_all,
     sync_folder,
     write_all,
 )
@@ -80,9 +81,13 @@ def file_lock(entry: FileEntry, clock: Clock, timeout: float) -> Iterator[None]:
     try:
         descriptor = lock.open_unshared(os.O_RDWR | os.O_CREAT)
     except OSError as error:
-        raise _not_writable(entry, error) from None
+        raise _no_lock(entry, name, error) from None
     try:
-        if not acquire_lock(descriptor, clock, timeout):
+        try:
+            is_locked = acquire_lock(descriptor, clock, timeout)
+        except OSError as error:
+            raise _no_lock(entry, name, error) from None
+        if not is_locked:
             problem = "another run has held its lock until the deadline; try again later"
             raise Locked(f"{entry.option}: {problem}")
         yield
@@ -141,17 +146,14 @@ class AtomicReplacement:
 
 
 def _read(entry: FileEntry, descriptor: int) -> bytes:
-    content = b""
     try:
-        while len(content) <= MAX_FILE_SIZE:
-            part = os.read(descriptor, MAX_FILE_SIZE + 1 - len(content))
-            if not part:
-                return content
-            content += part
+        content = read_all(descriptor, MAX_FILE_SIZE + 1)
     except OSError as error:
         raise InvalidOption(entry.option, f"it cannot be read: {error.strerror}") from None
-    problem = "it holds more than 1 MiB, so it is no file with a token; name another one"
-    raise InvalidOption(entry.option, problem)
+    if len(content) > MAX_FILE_SIZE:
+        problem = "it holds more than 1 MiB, so it is no file with a token; name another one"
+        raise InvalidOption(entry.option, problem)
+    return content
 
 
 def _require_own_content(entry: FileEntry, status: os.stat_result) -> None:
@@ -159,6 +161,10 @@ def _require_own_content(entry: FileEntry, status: os.stat_result) -> None:
     if status.st_nlink > 1 and status.st_uid != entry.owner:
         problem = "it is a hard link to another user's file; remove it, or name another file"
         raise InvalidOption(entry.option, problem)
+
+
+def _no_lock(entry: FileEntry, name: str, error: OSError) -> InvalidOption:
+    return InvalidOption(entry.option, f"its lock file {name} is unusable: {error.strerror}")
 
 
 def _not_writable(entry: FileEntry, error: OSError) -> InvalidOption:

@@ -16,6 +16,8 @@ description:
     disk. What is in the file is never changed. A file that others could read is closed to them.
   - When the disk is full, the file is cut back to what it held before. Where the system forbids
     that, and after a run that was killed, the next run ends the line that was cut short.
+  - The file is locked meanwhile. When another process holds its lock for ten seconds, the module
+    fails with RV(error.code=not_written).
   - An event that the file holds already is not appended again, so that a run that was killed can
     be run again. Events are told apart by their C(id), in the last 4 MiB of the file.
   - The role P(nomba.auth.credential_rotation#role) keeps its audit record with it.
@@ -76,8 +78,7 @@ error:
   contains:
     code:
       description:
-        - V(not_written), the events may be there in part, or another process has locked the file
-          for ten seconds; run it again.
+        - V(not_written), the events may be there in part; run it again.
         - V(invalid_option), an option's value cannot be used.
       type: str
       sample: not_written

@@ -110,8 +110,9 @@ def test_a_name_that_is_not_utf8_can_be_shown(tmp_path: Path) -> None:
     folder = tmp_path / os.fsdecode(b"\xff")
     folder.mkdir()
     folder.chmod(0o777)
-    text = refusal(folder / "file")
-    assert "/\\xff can be written by every user" in text
+    (folder / "below").mkdir()
+    text = refusal(folder / "below" / "file")
+    assert "/\\xff, above it, can be written by every user" in text
     text.encode()
 
 

@@ -18,7 +18,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from .harness import Revoke
 from .keeping import Token
-from .writers import CONTENT, WITH_TOKENS, Writers, seen
+from .writers import CONTENT, WITH_TOKENS, Writers, snapshot
 
 IS_ROOT = os.geteuid() == 0
 # Anybody may run this, also a user of whom the system knows no name.
@@ -60,9 +60,9 @@ def test_check_mode_foretells_the_change_and_a_second_run_makes_none(
     if held is not None:
         write(module, path)
         path.chmod(held)
-        before = seen(path)
+        before = snapshot(path)
     foretold = write(module, path, check=True, **wish)
-    assert held is None or seen(path) == before
+    assert held is None or snapshot(path) == before
     told = write(module, path, **wish)
     assert not told.failed
     assert told["changed"] is foretold["changed"]

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import json
 import os
 import shutil
@@ -127,8 +128,6 @@ def test_a_record_that_cannot_be_cut_back_gets_its_line_ended(
 def test_a_record_that_another_process_locks_for_ever_is_an_error(
     write: Writers, tmp_path: Path
 ) -> None:
-    import fcntl
-
     record = tmp_path / "audit.jsonl"
     record.touch(0o644)
     write.token.monkeypatch.setattr(nomba_audit, "SYSTEM", write.token.clock.as_clock())
@@ -139,6 +138,21 @@ def test_a_record_that_another_process_locks_for_ever_is_an_error(
     assert "locked" in told["msg"]
     assert sum(write.token.clock.slept) == pytest.approx(10.0, abs=0.2)
     assert record.read_bytes() == b""
+
+
+@pytest.mark.parametrize("module", ["nomba_audit", "nomba_credential_file"])
+def test_a_file_that_would_make_a_reader_wait_is_refused(
+    write: Writers, tmp_path: Path, module: str
+) -> None:
+    # As /proc/kmsg, which is a regular file.
+    def wait(*_words: Any) -> bytes:
+        raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+    (tmp_path / "nomba").touch(0o600)
+    write.token.monkeypatch.setattr(os, "read", wait)
+    told = write(module, tmp_path / "nomba")
+    assert told.error == "invalid_option"
+    assert "it cannot be read: " in told["msg"]
 
 
 # A real disk that is full

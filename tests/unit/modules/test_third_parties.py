@@ -20,7 +20,7 @@ import pytest
 from .exchanger import exchanging
 from .harness import Revoke, Told
 from .keeping import Token
-from .writers import CONTENT, OPTIONS, WITH_TOKENS, WITHOUT_TOKENS, Writers, seen, special_file
+from .writers import CONTENT, OPTIONS, WITH_TOKENS, WITHOUT_TOKENS, Writers, snapshot, special_file
 
 IS_ROOT = os.geteuid() == 0
 STRANGER = 65534 if IS_ROOT else os.geteuid()
@@ -100,7 +100,7 @@ def test_only_a_regular_file_is_taken(
 ) -> None:
     (tmp_path / "etc").mkdir()
     with special_file(tmp_path / "etc" / "nomba", kind) as path:
-        before = seen(tmp_path / "etc"), path.lstat()
+        before = snapshot(tmp_path / "etc"), path.lstat()
         told = write(module, path, check=check)
         if module == "nomba_token_revoke" and check:
             assert not told.failed  # check mode does not look at the file
@@ -108,7 +108,7 @@ def test_only_a_regular_file_is_taken(
             assert (told.error, told["changed"]) == ("invalid_option", False)
             assert told["msg"].startswith(f"{OPTIONS[module]}: it is a {kind}; name a")
             assert write.simulator.requests() == []
-        assert (seen(tmp_path / "etc"), path.lstat()[:6]) == (before[0], before[1][:6])
+        assert (snapshot(tmp_path / "etc"), path.lstat()[:6]) == (before[0], before[1][:6])
 
 
 @pytest.mark.parametrize("kind", ["FIFO", "device", "socket", "folder", "link", "hard link"])
@@ -126,11 +126,11 @@ def test_a_lock_is_a_regular_file_of_its_own(
     else:
         with special_file(lock, kind):
             give(lock)
-    before = seen(folder), seen(victim.parent)
+    before = snapshot(folder), snapshot(victim.parent)
     told = write(module, folder / "nomba", **to_owner(module), **_locking(module))
     assert (told.error, told["changed"]) == ("invalid_option", False)
     assert told["msg"].startswith("dest: its lock file .nomba.lock is a ")
-    assert (seen(folder), seen(victim.parent)) == before
+    assert (snapshot(folder), snapshot(victim.parent)) == before
     assert write.simulator.requests() == []
 
 
@@ -157,13 +157,13 @@ def test_a_link_of_another_user_is_not_followed(
     write: Writers, folder: Path, victim: Path, module: str, target: str
 ) -> None:
     plant_link(folder / "nomba", victim.with_name(target))
-    before = seen(folder), seen(victim.parent)
+    before = snapshot(folder), snapshot(victim.parent)
     told = write(module, folder / "nomba", **to_owner(module))
     assert (told.error, told["changed"]) == ("invalid_option", False)
     assert told["msg"].startswith(f"{OPTIONS[module]}: ")
     assert "link" in told["msg"]
     assert write.simulator.requests() == []
-    assert (seen(folder), seen(victim.parent)) == before
+    assert (snapshot(folder), snapshot(victim.parent)) == before
 
 
 @pytest.mark.parametrize("module", OPTIONS)
@@ -171,12 +171,12 @@ def test_a_link_of_another_user_is_not_followed_in_place_of_a_folder(
     write: Writers, folder: Path, victim: Path, module: str
 ) -> None:
     plant_link(folder / "conf", victim.parent)
-    before = seen(folder), seen(victim.parent)
+    before = snapshot(folder), snapshot(victim.parent)
     for name in ("victim", "new"):
         told = write(module, folder / "conf" / name, **to_owner(module))
         assert (told.error, told["changed"]) == ("invalid_option", False)
         assert "is a link of " in told["msg"]
-    assert (seen(folder), seen(victim.parent)) == before
+    assert (snapshot(folder), snapshot(victim.parent)) == before
     assert write.simulator.requests() == []
 
 
@@ -185,11 +185,24 @@ def test_a_link_of_root_that_another_user_can_move_is_not_followed(
     write: Writers, folder: Path, victim: Path, module: str
 ) -> None:
     (folder / "conf").symlink_to(victim.parent)
-    before = seen(folder), seen(victim.parent)
+    before = snapshot(folder), snapshot(victim.parent)
     told = write(module, folder / "conf" / "new", **to_owner(module))
     assert (told.error, told["changed"]) == ("invalid_option", False)
     assert "link" in told["msg"]
-    assert (seen(folder), seen(victim.parent)) == before
+    assert (snapshot(folder), snapshot(victim.parent)) == before
+
+
+@pytest.mark.parametrize("module", WITH_TOKENS)
+def test_an_own_link_to_a_link_of_another_user_is_not_followed(
+    write: Writers, folder: Path, victim: Path, module: str
+) -> None:
+    plant_link(folder / "nomba", victim)
+    (folder.parent / "own").symlink_to(folder / "nomba")
+    before = snapshot(folder), snapshot(victim.parent)
+    told = write(module, folder.parent / "own", **to_owner(module))
+    assert (told.error, told["changed"]) == ("invalid_option", False)
+    assert "is a link of " in told["msg"]
+    assert (snapshot(folder), snapshot(victim.parent)) == before
 
 
 @pytest.mark.parametrize("module", WITHOUT_TOKENS)
@@ -197,11 +210,11 @@ def test_no_link_at_all_is_followed_to_a_record(
     write: Writers, tmp_path: Path, victim: Path, module: str
 ) -> None:
     (tmp_path / "link").symlink_to(victim)
-    before = seen(victim.parent)
+    before = snapshot(victim.parent)
     told = write(module, tmp_path / "link")
     assert told.error == "invalid_option"
     assert told["msg"] == f"{OPTIONS[module]}: it is a link; name the file itself"
-    assert seen(victim.parent) == before
+    assert snapshot(victim.parent) == before
     assert write.simulator.requests() == []
 
 
@@ -210,10 +223,10 @@ def test_a_hard_link_to_another_file_is_not_appended_to(
     write: Writers, folder: Path, victim: Path, module: str
 ) -> None:
     os.link(victim, folder / "nomba")
-    before = seen(victim)
+    before = snapshot(victim)
     told = write(module, folder / "nomba")
     assert told.error == "invalid_option"
-    assert seen(victim) == before
+    assert snapshot(victim) == before
     assert write.simulator.requests() == []
 
 
@@ -235,10 +248,10 @@ def test_the_token_of_another_user_is_not_given_away_by_a_hard_link(
     write.token.hold()
     write.token.dest.replace(victim)
     os.link(victim, folder / "nomba")
-    before = seen(victim)
+    before = snapshot(victim)
     told = write("nomba_token", folder / "nomba", **(to_owner("nomba_token") if IS_ROOT else {}))
     assert told.error == "invalid_option"
-    assert seen(victim) == before
+    assert snapshot(victim) == before
     assert write.simulator.requests() == []
 
 
@@ -273,7 +286,7 @@ def test_a_folder_that_a_third_party_can_write_holds_no_token(
     uid, gid, mode = FOLDERS[kind]
     os.chown(folder, uid, gid)
     folder.chmod(mode)
-    before = seen(folder)
+    before = snapshot(folder)
     told = write(module, path)
     if IS_ROOT and name != "nomba" and "sticky" in kind:
         assert not told.failed  # as below /tmp, nobody else can move the folder of root
@@ -281,7 +294,7 @@ def test_a_folder_that_a_third_party_can_write_holds_no_token(
     assert (told.error, told["changed"]) == ("invalid_option", False)
     assert "can be written by " in told["msg"]
     assert "could exchange the file; use a folder that only root, you" in told["msg"]
-    assert seen(folder) == before
+    assert snapshot(folder) == before
     assert write.simulator.requests() == []
 
 
@@ -343,7 +356,7 @@ def test_nothing_that_is_exchanged_meanwhile_leads_to_another_file(
     write: Writers, folder: Path, victim: Path
 ) -> None:
     give(folder.parent)
-    before = seen(victim.parent)
+    before = snapshot(victim.parent)
     own = to_owner("nomba_credential_file")
     results: list[Told] = []
     with exchanging(folder.parent, victim, STRANGER):
@@ -355,6 +368,6 @@ def test_nothing_that_is_exchanged_meanwhile_leads_to_another_file(
                 write("nomba_audit", folder / "audit", events=[{"id": str(number)}]),
                 write("nomba_token_revoke", folder / "progress"),
             ]
-            assert seen(victim.parent) == before
+            assert snapshot(victim.parent) == before
     codes = {told.error for told in results if told.failed}
     assert codes <= {"invalid_option", "not_written", "conflict", "locked"}

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 from pathlib import Path
 from typing import Any
@@ -208,6 +209,14 @@ def test_a_lock_that_cannot_be_made_is_noticed_before_an_issue(token: Token) -> 
     told = token()
     assert told.error == "invalid_option"
     assert told["msg"].startswith("dest: its lock file .token.json.lock is a folder; remove that")
+    assert token.simulator.requests() == []
+
+
+def test_a_file_system_without_locks_is_noticed_before_an_issue(token: Token) -> None:
+    token.monkeypatch.setattr(fcntl, "flock", _refuse)
+    told = token()
+    assert told.error == "invalid_option"
+    assert told["msg"].startswith("dest: its lock file .token.json.lock is unusable: ")
     assert token.simulator.requests() == []
 
 

@@ -56,7 +56,7 @@ class Writers:
         return run_module(main, given, self.token.monkeypatch)
 
 
-def seen(path: Path) -> tuple[Any, ...]:
+def snapshot(path: Path) -> tuple[Any, ...]:
     """What a test compares: kind, mode, owner, group, names, and what it holds."""
     status = path.lstat()
     content: Any = None
@@ -65,7 +65,7 @@ def seen(path: Path) -> tuple[Any, ...]:
     elif stat.S_ISLNK(status.st_mode):
         content = path.readlink() if hasattr(path, "readlink") else None
     elif stat.S_ISDIR(status.st_mode):
-        content = {child.name: seen(child) for child in path.iterdir()}
+        content = {child.name: snapshot(child) for child in path.iterdir()}
     return status.st_mode, status.st_uid, status.st_gid, status.st_nlink, content
 
 
