@@ -6,19 +6,28 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import stat
 from collections.abc import Iterable, Mapping
-from pathlib import Path
+from contextlib import suppress
 from typing import Any
 
+from ansible_collections.nomba.auth.plugins.module_utils._clock import Clock
 from ansible_collections.nomba.auth.plugins.module_utils._errors import InvalidOption, NotWritten
+from ansible_collections.nomba.auth.plugins.module_utils._secure_open import (
+    FileEntry,
+    acquire_lock,
+    append_lines,
+    read_all,
+    sync_folder,
+)
 
 # An event is looked for in so much of the end of the file (bytes).
 _LOOK_BACK = 4 * 1024 * 1024
 _MODE = stat.S_IRUSR | stat.S_IWUSR
+# Seconds for which to wait for another process that appends to the record.
+_LOCK_TIMEOUT = 10.0
 
 
 def missing(record: bytes, events: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
@@ -28,58 +37,68 @@ def missing(record: bytes, events: Iterable[Mapping[str, Any]]) -> list[Mapping[
     return list(new.values())
 
 
-def lines(record: bytes, events: Iterable[Mapping[str, Any]]) -> bytes:
-    """What to append. A line that a crash has cut short is ended first, and stays as it is."""
-    text = "".join(json.dumps(event, sort_keys=True) + "\n" for event in events)
-    cut = bool(text and record and not record.endswith(b"\n"))
-    return (("\n" if cut else "") + text).encode()
+def lines(events: Iterable[Mapping[str, Any]]) -> bytes:
+    """The events as they are appended."""
+    return "".join(json.dumps(event, sort_keys=True) + "\n" for event in events).encode()
 
 
-def read_record(path: Path) -> bytes:
-    """The end of the record; empty when there is none. Raises InvalidOption."""
-    try:
-        with path.open("rb") as stream:
-            stream.seek(max(0, os.fstat(stream.fileno()).st_size - _LOOK_BACK))
-            return stream.read()
-    except FileNotFoundError:
-        return b""
-    except OSError as error:
-        raise InvalidOption("path", f"it cannot be read: {error.strerror}") from None
+def read_record(entry: FileEntry) -> tuple[bytes, bool]:
+    """The end of the record, and whether others than its owner could read it.
 
-
-def is_open(path: Path) -> bool:
-    """Whether there is a record that others than its owner could read. Raises InvalidOption."""
-    if not path.parent.is_dir():
-        raise InvalidOption("path", "its folder does not exist; create it first")
-    return path.exists() and bool(stat.S_IMODE(path.stat().st_mode) & ~_MODE)
-
-
-def append(path: Path, events: Iterable[Mapping[str, Any]]) -> int:
-    """Append what the record lacks, durably, for its owner alone; how many that were.
-
-    Raises InvalidOption and NotWritten.
+    Empty when there is no record. Raises InvalidOption.
     """
     try:
-        record = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, _MODE)
+        record = entry.open_unshared(os.O_RDONLY)
+    except FileNotFoundError:
+        return b"", False
     except OSError as error:
-        raise InvalidOption("path", f"it cannot be written: {error.strerror}") from None
+        raise _unusable("read", error) from None
     try:
-        fcntl.flock(record, fcntl.LOCK_EX)
-        held = read_record(path)
-        new = missing(held, events)
-        os.fchmod(record, _MODE)
-        _write(record, lines(held, new))
+        return _read_end(record), bool(stat.S_IMODE(os.fstat(record).st_mode) & ~_MODE)
     except OSError as error:
-        raise NotWritten(f"path: {error.strerror}") from None
+        raise _unusable("read", error) from None
     finally:
         os.close(record)
+
+
+def append(entry: FileEntry, events: Iterable[Mapping[str, Any]], clock: Clock) -> int:
+    """Append what the record lacks, durably, for its owner alone; how many that were.
+
+    What cannot be appended whole is taken back. Raises InvalidOption and NotWritten.
+    """
+    try:
+        record = entry.open_unshared(os.O_RDWR | os.O_APPEND | os.O_CREAT)
+    except OSError as error:
+        raise _unusable("written", error) from None
+    try:
+        if not acquire_lock(record, clock, _LOCK_TIMEOUT):
+            raise NotWritten("path: another process has locked it for ten seconds; try again later")
+        return _append(record, entry, events)
+    except OSError as error:
+        raise NotWritten(f"path: {error.strerror}; run it again when that is repaired") from None
+    finally:
+        os.close(record)
+
+
+def _append(record: int, entry: FileEntry, events: Iterable[Mapping[str, Any]]) -> int:
+    held = _read_end(record)
+    new = missing(held, events)
+    os.fchmod(record, _MODE)
+    if new:
+        append_lines(record, lines(new), durable=True)
+    if not held:
+        with suppress(OSError):  # A folder that may not be listed cannot be flushed.
+            sync_folder(entry.folder)
     return len(new)
 
 
-def _write(record: int, text: bytes) -> None:
-    while text:
-        text = text[os.write(record, text) :]
-    os.fsync(record)
+def _read_end(record: int) -> bytes:
+    os.lseek(record, max(0, os.fstat(record).st_size - _LOOK_BACK), os.SEEK_SET)
+    return read_all(record, _LOOK_BACK)
+
+
+def _unusable(verb: str, error: OSError) -> InvalidOption:
+    return InvalidOption("path", f"it cannot be {verb}: {error.strerror}")
 
 
 def _id(line: bytes) -> str | None:

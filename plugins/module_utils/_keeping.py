@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from pathlib import Path
 
 from ansible_collections.nomba.auth.plugins.module_utils._client import Client, Grant
 from ansible_collections.nomba.auth.plugins.module_utils._clock import Clock
@@ -33,11 +32,14 @@ from ansible_collections.nomba.auth.plugins.module_utils._revocation import (
     Result,
     Revocation,
 )
+from ansible_collections.nomba.auth.plugins.module_utils._secure_open import FileEntry
 from ansible_collections.nomba.auth.plugins.module_utils._token import fingerprint, read
 from ansible_collections.nomba.auth.plugins.module_utils._token_file import (
-    Slot,
-    locked,
+    AtomicReplacement,
+    SetAttributes,
+    file_lock,
     read_file,
+    set_existing,
 )
 
 KEPT = "kept"
@@ -45,9 +47,6 @@ KEPT = "kept"
 _STILL_LISTED = (
     "dest could not be written again: it still lists tokens that are dead. The next run tidies up."
 )
-
-# Gives a file the owner and mode that the user wants; says whether that changed anything.
-Fit = Callable[[Path], bool]
 
 
 @dataclass(frozen=True)
@@ -89,27 +88,27 @@ class Keeper:
         self._check_account(grant, owner)
         return grant
 
-    def look(self, path: Path, wanted: Wanted) -> tuple[Kept | None, bool]:
+    def look(self, entry: FileEntry, wanted: Wanted) -> tuple[Kept | None, bool]:
         """What the file holds, and whether that is good enough. Sends nothing, writes nothing.
 
         Raises InvalidOption, also where a token could not be issued for want of a secret.
         """
-        held = _held(path)
+        held = _held(entry)
         good = self._is_good(held, wanted)
         if not good and not (held and held.can_refresh(wanted.owner)):
             require(self._secret)
         return held, good
 
-    def keep(self, path: Path, wanted: Wanted, fit: Fit) -> Keeping:
+    def keep(self, entry: FileEntry, wanted: Wanted, set_attributes: SetAttributes) -> Keeping:
         """Make sure that the file holds a good token, and nobody else's."""
-        self.look(path, wanted)  # bad input leaves not even a lock behind
-        with locked(path, self._clock, self._remaining()):
-            held, good = self.look(path, wanted)
+        self.look(entry, wanted)  # bad input leaves not even a lock behind
+        with file_lock(entry, self._clock, self._remaining()):
+            held, good = self.look(entry, wanted)
             if held is not None and good:
-                done = Keeping(held, held, KEPT, changed=fit(path))
+                done = Keeping(held, held, KEPT, changed=set_existing(entry, set_attributes))
             else:
-                done = self._replace(path, held, wanted, fit)
-            return self._retire(path, done, fit) if wanted.revoke_replaced else done
+                done = self._replace(entry, held, wanted, set_attributes)
+            return self._retire(entry, done, set_attributes) if wanted.revoke_replaced else done
 
     def _is_good(self, held: Kept | None, wanted: Wanted) -> bool:
         return (
@@ -119,11 +118,13 @@ class Keeper:
             and held.good_for(self._clock.now(), wanted.min_remaining)
         )
 
-    def _replace(self, path: Path, held: Kept | None, wanted: Wanted, fit: Fit) -> Keeping:
+    def _replace(
+        self, entry: FileEntry, held: Kept | None, wanted: Wanted, set_attributes: SetAttributes
+    ) -> Keeping:
         ours = held if held and held.owner == wanted.owner else None
-        with Slot(path) as slot:
-            fit(slot.name)
-            slot.reserve()
+        with AtomicReplacement(entry) as replacement:
+            set_attributes(replacement.file)
+            replacement.reserve()
             obtained = obtain(self._client, self._secret, ours)
             # From here to the commit a token exists that no file holds.
             grant = obtained.grant
@@ -131,7 +132,7 @@ class Keeper:
             replaced = _to_retire(ours, wanted)
             kept = keep(wanted.owner, grant, replaced)
             try:
-                slot.commit(dump(kept))
+                replacement.commit(dump(kept))
             except OSError as error:
                 raise NotWritten(f"dest: {error.strerror}. {self._discard(grant)}") from None
         warnings = (*obtained.warnings, *_left_alone(held, ours), *self._too_short(kept, wanted))
@@ -159,7 +160,7 @@ class Keeper:
             return f"The new token {mark} could not be revoked ({result.reason}): it lives on."
         return f"The new token {mark} was revoked again."
 
-    def _retire(self, path: Path, done: Keeping, fit: Fit) -> Keeping:
+    def _retire(self, entry: FileEntry, done: Keeping, set_attributes: SetAttributes) -> Keeping:
         """Revoke what was replaced; what is not proved dead stays in the file for the next run."""
         if not done.kept.replaced:
             return done
@@ -169,9 +170,9 @@ class Keeper:
         warnings = done.warnings
         if dead:
             try:
-                with Slot(path) as slot:
-                    fit(slot.name)
-                    slot.commit(dump(kept))
+                with AtomicReplacement(entry) as replacement:
+                    set_attributes(replacement.file)
+                    replacement.commit(dump(kept))
             except (OSError, InvalidOption):
                 warnings += (_STILL_LISTED,)
         return Keeping(done.before, kept, done.action, True, warnings, tuple(results))
@@ -184,8 +185,8 @@ class Keeper:
         return list(work.run([read(token) for token in tokens]).results)
 
 
-def _held(path: Path) -> Kept | None:
-    content = read_file(path)
+def _held(entry: FileEntry) -> Kept | None:
+    content = read_file(entry)
     held = load(content) if content else None
     if content and held is None:
         raise InvalidOption("dest", "it holds something else; name another file, or remove it")

@@ -6,14 +6,18 @@
 
 from __future__ import annotations
 
+import grp
 import math
 import os
+import pwd
 import re
 import signal
 import stat
 import traceback
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -27,7 +31,13 @@ from ansible_collections.nomba.auth.plugins.module_utils._errors import (
     NoToken,
 )
 from ansible_collections.nomba.auth.plugins.module_utils._http_session import Connection
+from ansible_collections.nomba.auth.plugins.module_utils._secure_open import (
+    FileEntry,
+    OpenFile,
+    open_entry,
+)
 from ansible_collections.nomba.auth.plugins.module_utils._sources import Harvest, gather
+from ansible_collections.nomba.auth.plugins.module_utils._token_file import SetAttributes
 
 PRODUCTION = "https://api.nomba.com"
 
@@ -44,6 +54,11 @@ _WORKERS = range(1, 65)
 _FOR_OTHERS = stat.S_IRWXG | stat.S_IRWXO
 _TOO_OPEN = "others could read the token; use 0600 or stricter"
 _OCTAL = re.compile(r"[0-7]{1,5}")
+_ID = re.compile(r"[0-9]{1,10}")
+_MAX_ID = 2**32 - 2
+_NEW_FILE = os.stat_result((stat.S_IFREG | stat.S_IRUSR | stat.S_IWUSR, *[0] * 9))
+_BY_ANSIBLE = ("seuser", "serole", "setype", "selevel", "attributes")
+_UNREPLACEABLE = re.compile(r"[^-].*[ai]|[ai]")
 _SHORTEST = 20
 _LONGEST = 7 * 24 * 3600.0
 _PRINTABLE = re.compile(r"[!-~]{1,255}")
@@ -163,41 +178,121 @@ def tell_unread(found: Harvest) -> str:
     return f" sources: {len(found.unread)} could not be read, {path} first: {reason}."
 
 
-def private_file(module: AnsibleModule, option: str) -> Path:
-    """The file that an option names, behind any link, for its owner alone. Raises InvalidOption."""
-    path = Path(os.path.realpath(module.params[option]))
-    if path.is_dir():
-        raise InvalidOption(option, "it is a folder; name a file in it")
-    if not path.parent.is_dir():
-        raise InvalidOption(option, "its folder does not exist; create it first")
-    if _bits(module) & _FOR_OTHERS:
-        raise InvalidOption("mode", _TOO_OPEN)
-    return path
+@dataclass(frozen=True)
+class _Owner:
+    """The uid and the gid that a file is to have; None leaves what it has."""
+
+    uid: int | None
+    gid: int | None
 
 
-def fit_private_file(module: AnsibleModule, path: Path) -> bool:
-    """Give a file the owner and mode that were asked for; whether that changed anything.
+@contextmanager
+def private_file(module: AnsibleModule, option: str) -> Iterator[tuple[FileEntry, SetAttributes]]:
+    """The file that an option names, for its owner alone, and what gives it its attributes.
 
-    Raises InvalidOption when others could read it all the same.
+    Everything that can be known before is refused here, before anything is sent or written.
+    Raises InvalidOption.
     """
-    wanted = module.load_file_common_arguments(module.params, path=str(path))
-    changed = bool(module.set_fs_attributes_if_different(wanted, changed=False))
-    if not module.check_mode and path.stat().st_mode & _FOR_OTHERS:
+    if _parse_mode(module, _NEW_FILE) & _FOR_OTHERS:
         raise InvalidOption("mode", _TOO_OPEN)
-    return changed
+    if _UNREPLACEABLE.match(module.params["attributes"] or ""):
+        problem = "a file with the attribute a or i cannot be replaced; leave these out"
+        raise InvalidOption("attributes", problem)
+    owner = _parse_owner(module)
+    with open_entry(option, module.params[option], follow_link=True) as found:
+        owner = _inherit(owner, found)
+        entry = found.owned_by(os.geteuid() if owner.uid is None else owner.uid)
+        yield entry, partial(set_file_attributes, module, entry, owner)
 
 
-def _bits(module: AnsibleModule) -> int:
-    """What the option mode makes of a new file: a number, 0600, or u=rw. Raises InvalidOption."""
+def set_file_attributes(
+    module: AnsibleModule, entry: FileEntry, owner: _Owner, file: OpenFile
+) -> bool:
+    """Give an open file its owner, mode and other attributes; whether that changes anything.
+
+    Check mode changes nothing. Raises InvalidOption, also when others could read the file.
+    """
+    status = os.fstat(file.descriptor)
+    uid = status.st_uid if owner.uid is None else owner.uid
+    gid = status.st_gid if owner.gid is None else owner.gid
+    mode = _parse_mode(module, status)
+    if mode & _FOR_OTHERS:
+        raise InvalidOption("mode", _TOO_OPEN)
+    if not module.check_mode:
+        if uid != status.st_uid:
+            _change("owner", os.fchown, file.descriptor, uid, -1)
+        if gid != status.st_gid:
+            _change("group", os.fchown, file.descriptor, -1, gid)
+        # Looked at again, because a change of the owner can take bits away.
+        if mode != stat.S_IMODE(os.fstat(file.descriptor).st_mode):
+            _change("mode", os.fchmod, file.descriptor, mode)
+    changed = (uid, gid, mode) != (status.st_uid, status.st_gid, stat.S_IMODE(status.st_mode))
+    return _set_by_ansible(module, entry, file) or changed
+
+
+def _change(option: str, change: Callable[..., None], *arguments: int) -> None:
+    try:
+        change(*arguments)
+    except OSError as error:
+        problem = f"it cannot be set: {error.strerror}; run as root, or leave it out"
+        raise InvalidOption(option, problem) from None
+
+
+def _set_by_ansible(module: AnsibleModule, entry: FileEntry, file: OpenFile) -> bool:
+    """Set the SELinux context and the attributes, for which Ansible needs a path."""
+    if all(module.params[name] is None for name in _BY_ANSIBLE):
+        return False
+    wanted = module.load_file_common_arguments(module.params, path=entry.path)
+    # The path begins with the open folder, for this process and for those that it starts, so that
+    # no folder on the way can be exchanged. Neither Ansible nor chattr follows a link at its end.
+    open_folder = f"/proc/{os.getpid()}/fd/{file.folder}"
+    folder = open_folder if os.path.isdir(open_folder) else os.path.dirname(entry.path)  # noqa: PTH112, PTH120
+    wanted.update(path=f"{folder}/{file.name}", owner=None, group=None, mode=None)
+    return bool(module.set_fs_attributes_if_different(wanted, changed=False, expand=False))
+
+
+def _parse_mode(module: AnsibleModule, status: os.stat_result) -> int:
+    """What the option mode makes of a file's mode: 0600, u=rw or a number. Raises InvalidOption."""
     mode = module.params["mode"]
-    if mode is None or isinstance(mode, int):
-        return mode or 0
-    new = os.stat_result((stat.S_IFREG | stat.S_IRUSR | stat.S_IWUSR, *[0] * 9))
+    if mode is None:
+        return stat.S_IMODE(status.st_mode)
+    if isinstance(mode, int):
+        return mode
     try:
         octal = _OCTAL.fullmatch(mode)
-        return int(mode, 8) if octal else int(module._symbolic_mode_to_octal(new, mode))
+        return int(mode, 8) if octal else int(module._symbolic_mode_to_octal(status, mode))
     except (AttributeError, TypeError, ValueError):
         raise InvalidOption("mode", "it is no mode; use 0600 or stricter") from None
+
+
+def _parse_owner(module: AnsibleModule) -> _Owner:
+    return _Owner(
+        _parse_id("owner", module.params["owner"], lambda name: pwd.getpwnam(name).pw_uid),
+        _parse_id("group", module.params["group"], lambda name: grp.getgrnam(name).gr_gid),
+    )
+
+
+def _parse_id(option: str, name: str | None, find: Callable[[str], int]) -> int | None:
+    if name is None:
+        return None
+    if _ID.fullmatch(name) and int(name) <= _MAX_ID:
+        return int(name)
+    try:
+        return find(name)
+    except (KeyError, ValueError):
+        problem = f"this host has no {option} of this name; create it first, or give a number"
+        raise InvalidOption(option, problem) from None
+
+
+def _inherit(owner: _Owner, entry: FileEntry) -> _Owner:
+    """What root does not give to anybody else stays with those who have it."""
+    status = entry.status()
+    if status is None or os.geteuid():
+        return owner
+    return _Owner(
+        status.st_uid if owner.uid is None else owner.uid,
+        status.st_gid if owner.gid is None else owner.gid,
+    )
 
 
 def _given(module: AnsibleModule) -> list[str]:

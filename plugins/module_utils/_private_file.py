@@ -7,28 +7,29 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
 from contextlib import nullcontext
-from pathlib import Path
 
 from ansible_collections.nomba.auth.plugins.module_utils._clock import Clock
 from ansible_collections.nomba.auth.plugins.module_utils._errors import Conflict, NotWritten
+from ansible_collections.nomba.auth.plugins.module_utils._secure_open import FileEntry
 from ansible_collections.nomba.auth.plugins.module_utils._token_file import (
-    Slot,
-    locked,
+    AtomicReplacement,
+    SetAttributes,
+    file_lock,
     read_file,
+    set_existing,
 )
 
-# Seconds for which to wait for somebody else who writes the same file.
-_PATIENCE = 10.0
+# Seconds for which to wait for another process that writes the same file.
+_LOCK_TIMEOUT = 10.0
 
 
 def checksum(content: bytes | None) -> str:
-    """What tells one content from another; empty without any."""
+    """The SHA-256 of a content in hexadecimal digits; empty without any."""
     return "" if content is None else hashlib.sha256(content).hexdigest()
 
 
-def compare(held: bytes | None, expected: str | None) -> None:
+def require_unchanged(held: bytes | None, expected: str | None) -> None:
     """Raises Conflict when the file holds something else than was expected."""
     if expected is not None and checksum(held) != expected:
         raise Conflict(
@@ -36,23 +37,27 @@ def compare(held: bytes | None, expected: str | None) -> None:
         )
 
 
-def put(
-    path: Path, content: bytes, expected: str | None, fit: Callable[[Path], bool], clock: Clock
+def replace_if_unchanged(
+    entry: FileEntry,
+    content: bytes,
+    expected: str | None,
+    set_attributes: SetAttributes,
+    clock: Clock,
 ) -> tuple[bytes | None, bool]:
-    """Put the content there; what was there before, and whether anything is different now.
+    """Write the content; returns what was there before, and whether anything is different now.
 
-    expected: the checksum of what must be there, None for anything. fit: gives a file its owner
-    and mode. Raises Conflict, Locked, NotWritten, InvalidOption.
+    expected: the checksum of what must be there, None for anything. Raises Conflict, Locked,
+    NotWritten, InvalidOption.
     """
-    with nullcontext() if expected is None else locked(path, clock, _PATIENCE):
-        held = read_file(path)
-        compare(held, expected)
+    with nullcontext() if expected is None else file_lock(entry, clock, _LOCK_TIMEOUT):
+        held = read_file(entry)
+        require_unchanged(held, expected)
         if held == content:
-            return held, fit(path)
-        with Slot(path) as slot:
-            fit(slot.name)
+            return held, set_existing(entry, set_attributes)
+        with AtomicReplacement(entry) as replacement:
+            set_attributes(replacement.file)
             try:
-                slot.commit(content)
+                replacement.commit(content)
             except OSError as error:
                 raise NotWritten(f"dest: {error.strerror}; it is as it was") from None
         return held, True

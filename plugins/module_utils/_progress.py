@@ -11,14 +11,21 @@ from __future__ import annotations
 
 import json
 import os
-import stat
 
 from ansible_collections.nomba.auth.plugins.module_utils._clock import Clock
 from ansible_collections.nomba.auth.plugins.module_utils._errors import InvalidOption
+from ansible_collections.nomba.auth.plugins.module_utils._secure_open import (
+    acquire_lock,
+    append_lines,
+    open_entry,
+    release_lock,
+)
 from ansible_collections.nomba.auth.plugins.module_utils._when import show_time
 
 # Seconds between two lines.
 _PAUSE = 1.0
+# Seconds for which to wait for another run that appends to the same file.
+_LOCK_TIMEOUT = 1.0
 
 
 class Progress:
@@ -26,12 +33,12 @@ class Progress:
 
     def __init__(self, path: str, clock: Clock) -> None:
         """Open the file, made for its owner alone. Raises InvalidOption."""
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK
-        try:
-            self._file = os.open(path, flags, stat.S_IRUSR | stat.S_IWUSR)
-        except OSError as error:
-            problem = f"it cannot be written: {error.strerror}; name another file"
-            raise InvalidOption("progress", problem) from None
+        with open_entry("progress", path, follow_link=False) as entry:
+            try:
+                self._file = entry.open_unshared(os.O_RDWR | os.O_APPEND | os.O_CREAT)
+            except OSError as error:
+                problem = f"it cannot be written: {error.strerror}; name another file"
+                raise InvalidOption("progress", problem) from None
         self._clock = clock
         self._next = clock.monotonic()
 
@@ -43,9 +50,16 @@ class Progress:
         self._next = now + _PAUSE
         told = {"time": show_time(self._clock.now()), "done": done, "failed": failed}
         try:
-            os.write(self._file, (json.dumps({**told, "tokens": tokens}) + "\n").encode())
+            self._append(json.dumps({**told, "tokens": tokens}) + "\n")
         except OSError:
             self._next = float("inf")  # a full disk must not stop a revocation
+
+    def _append(self, line: str) -> None:
+        if acquire_lock(self._file, self._clock, _LOCK_TIMEOUT):
+            try:
+                append_lines(self._file, line.encode(), durable=False)
+            finally:
+                release_lock(self._file)
 
     def close(self) -> None:
         """Close the file."""

@@ -6,87 +6,112 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
-import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from types import TracebackType
 
 from ansible_collections.nomba.auth.plugins.module_utils._clock import Clock
 from ansible_collections.nomba.auth.plugins.module_utils._errors import InvalidOption, Locked
+from ansible_collections.nomba.auth.plugins.module_utils._secure_open import (
+    FileEntry,
+    OpenFile,
+    acquire_lock,
+    read_all,
+    sync_folder,
+    write_all,
+)
 
 # Bytes. A file with a token is far smaller; reading a part of one would compare that part.
-LARGEST = 1024 * 1024
+MAX_FILE_SIZE = 1024 * 1024
 _RESERVED = 8192
-_POLL = 0.1
 
-
-def read_file(path: Path) -> bytes | None:
-    """What the file holds; None when there is none. Raises InvalidOption."""
-    try:
-        with path.open("rb") as stream:
-            content = stream.read(LARGEST + 1)
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise InvalidOption("dest", f"it cannot be read: {error.strerror}") from None
-    if len(content) > LARGEST:
-        raise InvalidOption(
-            "dest", "it holds more than 1 MiB, so it is no file with a token; name another one"
-        )
-    return content
+# Gives an open file the owner and mode that the user wants; returns whether that changed anything.
+# Raises InvalidOption.
+SetAttributes = Callable[[OpenFile], bool]
 
 
 @contextmanager
-def locked(path: Path, clock: Clock, patience: float) -> Iterator[None]:
-    """Hold the file's lock, so that two runs never issue twice; patience in seconds.
-
-    The lock lies in a file of its own beside the other, which is never removed: removing it
-    would let a third run lock a file that the second one still waits for.
-    """
-    ends = clock.monotonic() + patience
+def open_existing(entry: FileEntry) -> Iterator[OpenFile]:
+    """The file that is there. Raises FileNotFoundError, InvalidOption."""
     try:
-        lock = os.open(path.with_name(f".{path.name}.lock"), os.O_RDWR | os.O_CREAT, 0o600)
+        descriptor = entry.open(os.O_RDONLY)
+    except FileNotFoundError:
+        raise
     except OSError as error:
-        raise InvalidOption("dest", f"its folder cannot be written: {error.strerror}") from None
+        raise InvalidOption(entry.option, f"it cannot be read: {error.strerror}") from None
     try:
-        while not _taken(lock):
-            if clock.monotonic() >= ends:
-                raise Locked(
-                    "dest: another run has held its lock until the deadline; try again later"
-                )
-            clock.sleep(_POLL)
+        _require_own_content(entry, os.fstat(descriptor))
+        yield OpenFile(descriptor, entry.folder, entry.name)
+    finally:
+        os.close(descriptor)
+
+
+def read_file(entry: FileEntry) -> bytes | None:
+    """What the file holds; None when there is none. Raises InvalidOption."""
+    try:
+        with open_existing(entry) as file:
+            return _read(entry, file.descriptor)
+    except FileNotFoundError:
+        return None
+
+
+def set_existing(entry: FileEntry, set_attributes: SetAttributes) -> bool:
+    """Give the file that is there its owner and mode; whether that changed anything.
+
+    Raises InvalidOption.
+    """
+    try:
+        with open_existing(entry) as file:
+            return set_attributes(file)
+    except FileNotFoundError:
+        problem = "it was removed while this run read it; run it again"
+        raise InvalidOption(entry.option, problem) from None
+
+
+@contextmanager
+def file_lock(entry: FileEntry, clock: Clock, timeout: float) -> Iterator[None]:
+    """Hold the file's lock, so that two runs never issue twice; timeout in seconds.
+
+    The lock is a file of its own beside the other, which is never removed: removing it would let
+    a third run lock a file that the second one still waits for. Raises InvalidOption, Locked.
+    """
+    name = f".{entry.name}.lock"
+    lock = entry.beside(name, f"its lock file {name}", "remove that and run again")
+    try:
+        descriptor = lock.open_unshared(os.O_RDWR | os.O_CREAT)
+    except OSError as error:
+        raise _no_lock(entry, name, error) from None
+    try:
+        try:
+            is_locked = acquire_lock(descriptor, clock, timeout)
+        except OSError as error:
+            raise _no_lock(entry, name, error) from None
+        if not is_locked:
+            problem = "another run has held its lock until the deadline; try again later"
+            raise Locked(f"{entry.option}: {problem}")
         yield
     finally:
-        os.close(lock)
+        os.close(descriptor)
 
 
-def _taken(lock: int) -> bool:
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
-
-
-class Slot:
+class AtomicReplacement:
     """A file beside the kept one, made *before* a token is asked for and put in its place after.
 
     It exists, has its owner and mode, and its space is taken, so that little is left that can go
-    wrong once there is a token to write. It is gone when the block is left.
+    wrong once there is a token to write. It is gone when the block is left. Raises InvalidOption.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, entry: FileEntry) -> None:
+        self._entry = entry
+        name = f".{entry.name}.{os.urandom(8).hex()}"
         try:
-            self._file, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+            descriptor = entry.beside(name, name, "").open(os.O_RDWR | os.O_CREAT | os.O_EXCL)
         except OSError as error:
-            raise InvalidOption("dest", f"its folder cannot be written: {error.strerror}") from None
-        self.name = Path(name)
+            raise _not_writable(entry, error) from None
+        self.file = OpenFile(descriptor, entry.folder, name)
 
-    def __enter__(self) -> Slot:
+    def __enter__(self) -> AtomicReplacement:
         return self
 
     def __exit__(
@@ -95,32 +120,52 @@ class Slot:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        os.close(self._file)
-        with suppress(FileNotFoundError):
-            self.name.unlink()
+        os.close(self.file.descriptor)
+        with suppress(OSError):
+            os.unlink(self.file.name, dir_fd=self.file.folder)
 
     def reserve(self) -> None:
         """Take the space on the disk. Raises InvalidOption."""
         try:
-            os.pwrite(self._file, bytes(_RESERVED), 0)
-            os.fsync(self._file)
+            write_all(self.file.descriptor, bytes(_RESERVED), 0)
+            os.fsync(self.file.descriptor)
         except OSError as error:
-            raise InvalidOption("dest", f"it cannot be written: {error.strerror}") from None
+            problem = f"it cannot be written: {error.strerror}"
+            raise InvalidOption(self._entry.option, problem) from None
 
     def commit(self, content: bytes) -> None:
-        """Put the content in the kept file's place, for good. Raises OSError."""
-        os.pwrite(self._file, content, 0)
-        os.ftruncate(self._file, len(content))
-        os.fsync(self._file)
-        self.name.replace(self._path)
+        """Put the whole content in the kept file's place, durably. Raises OSError."""
+        descriptor, folder = self.file.descriptor, self.file.folder
+        write_all(descriptor, content, 0)
+        os.ftruncate(descriptor, len(content))
+        os.fsync(descriptor)
+        os.replace(self.file.name, self._entry.name, src_dir_fd=folder, dst_dir_fd=folder)
         # The file is in its place. What fails from here on must not get its token revoked.
         with suppress(OSError):
-            _sync_folder(self._path.parent)
+            sync_folder(folder)
 
 
-def _sync_folder(path: Path) -> None:
-    folder = os.open(path, os.O_RDONLY)
+def _read(entry: FileEntry, descriptor: int) -> bytes:
     try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+        content = read_all(descriptor, MAX_FILE_SIZE + 1)
+    except OSError as error:
+        raise InvalidOption(entry.option, f"it cannot be read: {error.strerror}") from None
+    if len(content) > MAX_FILE_SIZE:
+        problem = "it holds more than 1 MiB, so it is no file with a token; name another one"
+        raise InvalidOption(entry.option, problem)
+    return content
+
+
+def _require_own_content(entry: FileEntry, status: os.stat_result) -> None:
+    """Refuse the second name of another user's file: its token would go to this one's owner."""
+    if status.st_nlink > 1 and status.st_uid != entry.owner:
+        problem = "it is a hard link to another user's file; remove it, or name another file"
+        raise InvalidOption(entry.option, problem)
+
+
+def _no_lock(entry: FileEntry, name: str, error: OSError) -> InvalidOption:
+    return InvalidOption(entry.option, f"its lock file {name} is unusable: {error.strerror}")
+
+
+def _not_writable(entry: FileEntry, error: OSError) -> InvalidOption:
+    return InvalidOption(entry.option, f"its folder cannot be written: {error.strerror}")

@@ -14,6 +14,10 @@ short_description: Append events to an audit record, each once
 description:
   - Appends events to a file of JSON lines, for its owner alone, and returns when they are on the
     disk. What is in the file is never changed. A file that others could read is closed to them.
+  - When the disk is full, the file is cut back to what it held before. Where the system forbids
+    that, and after a run that was killed, the next run ends the line that was cut short.
+  - The file is locked meanwhile. When another process holds its lock for ten seconds, the module
+    fails with RV(error.code=not_written).
   - An event that the file holds already is not appended again, so that a run that was killed can
     be run again. Events are told apart by their C(id), in the last 4 MiB of the file.
   - The role P(nomba.auth.credential_rotation#role) keeps its audit record with it.
@@ -37,6 +41,8 @@ options:
   path:
     description:
       - The file. Its folder must exist.
+      - It is a regular file of root or of the user who runs the module. Nothing is written through
+        a link in its place, nor through a link of another user in the place of one of its folders.
     type: path
     required: true
   events:
@@ -78,30 +84,32 @@ error:
       sample: not_written
 """
 
-from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.nomba.auth.plugins.module_utils._audit import (
     append,
-    is_open,
     lines,
     missing,
     read_record,
 )
+from ansible_collections.nomba.auth.plugins.module_utils._clock import SYSTEM
 from ansible_collections.nomba.auth.plugins.module_utils._errors import InvalidOption
 from ansible_collections.nomba.auth.plugins.module_utils._module import run
+from ansible_collections.nomba.auth.plugins.module_utils._secure_open import open_entry
 
 
 def work(module: AnsibleModule) -> dict[str, Any]:
     """Append what is missing."""
-    path, events = Path(module.params["path"]), module.params["events"]
+    events = module.params["events"]
     if not all(isinstance(event.get("id"), str) and event["id"] for event in events):
         raise InvalidOption("events", "each needs an id, a text, so that none is written twice")
-    too_open, new = is_open(path), missing(read_record(path), events)
-    if (new or too_open) and not module.check_mode:
-        append(path, events)
+    with open_entry("path", module.params["path"], follow_link=False) as entry:
+        record, too_open = read_record(entry)
+        new = missing(record, events)
+        if (new or too_open) and not module.check_mode:
+            append(entry, events, SYSTEM)
     result: dict[str, Any] = {
         "changed": bool(new) or too_open,
         "appended": len(new),
@@ -109,7 +117,7 @@ def work(module: AnsibleModule) -> dict[str, Any]:
         + " Others could read the record." * too_open,
     }
     if module._diff:
-        result["diff"] = {"before": "", "after": lines(b"", new).decode()}
+        result["diff"] = {"before": "", "after": lines(new).decode()}
     return result
 
 

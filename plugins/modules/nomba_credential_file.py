@@ -40,8 +40,14 @@ attributes:
 options:
   dest:
     description:
-      - The file. Its folder must exist. A link is followed. One that holds more than 1 MiB is
-        refused, because it is no file with a token.
+      - The file. Its folder must exist. One that holds more than 1 MiB is refused, because it is
+        no file with a token.
+      - It is a regular file. A link is followed only when it belongs to root or to the user who
+        runs the module, and nobody else can exchange it.
+      - No folder of its path may be one that others can write, except root, the user who runs the
+        module and the owner of the file. That is O(owner) or, where this is not set, who owns the
+        file now. So a folder of an application's user needs O(owner).
+      - A file that root replaces keeps its owner and group where O(owner) and O(group) are not set.
     type: path
     required: true
   content:
@@ -62,6 +68,16 @@ options:
       - The mode of O(dest), C(0600) or stricter. Others must never be able to read a token.
     type: raw
     default: '0600'
+  unsafe_writes:
+    description:
+      - It has no effect. The file is always replaced in one step, and completely.
+    type: bool
+    default: false
+  attributes:
+    description:
+      - The attributes of O(dest), as C(lsattr) shows them. C(a) and C(i) are refused, because a
+        file that has them cannot be replaced.
+    type: str
 seealso:
   - module: nomba.auth.nomba_token
 """
@@ -109,7 +125,6 @@ error:
       sample: conflict
 """
 
-from functools import partial
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -117,26 +132,43 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.nomba.auth.plugins.module_utils._clock import SYSTEM
 from ansible_collections.nomba.auth.plugins.module_utils._errors import InvalidOption
 from ansible_collections.nomba.auth.plugins.module_utils._module import (
-    fit_private_file,
     private_file,
     run,
 )
-from ansible_collections.nomba.auth.plugins.module_utils._private_file import checksum, compare, put
+from ansible_collections.nomba.auth.plugins.module_utils._private_file import (
+    checksum,
+    replace_if_unchanged,
+    require_unchanged,
+)
+from ansible_collections.nomba.auth.plugins.module_utils._secure_open import (
+    FileEntry,
+    printable,
+)
 from ansible_collections.nomba.auth.plugins.module_utils._token import fingerprints_in
-from ansible_collections.nomba.auth.plugins.module_utils._token_file import LARGEST, read_file
+from ansible_collections.nomba.auth.plugins.module_utils._token_file import (
+    MAX_FILE_SIZE,
+    SetAttributes,
+    read_file,
+    set_existing,
+)
 
 
 def work(module: AnsibleModule) -> dict[str, Any]:
     """Bring the file in line with the content."""
-    path = private_file(module, "dest")
+    with private_file(module, "dest") as (entry, set_attributes):
+        return _write(module, entry, set_attributes)
+
+
+def _write(
+    module: AnsibleModule, entry: FileEntry, set_attributes: SetAttributes
+) -> dict[str, Any]:
     content, expected = _content(module), module.params["expected"]
-    fit = partial(fit_private_file, module)
     if module.check_mode:
-        held = read_file(path)
-        compare(held, expected)
-        changed = held != content or fit(path)
+        held = read_file(entry)
+        require_unchanged(held, expected)
+        changed = held != content or set_existing(entry, set_attributes)
     else:
-        held, changed = put(path, content, expected, fit, SYSTEM)
+        held, changed = replace_if_unchanged(entry, content, expected, set_attributes, SYSTEM)
     before, after = fingerprints_in(held or b""), fingerprints_in(content)
     result = {
         "changed": changed,
@@ -146,14 +178,15 @@ def work(module: AnsibleModule) -> dict[str, Any]:
         "msg": "The file was replaced." if changed else "The file is as it should be.",
     }
     if module._diff:
-        header = {"before_header": str(path), "after_header": str(path)}
+        path = printable(entry.path)
+        header = {"before_header": path, "after_header": path}
         result["diff"] = {**header, "before": _shown(before), "after": _shown(after)}
     return result
 
 
 def _content(module: AnsibleModule) -> bytes:
     content = str(module.params["content"]).encode()
-    if len(content) > LARGEST:
+    if len(content) > MAX_FILE_SIZE:
         raise InvalidOption("content", "it is longer than 1 MiB; give a file with a token")
     return content
 

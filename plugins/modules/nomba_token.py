@@ -53,6 +53,12 @@ options:
         RV(ignore:refresh_token) and RV(ignore:expires_at). Its folder must exist, and is also
         where a lock file lies, named like the file with a dot before and C(.lock) behind.
       - A file that is something else is never overwritten.
+      - It is a regular file. A link is followed only when it belongs to root or to the user who
+        runs the module, and nobody else can exchange it.
+      - No folder of its path may be one that others can write, except root, the user who runs the
+        module and the owner of the file. That is O(owner) or, where this is not set, who owns the
+        file now. So a folder of an application's user needs O(owner).
+      - A file that root replaces keeps its owner and group where O(owner) and O(group) are not set.
     type: path
   min_remaining:
     description:
@@ -78,6 +84,16 @@ options:
       - The mode of O(dest), C(0600) or stricter. Others must never be able to read a token.
     type: raw
     default: '0600'
+  unsafe_writes:
+    description:
+      - It has no effect. The file is always replaced in one step, and completely.
+    type: bool
+    default: false
+  attributes:
+    description:
+      - The attributes of O(dest), as C(lsattr) shows them. C(a) and C(i) are refused, because a
+        file that has them cannot be replaced.
+    type: str
 """
 
 EXAMPLES = r"""
@@ -175,8 +191,6 @@ error:
 """
 
 from contextlib import closing
-from functools import partial
-from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule, env_fallback
@@ -188,14 +202,18 @@ from ansible_collections.nomba.auth.plugins.module_utils._keeping import Keeper,
 from ansible_collections.nomba.auth.plugins.module_utils._kept import Kept, Owner, keep
 from ansible_collections.nomba.auth.plugins.module_utils._module import (
     connection,
-    fit_private_file,
     identity,
     private_file,
     run,
     seconds,
     spec,
 )
+from ansible_collections.nomba.auth.plugins.module_utils._secure_open import FileEntry
 from ansible_collections.nomba.auth.plugins.module_utils._token import fingerprint
+from ansible_collections.nomba.auth.plugins.module_utils._token_file import (
+    SetAttributes,
+    set_existing,
+)
 from ansible_collections.nomba.auth.plugins.module_utils._transport import HttpTransport
 from ansible_collections.nomba.auth.plugins.module_utils._when import show_time
 
@@ -216,7 +234,8 @@ def work(module: AnsibleModule) -> dict[str, Any]:
             force=params["force"],
             revoke_replaced=params["revoke_replaced"],
         )
-        return _in_file(module, keeper, wanted, private_file(module, "dest"))
+        with private_file(module, "dest") as (entry, set_attributes):
+            return _in_file(module, keeper, wanted, entry, set_attributes)
 
 
 def _hand_over(module: AnsibleModule, keeper: Keeper, owner: Owner) -> dict[str, Any]:
@@ -234,24 +253,37 @@ def _hand_over(module: AnsibleModule, keeper: Keeper, owner: Owner) -> dict[str,
     }
 
 
-def _in_file(module: AnsibleModule, keeper: Keeper, wanted: Wanted, path: Path) -> dict[str, Any]:
+def _in_file(
+    module: AnsibleModule,
+    keeper: Keeper,
+    wanted: Wanted,
+    entry: FileEntry,
+    set_attributes: SetAttributes,
+) -> dict[str, Any]:
     if module.check_mode:
-        return _rehearse(module, keeper, wanted, path)
-    done = keeper.keep(path, wanted, partial(fit_private_file, module))
+        return _rehearse(module, keeper, wanted, entry, set_attributes)
+    done = keeper.keep(entry, wanted, set_attributes)
     for warning in done.warnings:
         module.warn(warning)
     return _outcome(module, done)
 
 
-def _rehearse(module: AnsibleModule, keeper: Keeper, wanted: Wanted, path: Path) -> dict[str, Any]:
+def _rehearse(
+    module: AnsibleModule,
+    keeper: Keeper,
+    wanted: Wanted,
+    entry: FileEntry,
+    set_attributes: SetAttributes,
+) -> dict[str, Any]:
     """What a real run would do; nothing is sent or written."""
-    held, good = keeper.look(path, wanted)
+    held, good = keeper.look(entry, wanted)
     if held is None or not good:
         action = "refreshed" if held and held.can_refresh(wanted.owner) else "issued"
         told: dict[str, Any] = {"changed": True, "action": action}
         diff = {"before": _line(held), "after": f"a token that is {action}\n"}
         return {**told, "msg": f"A token would be {action}.", **_diff(module, diff)}
-    changed = fit_private_file(module, path) or bool(wanted.revoke_replaced and held.replaced)
+    changed = set_existing(entry, set_attributes)
+    changed = changed or bool(wanted.revoke_replaced and held.replaced)
     diff = {"before": _line(held), "after": _line(held)}
     told = {**_told(held), "changed": changed, "action": "kept", "msg": "The token is good."}
     return {**told, **_diff(module, diff)}

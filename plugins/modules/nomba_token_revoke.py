@@ -88,6 +88,10 @@ options:
       - It is made for its owner alone and gets a JSON object a line, at most one a second, with
         the C(time) in UTC and the numbers C(done), C(failed) and C(tokens) of those that are not
         skipped. It names no token.
+      - It is a regular file of root or of the user who runs the module. Nothing is written through
+        a link in its place, nor through a link of another user in the place of one of its folders.
+      - A line is written whole or not at all. After a line that could not be written, there are no
+        more.
       - Check mode leaves it alone.
     type: path
 seealso:

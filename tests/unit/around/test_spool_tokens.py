@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 import runpy
 import stat
 from pathlib import Path
@@ -17,6 +18,7 @@ import yaml
 
 from ansible_collections.nomba.auth.plugins.module_utils import _token
 from tests.simulator.handle import Handle
+from tests.unit.limits import file_size_limit
 
 ROOT = Path(_token.__file__).parents[2]
 # As ansible-rulebook loads it.
@@ -83,6 +85,53 @@ def test_a_link_in_place_of_the_folder_is_refused(simulator: Handle, tmp_path: P
     with pytest.raises(PermissionError):
         spool({"payload": simulator.mint()}, tmp_path / "link")
     assert not list((tmp_path / "real").iterdir())
+
+
+@pytest.mark.parametrize("is_own", [True, False], ids=["own", "of another user"])
+def test_only_an_own_link_is_followed_above_the_folder(
+    simulator: Handle, tmp_path: Path, is_own: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "real").mkdir(mode=0o700)
+    link = tmp_path / "link"
+    link.symlink_to(tmp_path / "real")
+    event = {"payload": simulator.mint()}
+    if is_own:
+        # Whoever exchanges the link later changes nothing for those who read the file.
+        alert = spool(event, link / "new")
+        assert Path(alert["spool"]).parent == tmp_path.resolve() / "real" / "new"
+        return
+    if os.geteuid() == 0:
+        os.chown(link, 65534, -1, follow_symlinks=False)
+    else:
+        monkeypatch.setattr(os, "geteuid", lambda: 4242)
+    with pytest.raises(PermissionError, match="folder: others can write"):
+        spool(event, link / "new")
+    assert not list((tmp_path / "real").iterdir())
+
+
+@pytest.mark.parametrize("mode", [0o777, 0o770])
+def test_a_folder_below_one_that_others_can_write_is_refused(
+    simulator: Handle, tmp_path: Path, mode: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "app").mkdir()
+    (tmp_path / "app").chmod(mode)
+    if mode == 0o770:
+        monkeypatch.setattr(os, "getegid", lambda: 4242)
+        if os.getgid() == 0:
+            os.chown(tmp_path / "app", -1, 4243)
+    token = simulator.mint()
+    with pytest.raises(PermissionError, match=r"folder: others can write .*/app") as raised:
+        spool({"payload": token}, tmp_path / "app" / "new")
+    assert token not in str(raised.value)
+    assert not list((tmp_path / "app").iterdir())
+
+
+def test_a_full_disk_leaves_no_half_of_a_file(simulator: Handle, tmp_path: Path) -> None:
+    event = {"payload": simulator.mint()}
+    with file_size_limit(100), pytest.raises(OSError, match="File too large"):
+        spool(event, tmp_path / "new")
+    assert not list((tmp_path / "new").iterdir())
+    assert Path(spool(event, tmp_path / "new")["spool"]).stat().st_size > 100
 
 
 def test_the_documented_default_is_the_one_used() -> None:

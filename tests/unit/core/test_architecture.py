@@ -48,17 +48,20 @@ ALLOWED: dict[str, set[str]] = {
         *("_answer", "_client", "_clock", "_token", "concurrent.futures", "threading"),
     },
     "module_utils/_sources.py": {"_token", "os", "pathlib", "stat"},
-    "module_utils/_progress.py": {"_clock", "_errors", "_when", "os", "stat"},
+    "module_utils/_secure_open.py": {
+        *("_clock", "_errors", "errno", "fcntl", "grp", "os", "pwd", "stat"),
+    },
+    "module_utils/_progress.py": {"_clock", "_errors", "_secure_open", "_when", "os"},
     "module_utils/_revocation.py": {
         *("_answer", "_client", "_clock", "_probing", "_token", "concurrent.futures"),
     },
-    "module_utils/_token_file.py": {"_clock", "_errors", "fcntl", "os", "pathlib", "tempfile"},
-    "module_utils/_private_file.py": {"_clock", "_errors", "_token_file", "pathlib"},
-    "module_utils/_audit.py": {"_errors", "fcntl", "os", "pathlib", "stat"},
+    "module_utils/_token_file.py": {"_clock", "_errors", "_secure_open", "os"},
+    "module_utils/_private_file.py": {"_clock", "_errors", "_secure_open", "_token_file"},
+    "module_utils/_audit.py": {"_clock", "_errors", "_secure_open", "os", "stat"},
     "module_utils/_rotation.py": {"_errors", "_kept", "_token", "_when"},
     "module_utils/_keeping.py": {
-        *("_client", "_clock", "_errors", "_issuing", "_kept", "_revocation", "_token"),
-        *("_token_file", "pathlib"),
+        *("_client", "_clock", "_errors", "_issuing", "_kept", "_revocation", "_secure_open"),
+        *("_token", "_token_file"),
     },
     "module_utils/_http_connection.py": {
         *("http", "http.client", "io", "socket", "ssl", "threading"),
@@ -71,27 +74,29 @@ ALLOWED: dict[str, set[str]] = {
         *("_answer", "_clock", "_http_session", "_pacing", "random", "threading"),
     },
     "module_utils/_module.py": {
-        *("_clock", "_errors", "_http_session", "_sources"),
-        *("ansible.module_utils.basic", "os", "pathlib", "signal", "ssl", "stat", "traceback"),
+        *("_clock", "_errors", "_http_session", "_secure_open", "_sources", "_token_file"),
+        *("ansible.module_utils.basic", "grp", "os", "pwd", "signal", "ssl", "stat", "traceback"),
     },
     "modules/nomba_token_revoke.py": {
         *("_client", "_clock", "_errors", "_module", "_progress", "_revocation", "_sources"),
         *("_transport", "_when", "ansible.module_utils.basic"),
     },
     "modules/nomba_token.py": {
-        *("_client", "_clock", "_issuing", "_keeping", "_kept", "_module", "_token"),
-        *("_transport", "_when", "ansible.module_utils.basic", "pathlib"),
+        *("_client", "_clock", "_issuing", "_keeping", "_kept", "_module", "_secure_open"),
+        *("_token", "_token_file", "_transport", "_when", "ansible.module_utils.basic"),
     },
     "modules/nomba_token_info.py": {
         *("_client", "_clock", "_module", "_probing", "_sources", "_token", "_transport", "_when"),
         "ansible.module_utils.basic",
     },
     "modules/nomba_credential_file.py": {
-        *("_clock", "_errors", "_module", "_private_file", "_token", "_token_file"),
+        *("_clock", "_errors", "_module", "_private_file", "_secure_open", "_token"),
+        "_token_file",
         "ansible.module_utils.basic",
     },
     "modules/nomba_audit.py": {
-        *("_audit", "_errors", "_module", "ansible.module_utils.basic", "pathlib"),
+        *("_audit", "_clock", "_errors", "_module", "_secure_open"),
+        "ansible.module_utils.basic",
     },
     "plugin_utils/_arguments.py": {"ansible.errors"},
     "plugin_utils/_rotating.py": {"_clock", "_errors", "_rotation", "ansible.errors"},
@@ -125,8 +130,7 @@ OWNERS = {
     "http": {"module_utils/_http_connection.py", "module_utils/_http_session.py"},
     "jwt": {"module_utils/_token.py"},
     "time": {"module_utils/_clock.py"},
-    "fcntl": {"module_utils/_token_file.py", "module_utils/_audit.py"},
-    "tempfile": {"module_utils/_token_file.py"},
+    "fcntl": {"module_utils/_secure_open.py"},
     "ansible": {"module_utils/_module.py", "modules/*", "plugin_utils/*", "lookup/*"},
 }
 

@@ -6,8 +6,8 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
-import os
 import stat
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ import pytest
 
 from ansible_collections.nomba.auth.plugins.module_utils._progress import Progress
 from tests.unit.clock import FastClock
+from tests.unit.limits import file_size_limit
 
 from .harness import Revoke
 
@@ -95,18 +96,39 @@ def test_a_file_that_cannot_be_written_stops_before_anything_is_sent(
 ) -> None:
     told = revoke(revoke.simulator.mint(), progress=f"{tmp_path}/{name}")
     assert told.error == "invalid_option"
-    assert told["msg"].startswith("progress: it cannot be written: ")
+    assert told["msg"].startswith("progress: it")
+    assert "folder" in told["msg"]
     assert revoke.simulator.requests() == []
 
 
-def test_a_pipe_that_nobody_reads_does_not_stop_the_run_for_ever(
-    revoke: Revoke, path: Path
+@pytest.mark.parametrize("before", [b"", b'{"done": 1}\n'], ids=["new file", "old file"])
+def test_a_full_disk_neither_stops_a_revocation_nor_leaves_half_a_line(
+    revoke: Revoke, path: Path, before: bytes
 ) -> None:
-    os.mkfifo(path)
-    assert revoke(revoke.simulator.mint(), progress=str(path)).error == "invalid_option"
-
-
-def test_a_full_disk_does_not_stop_a_revocation(revoke: Revoke) -> None:
+    path.write_bytes(before)
     tokens = revoke.simulator.mint_many(3)
-    assert revoke(*tokens, progress="/dev/full").outcomes == ["revoked"] * 3
+    with file_size_limit(len(before) + 20):
+        told = revoke(*tokens, progress=str(path))
+    assert told.outcomes == ["revoked"] * 3
     assert revoke.simulator.live() == []
+    assert path.read_bytes() == before
+
+
+def test_a_line_that_a_killed_run_cut_short_is_ended_first(revoke: Revoke, path: Path) -> None:
+    path.write_bytes(b'{"done": 1, "fai')
+    revoke(revoke.simulator.mint(), progress=str(path))
+    first, *others = path.read_bytes().splitlines()
+    assert first == b'{"done": 1, "fai'
+    assert [json.loads(line)["done"] for line in others] == [1]
+
+
+def test_a_run_waits_no_longer_than_a_second_for_the_lock_of_another(path: Path) -> None:
+    clock = FastClock()
+    progress = Progress(str(path), clock.as_clock())
+    with path.open(encoding="utf-8") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        progress.tell(1, 0, 2)
+    assert sum(clock.slept) == pytest.approx(1.0, abs=0.2)
+    progress.tell(2, 0, 2)
+    progress.close()
+    assert [line["done"] for line in lines(path)] == [2]

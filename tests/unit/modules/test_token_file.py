@@ -7,8 +7,8 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -122,8 +122,9 @@ def test_a_mode_that_lets_others_read_is_refused(token: Token, mode: object, hel
 
 def test_an_owner_who_does_not_exist_stops_the_run_before_an_issue(token: Token) -> None:
     told = token(owner="no-such-user-here")
-    assert told.failed
-    assert token.files == [".token.json.lock"]
+    assert told.error == "invalid_option"
+    assert told["msg"].startswith("owner: ")
+    assert token.files == []
     assert token.simulator.requests() == []
 
 
@@ -190,7 +191,12 @@ def test_a_dest_that_cannot_be_a_file_is_refused(token: Token, dest: str, check:
 
 
 def test_a_folder_that_cannot_be_written_is_noticed_before_an_issue(token: Token) -> None:
-    token.monkeypatch.setattr(tempfile, "mkstemp", _refuse)
+    open_file = os.open
+
+    def refuse_new(path: Any, flags: int, *words: Any, **options: Any) -> int:
+        return int((_refuse if flags & os.O_EXCL else open_file)(path, flags, *words, **options))
+
+    token.monkeypatch.setattr(os, "open", refuse_new)
     told = token()
     assert told.error == "invalid_option"
     assert "its folder cannot be written" in told["msg"]
@@ -202,7 +208,15 @@ def test_a_lock_that_cannot_be_made_is_noticed_before_an_issue(token: Token) -> 
     (token.folder / ".token.json.lock").mkdir()
     told = token()
     assert told.error == "invalid_option"
-    assert "its folder cannot be written" in told["msg"]
+    assert told["msg"].startswith("dest: its lock file .token.json.lock is a folder; remove that")
+    assert token.simulator.requests() == []
+
+
+def test_a_file_system_without_locks_is_noticed_before_an_issue(token: Token) -> None:
+    token.monkeypatch.setattr(fcntl, "flock", _refuse)
+    told = token()
+    assert told.error == "invalid_option"
+    assert told["msg"].startswith("dest: its lock file .token.json.lock is unusable: ")
     assert token.simulator.requests() == []
 
 
@@ -220,7 +234,7 @@ def test_a_full_disk_is_noticed_before_an_issue(token: Token) -> None:
 @pytest.mark.parametrize("call", ["replace", "ftruncate"])
 def test_a_token_that_cannot_be_written_is_revoked_again(token: Token, call: str) -> None:
     made = token.hold(lifetime=60)
-    token.monkeypatch.setattr(Path if call == "replace" else os, call, _refuse)
+    token.monkeypatch.setattr(os, call, _refuse)
     told = token()
     assert (told.error, told["changed"]) == ("not_written", False)
     assert os.strerror(errno.ENOSPC) in told["msg"]
@@ -233,7 +247,7 @@ def test_a_token_that_cannot_be_written_is_revoked_again(token: Token, call: str
 
 def test_a_token_that_can_be_neither_written_nor_revoked_is_told(token: Token) -> None:
     token.simulator.configure(revoke_effective=False)
-    token.monkeypatch.setattr(Path, "replace", _refuse)
+    token.monkeypatch.setattr(os, "replace", _refuse)
     told = token()
     (alive,) = token.simulator.live()
     assert told.error == "not_written"

@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -41,18 +40,18 @@ def test_a_replaced_token_is_revoked_after_its_successor_came(token: Token, how:
 def test_the_successor_is_in_its_place_before_the_revoke(token: Token) -> None:
     made = token.hold(lifetime=200)
     token.simulator.fault("revoke", "status", status=403)
-    replaces: list[Path] = []
-    replace = Path.replace
+    replaces: list[str] = []
+    replace = os.replace
 
-    def seen(path: Path, target: Any) -> Path:
-        replaces.append(path)
+    def seen(name: str, target: str, **folders: int) -> None:
+        replaces.append(target)
         assert operations(token.simulator) == ["refresh"]
-        return replace(path, target)
+        replace(name, target, **folders)
 
-    token.monkeypatch.setattr(Path, "replace", seen)
+    token.monkeypatch.setattr(os, "replace", seen)
     told = token(revoke_replaced=True)
     assert told.error == "not_retired"
-    assert len(replaces) == 1
+    assert replaces == ["token.json"]
     assert token.document["replaced"] == [made["access_token"]]
 
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import errno
 import logging
+import os
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -54,10 +54,10 @@ def _raising(token: Token, canary: Canary) -> Told:
 
 
 def _unwritten(token: Token, _canary: Canary) -> Told:
-    def replace(*_words: Any) -> None:
+    def replace(*_words: Any, **_options: Any) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    token.monkeypatch.setattr(Path, "replace", replace)
+    token.monkeypatch.setattr(os, "replace", replace)
     return token(force=True)
 
 

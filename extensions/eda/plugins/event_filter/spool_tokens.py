@@ -15,8 +15,8 @@ import hashlib
 import os
 import re
 import stat
-import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +33,8 @@ description:
 options:
   folder:
     description:
-      - Where the files go. Made when it is missing. One that others can look into is refused.
+      - Where the files go. Made when it is missing. One that others can look into is refused, and
+        so is a link, and a folder below one that others can write.
     type: path
     default: ~/.ansible/nomba_leaked
 """
@@ -83,23 +84,61 @@ def _fingerprint(token: str) -> str:
 
 def _spool(runs: list[str], folder: Path) -> str:
     """Write the file, so that it survives a crash, and return its path."""
-    _own(folder)
-    # Made with mode 0600, and never in place of another file.
-    descriptor, path = tempfile.mkstemp(prefix="alert-", suffix=".txt", dir=folder)
-    with os.fdopen(descriptor, "w", encoding="ascii") as file:
-        file.write("\n".join(runs) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    return path
-
-
-def _own(folder: Path) -> None:
-    """Make the folder for us alone, and refuse one that is not."""
+    given = Path.cwd() / folder
+    folder = Path(os.path.realpath(given.parent)) / given.name
+    for parent in {*given.parents, *folder.parents}:
+        _require_safe(parent)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    status = folder.lstat()
-    private = stat.S_ISDIR(status.st_mode) and not stat.S_IMODE(status.st_mode) & 0o077
-    if not private or status.st_uid != os.geteuid():
-        raise PermissionError(
-            f"folder: {folder} must be a folder of this user with mode 0700, because leaked "
-            "tokens are kept there; name another one or correct its owner and mode"
-        )
+    name = f"alert-{os.urandom(8).hex()}.txt"
+    opened = _open(folder)
+    try:
+        _write(opened, name, ("\n".join(runs) + "\n").encode("ascii"))
+        os.fsync(opened)
+    finally:
+        os.close(opened)
+    return str(folder / name)
+
+
+def _require_safe(parent: Path) -> None:
+    """Refuse a folder or a link in which another user could exchange what the path goes on to."""
+    with suppress(FileNotFoundError):  # It will be made.
+        status = parent.lstat()
+        groups = {0, os.getegid()}
+        others = status.st_mode & (stat.S_IWOTH | stat.S_IWGRP * (status.st_gid not in groups))
+        is_safe = stat.S_ISLNK(status.st_mode) or status.st_mode & stat.S_ISVTX or not others
+        if status.st_uid not in {0, os.geteuid()} or not is_safe:
+            raise PermissionError(
+                f"folder: others can write {parent}, and could exchange the leaked tokens below "
+                "it; name a folder below one that only you can write"
+            )
+
+
+def _open(folder: Path) -> int:
+    """Open the folder, and refuse one that is not for us alone."""
+    problem = PermissionError(
+        f"folder: {folder} must be a folder of this user with mode 0700, because leaked "
+        "tokens are kept there; name another one or correct its owner and mode"
+    )
+    try:
+        opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    except OSError:
+        raise problem from None
+    status = os.fstat(opened)
+    if stat.S_IMODE(status.st_mode) & 0o077 or status.st_uid != os.geteuid():
+        os.close(opened)
+        raise problem
+    return opened
+
+
+def _write(folder: int, name: str, content: bytes) -> None:
+    """Write a new file with mode 0600, completely or not at all."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+    try:
+        with os.fdopen(os.open(name, flags, 0o600, dir_fd=folder), "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError:
+        with suppress(OSError):
+            os.unlink(name, dir_fd=folder)
+        raise

@@ -1,0 +1,447 @@
+# Copyright (c) 2026, The nomba.auth contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Opening files in a way that no third party can redirect, and writing them completely.
+
+A third party is any user except root, the running user and the user who owns the file. A path is
+walked folder by folder, and every folder is used through its descriptor, so that the folder which
+was checked is the folder in which the file is opened, created or replaced.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import grp
+import os
+import pwd
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+
+from ansible_collections.nomba.auth.plugins.module_utils._clock import Clock
+from ansible_collections.nomba.auth.plugins.module_utils._errors import InvalidOption
+
+_MODE = stat.S_IRUSR | stat.S_IWUSR
+_ROOT = 0
+_MAX_LINKS = 40
+_POLL = 0.1  # seconds
+# A folder that may be searched but not listed can only be opened with O_PATH.
+_FOLDER = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_FILE = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+_ACL = "system.posix_acl_access"
+_KINDS = {
+    stat.S_IFDIR: "a folder",
+    stat.S_IFLNK: "a link",
+    stat.S_IFIFO: "a FIFO",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
+
+
+@dataclass(frozen=True)
+class _Folder:
+    """A folder on the way to a file. child: who owns the next entry; None in the last folder."""
+
+    path: str
+    status: os.stat_result
+    has_acl: bool
+    child: int | None
+
+    def third_party(self, trusted: frozenset[int]) -> str:
+        """Who else can exchange the next entry, for people; empty when nobody can."""
+        if self.status.st_uid not in trusted:
+            return _show_user(self.status.st_uid)
+        mode = self.status.st_mode
+        if mode & stat.S_ISVTX and self.child in trusted:
+            return ""  # In such a folder only the entry's owner can exchange it.
+        if mode & stat.S_IWOTH:
+            return "every user"
+        gid = self.status.st_gid
+        # With an ACL, these bits are the most that any user or group in it has.
+        if mode & stat.S_IWGRP and self.has_acl:
+            return "those whom its ACL names"
+        if mode & stat.S_IWGRP and not _is_private_group(gid, trusted):
+            return _show_group(gid)
+        return ""
+
+
+@dataclass(frozen=True)
+class OpenFile:
+    """An open regular file, and the open folder in which it has its name."""
+
+    descriptor: int
+    folder: int
+    name: str
+
+
+@dataclass(frozen=True)
+class FileEntry:
+    """The name of a file in an open folder. There may be no such file yet.
+
+    path: the same without links, for people. owner: the uid to which the file is to belong.
+    subject and remedy: words for messages.
+    """
+
+    option: str
+    folder: int
+    name: str
+    path: str
+    owner: int
+    folders: tuple[_Folder, ...]
+    subject: str = "it"
+    remedy: str = "name a regular file"
+
+    @property
+    def trusted(self) -> frozenset[int]:
+        """The uids that are no third party."""
+        return frozenset({_ROOT, os.geteuid(), self.owner})
+
+    def owned_by(self, uid: int) -> FileEntry:
+        """The same file of another owner, below folders that no third party can write.
+
+        Raises InvalidOption.
+        """
+        entry = replace(self, owner=uid)
+        for folder in entry.folders:
+            writer = folder.third_party(entry.trusted)
+            if writer:
+                is_last = folder is entry.folders[-1]
+                which = "its folder" if is_last else f"{printable(folder.path)}, above it,"
+                raise InvalidOption(
+                    entry.option,
+                    f"{which} can be written by {writer}, who could "
+                    "exchange the file; use a folder that only root, you and the file's owner "
+                    "(option owner) can write",
+                )
+        return entry
+
+    def beside(self, name: str, subject: str, remedy: str) -> FileEntry:
+        """Another file in the same folder."""
+        return replace(self, name=name, subject=subject, remedy=remedy)
+
+    def status(self) -> os.stat_result | None:
+        """What has the name, links not followed; None when nothing has. Raises InvalidOption."""
+        return _status(self.option, self.folder, self.name)
+
+    def require_regular(self) -> None:
+        """Raises InvalidOption when something else than a regular file has the name."""
+        status = self.status()
+        if status is not None:
+            self._require_regular(status)
+
+    def open(self, flags: int) -> int:
+        """A descriptor of the regular file; it never blocks, and follows no link.
+
+        Raises OSError, InvalidOption.
+        """
+        # A device can act when it is only opened, so the name is looked at before.
+        self.require_regular()
+        descriptor = os.open(self.name, flags | _FILE, _MODE, dir_fd=self.folder)
+        try:
+            self._require_regular(os.fstat(descriptor))
+        except InvalidOption:
+            os.close(descriptor)
+            raise
+        return descriptor
+
+    def open_unshared(self, flags: int) -> int:
+        """The same for a file that no third party owns and that has no other name.
+
+        Raises OSError, InvalidOption.
+        """
+        descriptor = self.open(flags)
+        try:
+            self._require_unshared(os.fstat(descriptor))
+        except InvalidOption:
+            os.close(descriptor)
+            raise
+        return descriptor
+
+    def _require_regular(self, status: os.stat_result) -> None:
+        kind = stat.S_IFMT(status.st_mode)
+        if kind == stat.S_IFDIR and self.subject == "it":
+            raise InvalidOption(self.option, "it is a folder; name a file in it")
+        if kind != stat.S_IFREG:
+            what = _KINDS.get(kind, "no regular file")
+            raise InvalidOption(self.option, f"{self.subject} is {what}; {self.remedy}")
+
+    def _require_unshared(self, status: os.stat_result) -> None:
+        if status.st_uid not in self.trusted:
+            owner = _show_user(status.st_uid)
+            raise InvalidOption(self.option, f"{self.subject} belongs to {owner}; {self.remedy}")
+        if status.st_nlink > 1:
+            problem = f"{self.subject} is a hard link to another file; {self.remedy}"
+            raise InvalidOption(self.option, problem)
+
+
+@contextmanager
+def open_entry(option: str, path: str, follow_link: bool) -> Iterator[FileEntry]:
+    """The file that an option names, in its open folder.
+
+    A link in the path is followed when root or the running user owns it and no third party can
+    exchange it, the last one only with follow_link. Raises InvalidOption.
+    """
+    walk = _Walk(option, path)
+    try:
+        yield walk.run(follow_link)
+    finally:
+        walk.close()
+
+
+class _Walk:
+    """One walk from the root folder to the folder of a file. Raises InvalidOption."""
+
+    def __init__(self, option: str, path: str) -> None:
+        self._option = option
+        self._path = "/"
+        self._folders: list[_Folder] = []
+        self._links = 0
+        self._waiting = _parts(_absolute(option, path))
+        self._folder = os.open("/", _FOLDER)
+
+    def close(self) -> None:
+        """Close the folder."""
+        os.close(self._folder)
+
+    def run(self, follow_link: bool) -> FileEntry:
+        """Walk, and leave the folder of the last name open."""
+        while self._waiting:
+            name = self._waiting.pop()
+            status = _status(self._option, self._folder, name)
+            if status is not None and stat.S_ISLNK(status.st_mode):
+                self._follow(name, status, follow_link)
+            elif self._waiting:
+                self._enter(name, status)
+            else:
+                return self._entry(name)
+        raise InvalidOption(self._option, "it is a folder; name a file in it")
+
+    def _entry(self, name: str) -> FileEntry:
+        self._pass(None)
+        entry = FileEntry(
+            self._option,
+            self._folder,
+            name,
+            os.path.join(self._path, name),  # noqa: PTH118 -- a str, as the rest of the walk
+            os.geteuid(),
+            tuple(self._folders),
+        )
+        entry.require_regular()
+        return entry
+
+    def _enter(self, name: str, status: os.stat_result | None) -> None:
+        path = os.path.normpath(os.path.join(self._path, name))  # noqa: PTH118
+        if status is None:
+            raise InvalidOption(self._option, "its folder does not exist; create it first")
+        if not stat.S_ISDIR(status.st_mode):
+            problem = f"{printable(path)} is not a folder; name a file in a folder"
+            raise InvalidOption(self._option, problem)
+        self._pass(status.st_uid)
+        self._change_to(name, self._folder)
+        self._path = path
+
+    def _follow(self, name: str, status: os.stat_result, follow_link: bool) -> None:
+        path = os.path.join(self._path, name)  # noqa: PTH118
+        self._require_followable(path, status, follow_link)
+        self._links += 1
+        if self._links > _MAX_LINKS:
+            raise InvalidOption(self._option, f"it leads through more than {_MAX_LINKS} links")
+        try:
+            target = os.readlink(name, dir_fd=self._folder)
+        except OSError as error:
+            raise InvalidOption(self._option, f"it cannot be read: {error.strerror}") from None
+        self._waiting += _parts(target)
+        if target.startswith("/"):
+            self._change_to("/", None)
+            self._path = "/"
+
+    def _require_followable(self, path: str, status: os.stat_result, follow_link: bool) -> None:
+        shown = printable(path)
+        if not (follow_link or self._waiting):
+            raise InvalidOption(self._option, "it is a link; name the file itself")
+        trusted = frozenset({_ROOT, os.geteuid()})
+        if status.st_uid not in trusted:
+            raise InvalidOption(
+                self._option,
+                f"{shown} is a link of {_show_user(status.st_uid)}, and only a link of root or "
+                "of the running user is followed; name the file itself",
+            )
+        self._pass(status.st_uid)
+        for folder in self._folders:
+            writer = folder.third_party(trusted)
+            if writer:
+                raise InvalidOption(
+                    self._option,
+                    f"{shown} is a link that {writer} could exchange; name the file itself",
+                )
+
+    def _pass(self, child: int | None) -> None:
+        status = os.fstat(self._folder)
+        has_acl = bool(status.st_mode & stat.S_IWGRP) and _has_acl(self._folder)
+        self._folders.append(_Folder(self._path, status, has_acl, child))
+
+    def _change_to(self, name: str, parent: int | None) -> None:
+        try:
+            folder = os.open(name, _FOLDER, dir_fd=parent)
+        except OSError as error:
+            problem = f"its folder cannot be opened: {error.strerror}"
+            raise InvalidOption(self._option, problem) from None
+        os.close(self._folder)
+        self._folder = folder
+
+
+def read_all(descriptor: int, limit: int) -> bytes:
+    """What the file holds from here on, but no more than limit bytes. Raises OSError."""
+    content = b""
+    while len(content) < limit:
+        part = os.read(descriptor, limit - len(content))
+        if not part:
+            break
+        content += part
+    return content
+
+
+def write_all(descriptor: int, content: bytes, offset: int | None = None) -> None:
+    """Write everything, at the offset (bytes) where one is given. Raises OSError."""
+    while content:
+        if offset is None:
+            written = os.write(descriptor, content)
+        else:
+            written = os.pwrite(descriptor, content, offset)
+            offset += written
+        if not written:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        content = content[written:]
+
+
+def append_lines(descriptor: int, content: bytes, durable: bool) -> None:
+    """Append whole lines, or leave the file as it was; durable: only when they are on the disk.
+
+    A line that a killed process has cut short is ended first. The file is open for reading and
+    appending, and locked. Raises OSError.
+    """
+    size = os.fstat(descriptor).st_size
+    is_cut = size > 0 and os.pread(descriptor, 1, size - 1) != b"\n"
+    try:
+        write_all(descriptor, b"\n" * is_cut + content)
+        if durable:
+            os.fsync(descriptor)
+    except OSError:
+        # A file to which the system lets nobody but append keeps the part. Then the next line
+        # ends it.
+        with suppress(OSError):
+            os.ftruncate(descriptor, size)
+        raise
+
+
+def acquire_lock(descriptor: int, clock: Clock, timeout: float) -> bool:
+    """Lock the file against other processes until it is closed; timeout in seconds.
+
+    Returns False when another process held the lock all the time. Raises OSError.
+    """
+    end = clock.monotonic() + timeout
+    while not _try_lock(descriptor):
+        if clock.monotonic() >= end:
+            return False
+        clock.sleep(_POLL)
+    return True
+
+
+def _try_lock(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def release_lock(descriptor: int) -> None:
+    """Let other processes lock the file. Raises OSError."""
+    fcntl.flock(descriptor, fcntl.LOCK_UN)
+
+
+def sync_folder(folder: int) -> None:
+    """Flush a folder to the disk. Raises OSError."""
+    descriptor = _open_to_list(folder)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def printable(path: str) -> str:
+    """A path as text, whatever its bytes are."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
+def _open_to_list(folder: int) -> int:
+    """The same folder once more: the descriptor of the walk is good for nothing but names."""
+    return os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=folder)
+
+
+def _absolute(option: str, path: str) -> str:
+    if "\0" in path:
+        raise InvalidOption(option, "it holds a NUL character; name a file")
+    try:
+        # Not resolved: what ".." leads to depends on the links before it.
+        return path if path.startswith("/") else f"{os.getcwd()}/{path}"  # noqa: PTH109
+    except OSError:
+        problem = "the current folder does not exist any more; give an absolute path"
+        raise InvalidOption(option, problem) from None
+
+
+def _parts(path: str) -> list[str]:
+    """The names in a path, the last one first."""
+    return [name for name in reversed(path.split("/")) if name not in ("", ".")]
+
+
+def _status(option: str, folder: int, name: str) -> os.stat_result | None:
+    try:
+        return os.stat(name, dir_fd=folder, follow_symlinks=False)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise InvalidOption(option, f"it cannot be reached: {error.strerror}") from None
+
+
+def _has_acl(folder: int) -> bool:
+    if not hasattr(os, "getxattr"):
+        return False
+    try:
+        descriptor = _open_to_list(folder)
+    except OSError:
+        return True  # Nobody can tell.
+    try:
+        return bool(os.getxattr(descriptor, _ACL))
+    except OSError as error:
+        return error.errno not in (errno.ENODATA, errno.ENOTSUP)
+    finally:
+        os.close(descriptor)
+
+
+def _is_private_group(gid: int, trusted: frozenset[int]) -> bool:
+    """Whether only trusted users are in a group: root's, or the group of one user alone."""
+    if gid == _ROOT:
+        return True
+    with suppress(KeyError):
+        group = grp.getgrgid(gid)
+        owner = pwd.getpwnam(group.gr_name)
+        is_own = owner.pw_uid in trusted and owner.pw_gid == gid
+        return is_own and set(group.gr_mem) <= {owner.pw_name}
+    return False
+
+
+def _show_user(uid: int) -> str:
+    with suppress(KeyError):
+        return f"user {pwd.getpwuid(uid).pw_name!r} (uid {uid})"
+    return f"the user with uid {uid}"
+
+
+def _show_group(gid: int) -> str:
+    with suppress(KeyError):
+        return f"group {grp.getgrgid(gid).gr_name!r} (gid {gid})"
+    return f"the group with gid {gid}"

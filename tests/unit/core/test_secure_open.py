@@ -1,0 +1,250 @@
+# Copyright (c) 2026, The nomba.auth contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The walk to a file, who could exchange it, and writes that are complete."""
+
+from __future__ import annotations
+
+import grp
+import os
+import pwd
+import stat
+import struct
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.nomba.auth.plugins.module_utils import _secure_open
+from ansible_collections.nomba.auth.plugins.module_utils._errors import InvalidOption
+from ansible_collections.nomba.auth.plugins.module_utils._secure_open import (
+    append_lines,
+    open_entry,
+    write_all,
+)
+
+pytestmark = pytest.mark.pure
+
+ME = os.geteuid()
+OTHER = 64_001
+
+
+def target(path: object, follow_link: bool = True) -> str:
+    """Where a path leads, without links."""
+    with open_entry("dest", str(path), follow_link) as entry:
+        folder = Path(f"/proc/self/fd/{entry.folder}").resolve()
+        assert str(folder / entry.name) == entry.path
+        return entry.path
+
+
+def refusal(path: object, owner: int = ME) -> str:
+    """The sentence with which a path is refused for a file with a token."""
+    with pytest.raises(InvalidOption) as raised, open_entry("dest", str(path), True) as entry:
+        entry.owned_by(owner)
+    return str(raised.value)
+
+
+def accept(path: object, owner: int = ME) -> None:
+    """Fail when the path is refused."""
+    with open_entry("dest", str(path), follow_link=True) as entry:
+        assert entry.owned_by(owner).owner == owner
+
+
+# The walk
+
+
+def test_a_path_leads_where_the_system_says(tmp_path: Path) -> None:
+    deep = tmp_path / "a" / "b"
+    deep.mkdir(parents=True)
+    (tmp_path / "absolute").symlink_to(deep)
+    (deep / "relative").symlink_to("../../a/./b//file")
+    (deep / "file").touch()
+    for name in ("absolute/relative", "absolute/../b/file", "a/../a/b/new", "absolute/", "./a/x"):
+        path = f"{tmp_path}/{name}"
+        if name == "absolute/":
+            assert refusal(path) == "dest: it is a folder; name a file in it"
+        else:
+            assert target(path) == os.path.realpath(path)
+
+
+def test_a_relative_path_begins_in_the_current_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert target("file") == str(tmp_path.resolve() / "file")
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    assert "the current folder does not exist any more" in refusal("file")
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "", ".", "..", "/tmp/..", "a\0b", "loop", "file/below", "n" * 300]
+)
+def test_what_is_no_path_of_a_file_is_one_sentence(
+    path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "loop").symlink_to("loop")
+    (tmp_path / "file").touch()
+    monkeypatch.chdir(tmp_path)
+    assert refusal(path).startswith("dest: ")
+
+
+def test_the_folders_are_closed_again(tmp_path: Path) -> None:
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    before = descriptors()
+    target(tmp_path / "a" / "b" / "file")
+    refusal(tmp_path / "a" / "missing" / "file")
+    assert descriptors() == before
+
+
+def descriptors() -> set[str]:
+    """What this process has open."""
+    return {path.name for path in Path("/proc/self/fd").iterdir()}
+
+
+def test_a_name_that_is_not_utf8_can_be_shown(tmp_path: Path) -> None:
+    folder = tmp_path / os.fsdecode(b"\xff")
+    folder.mkdir()
+    folder.chmod(0o777)
+    (folder / "below").mkdir()
+    text = refusal(folder / "below" / "file")
+    assert "/\\xff, above it, can be written by every user" in text
+    text.encode()
+
+
+# Who could exchange it
+
+
+@pytest.fixture
+def group(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, Any]:
+    """A group that has a folder; the test says who is in it."""
+    told: dict[str, Any] = {"name": "ada", "members": [], "uid": ME, "primary": OTHER}
+
+    def group_of(gid: int) -> grp.struct_group:
+        if told["name"] is None:
+            raise KeyError(gid)
+        return grp.struct_group((told["name"], "x", gid, told["members"]))
+
+    def user_of(name: str) -> pwd.struct_passwd:
+        if name != "ada":
+            raise KeyError(name)
+        return pwd.struct_passwd((name, "x", told["uid"], told["primary"], "", "/", "/bin/sh"))
+
+    monkeypatch.setattr(_secure_open.grp, "getgrgid", group_of)
+    monkeypatch.setattr(_secure_open.pwd, "getpwnam", user_of)
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    folder.chmod(0o770)
+    fstat = os.fstat
+
+    def of_group(descriptor: int) -> os.stat_result:
+        status = list(fstat(descriptor))
+        if stat.S_IMODE(status[0]) == 0o770:
+            status[5] = OTHER
+        return os.stat_result(status)
+
+    monkeypatch.setattr(os, "fstat", of_group)
+    return told
+
+
+def test_the_private_group_of_a_trusted_user_is_no_third_party(
+    group: dict[str, Any], tmp_path: Path
+) -> None:
+    accept(tmp_path / "folder" / "file")
+    group["members"] = ["ada"]
+    accept(tmp_path / "folder" / "file")
+    group["uid"] = OTHER
+    accept(tmp_path / "folder" / "file", owner=OTHER)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"members": ["mallory"]},
+        {"members": ["ada", "mallory"]},
+        {"name": "users"},
+        {"name": None},
+        {"uid": OTHER},
+        {"primary": 100},
+    ],
+    ids=repr,
+)
+def test_every_other_group_is_one(
+    group: dict[str, Any], tmp_path: Path, change: dict[str, Any]
+) -> None:
+    group.update(change)
+    assert "can be written by " in refusal(tmp_path / "folder" / "file")
+    assert "group" in refusal(tmp_path / "folder" / "file")
+
+
+def acl(*named: tuple[int, int]) -> bytes:
+    """A POSIX ACL for the owner, and for named users with their permissions."""
+    entries = [(0x01, 7, 2**32 - 1), *((0x02, bits, uid) for uid, bits in named)]
+    entries += [(0x04, 0, 2**32 - 1), (0x10, 7, 2**32 - 1), (0x20, 0, 2**32 - 1)]
+    return struct.pack("<I", 2) + b"".join(struct.pack("<HHI", *entry) for entry in entries)
+
+
+def test_who_may_write_by_an_acl_is_a_third_party(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir(mode=0o700)
+    # Without the ACL, its group would be no third party.
+    monkeypatch.setattr(_secure_open, "_is_private_group", lambda *_words: True)
+    accept(folder / "file")
+    try:
+        os.setxattr(folder, "system.posix_acl_access", acl((OTHER, 7)))
+    except OSError:  # no ACLs here
+        folder.chmod(0o770)
+        monkeypatch.setattr(os, "getxattr", lambda *_words: acl((OTHER, 7)))
+    assert "can be written by those whom its ACL names" in refusal(folder / "file")
+    folder.chmod(0o700)
+    accept(folder / "file")
+
+
+def test_a_default_acl_opens_no_new_file(tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir(mode=0o700)
+    with suppress(OSError):  # no ACLs here
+        os.setxattr(folder, "system.posix_acl_default", acl((OTHER, 7)))
+    with open_entry("dest", str(folder / "file"), follow_link=True) as entry:
+        descriptor = entry.owned_by(ME).open(os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+        mode = os.fstat(descriptor).st_mode
+        os.close(descriptor)
+    assert stat.S_IMODE(mode) == 0o600  # so the ACL's mask gives nothing to anybody
+
+
+# Complete writes
+
+
+@pytest.mark.parametrize("offset", [None, 0, 3])
+def test_everything_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, offset: int | None
+) -> None:
+    pwrite, write = os.pwrite, os.write
+    monkeypatch.setattr(os, "pwrite", lambda file, text, start: pwrite(file, text[:2], start))
+    monkeypatch.setattr(os, "write", lambda file, text: write(file, text[:2]))
+    with (tmp_path / "file").open("wb") as file:
+        write_all(file.fileno(), b"1234567", offset)
+        write_all(file.fileno(), b"", offset)
+    assert (tmp_path / "file").read_bytes() == bytes(offset or 0) + b"1234567"
+
+
+def test_nothing_written_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "write", lambda *_words: 0)
+    with (tmp_path / "file").open("wb") as file, pytest.raises(OSError, match="error"):
+        write_all(file.fileno(), b"x")
+
+
+@pytest.mark.parametrize(
+    ("before", "after"), [(b"", b"b\n"), (b"a\n", b"a\nb\n"), (b"a", b"a\nb\n"), (b"\n", b"\nb\n")]
+)
+def test_a_line_that_was_cut_is_ended_first(tmp_path: Path, before: bytes, after: bytes) -> None:
+    (tmp_path / "file").write_bytes(before)
+    with (tmp_path / "file").open("ab+") as file:
+        append_lines(file.fileno(), b"b\n", durable=True)
+    assert (tmp_path / "file").read_bytes() == after

@@ -1,0 +1,210 @@
+# Copyright (c) 2026, The nomba.auth contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A file is written completely, or it is what it was, and the run fails."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.nomba.auth.plugins.modules import nomba_audit, nomba_credential_file
+from tests.unit.limits import file_size_limit
+
+from .harness import Revoke, Told, run_module
+from .keeping import Token
+from .seeing import operations
+from .writers import WITH_TOKENS, Writers
+
+# Each write of the state is longer than a page, so that a part of it fits on a disk that is full.
+LONG = "NOMBA_NOTE=" + "x" * 50_000 + "\n"
+OLD = b"NOMBA_NOTE=old\n"
+
+
+@pytest.fixture
+def write(token: Token, revoke: Revoke) -> Writers:
+    """All modules that write a file."""
+    return Writers(token, revoke)
+
+
+def test_a_write_that_stops_half_way_leaves_the_old_state(write: Writers, tmp_path: Path) -> None:
+    path = tmp_path / "nomba"
+    path.write_bytes(OLD)
+    with file_size_limit(20_000):
+        told = write("nomba_credential_file", path, content=LONG)
+    assert (told.error, told["changed"]) == ("not_written", False)
+    assert os.strerror(errno.EFBIG) in told["msg"]
+    assert path.read_bytes() == OLD
+    assert [file.name for file in tmp_path.iterdir() if file.is_file()] == ["nomba"]
+
+
+def test_a_token_that_is_written_half_way_is_revoked_again(token: Token) -> None:
+    made = token.hold(lifetime=60, replaced=["x" * 20_000])
+    before = token.dest.read_bytes()
+    with file_size_limit(10_000):
+        told = token()
+    assert (told.error, told["changed"]) == ("not_written", False)
+    assert "was revoked again" in told["msg"]
+    assert token.dest.read_bytes() == before
+    assert token.simulator.live() == [made["fingerprint"]]
+    assert token.files == [".token.json.lock", "token.json"]
+    assert operations(token.simulator) == ["refresh", "balance", "revoke", "balance"]
+
+
+def test_a_reserve_that_stops_half_way_is_noticed_before_an_issue(token: Token) -> None:
+    with file_size_limit(4096):
+        told = token()
+    assert told.error == "invalid_option"
+    assert token.files == [".token.json.lock"]
+    assert token.simulator.requests() == []
+
+
+@pytest.mark.parametrize("module", WITH_TOKENS)
+@pytest.mark.parametrize("length", [1, 7, 4096])
+def test_what_is_written_in_parts_is_whole(
+    write: Writers, tmp_path: Path, module: str, length: int
+) -> None:
+    pwrite = os.pwrite
+    write.token.monkeypatch.setattr(
+        os, "pwrite", lambda file, text, offset: pwrite(file, text[:length], offset)
+    )
+    told = write(module, tmp_path / "nomba", **({} if "token" in module else {"content": LONG}))
+    assert told["changed"] is True
+    held = (tmp_path / "nomba").read_bytes()
+    assert held == LONG.encode() if module != "nomba_token" else json.loads(held)
+    assert b"\0" not in held
+
+
+def test_a_disk_that_takes_nothing_is_an_error(write: Writers, tmp_path: Path) -> None:
+    (tmp_path / "nomba").write_bytes(OLD)
+    write.token.monkeypatch.setattr(os, "pwrite", lambda *_words: 0)
+    assert write("nomba_credential_file", tmp_path / "nomba").error == "not_written"
+    assert (tmp_path / "nomba").read_bytes() == OLD
+
+
+@pytest.mark.parametrize("before", [b'{"id": "1"}\n', b'{"id": "1"}\n{"id": "2", "st', b""])
+def test_an_event_that_is_appended_half_way_is_taken_back(
+    write: Writers, tmp_path: Path, before: bytes
+) -> None:
+    record = tmp_path / "audit.jsonl"
+    record.write_bytes(before)
+    event = {"id": "3", "note": "x" * 1000}
+    with file_size_limit(len(before) + 100):
+        told = write("nomba_audit", record, events=[event])
+    assert (told.error, told["changed"]) == ("not_written", False)
+    assert record.read_bytes() == before
+    assert write("nomba_audit", record, events=[event])["appended"] == 1
+    assert record.read_bytes().startswith(before)
+    assert json.loads(record.read_bytes().splitlines()[-1]) == event
+
+
+def test_a_record_that_cannot_be_cut_back_gets_its_line_ended(
+    write: Writers, tmp_path: Path
+) -> None:
+    # As with chattr +a.
+    def refuse(*_words: Any) -> None:
+        raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+
+    record = tmp_path / "audit.jsonl"
+    with pytest.MonkeyPatch.context() as patch, file_size_limit(100):
+        patch.setattr(os, "ftruncate", refuse)
+        told = write("nomba_audit", record, events=[{"id": "1", "note": "x" * 1000}])
+    assert told.error == "not_written"
+    assert record.stat().st_size == 100
+    assert write("nomba_audit", record, events=[{"id": "2"}])["appended"] == 1
+    assert json.loads(record.read_bytes().splitlines()[-1]) == {"id": "2"}
+
+
+def test_a_record_that_another_process_locks_for_ever_is_an_error(
+    write: Writers, tmp_path: Path
+) -> None:
+    record = tmp_path / "audit.jsonl"
+    record.touch(0o644)
+    write.token.monkeypatch.setattr(nomba_audit, "SYSTEM", write.token.clock.as_clock())
+    with record.open(encoding="utf-8") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        told = write("nomba_audit", record)
+    assert told.error == "not_written"
+    assert "locked" in told["msg"]
+    assert sum(write.token.clock.slept) == pytest.approx(10.0, abs=0.2)
+    assert record.read_bytes() == b""
+
+
+@pytest.mark.parametrize("module", ["nomba_audit", "nomba_credential_file"])
+def test_a_file_that_would_make_a_reader_wait_is_refused(
+    write: Writers, tmp_path: Path, module: str
+) -> None:
+    # As /proc/kmsg, which is a regular file.
+    def wait(*_words: Any) -> bytes:
+        raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+    (tmp_path / "nomba").touch(0o600)
+    write.token.monkeypatch.setattr(os, "read", wait)
+    told = write(module, tmp_path / "nomba")
+    assert told.error == "invalid_option"
+    assert "it cannot be read: " in told["msg"]
+
+
+# A real disk that is full
+
+
+def test_a_full_file_system_leaves_the_old_state(tmp_path: Path) -> None:
+    run = subprocess.run(
+        [*_with_a_small_disk(tmp_path), sys.executable, "-m", __name__, str(tmp_path)],
+        stdout=subprocess.PIPE,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(str(Path(p).resolve()) for p in sys.path)},
+    )
+    told = json.loads(run.stdout)
+    assert told["error"] == "not_written"
+    assert told["held"] == OLD.decode()
+    assert told["files"] == ["nomba"]
+
+
+def _with_a_small_disk(folder: Path) -> list[str]:
+    """What to put before a command, so that it has a file system of its own in the folder.
+
+    Where nothing may be mounted, the command limits the size of its files instead.
+    """
+    mount = 'mount -t tmpfs -o size=64k,mode=700 tmpfs "$0" && exec "$@"'
+    program = shutil.which("unshare")
+    if program is None:
+        return []
+    words = [program, "--mount", "sh", "-c", mount, str(folder)]
+    probe = subprocess.run([*words, "true"], stderr=subprocess.DEVNULL, check=False)
+    return words if probe.returncode == 0 else []
+
+
+def main() -> None:
+    """Replace a file by one that does not fit, and say what is left."""
+    path = Path(sys.argv[1]) / "nomba"
+    path.write_bytes(OLD)
+    if not path.parent.is_mount():
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_FSIZE, (40_000, 40_000))
+    with pytest.MonkeyPatch.context() as patch:
+        told: Told = run_module(
+            nomba_credential_file.main, {"dest": str(path), "content": LONG * 2}, patch
+        )
+    result = {
+        "error": told.error if told.failed else "",
+        "held": path.read_text(),
+        "files": [file.name for file in path.parent.iterdir()],
+    }
+    sys.stdout.write(json.dumps(result))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,373 @@
+# Copyright (c) 2026, The nomba.auth contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What another user puts in a file's place: no other file is read, written, created or given away.
+
+As root, the other user is nobody. Everybody else takes themselves for another user meanwhile.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from .exchanger import exchanging
+from .harness import Revoke, Told
+from .keeping import Token
+from .writers import CONTENT, OPTIONS, WITH_TOKENS, WITHOUT_TOKENS, Writers, snapshot, special_file
+
+IS_ROOT = os.geteuid() == 0
+STRANGER = 65534 if IS_ROOT else os.geteuid()
+NOBODY_ELSE = 4242
+
+
+@pytest.fixture(autouse=True)
+def never_hang() -> Iterator[None]:
+    """A module that waits for ever fails its test."""
+
+    def stop(*_words: Any) -> None:
+        raise TimeoutError("the module waits for ever")
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.alarm(30)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)
+
+
+@pytest.fixture(autouse=True)
+def another_user(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without root, nothing can belong to another user, so that this process becomes one."""
+    if not IS_ROOT:
+        monkeypatch.setattr(os, "geteuid", lambda: NOBODY_ELSE)
+
+
+@pytest.fixture
+def write(token: Token, revoke: Revoke) -> Writers:
+    """All modules that write a file."""
+    return Writers(token, revoke)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder of the other user."""
+    folder = tmp_path / "app"
+    folder.mkdir()
+    give(folder)
+    return folder
+
+
+@pytest.fixture
+def victim(tmp_path: Path) -> Path:
+    """A file that no module is to touch, in a folder that none is to change."""
+    path = tmp_path / "victims" / "victim"
+    path.parent.mkdir(mode=0o700)
+    path.write_bytes(b"root::0:0:root:/root:/bin/sh\n")
+    path.chmod(0o644)
+    return path
+
+
+def give(path: Path) -> None:
+    """Give a file, a folder or a link to the other user."""
+    os.chown(path, STRANGER, -1, follow_symlinks=False)
+
+
+def to_owner(module: str) -> dict[str, str]:
+    """Options that give the module's file to the other user, as is common."""
+    return {"owner": str(STRANGER)} if module in WITH_TOKENS else {}
+
+
+def plant_link(path: Path, target: Path) -> None:
+    """Let the other user put a link there."""
+    path.symlink_to(target)
+    give(path)
+
+
+# What is no regular file
+
+
+@pytest.mark.parametrize("check", [False, True], ids=["real", "check"])
+@pytest.mark.parametrize("kind", ["FIFO", "device", "socket", "folder"])
+@pytest.mark.parametrize("module", OPTIONS)
+def test_only_a_regular_file_is_taken(
+    write: Writers, tmp_path: Path, module: str, kind: str, check: bool
+) -> None:
+    (tmp_path / "etc").mkdir()
+    with special_file(tmp_path / "etc" / "nomba", kind) as path:
+        before = snapshot(tmp_path / "etc"), path.lstat()
+        told = write(module, path, check=check)
+        if module == "nomba_token_revoke" and check:
+            assert not told.failed  # check mode does not look at the file
+        else:
+            assert (told.error, told["changed"]) == ("invalid_option", False)
+            assert told["msg"].startswith(f"{OPTIONS[module]}: it is a {kind}; name a")
+            assert write.simulator.requests() == []
+        assert (snapshot(tmp_path / "etc"), path.lstat()[:6]) == (before[0], before[1][:6])
+
+
+@pytest.mark.parametrize("kind", ["FIFO", "device", "socket", "folder", "link", "hard link"])
+@pytest.mark.parametrize("module", WITH_TOKENS)
+def test_a_lock_is_a_regular_file_of_its_own(
+    write: Writers, folder: Path, victim: Path, module: str, kind: str
+) -> None:
+    lock = folder / ".nomba.lock"
+    if kind == "link":
+        plant_link(lock, victim)
+    elif kind == "hard link":
+        os.link(victim, lock)
+    elif kind == "device" and not IS_ROOT:
+        plant_link(lock, Path("/dev/null"))
+    else:
+        with special_file(lock, kind):
+            give(lock)
+    before = snapshot(folder), snapshot(victim.parent)
+    told = write(module, folder / "nomba", **to_owner(module), **_locking(module))
+    assert (told.error, told["changed"]) == ("invalid_option", False)
+    assert told["msg"].startswith("dest: its lock file .nomba.lock is a ")
+    assert (snapshot(folder), snapshot(victim.parent)) == before
+    assert write.simulator.requests() == []
+
+
+def _locking(module: str) -> dict[str, str]:
+    return {"expected": ""} if module == "nomba_credential_file" else {}
+
+
+@pytest.mark.parametrize("module", WITH_TOKENS)
+def test_a_lock_that_leads_nowhere_creates_no_file(
+    write: Writers, folder: Path, victim: Path, module: str
+) -> None:
+    plant_link(folder / ".nomba.lock", victim.with_name("new"))
+    told = write(module, folder / "nomba", **to_owner(module), **_locking(module))
+    assert told.error == "invalid_option"
+    assert [path.name for path in victim.parent.iterdir()] == ["victim"]
+
+
+# Links
+
+
+@pytest.mark.parametrize("target", ["victim", "new"])
+@pytest.mark.parametrize("module", OPTIONS)
+def test_a_link_of_another_user_is_not_followed(
+    write: Writers, folder: Path, victim: Path, module: str, target: str
+) -> None:
+    plant_link(folder / "nomba", victim.with_name(target))
+    before = snapshot(folder), snapshot(victim.parent)
+    told = write(module, folder / "nomba", **to_owner(module))
+    assert (told.error, told["changed"]) == ("invalid_option", False)
+    assert told["msg"].startswith(f"{OPTIONS[module]}: ")
+    assert "link" in told["msg"]
+    assert write.simulator.requests() == []
+    assert (snapshot(folder), snapshot(victim.parent)) == before
+
+
+@pytest.mark.parametrize("module", OPTIONS)
+def test_a_link_of_another_user_is_not_followed_in_place_of_a_folder(
+    write: Writers, folder: Path, victim: Path, module: str
+) -> None:
+    plant_link(folder / "conf", victim.parent)
+    before = snapshot(folder), snapshot(victim.parent)
+    for name in ("victim", "new"):
+        told = write(module, folder / "conf" / name, **to_owner(module))
+        assert (told.error, told["changed"]) == ("invalid_option", False)
+        assert "is a link of " in told["msg"]
+    assert (snapshot(folder), snapshot(victim.parent)) == before
+    assert write.simulator.requests() == []
+
+
+@pytest.mark.parametrize("module", OPTIONS)
+def test_a_link_of_root_that_another_user_can_move_is_not_followed(
+    write: Writers, folder: Path, victim: Path, module: str
+) -> None:
+    (folder / "conf").symlink_to(victim.parent)
+    before = snapshot(folder), snapshot(victim.parent)
+    told = write(module, folder / "conf" / "new", **to_owner(module))
+    assert (told.error, told["changed"]) == ("invalid_option", False)
+    assert "link" in told["msg"]
+    assert (snapshot(folder), snapshot(victim.parent)) == before
+
+
+@pytest.mark.parametrize("module", WITH_TOKENS)
+def test_an_own_link_to_a_link_of_another_user_is_not_followed(
+    write: Writers, folder: Path, victim: Path, module: str
+) -> None:
+    plant_link(folder / "nomba", victim)
+    (folder.parent / "own").symlink_to(folder / "nomba")
+    before = snapshot(folder), snapshot(victim.parent)
+    told = write(module, folder.parent / "own", **to_owner(module))
+    assert (told.error, told["changed"]) == ("invalid_option", False)
+    assert "is a link of " in told["msg"]
+    assert (snapshot(folder), snapshot(victim.parent)) == before
+
+
+@pytest.mark.parametrize("module", WITHOUT_TOKENS)
+def test_no_link_at_all_is_followed_to_a_record(
+    write: Writers, tmp_path: Path, victim: Path, module: str
+) -> None:
+    (tmp_path / "link").symlink_to(victim)
+    before = snapshot(victim.parent)
+    told = write(module, tmp_path / "link")
+    assert told.error == "invalid_option"
+    assert told["msg"] == f"{OPTIONS[module]}: it is a link; name the file itself"
+    assert snapshot(victim.parent) == before
+    assert write.simulator.requests() == []
+
+
+@pytest.mark.parametrize("module", WITHOUT_TOKENS)
+def test_a_hard_link_to_another_file_is_not_appended_to(
+    write: Writers, folder: Path, victim: Path, module: str
+) -> None:
+    os.link(victim, folder / "nomba")
+    before = snapshot(victim)
+    told = write(module, folder / "nomba")
+    assert told.error == "invalid_option"
+    assert snapshot(victim) == before
+    assert write.simulator.requests() == []
+
+
+@pytest.mark.parametrize("module", WITHOUT_TOKENS)
+def test_the_file_of_another_user_is_not_appended_to(
+    write: Writers, folder: Path, module: str
+) -> None:
+    (folder / "nomba").write_bytes(b"")
+    give(folder / "nomba")
+    told = write(module, folder / "nomba")
+    assert told.error == "invalid_option"
+    assert " belongs to " in told["msg"]
+    assert (folder / "nomba").read_bytes() == b""
+
+
+def test_the_token_of_another_user_is_not_given_away_by_a_hard_link(
+    write: Writers, folder: Path, victim: Path
+) -> None:
+    write.token.hold()
+    write.token.dest.replace(victim)
+    os.link(victim, folder / "nomba")
+    before = snapshot(victim)
+    told = write("nomba_token", folder / "nomba", **(to_owner("nomba_token") if IS_ROOT else {}))
+    assert told.error == "invalid_option"
+    assert snapshot(victim) == before
+    assert write.simulator.requests() == []
+
+
+# Folders
+
+
+def third_party_folders() -> dict[str, tuple[int, int, int]]:
+    """Owner, group and mode of folders that a third party can write."""
+    me = os.getuid()
+    folders = {
+        "of another user": (STRANGER, -1, 0o700),
+        "for every user": (me, -1, 0o777),
+        "for every user, sticky": (me, -1, 0o1777),
+    }
+    if IS_ROOT:
+        folders["for another group"] = (me, STRANGER, 0o770)
+    return folders
+
+
+FOLDERS = third_party_folders()
+
+
+@pytest.mark.parametrize("kind", FOLDERS)
+@pytest.mark.parametrize("module", WITH_TOKENS)
+@pytest.mark.parametrize("name", ["nomba", "conf/nomba"], ids=["the folder", "one above"])
+def test_a_folder_that_a_third_party_can_write_holds_no_token(
+    write: Writers, tmp_path: Path, module: str, kind: str, name: str
+) -> None:
+    folder = tmp_path / "app"
+    path = folder / name
+    path.parent.mkdir(parents=True)
+    uid, gid, mode = FOLDERS[kind]
+    os.chown(folder, uid, gid)
+    folder.chmod(mode)
+    before = snapshot(folder)
+    told = write(module, path)
+    if IS_ROOT and name != "nomba" and "sticky" in kind:
+        assert not told.failed  # as below /tmp, nobody else can move the folder of root
+        return
+    assert (told.error, told["changed"]) == ("invalid_option", False)
+    assert "can be written by " in told["msg"]
+    assert "could exchange the file; use a folder that only root, you" in told["msg"]
+    assert snapshot(folder) == before
+    assert write.simulator.requests() == []
+
+
+@pytest.mark.parametrize("module", WITH_TOKENS)
+def test_the_folder_of_the_files_owner_is_the_common_case(
+    write: Writers, folder: Path, module: str
+) -> None:
+    options = {**to_owner(module), "group": str(STRANGER if IS_ROOT else os.getgid())}
+    path = folder / "nomba"
+    foretold = write(module, path, check=True, **options)
+    told, again = write(module, path, **options), write(module, path, **options)
+    assert (foretold["changed"], told["changed"], again["changed"]) == (True, True, False)
+    status = path.stat()
+    assert (status.st_uid, str(status.st_gid)) == (STRANGER, options["group"])
+    assert status.st_mode & 0o7777 == 0o600
+    assert len(write.simulator.live()) == (module == "nomba_token")
+
+
+@pytest.mark.parametrize("module", WITHOUT_TOKENS)
+def test_a_record_may_lie_where_others_can_write(
+    write: Writers, tmp_path: Path, module: str
+) -> None:
+    (tmp_path / "log").mkdir()
+    (tmp_path / "log").chmod(0o1777)
+    path = tmp_path / "log" / "nomba"
+    if not IS_ROOT:
+        write.token.monkeypatch.undo()
+    assert not write(module, path).failed
+    assert path.stat().st_mode & 0o7777 == 0o600
+    assert path.read_bytes().endswith(b"}\n")
+
+
+@pytest.mark.parametrize("held", [CONTENT, "NOMBA_CLIENT_ID=old\n"], ids=["same", "other"])
+def test_a_file_stays_with_its_owner_where_no_other_is_named(
+    write: Writers, folder: Path, held: str
+) -> None:
+    path = folder / "nomba"
+    path.write_text(held)
+    path.chmod(0o600)
+    os.chown(path, STRANGER, STRANGER if IS_ROOT else -1)
+    before = path.stat()
+    if not IS_ROOT:
+        write.token.monkeypatch.undo()
+    told = write("nomba_credential_file", path)
+    after = path.stat()
+    assert told["changed"] is (held != CONTENT)
+    assert path.read_text() == CONTENT
+    assert (after.st_uid, after.st_gid, after.st_mode) == (
+        before.st_uid,
+        before.st_gid,
+        before.st_mode,
+    )
+
+
+# Races
+
+
+def test_nothing_that_is_exchanged_meanwhile_leads_to_another_file(
+    write: Writers, folder: Path, victim: Path
+) -> None:
+    give(folder.parent)
+    before = snapshot(victim.parent)
+    own = to_owner("nomba_credential_file")
+    results: list[Told] = []
+    with exchanging(folder.parent, victim, STRANGER):
+        for number in range(60):
+            given = {"content": f"{number}\n", **own}
+            results += [
+                write("nomba_credential_file", folder / "nomba", **given),
+                write("nomba_credential_file", folder / "nomba", expected="", **given),
+                write("nomba_audit", folder / "audit", events=[{"id": str(number)}]),
+                write("nomba_token_revoke", folder / "progress"),
+            ]
+            assert snapshot(victim.parent) == before
+    codes = {told.error for told in results if told.failed}
+    assert codes <= {"invalid_option", "not_written", "conflict", "locked"}
