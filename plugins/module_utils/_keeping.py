@@ -25,6 +25,7 @@ from ansible_collections.nomba.auth.plugins.module_utils._kept import (
     load,
     without_replaced,
 )
+from ansible_collections.nomba.auth.plugins.module_utils._probing import Probe, probe_tokens
 from ansible_collections.nomba.auth.plugins.module_utils._revocation import (
     Outcome,
     Policy,
@@ -51,10 +52,14 @@ _STILL_LISTED = (
 
 @dataclass(frozen=True)
 class Wanted:
-    """What the user wants of the file. min_remaining in seconds."""
+    """What the user wants of the file. min_remaining in seconds.
+
+    probe: whether the API must accept a token for it to be kept.
+    """
 
     owner: Owner
     min_remaining: float
+    probe: bool = True
     force: bool = False
     revoke_replaced: bool = False
 
@@ -99,13 +104,28 @@ class Keeper:
             require(self._secret)
         return held, good
 
+    def probe(self, held: Kept) -> tuple[bool, tuple[str, ...]]:
+        """Whether to keep a token that looks good, and warnings. Only a refusal speaks against it.
+
+        Sends a harmless read.
+        """
+        (status,) = probe_tokens([read(held.access_token)], self._client, self._clock, workers=1)
+        if status.probe == Probe.INCONCLUSIVE.value:
+            mark = fingerprint(held.access_token)
+            return True, (f"dest: {mark} was kept, but no probe confirmed it: {status.reason}.",)
+        return status.probe != Probe.REFUSED.value, ()
+
     def keep(self, entry: FileEntry, wanted: Wanted, set_attributes: SetAttributes) -> Keeping:
         """Make sure that the file holds a good token, and nobody else's."""
         self.look(entry, wanted)  # bad input leaves not even a lock behind
         with file_lock(entry, self._clock, self._remaining()):
             held, good = self.look(entry, wanted)
+            warnings: tuple[str, ...] = ()
+            if held is not None and good and wanted.probe:
+                good, warnings = self.probe(held)
             if held is not None and good:
-                done = Keeping(held, held, KEPT, changed=set_existing(entry, set_attributes))
+                changed = set_existing(entry, set_attributes)
+                done = Keeping(held, held, KEPT, changed, warnings)
             else:
                 done = self._replace(entry, held, wanted, set_attributes)
             return self._retire(entry, done, set_attributes) if wanted.revoke_replaced else done
@@ -146,9 +166,9 @@ class Keeper:
     def _check_account(self, grant: Grant, owner: Owner) -> None:
         theirs = grant.account()
         if theirs and theirs.lower() != owner.account_id.lower():
-            told = "account_id: the API issued the token for another account, "
-            told += f"{fingerprint(theirs)} and not {fingerprint(owner.account_id)}"
-            raise WrongAccount(f"{told}. {self._discard(grant)}")
+            accounts = f"{theirs} and not {owner.account_id}"
+            problem = f"account_id: the API issued the token for another account, {accounts}"
+            raise WrongAccount(f"{problem}. {self._discard(grant)}")
 
     def _discard(self, grant: Grant) -> str:
         """Revoke a token that nobody will get to hold, and say what came of it."""

@@ -12,9 +12,9 @@ module: nomba_token
 short_description: Keep a valid Nomba access token
 version_added: 0.1.0
 description:
-  - With O(dest), makes sure that a file holds a token that can be used for O(min_remaining) more
-    seconds. A file that does is left alone, without any request. Otherwise the token is refreshed
-    where the API takes its refresh token, and issued anew where not.
+  - With O(dest), makes sure that a file holds a token that the API accepts and that can be used
+    for O(min_remaining) more seconds. Otherwise the token is refreshed where the API accepts its
+    refresh token, and issued anew where not.
   - The file is replaced in one step and is readable by its owner only. What is returned names the
     token by its fingerprint and does not hold it.
   - Without O(dest), issues a token and returns it. Set C(no_log) on such a task, and revoke the
@@ -32,7 +32,7 @@ attributes:
   check_mode:
     support: full
     details:
-      - Nothing is sent and nothing is written.
+      - Nothing is written, and nothing is sent but the harmless read of O(probe).
   diff_mode:
     support: full
   idempotent:
@@ -66,6 +66,16 @@ options:
         and of the time that the API named counts.
     type: float
     default: 300.0
+  probe:
+    description:
+      - Whether to ask the API, with a harmless read, if it still accepts the token in O(dest)
+        before that token is kept. A token that it refuses, because somebody has revoked it, is
+        replaced.
+      - When the probe has no result, for example without a network, the token is kept with a
+        warning.
+      - Set V(false) to keep a token without any request.
+    type: bool
+    default: true
   force:
     description:
       - Whether to replace a token that is still good.
@@ -231,6 +241,7 @@ def work(module: AnsibleModule) -> dict[str, Any]:
         wanted = Wanted(
             owner,
             min_remaining=seconds(params, "min_remaining", least=0),
+            probe=params["probe"],
             force=params["force"],
             revoke_replaced=params["revoke_replaced"],
         )
@@ -275,8 +286,12 @@ def _rehearse(
     entry: FileEntry,
     set_attributes: SetAttributes,
 ) -> dict[str, Any]:
-    """What a real run would do; nothing is sent or written."""
+    """What a real run would do; nothing is written, and nothing is sent but a probe."""
     held, good = keeper.look(entry, wanted)
+    if held is not None and good and wanted.probe:
+        good, warnings = keeper.probe(held)
+        for warning in warnings:
+            module.warn(warning)
     if held is None or not good:
         action = "refreshed" if held and held.can_refresh(wanted.owner) else "issued"
         told: dict[str, Any] = {"changed": True, "action": action}
@@ -342,6 +357,7 @@ def main() -> None:
             },
             dest={"type": "path"},
             min_remaining={"type": "float", "default": 300.0},
+            probe={"type": "bool", "default": True},
             force={"type": "bool", "default": False},
             revoke_replaced={"type": "bool", "default": False},
             mode={"type": "raw", "default": "0600"},

@@ -60,8 +60,8 @@ ALLOWED: dict[str, set[str]] = {
     "module_utils/_audit.py": {"_clock", "_errors", "_secure_open", "os", "stat"},
     "module_utils/_rotation.py": {"_errors", "_kept", "_token", "_when"},
     "module_utils/_keeping.py": {
-        *("_client", "_clock", "_errors", "_issuing", "_kept", "_revocation", "_secure_open"),
-        *("_token", "_token_file"),
+        *("_client", "_clock", "_errors", "_issuing", "_kept", "_probing", "_revocation"),
+        *("_secure_open", "_token", "_token_file"),
     },
     "module_utils/_http_connection.py": {
         *("http", "http.client", "io", "socket", "ssl", "threading"),

@@ -57,6 +57,7 @@ class Token:
             "client_id": self.simulator.client_id,
             "client_secret": self.simulator.client_secret,
             "dest": str(self.dest),
+            "probe": False,  # it costs a request; test_token_probe.py has it
         }
         return {name: value for name, value in {**fitting, **options}.items() if value is not None}
 
