@@ -167,15 +167,20 @@ results:
       type: str
       sample: "00"
     found_in:
-      description: The files in which the token stands, each with the first line on which it does.
+      description: The files that hold the token, and the paths that do.
       type: list
       elements: dict
       contains:
         path:
-          description: The file.
+          description:
+            - The path of the file, or of the file or folder whose own name, or whose link, holds
+              the token.
+            - A token in a path is shown by its fingerprint, an e-mail address as C(<e-mail>), a
+              byte that is not UTF-8 as V(\xff), a control character as V(\x0a), and a backslash
+              doubled.
           type: str
         line:
-          description: The first line, from 1.
+          description: The first line with the token, from 1. Null when the path holds it.
           type: int
 summary:
   description: How many tokens came to each outcome, and how far the sweep went.

@@ -47,7 +47,8 @@ ALLOWED: dict[str, set[str]] = {
     "module_utils/_probing.py": {
         *("_answer", "_client", "_clock", "_token", "concurrent.futures", "threading"),
     },
-    "module_utils/_sources.py": {"_token", "os", "pathlib", "stat"},
+    "module_utils/_containers.py": set(),
+    "module_utils/_sources.py": {"_containers", "_token", "errno", "os", "stat"},
     "module_utils/_progress.py": {"_clock", "_errors", "_when", "os", "stat"},
     "module_utils/_revocation.py": {
         *("_answer", "_client", "_clock", "_probing", "_token", "concurrent.futures"),
@@ -65,7 +66,7 @@ ALLOWED: dict[str, set[str]] = {
         *("http.cookiejar", "random", "requests", "threading", "urllib3"),
     },
     "module_utils/_module.py": {
-        *("_errors", "_sources", "_transport"),
+        *("_errors", "_sources", "_token", "_transport"),
         *("ansible.module_utils.basic", "os", "pathlib", "ssl", "stat", "traceback"),
     },
     "modules/nomba_token_revoke.py": {
@@ -104,8 +105,8 @@ ALLOWED: dict[str, set[str]] = {
 
 # The files that get everything as arguments: no clock, no disk, no network, no Ansible.
 PURE = (
-    *("_errors", "_answer", "_token", "_when", "_pacing", "_client", "_kept", "_issuing"),
-    *("_probing", "_revocation", "_rotation"),
+    *("_errors", "_answer", "_containers", "_token", "_when", "_pacing", "_client", "_kept"),
+    *("_issuing", "_probing", "_revocation", "_rotation"),
 )
 WORLD = {
     *("ansible", "fcntl", "http", "os", "pathlib", "requests", "socket", "ssl", "tempfile"),
