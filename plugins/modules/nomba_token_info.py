@@ -155,17 +155,21 @@ summary:
       description: The number of distinct JWTs in the sources that name no Nomba account.
       type: int
 unread:
-  description: The sources that could not be read.
+  description:
+    - The sources that could not be read, or not as a whole. There may be live tokens in them.
+    - A compressed, archived or encrypted file is recognised by its contents and listed here. What
+      it holds in clear is scanned all the same.
   returned: when the options could be used
   type: list
   elements: dict
   contains:
     path:
-      description: The file or folder.
+      description: The file or folder, shown like the paths in RV(results[].found_in).
       type: str
     reason:
-      description: What the operating system said.
+      description: What the operating system reported, or why the file was not read as a whole.
       type: str
+      sample: it is compressed (gzip), which is not opened; unpack it and scan again
 error:
   description: Why the module failed. Playbooks decide by the code, people read RV(ignore:msg).
   returned: failure
