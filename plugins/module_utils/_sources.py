@@ -38,7 +38,7 @@ _OPEN = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _NOT_A_FILE = "it is neither a file nor a folder"
 _TOO_LARGE = "it claims to be larger than 64 TiB, which no real file is"
 _WOULD_BLOCK = "reading it would wait for data that is still to be written"
-_ENDLESS = f"it grew by more than {_MAX_GROWTH // _MIB} MiB while it was read"
+_ENDLESS = f"it did not end {_MAX_GROWTH // _MIB} MiB after the size that it reported"
 
 # Bytes that are no UTF-8 (surrogates), the backslash, and characters that a terminal acts on.
 _ESCAPED = re.compile(
