@@ -448,8 +448,8 @@ def _accounts_in(payload: bytes) -> tuple[str, ...]:
     text = _decode(payload)
     names = []
     for match in _ACCOUNT_CLAIM.finditer(text):
-        value, left = b'"%s"' % match.group(1), text[match.end() :]
-        if left.startswith(value) or value.startswith(left):
+        value, end = b'"%s"' % match.group(1), match.end()
+        if text.startswith(value, end) or value.startswith(text[end : end + len(value)]):
             names.append(match.group(1)[2:].decode("ascii").lower())
     return tuple(dict.fromkeys(names))
 
