@@ -13,6 +13,7 @@ import stat
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from ansible_collections.nomba.auth.plugins.module_utils._containers import hides_text
 from ansible_collections.nomba.auth.plugins.module_utils._token import (
@@ -92,6 +93,7 @@ def gather(texts: Iterable[str], sources: Iterable[str]) -> Harvest:
     return scan.result
 
 
+@lru_cache(maxsize=16)  # a file with many tokens asks for one path again and again
 def shown_path(path: str) -> str:
     r"""A path as people are shown it: valid UTF-8 on one line, without tokens and addresses.
 
@@ -167,22 +169,25 @@ class _Scan:
         """Read a folder and all below it: first its files, then its folders, both by name."""
         waiting = [source]
         while waiting:
-            folders = []
-            for entry in self._list(waiting.pop()):
-                self._search_path(entry.path, entry.name)
-                if _is_folder(entry, follow_links=False):
-                    folders.append(entry.path)
-                elif not _is_folder(entry, follow_links=True):
-                    self._file(entry.path)
+            folder, folders = waiting.pop(), []
+            for name, is_folder in self._list(folder):
+                path = os.path.join(folder, name)  # noqa: PTH118  a Path takes too long to make
+                self._search_path(path, name)
+                if is_folder:
+                    folders.append(path)
+                else:
+                    self._file(path)
             waiting.extend(reversed(folders))
 
-    def _list(self, folder: str) -> list[os.DirEntry[str]]:
+    def _list(self, folder: str) -> list[tuple[str, bool]]:
+        """The names in a folder, and whether each is a folder itself, and no link to one."""
+        found: list[tuple[str, bool]] = []
         try:
             with os.scandir(folder) as entries:
-                return sorted(entries, key=lambda entry: entry.name)
+                found.extend((entry.name, _is_folder(entry)) for entry in entries)
         except OSError as error:
             self._note(folder, error)
-            return []
+        return sorted(found)
 
     def _search_path(self, path: str, part: str) -> None:
         """Find the tokens in a part of a path, and in the target of a link."""
@@ -225,9 +230,8 @@ class _Scan:
             self._unread(path, _TOO_LARGE)
         else:
             self.result.files += 1
-            shown = shown_path(path)
             for finding in find_tokens(self._chunks(path, descriptor, status.st_size)):
-                self._found(finding.token, Place(shown, finding.line))
+                self._found(finding.token, Place(shown_path(path), finding.line))
 
     def _chunks(self, path: str, descriptor: int, size: int) -> Iterator[bytes]:
         """The contents of a file, as long as it was when it was opened, and what it grew by."""
@@ -268,9 +272,9 @@ def _is_listed(place: Place, places: list[Place]) -> bool:
     return any(last.path == place.path and last.line is not None for last in places[-1:])
 
 
-def _is_folder(entry: os.DirEntry[str], follow_links: bool) -> bool:
+def _is_folder(entry: os.DirEntry[str]) -> bool:
     try:
-        return entry.is_dir(follow_symlinks=follow_links)
+        return entry.is_dir(follow_symlinks=False)
     except OSError:
         return False  # what is wrong with it shows when it is opened as a file
 

@@ -224,8 +224,9 @@ def redact(text: str) -> str:
 
     Raises LibraryMissing without PyJWT when the text holds a JWT.
     """
-    for finding in find_tokens([text.encode("utf-8", "surrogatepass")]):
-        text = text.replace(finding.token.text, finding.token.fingerprint)
+    found = {finding.token.text for finding in find_tokens([text.encode("utf-8", "surrogatepass")])}
+    for token in sorted(found, key=len, reverse=True):  # one may be the beginning of another
+        text = text.replace(token, fingerprint(token))
     text = _LIKE_A_JWT.sub(lambda match: fingerprint(match.group()), text)
     return _EMAIL.sub("<e-mail>", text)
 

@@ -12,6 +12,8 @@ import json
 import os
 import subprocess
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -377,6 +379,27 @@ def test_a_folder_that_may_not_be_listed_is_noted(
     harvest = sweep(tmp_path)
     assert texts(harvest) == [ONE]
     assert harvest.unread == [(str(tmp_path / "secret"), os.strerror(errno.EACCES))]
+
+
+def test_what_was_listed_before_a_folder_failed_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "leak").write_text(ONE)
+    scandir = os.scandir
+
+    @contextmanager
+    def break_off(folder: str) -> Iterator[Iterator[os.DirEntry[str]]]:
+        def listed() -> Iterator[os.DirEntry[str]]:
+            yield from entries
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+        with scandir(folder) as entries:
+            yield listed()
+
+    monkeypatch.setattr(os, "scandir", break_off)
+    harvest = sweep(tmp_path)
+    assert texts(harvest) == [ONE]
+    assert harvest.unread == [(str(tmp_path), os.strerror(errno.EIO))]
 
 
 def reading(monkeypatch: pytest.MonkeyPatch, *chunks: bytes | OSError) -> None:
