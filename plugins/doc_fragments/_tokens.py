@@ -26,9 +26,12 @@ options:
         whatever their format
         (environment file, JSON, log), without the token ever leaving the module.
       - Folders are searched with all folders below them. Links to files are followed, links to
-        folders below are not.
-      - Compressed and encoded content is not unpacked. JWTs that name no Nomba account are left
-        alone and counted.
+        folders below are not. Only regular files are read; a FIFO, a socket or a device below a
+        folder is passed over, and one that is named here is RV(unread).
+      - The names of files and folders are searched too, and so are the targets of links.
+      - A token that is cut short is V(malformed) when what is left of it names a Nomba account.
+      - Compressed, archived and encrypted files are not unpacked, but listed as RV(unread). JWTs
+        that name no Nomba account are left alone and counted.
     type: list
     elements: path
   leeway:

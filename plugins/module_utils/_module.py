@@ -36,7 +36,12 @@ from ansible_collections.nomba.auth.plugins.module_utils._secure_open import (
     OpenFile,
     open_entry,
 )
-from ansible_collections.nomba.auth.plugins.module_utils._sources import Harvest, gather
+from ansible_collections.nomba.auth.plugins.module_utils._sources import (
+    Harvest,
+    gather,
+    shown_path,
+)
+from ansible_collections.nomba.auth.plugins.module_utils._token import sensitive_parts
 from ansible_collections.nomba.auth.plugins.module_utils._token_file import SetAttributes
 
 PRODUCTION = "https://api.nomba.com"
@@ -157,8 +162,14 @@ def workers(params: Mapping[str, Any]) -> int:
 
 
 def harvest(module: AnsibleModule) -> Harvest:
-    """All tokens that the options name. Raises NoToken, LibraryMissing."""
-    found = gather(_given(module), module.params["sources"] or [])
+    """All tokens that the options name. Raises NoToken, LibraryMissing.
+
+    From then on the option sources holds the paths as they are shown: Ansible repeats all options
+    in a result, and loses one that holds a path that is no UTF-8.
+    """
+    given, sources = _given(module), module.params["sources"] or []
+    module.params["sources"] = [shown_path(path) for path in sources] or None
+    found = gather(given, sources)
     if found.foreign:
         told = f"sources: {found.foreign} JWT(s) name no Nomba account and were left alone."
         module.warn(f"{told} Give one as access_token if it is Nomba's all the same.")
@@ -317,8 +328,10 @@ def _choose_what_to_blank_out(module: AnsibleModule) -> None:
     # What is too short to be a token would only blank out parts of our own words.
     module.no_log_values.difference_update({v for v in given if v and len(v) < _SHORTEST})
     # A result repeats all options: a password in a URL, or a token in a wrong place, stays hidden.
-    for name in ("api_url", "account_id", "client_id", "ca_path", "sources"):
+    for name in ("api_url", "account_id", "client_id", "ca_path"):
         module.no_log_values.update(_MISPLACED.findall(str(module.params.get(name))))
+    for path in module.params.get("sources") or []:
+        module.no_log_values.update(sensitive_parts(path))
 
 
 def _option(variable: str, **more: Any) -> dict[str, Any]:

@@ -6,36 +6,65 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import re
 import stat
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path
+from functools import lru_cache
 
+from ansible_collections.nomba.auth.plugins.module_utils._containers import hides_text
 from ansible_collections.nomba.auth.plugins.module_utils._token import (
-    Finding,
     Token,
     find_tokens,
     read,
+    redact,
 )
 
-_CHUNK = 1024 * 1024
+_MIB = 1024 * 1024
+_CHUNK = _MIB
+# How far a file may grow while it is read. It is also the limit for files that report no size, as
+# those of /proc do.
+_MAX_GROWTH = 64 * _MIB
+# /proc/kcore claims 128 TiB. No file system in use holds a file of this size that has data in it.
+_MAX_SIZE = 64 * 1024**2 * _MIB
+# Holes of a sparse file that are shorter than this are read like data: that costs less than a
+# second, and does not rely on what a file system says about data not yet written.
+_MIN_HOLE = 1024 * _MIB
+# O_NONBLOCK: neither opening nor reading may wait for somebody who writes.
+_OPEN = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+
+_NOT_A_FILE = "it is neither a file nor a folder"
+_TOO_LARGE = "it claims to be larger than 64 TiB, which no real file is"
+_WOULD_BLOCK = "reading it would wait for data that is still to be written"
+_ENDLESS = f"it did not end {_MAX_GROWTH // _MIB} MiB after the size that it reported"
+
+# Bytes that are no UTF-8 (surrogates), the backslash, and characters that a terminal acts on.
+_ESCAPED = re.compile(
+    "[\x00-\x1f\\\\\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
+)
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where a token stands: a file, and its first line there (from 1)."""
+    """Where a token stands: a path as `shown_path` shows it, and the first line there (from 1).
+
+    line: None when the token stands in the path itself.
+    """
 
     path: str
-    line: int
+    line: int | None
 
 
 @dataclass
 class Harvest:
     """Distinct tokens in the order met, and what was seen on the way.
 
-    places: by fingerprint, one per file. unread: path and reason. foreign: how many distinct JWTs
-    name no Nomba account and were left alone. files: how many files were read.
+    places: by fingerprint, one per file and one per path. unread: path, as it is shown, and reason.
+    foreign: how many distinct JWTs name no Nomba account and were left alone. files: how many files
+    were read.
     """
 
     tokens: list[Token] = field(default_factory=list)
@@ -53,78 +82,210 @@ class Harvest:
 
 def gather(texts: Iterable[str], sources: Iterable[str]) -> Harvest:
     """Read the given tokens, then all tokens in the sources. Raises LibraryMissing."""
-    harvest = Harvest()
-    foreign: set[str] = set()
+    scan = _Scan()
     for text in texts:
-        _add(harvest, read(text))
-    for path in _files(sources, harvest):
-        for finding in _read(path, harvest):
-            if finding.token.accounts:
-                _add(harvest, finding.token, Place(str(path), finding.line))
-            else:
-                foreign.add(finding.token.fingerprint)
-    harvest.foreign = len(foreign)
-    return harvest
-
-
-def _add(harvest: Harvest, token: Token, place: Place | None = None) -> None:
-    if token.fingerprint not in harvest.places:
-        harvest.places[token.fingerprint] = []
-        harvest.tokens.append(token)
-    places = harvest.places[token.fingerprint]
-    if place and (not places or places[-1].path != place.path):
-        places.append(place)
-
-
-def _files(sources: Iterable[str], harvest: Harvest) -> Iterator[Path]:
-    """Every regular file of the sources, once. Links are followed to files, not to folders."""
-    seen: set[tuple[int, int]] = set()
-    for path in _walk(sources, harvest):
-        try:
-            found = path.stat()
-        except OSError as error:
-            _note(harvest, path, error)
-            continue
-        if stat.S_ISREG(found.st_mode) and (found.st_dev, found.st_ino) not in seen:
-            seen.add((found.st_dev, found.st_ino))
-            yield path
-
-
-def _walk(sources: Iterable[str], harvest: Harvest) -> Iterator[Path]:
+        scan.add(read(text))
+    given = len(scan.result.tokens)
     for source in sources:
-        try:
-            mode = os.stat(source).st_mode  # noqa: PTH116  an empty Path is the current folder
-        except (OSError, ValueError) as error:  # ValueError: no file can have such a name
-            _note(harvest, source, error)
+        scan.source(source)
+    scan.result.foreign = len(scan.other_jwts)
+    _merge_pieces(scan.result, given)
+    return scan.result
+
+
+@lru_cache(maxsize=16)  # a file with many tokens asks for one path again and again
+def shown_path(path: str) -> str:
+    r"""A path as people are shown it: valid UTF-8 on one line, without tokens and addresses.
+
+    A byte that is no UTF-8 is shown as `\xff`, a control character as `\x0a` or `\u202e`, and a
+    backslash doubled, so that no two paths look alike for that reason.
+    """
+    return _ESCAPED.sub(_escape, redact(path))
+
+
+def _escape(match: re.Match[str]) -> str:
+    character = match.group()
+    code = ord(character)
+    if character == "\\":
+        return r"\\"
+    if 0xDC80 <= code <= 0xDCFF:
+        return rf"\x{code - 0xDC00:02x}"
+    return rf"\x{code:02x}" if code < 0x80 else rf"\u{code:04x}"
+
+
+def _merge_pieces(result: Harvest, given: int) -> None:
+    """Drop a found token that was cut short, when the whole one is known: it is the same token.
+
+    Only a piece that holds the whole payload tells that for sure. Its places are kept.
+    """
+    whole = {_signed_part(token): token for token in result.tokens if token.well_formed}
+    kept = result.tokens[:given]
+    for token in result.tokens[given:]:
+        owner = None if token.well_formed else whole.get(_signed_part(token))
+        if owner is None or not owner.text.startswith(token.text):
+            kept.append(token)
             continue
-        if stat.S_ISDIR(mode):
-            yield from _below(Path(source), harvest)
-        elif stat.S_ISREG(mode):
-            yield Path(source)
+        places = result.places[owner.fingerprint]
+        found = result.places.pop(token.fingerprint)
+        places.extend(place for place in found if place not in places)
+    result.tokens = kept
+
+
+def _signed_part(token: Token) -> str:
+    return ".".join(token.text.split(".")[:2])
+
+
+class _Scan:
+    """One scan: what it found, and which files it has read."""
+
+    def __init__(self) -> None:
+        self.result = Harvest()
+        self.other_jwts: set[str] = set()
+        self._files: set[tuple[int, int]] = set()
+
+    def add(self, token: Token, place: Place | None = None) -> None:
+        """Add a token, and where it stands."""
+        if token.fingerprint not in self.result.places:
+            self.result.places[token.fingerprint] = []
+            self.result.tokens.append(token)
+        places = self.result.places[token.fingerprint]
+        if place and not _is_listed(place, places):
+            places.append(place)
+
+    def source(self, path: str) -> None:
+        """Read a file, or all files in a folder and below it."""
+        self._search_path(path, path)
+        status = self._status(path)
+        if status is None:
+            return
+        if stat.S_ISDIR(status.st_mode):
+            self._folder(path)
+        elif stat.S_ISREG(status.st_mode):
+            self._file(path)
         else:
-            harvest.unread.append((source, "it is neither a file nor a folder"))
+            self._unread(path, _NOT_A_FILE)
+
+    def _folder(self, source: str) -> None:
+        """Read a folder and all below it: first its files, then its folders, both by name."""
+        waiting = [source]
+        while waiting:
+            folder, folders = waiting.pop(), []
+            for name, is_folder in self._list(folder):
+                path = os.path.join(folder, name)  # noqa: PTH118  a Path takes too long to make
+                self._search_path(path, name)
+                if is_folder:
+                    folders.append(path)
+                else:
+                    self._file(path)
+            waiting.extend(reversed(folders))
+
+    def _list(self, folder: str) -> list[tuple[str, bool]]:
+        """The names in a folder, and whether each is a folder itself, and no link to one."""
+        found: list[tuple[str, bool]] = []
+        try:
+            with os.scandir(folder) as entries:
+                found.extend((entry.name, _is_folder(entry)) for entry in entries)
+        except OSError as error:
+            self._note(folder, error)
+        return sorted(found)
+
+    def _search_path(self, path: str, part: str) -> None:
+        """Find the tokens in a part of a path, and in the target of a link."""
+        texts = [part]
+        with suppress(OSError, ValueError):
+            texts.append(os.readlink(path))  # noqa: PTH115  an empty Path is the current folder
+        for text in texts:
+            if ".e" in text:
+                for finding in find_tokens([text.encode("utf-8", "surrogatepass")]):
+                    self._found(finding.token, Place(shown_path(path), None))
+
+    def _file(self, path: str) -> None:
+        """Read a file. What is no file is passed over, and so is one that was read before."""
+        status = self._status(path)
+        if status is None or not stat.S_ISREG(status.st_mode):
+            return
+        try:
+            descriptor = os.open(path, _OPEN)
+        except OSError as error:
+            self._note(path, error)
+            return
+        try:
+            self._read(path, descriptor)
+        except BlockingIOError:
+            self._unread(path, _WOULD_BLOCK)
+        except OSError as error:
+            self._note(path, error)
+        finally:
+            os.close(descriptor)
+
+    def _read(self, path: str, descriptor: int) -> None:
+        status = os.fstat(descriptor)  # of what was opened: the name may stand for another by now
+        file = (status.st_dev, status.st_ino)
+        if file in self._files:
+            return
+        self._files.add(file)
+        if not stat.S_ISREG(status.st_mode):
+            self._unread(path, _NOT_A_FILE)
+        elif status.st_size > _MAX_SIZE:
+            self._unread(path, _TOO_LARGE)
+        else:
+            self.result.files += 1
+            for finding in find_tokens(self._chunks(path, descriptor, status.st_size)):
+                self._found(finding.token, Place(shown_path(path), finding.line))
+
+    def _chunks(self, path: str, descriptor: int, size: int) -> Iterator[bytes]:
+        """The contents of a file, as long as it was when it was opened, and what it grew by."""
+        position, limit = 0, size + _MAX_GROWTH
+        while chunk := os.read(descriptor, _CHUNK):
+            if position == 0 and (reason := hides_text(chunk)):
+                self._unread(path, reason)
+            yield chunk
+            position = _skip_hole(descriptor, position + len(chunk), size)
+            if position > limit:
+                self._unread(path, _ENDLESS)
+                return
+
+    def _found(self, token: Token, place: Place) -> None:
+        if token.accounts:
+            self.add(token, place)
+        else:
+            self.other_jwts.add(token.fingerprint)
+
+    def _status(self, path: str) -> os.stat_result | None:
+        try:
+            return os.stat(path)  # noqa: PTH116  an empty Path is the current folder
+        except (OSError, ValueError) as error:  # ValueError: no file can have such a name
+            self._note(path, error)
+            return None
+
+    def _note(self, path: str, error: Exception) -> None:
+        self._unread(path, getattr(error, "strerror", None) or "it cannot be read")
+
+    def _unread(self, path: str, reason: str) -> None:
+        self.result.unread.append((shown_path(path), reason))
 
 
-def _below(source: Path, harvest: Harvest) -> Iterator[Path]:
-    """All that lies in a folder and below it, sorted. What cannot be listed is noted."""
-
-    def note(error: OSError) -> None:
-        _note(harvest, error.filename or source, error)
-
-    for folder, folders, names in os.walk(source, onerror=note):
-        folders.sort()
-        yield from (Path(folder, name) for name in sorted(names))
+def _is_listed(place: Place, places: list[Place]) -> bool:
+    """Whether a place is among those of a token, where a file counts by its first line only."""
+    if place.line is None:
+        return place in places
+    return any(last.path == place.path and last.line is not None for last in places[-1:])
 
 
-def _read(path: Path, harvest: Harvest) -> Iterator[Finding]:
+def _is_folder(entry: os.DirEntry[str]) -> bool:
     try:
-        with path.open("rb") as stream:
-            harvest.files += 1
-            yield from find_tokens(iter(lambda: stream.read(_CHUNK), b""))
+        return entry.is_dir(follow_symlinks=False)
+    except OSError:
+        return False  # what is wrong with it shows when it is opened as a file
+
+
+def _skip_hole(descriptor: int, position: int, size: int) -> int:
+    """Go past a long hole of a sparse file, which holds NUL bytes only; the new position."""
+    if size - position < _MIN_HOLE:
+        return position
+    try:
+        data = os.lseek(descriptor, position, os.SEEK_DATA)
     except OSError as error:
-        _note(harvest, path, error)
-
-
-def _note(harvest: Harvest, path: object, error: Exception) -> None:
-    reason = getattr(error, "strerror", None)
-    harvest.unread.append((str(path), reason or "it cannot be read"))
+        data = size if error.errno == errno.ENXIO else position  # ENXIO: only a hole is left
+    go_on = data if data - position >= _MIN_HOLE else position
+    return os.lseek(descriptor, go_on, os.SEEK_SET)

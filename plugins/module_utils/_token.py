@@ -4,9 +4,9 @@
 
 """What a token is: reading its claims, its fingerprint, its class, and finding tokens in text.
 
-Pure: no Ansible, no network, no clock. Tokens are Nomba's HS256 JWTs. They are read without the
-key, so that every claim is a hint and never a proof (Nomba OpenAPI specification, example token;
-developer notes of live calls).
+Pure: no Ansible, no network, no clock. Nomba's tokens are JWTs, so far all signed with HS256. They
+are read without the key, so that every claim is a hint and never a proof (Nomba OpenAPI
+specification, example token; developer notes of live calls).
 """
 
 from __future__ import annotations
@@ -19,8 +19,9 @@ import secrets
 import string
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
+from functools import lru_cache
 from types import ModuleType
 from typing import Any
 
@@ -39,14 +40,53 @@ _BEARER = re.compile(r"^bearer\s+", re.IGNORECASE)
 _EMAIL = re.compile(r"[^\s\":,@]+@[^\s\":,@]+")
 _BASE64URL = re.compile(r"[A-Za-z0-9_-]+")
 
-# A JSON object that starts without white space is base64url that starts with `eyJ`: both samples
-# of Nomba tokens do. An HS256 signature has 43 characters: what follows them is other text. The
-# bounds keep a hostile file from costing more than one pass.
-_HS256_SIGNATURE = 43
-_IN_TEXT = re.compile(rb"eyJ[A-Za-z0-9_-]{1,256}\.eyJ[A-Za-z0-9_-]{1,7000}\.[A-Za-z0-9_-]{43}")
-# What people are shown needs no guess where a token ends: the whole run is named, however long.
-_WHOLE = re.compile(rb"eyJ[A-Za-z0-9_-]{1,256}\.[A-Za-z0-9_-]{1,7000}\.[A-Za-z0-9_-]*")
-_TOKEN_CHARACTERS = f"{string.ascii_letters}{string.digits}_-.".encode()
+# The length of a signature in base64url characters, by the header's `alg` (RFC 7518, 8032, 8037,
+# 8812, 9864). An RSA signature is as long as its key; keys have 2048 bits or more, in steps of 512.
+# An `alg` that is not listed may have a signature of any length.
+_RSA = frozenset(-(-step * 64 * 4 // 3) for step in range(4, 33))
+_ED25519, _ED448 = 86, 152
+_SIGNATURES: dict[object, frozenset[int]] = {
+    "none": frozenset({0}),
+    "HS256": frozenset({43}),
+    "HS384": frozenset({64}),
+    "HS512": frozenset({86}),
+    "ES256": frozenset({86}),
+    "ES256K": frozenset({86}),
+    "ES384": frozenset({128}),
+    "ES512": frozenset({176}),
+    "Ed25519": frozenset({_ED25519}),
+    "Ed448": frozenset({_ED448}),
+    "EdDSA": frozenset({_ED25519, _ED448}),
+    **dict.fromkeys(["RS256", "RS384", "RS512", "PS256", "PS384", "PS512"], _RSA),
+}
+# What base64url without padding can end with, by the length of its last group of four.
+_LAST_CHARACTERS = {2: "AQgw", 3: "AEIMQUYcgkosw048"}
+
+# Headers in use have 20 to 1000 characters; the longest carry a key. The bounds below keep the cost
+# of hostile text in proportion to its length.
+_MAX_HEADER = 2048
+_MAX_HEADERS_TRIED = 64
+
+# How a JSON object begins in base64url: a brace, then a quotation mark or white space.
+_OBJECT = rb"e(?:y[A-DI-L]|w[k-r0-3])"
+_OBJECT_START = re.compile(_OBJECT)
+# A payload, by its dot and first characters. The first pattern is the faster one to search for: it
+# starts with a literal. The second also matches a payload with a line break after the brace.
+_PAYLOAD_START = re.compile(rb"\.ey[A-DI-L][A-Za-z0-9_-]{8}")
+_ANY_PAYLOAD_START = re.compile(rb"\." + _OBJECT + rb"[A-Za-z0-9_-]{8}")
+_PAYLOAD_START_LENGTH = 12
+_PART = re.compile(rb"[A-Za-z0-9_-]*")
+_PART_CHARACTERS = f"{string.ascii_letters}{string.digits}_-".encode()
+_TOKEN_CHARACTERS = _PART_CHARACTERS + b"."
+_ACCOUNT_CLAIM = re.compile(rb'"(G:[A-Za-z0-9_-]{1,64})"\s*:\s*')
+
+# What looks like a JWT or a part of one, for redaction: the whole run, wherever a token may end.
+_LIKE_A_JWT = re.compile(r"eyJ[A-Za-z0-9_-]{13,}(?:\.[A-Za-z0-9_-]+)*")
+_JWT = re.compile(
+    _OBJECT
+    + rb"[A-Za-z0-9_-]{1,%d}\.[A-Za-z0-9_-]{1,%d}\.[A-Za-z0-9_-]*" % (_MAX_HEADER, MAX_CHARACTERS)
+)
+_EMAIL = re.compile(r"[^\s/\\@<>\"',;:()]{1,64}@[^\s/\\@<>\"',;:()]+\.[^\W\d_]{2,}")
 
 
 class TokenClass(str, Enum):
@@ -62,7 +102,8 @@ class TokenClass(str, Enum):
 class Token:
     """A token with what decisions need of it. `repr` shows no secret.
 
-    well_formed: three base64url parts, none cut short. readable: the payload is a JSON object.
+    well_formed: three base64url parts, with a signature as long as the header's `alg` demands.
+    readable: the payload is a JSON object.
     issued_at, expires_at: seconds since the epoch (UTC), None when missing or unusable.
     accounts: the account ids that the `G:` claims name, in lower case.
     """
@@ -82,7 +123,10 @@ class Token:
 
 @dataclass(frozen=True)
 class Finding:
-    """A JWT found in text, and the line (from 1) on which it stands."""
+    """A JWT found in text, and its line (from 1).
+
+    A token that is not well formed was found cut short: it names an account, and cannot be used.
+    """
 
     token: Token
     line: int
@@ -154,23 +198,43 @@ def classify(token: Token, now: float, leeway: float) -> TokenClass:
 def find_tokens(chunks: Iterable[bytes]) -> Iterator[Finding]:
     """Find JWTs in a stream of bytes, in any format, with memory bound by a chunk.
 
-    Nomba's are those that name accounts; the others may be another service's secrets. NUL bytes
-    are dropped first, which makes UTF-16 text readable as well. A token at the end of a chunk may
-    be found twice.
+    Nomba's are those that name accounts; the others may be another service's secrets. A token that
+    is cut short is found when what is left of its payload names an account. NUL bytes are dropped
+    first, which makes UTF-16 text readable as well. Raises LibraryMissing without PyJWT.
     """
-    rest, line = b"", 1
+    data, start, line = b"", 0, 1
     for chunk in chunks:
-        data = rest + chunk.translate(None, b"\0")
-        yield from _findings(data, line)
-        rest = _unfinished(data)
-        line += data.count(b"\n", 0, len(data) - len(rest))
+        data += chunk.translate(None, b"\0") if b"\0" in chunk else chunk
+        end = _complete(data)
+        yield from _findings(data, start, end, line)
+        kept = max(0, end - _MAX_HEADER)
+        line += data.count(b"\n", 0, kept)
+        data, start = data[kept:], end - kept
+    yield from _findings(data, start, len(data), line)
 
 
 def fingerprints_in(data: bytes) -> list[str]:
     """The fingerprints of all that looks like a JWT, in order, each once; reads no claims."""
-    found = (match.group() for match in _WHOLE.finditer(data))
+    found = (match.group() for match in _JWT.finditer(data))
     marks = (fingerprint(run.decode("ascii")) for run in found if _has_header(run))
     return list(dict.fromkeys(marks))
+
+
+def redact(text: str) -> str:
+    """The text with a fingerprint in place of each JWT, and `<e-mail>` of each e-mail address.
+
+    Raises LibraryMissing without PyJWT when the text holds a JWT.
+    """
+    found = {finding.token.text for finding in find_tokens([text.encode("utf-8", "surrogatepass")])}
+    for token in sorted(found, key=len, reverse=True):  # one may be the beginning of another
+        text = text.replace(token, fingerprint(token))
+    text = _LIKE_A_JWT.sub(lambda match: fingerprint(match.group()), text)
+    return _EMAIL.sub("<e-mail>", text)
+
+
+def sensitive_parts(text: str) -> list[str]:
+    """What `redact` replaces in a text, without reading it: what looks like a JWT or an address."""
+    return _LIKE_A_JWT.findall(text) + _EMAIL.findall(text)
 
 
 def _is_jwt(text: str) -> bool:
@@ -183,17 +247,38 @@ def _is_jwt(text: str) -> bool:
 
 
 def _is_whole(text: str) -> bool:
-    """Whether no part of the signature is missing.
+    """Whether the signature has a length that the header's `alg` allows, and ends as one.
 
     The API refuses a token that was cut short, which would look as if the whole one were dead.
     """
-    if len(text) - text.rindex(".") - 1 == _HS256_SIGNATURE:
-        return True
-    jwt = _library()
+    header, signature = text[: text.index(".")], text[text.rindex(".") + 1 :]
+    lengths = _signature_lengths(header.encode("ascii"))
+    return not lengths or (len(signature) in lengths and _is_canonical(signature))
+
+
+@lru_cache(maxsize=256)
+def _signature_lengths(header: bytes) -> frozenset[int] | None:
+    """The possible lengths of a signature by its header.
+
+    Empty when it may have any length; None when the header is no JSON.
+    """
     try:
-        return bool(jwt.get_unverified_header(_unsigned(text)).get("alg") != "HS256")
-    except (jwt.InvalidTokenError, RecursionError):
-        return True  # not Nomba's way to write a token, but nothing shows that it was cut
+        fields = json.loads(_decode(header))
+    except (ValueError, RecursionError):
+        return None
+    alg = fields.get("alg") if isinstance(fields, dict) else None
+    return _SIGNATURES.get(alg, frozenset()) if isinstance(alg, str) else frozenset()
+
+
+def _is_canonical(part: str) -> bool:
+    """Whether the unused bits of the last character are zero, as every encoder leaves them."""
+    return part[-1] in _LAST_CHARACTERS.get(len(part) % 4, part)
+
+
+def _decode(part: bytes) -> bytes:
+    """The bytes of a base64url part without padding, or of the beginning of one."""
+    usable = part[:-1] if len(part) % 4 == 1 else part
+    return base64.urlsafe_b64decode(usable + b"==")
 
 
 def _claims(text: str) -> Mapping[str, Any]:
@@ -260,32 +345,130 @@ def _own_name(claims: Mapping[str, Any], kind: str) -> Iterator[str]:
             yield name[2:]
 
 
-def _unfinished(data: bytes) -> bytes:
-    """The run of token characters at the end: it may go on in the next chunk."""
-    end = data[-MAX_CHARACTERS:]
-    return end[len(end.rstrip(_TOKEN_CHARACTERS)) :]
+def _complete(data: bytes) -> int:
+    """The index before which every token's end can be seen: the rest may go on in the next chunk.
+
+    That is the start of the last run of token characters, or the last MAX_CHARACTERS of it.
+    """
+    tail = data[-MAX_CHARACTERS:]
+    return len(data) - len(tail) + len(tail.rstrip(_TOKEN_CHARACTERS))
 
 
-def _findings(data: bytes, line: int) -> Iterator[Finding]:
-    counted = start = 0
-    while match := _IN_TEXT.search(data, start):
-        # On from the next character: what was found may be text, or half a token, glued to the
-        # front of another one.
-        start = match.start() + 1
-        token = read(match.group().decode("ascii")) if _has_header(match.group()) else None
-        if token and token.readable:
-            line += data.count(b"\n", counted, start)
-            counted = start
+def _findings(data: bytes, start: int, end: int, line: int) -> Iterator[Finding]:
+    """The tokens whose payload starts between two indexes; `line` is the line of index 0."""
+    stop = end + _PAYLOAD_START_LENGTH
+    pattern = _PAYLOAD_START if data.find(b".ew", start, stop) < 0 else _ANY_PAYLOAD_START
+    counted = 0
+    for match in pattern.finditer(data, start, stop):
+        dot = match.start()
+        if dot >= end:
+            return
+        for token in _tokens_at(data, dot):
+            line += data.count(b"\n", counted, dot)
+            counted = dot
             yield Finding(token, line)
 
 
+def _tokens_at(data: bytes, dot: int) -> Iterator[Token]:
+    """The tokens whose header ends at this dot.
+
+    Text glued to the front of a token may make several headers of one, or none: then the token
+    was cut at its front.
+    """
+    payload, signature = _parts_after(data, dot)
+    before = _part_before(data, dot)
+    starts = _header_starts(before)
+    for start in starts:
+        header = before[start:]
+        lengths = _signature_lengths(header) or frozenset()
+        known = signature[: 1 + max(lengths)] if len(lengths) == 1 else signature
+        if not lengths or len(known) - 1 in lengths:
+            token = read((header + b"." + payload + known).decode("ascii"))
+            if token.well_formed and token.readable:
+                yield token
+                continue
+        yield from _cut_token(header, payload, known)
+    if not starts:
+        yield from _cut_token(before, payload, signature)
+
+
+def _cut_token(header: bytes, payload: bytes, signature: bytes) -> Iterator[Token]:
+    """What is left of a token, when that names an account."""
+    if accounts := _accounts_in(payload):
+        token = read((header + b"." + payload + signature).decode("ascii"))
+        yield replace(token, well_formed=False, accounts=accounts)
+
+
+def _parts_after(data: bytes, dot: int) -> tuple[bytes, bytes]:
+    """The payload after this dot, and the signature with its dot, empty without one.
+
+    The signature ends at the latest where the header of another token begins.
+    """
+    stop = dot + MAX_CHARACTERS
+    payload = _run(data, dot + 1, stop)
+    end = dot + 1 + len(payload)
+    if data[end : end + 1] != b"." or end + 1 >= stop:
+        return payload, b""
+    signature = _run(data, end + 1, stop)
+    next_dot = end + 1 + len(signature)
+    if next_dot + _PAYLOAD_START_LENGTH <= stop and _ANY_PAYLOAD_START.match(data, next_dot):
+        for start in _header_starts(signature[-_MAX_HEADER:])[:1]:
+            signature = signature[: max(0, len(signature) - _MAX_HEADER) + start]
+    return payload, b"." + signature
+
+
+def _run(data: bytes, start: int, stop: int) -> bytes:
+    """The base64url characters from one index, before another."""
+    match = _PART.match(data, start, stop)
+    return match.group() if match else b""
+
+
+def _part_before(data: bytes, dot: int) -> bytes:
+    """The base64url characters before a dot, at most as many as a header may have."""
+    before = data[max(0, dot - _MAX_HEADER) : dot]
+    return before[len(before.rstrip(_PART_CHARACTERS)) :]
+
+
+@lru_cache(maxsize=256)
+def _header_starts(run: bytes) -> tuple[int, ...]:
+    """Where a header may start that ends with this run; the shortest header first."""
+    starts = []
+    tried = 0
+    for match in reversed(list(_OBJECT_START.finditer(run))):
+        header = run[match.start() :]
+        if len(header) % 4 == 1 or not _ends_as_object(header):
+            continue
+        tried += 1
+        if tried > _MAX_HEADERS_TRIED:
+            break
+        if _signature_lengths(header) is not None:
+            starts.append(match.start())
+    return tuple(starts)
+
+
+def _ends_as_object(part: bytes) -> bool:
+    """Whether the decoded part ends with a brace: a cheap look before all of it is read."""
+    last = part[max(0, (len(part) - 1) // 4 * 4 - 8) :]
+    return _decode(last).rstrip().endswith(b"}")
+
+
 def _has_header(run: bytes) -> bool:
-    """Whether the first part is JSON: a cheap look, because hostile text can begin anywhere."""
-    try:
-        json.loads(base64.urlsafe_b64decode(run[: run.index(b".")] + b"=="))
-    except (ValueError, RecursionError):
-        return False
-    return True
+    """Whether the first part of a run is JSON."""
+    return _signature_lengths(run[: run.index(b".")]) is not None
+
+
+def _accounts_in(payload: bytes) -> tuple[str, ...]:
+    """The accounts that the decoded beginning of a payload names, read without its end.
+
+    A claim counts as far as it goes: its value, where it is left, must be its own name.
+    """
+    text = _decode(payload)
+    names = []
+    for match in _ACCOUNT_CLAIM.finditer(text):
+        value, end = b'"%s"' % match.group(1), match.end()
+        if text.startswith(value, end) or value.startswith(text[end : end + len(value)]):
+            names.append(match.group(1)[2:].decode("ascii").lower())
+    return tuple(dict.fromkeys(names))
 
 
 def bogus(account_id: str, now: float) -> str:

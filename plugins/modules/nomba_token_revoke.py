@@ -180,15 +180,20 @@ results:
       type: str
       sample: "00"
     found_in:
-      description: The files in which the token stands, each with the first line on which it does.
+      description: The files that hold the token, and the paths that do.
       type: list
       elements: dict
       contains:
         path:
-          description: The file.
+          description:
+            - The path of the file, or of the file or folder whose own name, or whose link, holds
+              the token.
+            - A token in a path is shown by its fingerprint, an e-mail address as C(<e-mail>), a
+              byte that is not UTF-8 as V(\xff), a control character as V(\x0a), and a backslash
+              doubled.
           type: str
         line:
-          description: The first line, from 1.
+          description: The first line with the token, from 1. Null when the path holds it.
           type: int
 summary:
   description: How many tokens came to each outcome, and how far the sweep went.
@@ -216,17 +221,21 @@ summary:
         left alone.
       type: int
 unread:
-  description: The sources that could not be read. There may be live tokens in them.
+  description:
+    - The sources that could not be read, or not as a whole. There may be live tokens in them.
+    - A compressed, archived or encrypted file is recognised by its contents and listed here. What
+      it holds in clear is scanned all the same.
   returned: when the options could be used
   type: list
   elements: dict
   contains:
     path:
-      description: The file or folder.
+      description: The file or folder, shown like the paths in RV(results[].found_in).
       type: str
     reason:
-      description: What the operating system said.
+      description: What the operating system reported, or why the file was not read as a whole.
       type: str
+      sample: it is compressed (gzip), which is not opened; unpack it and scan again
 error:
   description: Why the module failed. Playbooks decide by the code, people read RV(ignore:msg).
   returned: failure

@@ -6,10 +6,13 @@
 
 from __future__ import annotations
 
+import base64
 import inspect
+import json
 import os
 import runpy
 import stat
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +65,45 @@ def test_two_alerts_have_two_files(simulator: Handle, tmp_path: Path) -> None:
     event = {"payload": simulator.mint()}
     paths = {spool(event, tmp_path / "new")["spool"] for __ in range(2)}
     assert len(paths) == 2
+
+
+def _with_header(token: str, fields: dict[str, object], signature: int) -> str:
+    """The token with another header, and a signature of so many characters."""
+    header = base64.urlsafe_b64encode(json.dumps(fields).encode()).decode().rstrip("=")
+    return f"{header}.{token.split('.')[1]}.{'A' * signature}"
+
+
+CHANGES: dict[str, Callable[[str], str]] = {
+    "HS256": str,
+    "HS384": lambda token: _with_header(token, {"alg": "HS384"}, 64),
+    "RS256": lambda token: _with_header(token, {"alg": "RS256"}, 342),
+    "ES512, glued": lambda token: f"x{_with_header(token, {'alg': 'ES512'}, 176)}_and_more",
+    "no alg": lambda token: _with_header(token, {"kid": 1}, 50),
+    "long header": lambda token: _with_header(token, {"alg": "HS256", "kid": "k" * 900}, 43),
+    "unsigned": lambda token: _with_header(token, {"alg": "none"}, 0),
+    "cut": lambda token: token[:-3],
+    "no signature": lambda token: token.rpartition(".")[0],
+    "an ellipsis": lambda token: token.rpartition(".")[0] + "...",
+    "half a payload": lambda token: token[:200],
+    "no front": lambda token: token[4:],
+    "two": lambda token: f"{token}{token[:300]}",
+    "half, and another": lambda token: f"{token[:150]}{token}",
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES.keys())
+def test_file_holds_what_the_modules_find_in_the_alert(
+    simulator: Handle, tmp_path: Path, change: Callable[[str], str]
+) -> None:
+    text = change(simulator.mint())
+    alert = spool({"payload": {"secret": f"see '{text}'"}}, tmp_path / "new")
+    found = [
+        list(_token.find_tokens([data]))
+        for data in (text.encode(), Path(alert["spool"]).read_bytes())
+    ]
+    assert [one.token for one in found[1]] == [one.token for one in found[0]]
+    assert set(alert["fingerprints"]) == {one.token.fingerprint for one in found[0]}
+    assert found[0]
 
 
 @pytest.mark.parametrize("payload", [None, [], {"a": 1.5}, "eyJhbGciOiJIUzI1NiJ9.eyJhIjoxfQ.cut"])

@@ -49,6 +49,13 @@ def rs256(payload: bytes = b'{"iss":"https://login.example","sub":"someone"}') -
     return jwt(payload, b'{"alg":"RS256","kid":"k1","typ":"JWT"}', b"\xff" * 256)
 
 
+def signed(alg: object, length: int, payload: bytes | None = None) -> str:
+    """A token of an account with any `alg`, and a signature of so many bytes."""
+    body = json.dumps(claims(), separators=(",", ":")).encode() if payload is None else payload
+    header = json.dumps({"alg": alg}, separators=(",", ":")).encode()
+    return jwt(body, header, hashlib.shake_128(header).digest(length))
+
+
 def base64url(raw: bytes) -> str:
     """Base64 for URLs, without padding."""
     return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()

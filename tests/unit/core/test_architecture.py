@@ -47,7 +47,8 @@ ALLOWED: dict[str, set[str]] = {
     "module_utils/_probing.py": {
         *("_answer", "_client", "_clock", "_token", "concurrent.futures", "threading"),
     },
-    "module_utils/_sources.py": {"_token", "os", "pathlib", "stat"},
+    "module_utils/_containers.py": set(),
+    "module_utils/_sources.py": {"_containers", "_token", "errno", "os", "stat"},
     "module_utils/_secure_open.py": {
         *("_clock", "_errors", "errno", "fcntl", "grp", "os", "pwd", "stat"),
     },
@@ -74,8 +75,9 @@ ALLOWED: dict[str, set[str]] = {
         *("_answer", "_clock", "_http_session", "_pacing", "random", "threading"),
     },
     "module_utils/_module.py": {
-        *("_clock", "_errors", "_http_session", "_secure_open", "_sources", "_token_file"),
-        *("ansible.module_utils.basic", "grp", "os", "pwd", "signal", "ssl", "stat", "traceback"),
+        *("_clock", "_errors", "_http_session", "_secure_open", "_sources", "_token"),
+        *("_token_file", "ansible.module_utils.basic", "grp", "os", "pwd", "signal", "ssl", "stat"),
+        "traceback",
     },
     "modules/nomba_token_revoke.py": {
         *("_client", "_clock", "_errors", "_module", "_progress", "_revocation", "_sources"),
@@ -115,8 +117,8 @@ ALLOWED: dict[str, set[str]] = {
 
 # The files that get everything as arguments: no clock, no disk, no network, no Ansible.
 PURE = (
-    *("_errors", "_answer", "_token", "_when", "_pacing", "_client", "_kept", "_issuing"),
-    *("_probing", "_revocation", "_rotation"),
+    *("_errors", "_answer", "_containers", "_token", "_when", "_pacing", "_client", "_kept"),
+    *("_issuing", "_probing", "_revocation", "_rotation"),
 )
 WORLD = {
     *("ansible", "fcntl", "http", "os", "pathlib", "requests", "socket", "ssl", "tempfile"),

@@ -17,12 +17,15 @@ from hypothesis import strategies as st
 from ansible_collections.nomba.auth.plugins.module_utils import _token
 from ansible_collections.nomba.auth.plugins.module_utils._token import Finding, find_tokens
 
-from .making import ACCOUNT, SEED, base64url, jwt, rs256, token
+from .making import ACCOUNT, SEED, base64url, claims, jwt, rs256, signed, token
 
 pytestmark = pytest.mark.pure
 
 MIB = 1024 * 1024
 HEADER, PAYLOAD, SIGNATURE = SEED.encode().split(b".")
+# So many characters of it show the account: {"G: and its id, a quotation mark and a colon.
+NAMED = len(HEADER) + 1 + len(base64url(b'{"G:' + ACCOUNT.encode() + b'":'))
+SAMPLE = json.dumps(claims()).encode()
 PLANTED = token(iat=1_800_000_000, exp=1_800_003_600)
 
 # What stands next to a token in a file that is no text, or in text made to hide one.
@@ -238,8 +241,6 @@ def test_nothing_is_found_in_text_without_a_payload(text: str) -> None:
         HEADER + b".." + SIGNATURE,
         b"eyJhIjox.eyJhIjox." + SIGNATURE,
         HEADER + b".eyJub3QganNvbg." + SIGNATURE,
-        base64url(b'["alg"]').encode() + b"." + PAYLOAD + b"." + SIGNATURE,
-        base64url(b"{" * 99).encode() + b"." + PAYLOAD + b"." + SIGNATURE,
         SEED.replace(".", ",").encode(),
         SEED.replace("G", " ").encode(),
         b"\n".join([HEADER, PAYLOAD, SIGNATURE]),
@@ -250,8 +251,6 @@ def test_nothing_is_found_in_text_without_a_payload(text: str) -> None:
         "no payload",
         "half JSON",
         "payload not JSON",
-        "header a list",
-        "header not JSON",
         "commas",
         "spaces",
         "lines",
@@ -261,10 +260,158 @@ def test_what_only_looks_like_a_token_is_not_found(text: bytes) -> None:
     assert found(text) == []
 
 
-def test_a_token_that_was_cut_short_is_not_found() -> None:
-    heads = (SEED[:length] for length in range(len(SEED)))
-    tails = (SEED[start:] for start in range(1, len(SEED)))
-    assert [text for text in itertools.chain(heads, tails) if found(text.encode())] == []
+# Of any alg
+
+
+KNOWN = [("HS256", 32), ("HS384", 48), ("HS512", 64), ("ES256", 64), ("ES384", 96), ("ES512", 132)]
+UNKNOWN = [("RS256", 256), ("PS384", 384), ("RS512", 512), ("EdDSA", 64), ("EdDSA", 114), ("X", 77)]
+
+
+@pytest.mark.parametrize(("alg", "length"), [*KNOWN, *UNKNOWN])
+@pytest.mark.parametrize("form", ['"{}"', "x{}", "{}.", "{}.eyJ", "k={}&x", "{}"])
+def test_token_of_any_alg_is_found_whole(alg: str, length: int, form: str) -> None:
+    text = signed(alg, length)
+    (finding,) = found(form.format(text).encode())
+    assert (finding.token.text, finding.token.well_formed) == (text, True)
+    assert finding.token.accounts == (ACCOUNT,)
+
+
+@pytest.mark.parametrize(("alg", "length"), KNOWN)
+@pytest.mark.parametrize("glued", ["_and_more", "A", "-" * 5000, "eyJhbGciOiJIUzI1NiJ9"])
+def test_text_glued_to_a_signature_of_known_length_is_cut_off(
+    alg: str, length: int, glued: str
+) -> None:
+    text = signed(alg, length)
+    (finding,) = found((text + glued).encode())
+    assert (finding.token.text, finding.token.well_formed) == (text, True)
+
+
+@pytest.mark.parametrize(("alg", "length"), [("RS256", 256), ("EdDSA", 64)])
+def test_text_glued_to_a_signature_of_unknown_length_makes_it_malformed(
+    alg: str, length: int
+) -> None:
+    # Sent like this, it would be refused, and the token taken for dead.
+    (finding,) = found((signed(alg, length) + "_and_more").encode())
+    assert not finding.token.well_formed
+    assert finding.token.accounts == (ACCOUNT,)
+
+
+@pytest.mark.parametrize(("alg", "length"), [*KNOWN, *UNKNOWN])
+def test_tokens_of_any_alg_without_anything_between_them_are_all_found(
+    alg: str, length: int
+) -> None:
+    tokens = [PLANTED, signed(alg, length), SEED]
+    findings = found("".join(tokens).encode())
+    assert [finding.token.text for finding in findings] == tokens
+    assert all(finding.token.well_formed for finding in findings)
+
+
+@pytest.mark.parametrize("space", [b" ", b"\n", b"\r\n  ", b"\t"])
+def test_token_with_white_space_in_its_json_is_found(space: bytes) -> None:
+    claim = f'"G:{ACCOUNT}":"G:{ACCOUNT}"'.encode()
+    text = jwt(b"{" + space + claim + space + b"}", b"{" + space + b'"alg":"HS256"}')
+    (finding,) = found(b"token=" + text.encode() + b";")
+    assert (finding.token.text, finding.token.well_formed) == (text, True)
+
+
+@pytest.mark.parametrize("size", [240, 900, 1500])
+def test_token_with_a_long_header_is_found(size: int) -> None:
+    text = jwt(SAMPLE, json.dumps({"alg": "HS256", "kid": "k" * size}).encode())
+    (finding,) = found(b"x " + text.encode() + b" y")
+    assert (finding.token.text, finding.token.well_formed) == (text, True)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        jwt(SAMPLE, json.dumps({"alg": "HS256", "kid": "k" * 9000}).encode()),
+        jwt(SAMPLE, b' {"alg":"HS256"}'),
+        jwt(SAMPLE, b'["HS256"]'),
+        jwt(SAMPLE, b"no JSON"),
+        token(padding="x" * 9000),
+        token(padding="x" * 90_000),
+        signed("none", 32),
+        signed("none", 32).rpartition(".")[0] + ".",
+    ],
+    ids=["long", "space first", "list", "text", "payload", "huge payload", "none", "unsigned"],
+)
+def test_token_that_cannot_be_sent_is_found_as_malformed(text: str) -> None:
+    for size in (len(text), 1000, 8192):
+        findings = found(*(text.encode()[i : i + size] for i in range(0, len(text), size)))
+        assert [(one.token.well_formed, one.token.accounts) for one in findings] == [
+            (False, (ACCOUNT,))
+        ]
+
+
+# Cut short
+
+
+def test_token_cut_behind_its_account_is_found_as_malformed() -> None:
+    for length in range(NAMED, len(SEED)):
+        for behind in ("", "\n", '"', "..."):
+            (finding,) = found((SEED[:length] + behind).encode())
+            assert not finding.token.well_formed
+            assert finding.token.accounts == (ACCOUNT,)
+            assert finding.token.text.rstrip(".") == SEED[:length].rstrip(".")
+
+
+def test_token_cut_before_its_account_is_not_found() -> None:
+    assert [n for n in range(NAMED) if found(SEED[:n].encode())] == []
+
+
+def test_token_without_the_beginning_of_its_header_is_found_as_malformed() -> None:
+    for start in range(1, SEED.index(".") + 1):
+        (finding,) = found(b" " + SEED[start:].encode())
+        assert not finding.token.well_formed
+        assert finding.token.accounts == (ACCOUNT,)
+    assert [n for n in range(SEED.index(".") + 1, len(SEED)) if found(SEED[n:].encode())] == []
+
+
+def test_signature_ended_by_the_next_token_is_malformed() -> None:
+    findings = found((SEED[:-20] + PLANTED).encode())
+    assert [(one.token.text, one.token.well_formed) for one in findings] == [
+        (SEED[:-20], False),
+        (PLANTED, True),
+    ]
+
+
+@pytest.mark.parametrize("kept", [0, 1, 20, 42])
+@pytest.mark.parametrize(
+    "foreign",
+    [
+        rs256(),
+        jwt(b'{"iss":"https://login.example"}'),
+        jwt(json.dumps({"G:somebody": True}).encode()),
+        jwt(json.dumps({"G:somebody": "G:else"}).encode()),
+        jwt(json.dumps({"X": "G:somebody"}).encode()),
+    ],
+    ids=["RS256", "HS256", "a value", "another name", "no name"],
+)
+def test_cut_token_of_another_service_is_not_found(foreign: str, kept: int) -> None:
+    head, __, signature = foreign.rpartition(".")
+    assert found(f"session={head}.{signature[:kept]};".encode()) == []
+    assert found(f"session={head[: -2 - kept]};".encode()) == []
+
+
+@given(text=st.sampled_from([SEED, signed("RS256", 256), signed("EdDSA", 64)]), data=st.data())
+def test_no_token_is_found_cut_because_the_stream_was(text: str, data: st.DataObject) -> None:
+    stream = b"\n" + text.encode() + b"\n"
+    places = data.draw(st.lists(st.integers(0), max_size=6))
+    (finding,) = found(*cut(stream, places))
+    assert (finding.token.text, finding.token.well_formed, finding.line) == (text, True, 2)
+
+
+@given(
+    before=surroundings,
+    after=surroundings,
+    length=st.integers(150, len(SEED)),
+    places=st.lists(st.integers(0), max_size=6),
+)
+def test_the_pieces_of_a_stream_change_nothing(
+    before: bytes, after: bytes, length: int, places: list[int]
+) -> None:
+    stream = before + SEED[:length].encode() + after
+    assert found(*cut(stream, places)) == found(stream)
 
 
 # Bounds
@@ -276,16 +423,19 @@ def test_a_token_that_was_cut_short_is_not_found() -> None:
         b"eyJ" * (MIB // 3),
         (b"eyJ" * 85 + b".") * (MIB // 1024),
         (b"eyJ" * 85 + b"." + b"eyJ" * 2300 + b".") * (MIB // 16_384),
+        (base64url(b'{"a":{}, ' * 160 + b"}}").encode() + b".eyJhIjoiYiI") * 100,
+        (HEADER + b".") * 5000,
     ],
-    ids=["no dots", "short parts", "long parts"],
+    ids=["no dots", "short parts", "long parts", "ends like a header", "headers"],
 )
-def test_hostile_text_is_looked_at_once_from_each_beginning(
+def test_hostile_text_is_read_in_proportion_to_its_length(
     hostile: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    looks: list[bytes] = []
-    monkeypatch.setattr(_token, "_has_header", lambda run: looks.append(run[:1]))
+    read: list[int] = []
+    decode = _token._decode
+    monkeypatch.setattr(_token, "_decode", lambda part: (read.append(len(part)), decode(part))[1])
     assert found(hostile) == []
-    assert len(looks) <= hostile.count(b"eyJ")
+    assert sum(read) <= 40 * len(hostile)
 
 
 def test_hostile_text_is_never_read_as_a_token(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -293,12 +443,12 @@ def test_hostile_text_is_never_read_as_a_token(monkeypatch: pytest.MonkeyPatch) 
     assert found((b"eyJ" * 85 + b".") * 100) == []
 
 
-@pytest.mark.parametrize("filling", [b"a", b"eyJ.", b"eyJhbGciOiJIUzI1NiJ9."])
+@pytest.mark.parametrize("filling", [b"a", b"eyJ.", HEADER + b"." + PAYLOAD[:40] + b" " * 400])
 def test_memory_is_bound_by_a_piece(filling: bytes) -> None:
     piece = filling * (MIB // len(filling))
     tracemalloc.start()
     try:
-        assert sum(1 for __ in find_tokens(itertools.repeat(piece, 50))) == 0
+        assert sum(1 for __ in find_tokens(itertools.repeat(piece, 8))) == 0
         assert tracemalloc.get_traced_memory()[1] < 5 * MIB
     finally:
         tracemalloc.stop()

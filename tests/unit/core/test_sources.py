@@ -7,18 +7,30 @@
 from __future__ import annotations
 
 import errno
-import io
+import gzip
+import json
 import os
+import subprocess
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ansible_collections.nomba.auth.plugins.module_utils import _sources
-from ansible_collections.nomba.auth.plugins.module_utils._sources import Harvest, Place, gather
+from ansible_collections.nomba.auth.plugins.module_utils._sources import (
+    Harvest,
+    Place,
+    gather,
+    shown_path,
+)
 from ansible_collections.nomba.auth.plugins.module_utils._token import fingerprint
 
-from .making import rs256, token
+from .making import ACCOUNT, claims, jwt, rs256, signed, token
 
 pytestmark = pytest.mark.pure
 
@@ -30,7 +42,7 @@ def texts(harvest: Harvest) -> list[str]:
     return [found.text for found in harvest.tokens]
 
 
-def places(harvest: Harvest, text: str) -> list[tuple[str, int]]:
+def places(harvest: Harvest, text: str) -> list[tuple[str, int | None]]:
     """Where a token stands: names of files, and lines."""
     return [(Path(place.path).name, place.line) for place in harvest.places[fingerprint(text)]]
 
@@ -145,7 +157,7 @@ def test_a_name_may_be_no_text(tmp_path: Path) -> None:
     Path(os.fsdecode(bytes(tmp_path) + b"/\xff\n")).write_text(ONE)
     harvest = sweep(tmp_path)
     assert texts(harvest) == [ONE]
-    assert places(harvest, ONE) == [("\udcff\n", 1)]
+    assert places(harvest, ONE) == [(r"\xff\x0a", 1)]
 
 
 def test_jwts_of_other_services_are_counted_once_and_left_alone(tmp_path: Path) -> None:
@@ -277,7 +289,7 @@ def test_a_source_that_no_file_can_be_named_is_noted(tmp_path: Path, source: str
     (tmp_path / "leak").write_text(ONE)
     harvest = gather([], [source, str(tmp_path)])
     assert texts(harvest) == [ONE]
-    assert harvest.unread == [(source, "it cannot be read")]
+    assert harvest.unread == [(shown_path(source), "it cannot be read")]
 
 
 @pytest.mark.parametrize("source", ["", " ", "\n"], ids=["empty", "space", "newline"])
@@ -288,7 +300,7 @@ def test_an_empty_source_is_not_the_current_folder(
     monkeypatch.chdir(tmp_path)
     harvest = gather([], [source])
     assert texts(harvest) == []
-    assert [path for path, reason in harvest.unread] == [source]
+    assert [path for path, reason in harvest.unread] == [shown_path(source)]
 
 
 @pytest.mark.parametrize("make", [dangling, link_to_itself], ids=["dangling", "to itself"])
@@ -300,26 +312,52 @@ def test_a_link_in_a_folder_that_leads_nowhere_is_noted(tmp_path: Path, make: An
     assert harvest.unread == [(str(link), UNREADABLE[make])]
 
 
-def test_a_pipe_in_a_folder_is_not_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(path: Path, *_how: object) -> None:
-        raise OSError(errno.EIO, f"{path} was opened")
+@pytest.fixture
+def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The paths that are opened."""
+    paths: list[str] = []
+    open_ = os.open
 
+    def note(path: str, *how: Any) -> int:
+        paths.append(path)
+        return open_(path, *how)
+
+    monkeypatch.setattr(os, "open", note)
+    return paths
+
+
+def test_a_pipe_in_a_folder_is_not_opened(tmp_path: Path, opened: list[str]) -> None:
     pipe(tmp_path)
-    monkeypatch.setattr(Path, "open", fail)
     assert sweep(tmp_path) == Harvest()
+    assert opened == []
+
+
+def test_pipe_put_in_the_place_of_a_file_is_not_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "log").write_text(ONE)
+    file = (tmp_path / "log").stat()
+    (tmp_path / "log").unlink()
+    os.mkfifo(tmp_path / "log")
+    monkeypatch.setattr(os, "stat", lambda *_args, **_options: file)
+    harvest = sweep(tmp_path / "log")
+    assert texts(harvest) == []
+    assert harvest.unread == [(str(tmp_path / "log"), "it is neither a file nor a folder")]
 
 
 def test_a_file_that_may_not_be_read_is_noted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(path: Path, *how: Any) -> Any:
-        if path.name == "secret":
-            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
-        return io.open(path, *how)  # noqa: UP020  what it stands for is replaced
+    open_ = os.open
+
+    def refuse(path: str, *how: Any) -> int:
+        if Path(path).name == "secret":
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
+        return open_(path, *how)
 
     (tmp_path / "secret").write_text(ONE)
     (tmp_path / "leak").write_text(TWO)
-    monkeypatch.setattr(Path, "open", refuse)
+    monkeypatch.setattr(os, "open", refuse)
     harvest = sweep(tmp_path)
     assert (texts(harvest), harvest.files) == ([TWO], 1)
     assert harvest.unread == [(str(tmp_path / "secret"), os.strerror(errno.EACCES))]
@@ -343,22 +381,340 @@ def test_a_folder_that_may_not_be_listed_is_noted(
     assert harvest.unread == [(str(tmp_path / "secret"), os.strerror(errno.EACCES))]
 
 
-class Broken(io.BytesIO):
-    """A file on a disk that fails, without words, after what this holds."""
+def test_what_was_listed_before_a_folder_failed_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "leak").write_text(ONE)
+    scandir = os.scandir
 
-    def read(self, size: int | None = -1) -> bytes:
-        """What there is, and then an error."""
-        piece = super().read(size)
-        if not piece:
-            raise OSError
-        return piece
+    @contextmanager
+    def break_off(folder: str) -> Iterator[Iterator[os.DirEntry[str]]]:
+        def listed() -> Iterator[os.DirEntry[str]]:
+            yield from entries
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+        with scandir(folder) as entries:
+            yield listed()
+
+    monkeypatch.setattr(os, "scandir", break_off)
+    harvest = sweep(tmp_path)
+    assert texts(harvest) == [ONE]
+    assert harvest.unread == [(str(tmp_path), os.strerror(errno.EIO))]
 
 
-def test_what_was_found_before_a_disk_failed_is_kept(
+def reading(monkeypatch: pytest.MonkeyPatch, *chunks: bytes | OSError) -> None:
+    """Replace what is read of any file."""
+    waiting = list(chunks)
+
+    def read(_descriptor: int, _size: int) -> bytes:
+        chunk = waiting.pop(0) if waiting else b""
+        if isinstance(chunk, OSError):
+            raise chunk
+        return chunk
+
+    monkeypatch.setattr(os, "read", read)
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (OSError(), "it cannot be read"),
+        (OSError(errno.EIO, "Input/output error"), "Input/output error"),
+        (
+            BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable"),
+            "reading it would wait for data that is still to be written",
+        ),
+    ],
+    ids=["without words", "a disk", "would block"],
+)
+def test_what_was_found_before_a_read_failed_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: OSError, reason: str
+) -> None:
+    (tmp_path / "log").touch()
+    reading(monkeypatch, f"{ONE} and more".encode(), error)
+    harvest = sweep(tmp_path)
+    assert texts(harvest) == [ONE]
+    assert harvest.unread == [(str(tmp_path / "log"), reason)]
+
+
+def test_no_file_stays_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "log").write_text(ONE)
+    pipe(tmp_path)
+    before = set(Path("/proc/self/fd").iterdir())
+    sweep(tmp_path)
+    reading(monkeypatch, OSError())
+    sweep(tmp_path)
+    assert set(Path("/proc/self/fd").iterdir()) == before
+
+
+# Files that do not end
+
+
+def test_file_that_grows_while_it_is_read_is_read_to_a_limit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = tmp_path / "log"
+    log.write_text(f"{ONE}\n")
+    read = os.read
+
+    def read_and_write(descriptor: int, size: int) -> bytes:
+        with log.open("a") as stream:
+            stream.write("x" * 1023 + "\n")
+        return read(descriptor, size)
+
+    monkeypatch.setattr(os, "read", read_and_write)
+    monkeypatch.setattr(_sources, "_MAX_GROWTH", 100_000)
+    harvest = sweep(tmp_path)
+    assert texts(harvest) == [ONE]
+    assert [path for path, reason in harvest.unread if "it did not end" in reason] == [str(log)]
+
+
+def test_file_that_grew_a_little_is_read_as_a_whole(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "log").touch()
-    monkeypatch.setattr(Path, "open", lambda *_how: Broken(f"{ONE} and more".encode()))
+    reading(monkeypatch, f"{ONE}\n".encode(), f"{TWO}\n".encode())
+    harvest = sweep(tmp_path)
+    assert (texts(harvest), harvest.unread) == ([ONE, TWO], [])
+
+
+def test_file_that_claims_an_impossible_size_is_not_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "core").write_text(ONE)
+    (tmp_path / "log").write_text(TWO[:100])
+    monkeypatch.setattr(_sources, "_MAX_SIZE", len(ONE) - 1)
+    harvest = sweep(tmp_path)
+    assert harvest.files == 1
+    ((path, reason),) = harvest.unread
+    assert path == str(tmp_path / "core")
+    assert "larger than 64 TiB" in reason
+
+
+def test_holes_of_a_sparse_file_are_not_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    terabyte = 1024**4
+    with (tmp_path / "sparse").open("wb") as stream:
+        stream.write(f"{ONE}\n".encode())
+        stream.seek(terabyte)
+        stream.write(f"\n{TWO}".encode())
+        stream.truncate(3 * terabyte)
+    sizes: list[int] = []
+    read = os.read
+
+    def count(descriptor: int, size: int) -> bytes:
+        chunk = read(descriptor, size)
+        sizes.append(len(chunk))
+        return chunk
+
+    monkeypatch.setattr(os, "read", count)
+    harvest = sweep(tmp_path)
+    assert texts(harvest) == [ONE, TWO]
+    assert places(harvest, TWO) == [("sparse", 3)]
+    assert harvest.unread == []
+    assert sum(sizes) < 10 * 1024**2
+
+
+def test_file_of_proc_is_read_though_it_reports_no_size() -> None:
+    assert Path("/proc/self/environ").stat().st_size == 0
+    child = subprocess.Popen(
+        ["/bin/cat"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env={"NOMBA_ACCESS_TOKEN": ONE}
+    )
+    with child as process:
+        source = f"/proc/{process.pid}/environ"
+        process.stdin.write(b"ready")  # type: ignore[union-attr]
+        process.stdin.flush()  # type: ignore[union-attr]
+        process.stdout.read(5)  # type: ignore[union-attr]
+        harvest = gather([], [source])
+        process.communicate()
+    assert (texts(harvest), harvest.unread) == ([ONE], [])
+
+
+# Files that hide text
+
+
+def test_container_is_scanned_as_it_is_and_listed_as_unread(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "logs", "w") as archive:
+        archive.writestr("app.log", ONE)
+    with gzip.open(tmp_path / "app.log", "w") as stream:
+        stream.write(TWO.encode())
     harvest = sweep(tmp_path)
     assert texts(harvest) == [ONE]
-    assert harvest.unread == [(str(tmp_path / "log"), "it cannot be read")]
+    assert [name for name, __ in places(harvest, ONE)] == ["logs"]
+    assert [(Path(path).name, reason.split(",")[0]) for path, reason in harvest.unread] == [
+        ("app.log", "it is compressed (gzip)"),
+        ("logs", "it is an archive (zip)"),
+    ]
+    assert harvest.files == 2
+
+
+def test_name_makes_no_container(tmp_path: Path) -> None:
+    (tmp_path / "app.log.gz").write_text(ONE)
+    harvest = sweep(tmp_path)
+    assert (texts(harvest), harvest.unread) == ([ONE], [])
+
+
+# Tokens that were cut short
+
+
+def test_cut_token_is_listed_with_its_place(tmp_path: Path) -> None:
+    (tmp_path / "log").write_text(f"\ntoken={ONE[:-5]}\n")
+    harvest = sweep(tmp_path)
+    (found,) = harvest.tokens
+    assert not found.well_formed
+    assert places(harvest, found.text) == [("log", 2)]
+
+
+@pytest.mark.parametrize("where", ["before", "behind", "given"])
+@pytest.mark.parametrize("cut", [1, 30, 43, 44], ids=["1", "30", "no signature", "no dot"])
+def test_piece_of_a_known_token_is_a_place_of_the_whole_one(
+    tmp_path: Path, where: str, cut: int
+) -> None:
+    piece, whole = ("b", "a") if where == "behind" else ("a", "b")
+    (tmp_path / piece).write_text(f"\n{ONE[:-cut]}\n")
+    (tmp_path / whole).write_text("" if where == "given" else ONE)
+    harvest = gather([ONE] if where == "given" else [], [str(tmp_path)])
+    assert texts(harvest) == [ONE]
+    in_files = set() if where == "given" else {(whole, 1)}
+    assert set(places(harvest, ONE)) == {(piece, 2), *in_files}
+
+
+def test_piece_that_two_tokens_may_begin_with_is_a_row_of_its_own(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text(f"{ONE}\n{TWO}\n{ONE[:150]}\n")
+    harvest = sweep(tmp_path)
+    assert texts(harvest) == [ONE, TWO, ONE[:150]]
+    assert [found.well_formed for found in harvest.tokens] == [True, True, False]
+
+
+def test_piece_that_was_given_keeps_its_row(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text(f"{ONE}\n{ONE[:-5]}\n")
+    assert texts(gather([ONE[:-5]], [str(tmp_path)])) == [ONE[:-5], ONE]
+
+
+# Paths
+
+
+def test_token_in_a_path_is_found_and_not_shown(tmp_path: Path) -> None:
+    (tmp_path / ONE / "below").mkdir(parents=True)
+    (tmp_path / ONE / "below" / f"x{TWO}.log").write_text(f"\n{TWO}{THREE}")
+    marks = [fingerprint(text) for text in (ONE, TWO, THREE)]
+    harvest = sweep(tmp_path)
+    folder = f"{tmp_path}/{marks[0]}"
+    log = f"{folder}/below/x{marks[1]}.log"
+    assert texts(harvest) == [ONE, TWO, THREE]
+    assert harvest.places[marks[0]] == [Place(folder, None)]
+    assert harvest.places[marks[1]] == [Place(log, None), Place(log, 2)]
+    assert harvest.places[marks[2]] == [Place(log, 2)]
+
+
+@pytest.mark.parametrize("source", ["/missing/{}/x", "{}", "{}\0", "/dev/null/{}", "x{}\udcff"])
+def test_token_in_the_path_of_a_source_that_cannot_be_read_is_found(source: str) -> None:
+    path = source.format(ONE)
+    harvest = gather([], [path, path])
+    assert texts(harvest) == [ONE]
+    assert harvest.places[fingerprint(ONE)] == [Place(shown_path(path), None)]
+    assert [path for path, __ in harvest.unread] == [shown_path(path)] * 2
+    assert fingerprint(ONE) in shown_path(path)
+
+
+def test_token_in_a_name_that_cannot_be_read_is_found(tmp_path: Path) -> None:
+    (tmp_path / ONE).symlink_to("missing")
+    os.mkfifo(tmp_path / TWO)
+    harvest = sweep(tmp_path)
+    assert sorted(texts(harvest)) == sorted([ONE, TWO])
+    assert [path for path, __ in harvest.unread] == [f"{tmp_path}/{fingerprint(ONE)}"]
+
+
+def test_token_in_the_target_of_a_link_is_found(tmp_path: Path) -> None:
+    (tmp_path / "lock").symlink_to(f"{ONE}:8080")
+    harvest = sweep(tmp_path)
+    assert texts(harvest) == [ONE]
+    assert places(harvest, ONE) == [("lock", None)]
+
+
+def test_token_cut_by_the_longest_name_is_malformed(tmp_path: Path) -> None:
+    long = signed("HS512", 64, json.dumps({**claims(), "sub": "x" * 200}).encode())
+    (tmp_path / long[:255]).touch()
+    (found,) = sweep(tmp_path).tokens
+    assert (found.well_formed, found.accounts) == (False, (ACCOUNT,))
+
+
+def test_jwt_of_another_service_in_a_path_is_counted_and_not_shown(tmp_path: Path) -> None:
+    other = jwt(b'{"iss":"x"}')
+    (tmp_path / other).write_text(ONE)
+    harvest = sweep(tmp_path)
+    assert (texts(harvest), harvest.foreign) == ([ONE], 1)
+    assert places(harvest, ONE) == [(fingerprint(other), 1)]
+
+
+def test_address_in_a_path_is_not_shown(tmp_path: Path) -> None:
+    (tmp_path / "ada@bank.example").mkdir()
+    (tmp_path / "ada@bank.example" / "log").write_text(ONE)
+    (tmp_path / "ada@bank.example" / "link").symlink_to("missing")
+    harvest = sweep(tmp_path)
+    assert harvest.places[fingerprint(ONE)] == [Place(f"{tmp_path}/<e-mail>/log", 1)]
+    assert harvest.unread == [
+        (f"{tmp_path}/<e-mail>/link", os.strerror(errno.ENOENT)),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        (b"\xff", r"\xff"),
+        (b"a\n\x1b[31m", r"a\x0a\x1b[31m"),
+        (rb"dev-sda\x2d1", r"dev-sda\\x2d1"),
+        ("\u00e9".encode(), "\u00e9"),
+        ("\u0085".encode(), r"\u0085"),
+        (b"\x85", r"\x85"),
+        ("\u202egol".encode(), r"\u202egol"),
+    ],
+)
+def test_path_is_shown_as_utf8_on_one_line(name: bytes, shown: str) -> None:
+    assert shown_path(os.fsdecode(b"/srv/" + name)) == f"/srv/{shown}"
+
+
+@given(st.binary(max_size=30), st.binary(max_size=30))
+def test_no_two_paths_are_shown_alike(one: bytes, two: bytes) -> None:
+    shown = [shown_path(os.fsdecode(path)) for path in (one, two)]
+    assert "".join(shown).encode().decode().isprintable() or "\xad" in "".join(shown)
+    assert (shown[0] == shown[1]) is (one == two)
+
+
+# Depth
+
+
+def nest(top: Path, name: str, depth: int) -> None:
+    """Make a folder in a folder, and so on; the path of the last may be too long to be opened."""
+    above = os.open(top, os.O_RDONLY)
+    for __ in range(depth):
+        os.mkdir(name, dir_fd=above)
+        below = os.open(name, os.O_RDONLY, dir_fd=above)
+        os.close(above)
+        above = below
+    os.close(above)
+
+
+def test_deeply_nested_folders_are_read(tmp_path: Path) -> None:
+    depth = 1500
+    nest(tmp_path, "d", depth)
+    deepest = tmp_path.joinpath(*["d"] * depth)
+    (deepest / "leak").write_text(ONE)
+    try:
+        harvest = sweep(tmp_path)
+        assert (texts(harvest), harvest.unread) == ([ONE], [])
+    finally:  # what removes temporary folders recurses, too
+        (deepest / "leak").unlink()
+        os.removedirs(deepest)
+        tmp_path.mkdir(exist_ok=True)
+
+
+def test_folder_whose_path_is_too_long_is_noted(tmp_path: Path) -> None:
+    (tmp_path / "leak").write_text(ONE)
+    nest(tmp_path, "d" * 250, 20)
+    harvest = sweep(tmp_path)
+    assert texts(harvest) == [ONE]
+    ((path, reason),) = harvest.unread
+    assert len(path) > 4000
+    assert reason == os.strerror(errno.ENAMETOOLONG)

@@ -23,6 +23,8 @@ from ansible_collections.nomba.auth.plugins.module_utils._token import (
     classify,
     fingerprint,
     read,
+    redact,
+    sensitive_parts,
     strip,
 )
 from tests.unit.clock import NOW
@@ -36,6 +38,7 @@ from .making import (
     base64url,
     jwt,
     rs256,
+    signed,
     token,
 )
 
@@ -175,16 +178,72 @@ def test_a_signature_too_long_is_malformed() -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        rs256(),
         jwt(b"{}", header=b"[]", signature=b"sig"),
         jwt(b"{}", header=b"\xff", signature=b"sig"),
         jwt(b"{}", header=b"{}", signature=b"sig"),
-        jwt(b"{}", header=b'{"alg":"RS256","kid":1}', signature=b"sig"),
+        jwt(b"{}", header=b'{"alg":"XY256","kid":1}', signature=b"sig"),
+        signed(256, 3),
+        signed(["HS256"], 3),
+        signed("hs256", 3),
     ],
-    ids=["RS256", "header a list", "header not JSON", "no alg", "kid a number"],
+    ids=[
+        "a list",
+        "not JSON",
+        "no alg",
+        "kid a number",
+        "alg a number",
+        "alg a list",
+        "lower case",
+    ],
 )
-def test_a_signature_of_another_kind_may_have_any_length(text: str) -> None:
+def test_signature_may_have_any_length_when_the_alg_tells_none(text: str) -> None:
     assert kind(text) is TokenClass.UNDATED
+
+
+# Bytes of a signature, by alg: RFC 7518, 8037, 8812 and 9864.
+SIGNATURES = {
+    (32,): ["HS256"],
+    (48,): ["HS384"],
+    (64,): ["HS512", "ES256", "ES256K", "Ed25519"],
+    (96,): ["ES384"],
+    (114,): ["Ed448"],
+    (132,): ["ES512"],
+    (64, 114): ["EdDSA"],
+    (256, 384, 512): ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512"],
+}
+LENGTHS = [
+    (alg, length) for lengths, algs in SIGNATURES.items() for alg in algs for length in lengths
+]
+
+
+@pytest.mark.parametrize(("alg", "length"), LENGTHS)
+def test_signature_of_the_alg_own_length_is_whole(alg: str, length: int) -> None:
+    assert kind(signed(alg, length)) is TokenClass.UNDATED
+
+
+@pytest.mark.parametrize(("alg", "length"), LENGTHS)
+def test_signature_of_any_other_length_is_malformed(alg: str, length: int) -> None:
+    whole = signed(alg, length)
+    for text in (
+        whole[:-1],
+        whole[:-2],
+        whole[:-17],
+        whole + "A",
+        whole + "AA",
+        whole + "_and_more",
+    ):
+        assert kind(text) is TokenClass.MALFORMED, len(text) - len(whole)
+
+
+@pytest.mark.parametrize("length", [1, 32, 256])
+def test_token_that_claims_to_be_unsigned_is_malformed(length: int) -> None:
+    assert kind(signed("none", length)) is TokenClass.MALFORMED
+    assert kind(signed("none", 1).rpartition(".")[0] + ".") is TokenClass.MALFORMED
+
+
+@pytest.mark.parametrize("last", "BZz_9")
+def test_signature_that_no_encoder_ends_like_this_is_malformed(last: str) -> None:
+    assert kind(SEED[:-1] + last) is TokenClass.MALFORMED
 
 
 def test_a_token_of_a_length_no_header_could_carry_is_malformed() -> None:
@@ -352,6 +411,57 @@ def test_no_text_is_too_strange_to_be_read(text: str) -> None:
     strange = read(text)
     assert strange.fingerprint == fingerprint(strip(text))
     assert classify(strange, NOW, LEEWAY) in TokenClass
+
+
+# Redaction
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/srv/{}",
+        "/srv/{}/log",
+        "{}.txt",
+        "x{}_y",
+        "/a/{} b/{}",
+    ],
+)
+def test_token_in_a_text_is_shown_by_its_fingerprint(path: str) -> None:
+    assert redact(path.format(SEED, SEED)) == path.format(fingerprint(SEED), fingerprint(SEED))
+
+
+@pytest.mark.parametrize(
+    "part",
+    [SEED[:60], SEED[21:], SEED[21:180], SEED[:-1], SEED[:250], rs256(), SEED + rs256()],
+    ids=["beginning", "no header", "payload", "no end", "half", "foreign", "two"],
+)
+def test_no_piece_of_a_token_is_left_in_a_text(part: str) -> None:
+    shown = redact(f"/srv/{part}/log")
+    assert not [part[i : i + 12] for i in range(len(part) - 12) if part[i : i + 12] in shown]
+    assert shown.startswith("/srv/sha256:")
+    assert set(sensitive_parts(f"/srv/{part}/log")) == {part}
+
+
+def test_piece_of_a_token_beside_the_whole_one_shows_nothing_of_it() -> None:
+    piece = SEED[:-20]
+    assert redact(f"/{piece}/{SEED}") == f"/{fingerprint(piece)}/{fingerprint(SEED)}"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("/home/ada@bank.example", "/home/<e-mail>"),
+        ("/home/ada.l+x@mail.bank.example/log", "/home/<e-mail>/log"),
+        ("a@b.io,c@d.io", "<e-mail>,<e-mail>"),
+        ("/home/ad\u00e4@b\u00e4nk.example", "/home/<e-mail>"),
+        ("/lib/lodash@4.17.21/x", "/lib/lodash@4.17.21/x"),
+        ("/etc/getty@.service", "/etc/getty@.service"),
+        ("eyJ.txt", "eyJ.txt"),
+        ("\ud800", "\ud800"),
+    ],
+)
+def test_an_address_in_a_text_is_not_shown(text: str, shown: str) -> None:
+    assert redact(text) == shown
 
 
 # The negative control

@@ -6,7 +6,10 @@
 
 from __future__ import annotations
 
+import gzip
+import json
 import os
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +18,7 @@ import pytest
 from tests.simulator.tokens import fingerprint
 
 from .apart import run_apart
+from .canary import hatch
 from .harness import Revoke
 
 MEGABYTE = 1024 * 1024
@@ -140,6 +144,135 @@ def test_a_source_without_a_token_is_no_failure(
     assert told["msg"] == "No Nomba token was found."
     assert told["summary"]["files"] == (content is not None)
     assert revoke.simulator.requests() == []
+
+
+# Tokens that were cut short
+
+ENDINGS = {
+    "one character": lambda token: token[:-1] + "\n",
+    "half a signature": lambda token: token[:-20] + '"',
+    "all but one": lambda token: token[:-42],
+    "an ellipsis": lambda token: token.rpartition(".")[0] + "...",
+    "no signature": lambda token: token.rpartition(".")[0],
+    "half a payload": lambda token: token[:200] + "[truncated]",
+    "a wrapped line": lambda token: f"{token[:250]}\n{token[250:]}",
+    "a front": lambda token: token[5:],
+}
+
+
+@pytest.mark.parametrize("cut", ENDINGS.values(), ids=ENDINGS.keys())
+def test_cut_token_is_malformed_and_fails_the_run(
+    revoke: Revoke, tmp_path: Path, cut: Callable[[str], str]
+) -> None:
+    token = revoke.simulator.mint()
+    (tmp_path / "log").write_text(f"first\ntoken={cut(token)}")
+    told = revoke(sources=[str(tmp_path)])
+    assert (told.error, told["changed"], told.outcomes) == ("malformed", False, ["malformed"])
+    assert told.row["found_in"] == [{"path": str(tmp_path / "log"), "line": 2}]
+    assert revoke.simulator.requests() == []
+    assert revoke.simulator.accepts(token)
+    assert token[100:140] not in told.output
+
+
+def test_piece_of_a_token_found_as_a_whole_is_no_failure(revoke: Revoke, tmp_path: Path) -> None:
+    token = revoke.simulator.mint()
+    (tmp_path / "a").write_text(token[:-7])
+    (tmp_path / "b").write_text(token)
+    told = revoke(sources=[str(tmp_path)])
+    assert (told.failed, told.outcomes) == (False, ["revoked"])
+    assert {Path(place["path"]).name for place in told.row["found_in"]} == {"a", "b"}
+    assert not revoke.simulator.accepts(token)
+
+
+# Files that hide text
+
+
+def test_compressed_file_fails_the_run(revoke: Revoke, tmp_path: Path) -> None:
+    token = revoke.simulator.mint()
+    with gzip.open(tmp_path / "app.log.1.gz", "w") as stream:
+        stream.write(token.encode())
+    told = revoke(sources=[str(tmp_path)])
+    reason = "it is compressed (gzip), which is not opened; unpack it and scan again"
+    assert (told.failed, told.error) == (True, "source_unread")
+    assert told["unread"] == [{"path": str(tmp_path / "app.log.1.gz"), "reason": reason}]
+    assert reason in told["msg"]
+    assert revoke.simulator.accepts(token)
+
+
+def test_what_a_container_holds_in_clear_is_revoked(revoke: Revoke, tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "logs", "w", zipfile.ZIP_STORED) as archive:
+        archive.writestr("app.log", revoke.simulator.mint())
+    told = revoke(sources=[str(tmp_path)])
+    assert (told.error, told.outcomes) == ("source_unread", ["revoked"])
+    assert revoke.simulator.live() == []
+
+
+# Files that do not end
+
+
+def test_kernel_log_is_not_waited_for(revoke: Revoke, tmp_path: Path) -> None:
+    # Whoever may open it would wait for the kernel's next message.
+    (tmp_path / "log").write_text(revoke.simulator.mint())
+    told = revoke(sources=["/proc/kmsg", str(tmp_path)])
+    assert (told.error, told.outcomes) == ("source_unread", ["revoked"])
+    assert [row["path"] for row in told["unread"]] == ["/proc/kmsg"]
+    assert revoke.simulator.live() == []
+
+
+# Paths that hold something secret
+
+
+def test_token_in_a_path_is_revoked_and_not_shown(revoke: Revoke) -> None:
+    canary = hatch(revoke.simulator)
+    path = f"/missing/{canary.token}/{canary.email}"
+    told = revoke(sources=[path])
+    shown = f"/missing/{fingerprint(canary.token)}/<e-mail>"
+    assert (told.error, told.outcomes) == ("source_unread", ["revoked"])
+    assert told.row["found_in"] == [{"path": shown, "line": None}]
+    assert told["unread"] == [{"path": shown, "reason": "No such file or directory"}]
+    assert shown in told["msg"]
+    assert canary.sings(told.output) == []
+    assert revoke.simulator.live() == []
+
+
+def test_token_in_a_link_is_revoked_and_not_shown(revoke: Revoke, tmp_path: Path) -> None:
+    canary = hatch(revoke.simulator)
+    (tmp_path / "session").symlink_to(f"{canary.token}:8080")
+    told = revoke(sources=[str(tmp_path)])
+    assert (told.error, told.outcomes) == ("source_unread", ["revoked"])
+    assert told.row["found_in"] == [{"path": f"{tmp_path}/session", "line": None}]
+    assert canary.sings(told.output) == []
+    assert revoke.simulator.live() == []
+
+
+@pytest.mark.parametrize("check", [True, False])
+def test_address_in_a_path_is_not_shown(revoke: Revoke, tmp_path: Path, check: bool) -> None:
+    folder = tmp_path / "ada.lovelace@bank.example"
+    folder.mkdir()
+    (folder / "log").write_text(revoke.simulator.mint())
+    told = revoke(sources=[str(folder), f"{folder}/missing"], check=check, diff=True)
+    assert told.row["found_in"] == [{"path": f"{tmp_path}/<e-mail>/log", "line": 1}]
+    assert "lovelace" not in told.output
+
+
+@pytest.mark.parametrize("options", [{"leeway": -1}, {"concurrency": 0}, {"account_id": " "}])
+def test_address_in_a_path_is_not_shown_by_an_error(
+    revoke: Revoke, tmp_path: Path, options: dict[str, object]
+) -> None:
+    told = revoke(sources=[f"{tmp_path}/ada.lovelace@bank.example/log"], **options)
+    assert told.error == "invalid_option"
+    assert "lovelace" not in told.output
+
+
+def test_name_that_is_not_utf8_is_shown_escaped(revoke: Revoke, tmp_path: Path) -> None:
+    path = os.fsdecode(bytes(tmp_path) + b"/caf\xe9.log")
+    Path(path).write_text(revoke.simulator.mint())
+    told = revoke(sources=[path, f"{path}.1"])
+    shown = f"{tmp_path}/caf" + r"\xe9.log"
+    assert told.row["found_in"] == [{"path": shown, "line": 1}]
+    assert [row["path"] for row in told["unread"]] == [f"{shown}.1"]
+    assert json.dumps(dict(told.result), ensure_ascii=False).encode()
+    assert revoke.simulator.live() == []
 
 
 @pytest.mark.parametrize("filling", [b"\0", b"A"], ids=["sparse", "one word"])

@@ -250,15 +250,23 @@ def _is_refused_at_once(told: Told) -> bool:
     return told.failed and "error" not in told.result
 
 
-@pytest.mark.parametrize("option", ["account_id", "client_id", "sources", "ca_path", "api_url"])
+@pytest.mark.parametrize("option", ["account_id", "client_id", "ca_path", "api_url"])
 def test_a_token_in_a_wrong_option_is_not_repeated(revoke: Revoke, option: str) -> None:
     # In the result, that is. What Ansible itself tells syslog at the start is out of reach.
     canary = hatch(revoke.simulator)
-    misplaced: Any = [canary.token] if option == "sources" else canary.token
-    told = revoke("this is no token", **{option: misplaced})
+    told = revoke("this is no token", **{option: canary.token})
     assert told.failed
     assert canary.sings(told.output) == []
     assert revoke.simulator.requests() == []
+
+
+def test_token_given_as_a_source_is_revoked_and_not_repeated(revoke: Revoke) -> None:
+    canary = hatch(revoke.simulator)
+    told = revoke("this is no token", sources=[canary.token])
+    assert told.failed
+    assert told.outcomes == ["malformed", "revoked"]
+    assert canary.sings(told.output) == []
+    assert revoke.simulator.live() == []
 
 
 def test_a_canary_is_heard(revoke: Revoke, tmp_path: Path) -> None:

@@ -213,3 +213,16 @@ def test_a_playbook_that_ends_in_failure_shows_nothing(terminal: Terminal) -> No
     assert '"code": "refused"' in ran.output
     assert _is_silent(canary, terminal, ran)
     assert terminal.simulator.accepts(canary.token)
+
+
+def test_a_path_that_is_not_utf8_loses_no_result(terminal: Terminal) -> None:
+    canary = hatch(terminal.simulator)
+    folder = terminal.folder / "given" / canary.email
+    folder.mkdir()
+    Path(os.fsdecode(bytes(folder) + b"/\xff.log")).write_text(canary.token)
+    options = {"sources": [str(terminal.folder / "given")], **terminal.connection}
+    ran = terminal.run("ansible", "localhost", "-m", MODULE, "-a", json.dumps(options))
+    assert ran.status == 0, ran.output
+    assert r'/given/<e-mail>/\\xff.log"' in ran.output
+    assert _is_silent(canary, terminal, ran)
+    assert terminal.simulator.live() == []

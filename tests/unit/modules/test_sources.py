@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -40,6 +41,20 @@ def test_a_token_is_found_in_any_format(
     assert told.row["found_in"] == [{"path": str(file), "line": line}]
     assert not revoke.simulator.accepts(token)
     assert token not in told.output
+
+
+@pytest.mark.parametrize(("alg", "length"), [("HS384", 64), ("HS512", 86), ("RS256", 342)])
+def test_token_of_another_alg_is_sent_whole(
+    revoke: Revoke, tmp_path: Path, alg: str, length: int
+) -> None:
+    header = base64.urlsafe_b64encode(json.dumps({"alg": alg}).encode()).decode().rstrip("=")
+    payload = revoke.simulator.mint().split(".")[1]
+    token = f"{header}.{payload}.{'A' * length}"
+    (tmp_path / "log").write_text(f"token={token};")
+    told = revoke(sources=[str(tmp_path)])
+    assert told.row["fingerprint"] == fingerprint(token)
+    sent = {entry.fingerprint for entry in revoke.simulator.requests()}
+    assert sent == {fingerprint(token)}
 
 
 def test_a_folder_is_swept_with_all_folders_below_it(revoke: Revoke, tmp_path: Path) -> None:

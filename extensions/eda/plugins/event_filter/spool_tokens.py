@@ -11,7 +11,9 @@ loads it by its path.
 
 from __future__ import annotations
 
+import base64
 import hashlib
+import json
 import os
 import re
 import stat
@@ -27,7 +29,9 @@ description:
   - Replaces the whole event by C(nomba_alert), which holds the C(fingerprints) of the tokens that
     the alert names, and as C(spool) the path of a file with these tokens. Without any token there
     is no C(spool).
-  - A token may stand anywhere in the alert, in any field, with other text around it.
+  - A token may stand anywhere in the alert, in any field, with other text around it. What is left
+    of a token that was cut short counts when it names a Nomba account, so that its revoke fails as
+    C(malformed) instead of being missed.
   - The file is for its owner only. Whoever revokes the tokens removes it, as the playbook
     C(nomba.auth.revoke_leaked) does.
 options:
@@ -49,19 +53,40 @@ EXAMPLES = r"""
 
 FOLDER = "~/.ansible/nomba_leaked"
 
+# Signatures in base64url characters, for each alg that has one length only (RFC 7518 and 9864). Any
+# other signature is taken to the end of its characters, as the modules do.
+_SIGNATURES: dict[object, int] = {
+    "none": 0,
+    "HS256": 43,
+    "HS384": 64,
+    "HS512": 86,
+    "ES256": 86,
+    "ES256K": 86,
+    "ES384": 128,
+    "ES512": 176,
+    "Ed25519": 86,
+    "Ed448": 152,
+}
+
 # The modules decide what is a token, and find it with text glued to it. So whole runs of a token's
-# characters are kept, and what looks like a token in them is only shown.
+# characters are kept, and what looks like a token in them is only shown. A JSON object begins with
+# a brace, and then a quotation mark or white space.
 _RUN = re.compile(r"[A-Za-z0-9_.-]+")
-_TOKEN = re.compile(r"eyJ[A-Za-z0-9_-]{1,256}\.eyJ[A-Za-z0-9_-]{1,7000}\.[A-Za-z0-9_-]{43}")
+_OBJECT = r"e(?:y[A-DI-L]|w[k-r0-3])"
+_HEADER_START = re.compile(_OBJECT)
+_PAYLOAD = re.compile(r"\.(" + _OBJECT + r"[A-Za-z0-9_-]{1,8192})(?=\.([A-Za-z0-9_-]*)|)")
+_ACCOUNT_CLAIM = re.compile(rb'"(G:[A-Za-z0-9_-]{1,64})"\s*:\s*')
+_MAX_HEADER = 2048
+_MAX_HEADERS_TRIED = 64
 
 
 def main(event: dict[str, Any], folder: str = FOLDER) -> dict[str, Any]:
     """Return an event without anything of the alert but paths and fingerprints."""
-    runs = [run for text in _texts(event) for run in _RUN.findall(text) if _TOKEN.search(run)]
-    found = [token for run in runs for token in _TOKEN.findall(run)]
+    runs = {run: _tokens(run) for text in _texts(event) for run in _RUN.findall(text)}
+    found = [token for tokens in runs.values() for token in tokens]
     alert: dict[str, Any] = {"fingerprints": list(dict.fromkeys(map(_fingerprint, found)))}
-    if runs:
-        alert["spool"] = _spool(runs, Path(folder).expanduser())
+    if found:
+        alert["spool"] = _spool([run for run in runs if runs[run]], Path(folder).expanduser())
     return {"nomba_alert": alert}
 
 
@@ -76,6 +101,51 @@ def _texts(value: object) -> Iterator[str]:
             waiting += [*one.keys(), *one.values()]
         elif isinstance(one, list):
             waiting += one
+
+
+def _tokens(run: str) -> list[str]:
+    """The tokens in a run of token characters, and what is left of Nomba's that were cut short."""
+    found = []
+    for match in _PAYLOAD.finditer(run):
+        before = run[: match.start()].rpartition(".")[2]
+        payload, signature = match.groups()
+        header, alg = _header(before)
+        length = _SIGNATURES.get(alg, len(signature or "")) if header else 0
+        if header and signature and 0 < length <= len(signature):
+            found.append(f"{header}.{payload}.{signature[:length]}")
+        elif _names_account(payload):
+            parts = (header or before, payload, signature)
+            found.append(".".join(part for part in parts if part is not None))
+    return found
+
+
+def _header(before: str) -> tuple[str, str | None]:
+    """The header at the end of this text, empty when there is none, and its alg."""
+    before = before[-_MAX_HEADER:]
+    starts = [match.start() for match in _HEADER_START.finditer(before)]
+    for start in starts[::-1][:_MAX_HEADERS_TRIED]:
+        try:
+            fields = json.loads(_decode(before[start:]))
+        except (ValueError, RecursionError):
+            continue
+        alg = fields.get("alg")
+        return before[start:], alg if isinstance(alg, str) else None
+    return "", None
+
+
+def _names_account(payload: str) -> bool:
+    """Whether the decoded beginning of a payload names an account, as far as it goes."""
+    text = _decode(payload)
+    claims = ((b'"%s"' % match.group(1), match.end()) for match in _ACCOUNT_CLAIM.finditer(text))
+    return any(
+        text.startswith(value, end) or value.startswith(text[end : end + len(value)])
+        for value, end in claims
+    )
+
+
+def _decode(part: str) -> bytes:
+    """The bytes of a base64url part without padding, or of the beginning of one."""
+    return base64.urlsafe_b64decode((part[:-1] if len(part) % 4 == 1 else part) + "==")
 
 
 def _fingerprint(token: str) -> str:

@@ -1,0 +1,77 @@
+# Copyright (c) 2026, The nomba.auth contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Files that hide text, recognised by their first bytes: compressed, archived or encrypted ones.
+
+Pure. A scan of such a file sees only what stands in it uncompressed. Files that hold text as it is
+are not listed here: tar and cpio archives, databases like SQLite, core dumps. Neither are images
+and programs, which hold no text.
+"""
+
+from __future__ import annotations
+
+import re
+
+_COMPRESSED = "it is compressed ({}), which is not opened; unpack it and scan again"
+_ARCHIVE = "it is an archive ({}), which is not opened; unpack it and scan again"
+_ENCRYPTED = "it is encrypted ({}), which is not opened; decrypt it and scan again"
+_PDF = "it is a PDF document, whose text is compressed; extract the text and scan again"
+_JOURNAL = (
+    "it is a systemd journal, which compresses long entries; "
+    "write it to a file with journalctl and scan that file"
+)
+_DUMP = "it is a database dump ({}), which is compressed; dump it as plain text and scan again"
+
+# One pattern for each format, anchored at the start of the file. Where the documented signature has
+# only two bytes, the bytes that must follow it are checked too.
+_FORMATS: tuple[tuple[bytes, str, str], ...] = (
+    (rb"\x1f\x8b\x08", _COMPRESSED, "gzip"),
+    (rb"BZh[1-9](?:1AY&SY|\x17rE8P\x90)", _COMPRESSED, "bzip2"),
+    (rb"\xfd7zXZ\0", _COMPRESSED, "xz"),
+    # A dictionary of 64 KiB or more, and an unknown size or one below 1 TiB.
+    (rb"\x5d\0\0.[\0-\x1f](?:\xff{8}|.{5}\0{3})", _COMPRESSED, "lzma"),
+    (rb"\x28\xb5\x2f\xfd", _COMPRESSED, "zstd"),
+    (rb"[\x50-\x5f]\x2a\x4d\x18", _COMPRESSED, "zstd or lz4"),
+    (rb"\x04\x22\x4d\x18|\x02\x21\x4c\x18", _COMPRESSED, "lz4"),
+    (rb"mozLz40\0", _COMPRESSED, "lz4"),
+    (rb"LZIP[\0\x01]", _COMPRESSED, "lzip"),
+    (rb"\x89LZO\0\r\n\x1a\n", _COMPRESSED, "lzop"),
+    (rb"LRZI\0", _COMPRESSED, "lrzip"),
+    (rb"\x1f[\x9d\xa0]", _COMPRESSED, "compress"),
+    (rb"\xff\x06\0\0sNaPpY", _COMPRESSED, "snappy"),
+    (rb"\x78[\x01\x9c\xda]", _COMPRESSED, "zlib, as in a Git object"),
+    (rb"PACK\0\0\0[\x02\x03]", _ARCHIVE, "Git pack"),
+    (rb"PK(?:\x03\x04|\x05\x06|\x07\x08)", _ARCHIVE, "zip"),
+    (rb"7z\xbc\xaf\x27\x1c", _ARCHIVE, "7z"),
+    (rb"Rar!\x1a\x07", _ARCHIVE, "rar"),
+    (rb"MSCF\0\0\0\0", _ARCHIVE, "cab"),
+    (rb"xar!\0", _ARCHIVE, "xar"),
+    (rb"!<arch>\ndebian", _ARCHIVE, "deb"),
+    (rb"\xed\xab\xee\xdb", _ARCHIVE, "rpm"),
+    (rb"(?:hsqs|sqsh)", _ARCHIVE, "SquashFS"),
+    (rb"MSWIM\0\0\0", _ARCHIVE, "wim"),
+    (rb"PAR1\x15", _COMPRESSED, "Parquet"),
+    (rb"REDIS[0-9]{4}", _DUMP, "Redis"),
+    (rb"PGDMP[\0-\x1f]", _DUMP, "pg_dump"),
+    (rb"%PDF-", _PDF, ""),
+    (rb"LPKSHHRH", _JOURNAL, ""),
+    (rb"\$ANSIBLE_VAULT;", _ENCRYPTED, "Ansible Vault"),
+    (rb"age-encryption\.org/|-----BEGIN AGE ENCRYPTED FILE-----", _ENCRYPTED, "age"),
+    (rb"-----BEGIN PGP MESSAGE-----", _ENCRYPTED, "OpenPGP"),
+    # A session key packet (RFC 4880, 4.2 and 5.1): tag, length, version 3.
+    (rb"(?:\x84.|\x85[\x01-\x04].|\xc1[\x20-\xdf].|\xc1.)\x03", _ENCRYPTED, "OpenPGP"),
+    (rb"[\x8c\xc3][\x04-\x40][\x04-\x06][\x01-\x0d][\x01-\x03]", _ENCRYPTED, "OpenPGP"),
+    (rb"Salted__|U2FsdGVkX1", _ENCRYPTED, "OpenSSL"),
+    (rb"\0GITCRYPT\0", _ENCRYPTED, "git-crypt"),
+    (rb"LUKS\xba\xbe", _ENCRYPTED, "LUKS"),
+    (rb"\x03\xd9\xa2\x9a[\x65-\x67]\xfb\x4b\xb5", _ENCRYPTED, "KeePass"),
+)
+_COMPILED = tuple(
+    (re.compile(pattern, re.DOTALL), reason.format(name)) for pattern, reason, name in _FORMATS
+)
+
+
+def hides_text(head: bytes) -> str | None:
+    """Why a scan does not see all of a file that begins with these bytes; None when it does."""
+    return next((reason for pattern, reason in _COMPILED if pattern.match(head)), None)
