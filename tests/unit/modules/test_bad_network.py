@@ -118,8 +118,8 @@ def strange_ca(tmp_path: Path) -> str:
 
 
 def is_not_attempted(told: Told) -> bool:
-    """Whether the run failed because nothing could be sent, and says that nothing changed."""
-    failed = told.failed and told.error == "not_attempted"
+    """Whether the run failed because nothing could be sent, and says so and changed nothing."""
+    failed = told.error == "not_attempted" and told.row["reason"].endswith("; nothing was sent")
     row = (told.row["outcome"], told.row["verified"], told.row["attempts"])
     return failed and not told["changed"] and row == ("not_attempted", False, 0)
 
@@ -194,6 +194,20 @@ def test_a_refused_connection_is_retried_a_few_times(revoke: Revoke) -> None:
     assert len(revoke.clock.slept) == 5
     assert sum(revoke.clock.slept) <= 120
     assert revoke.simulator.requests() == []
+
+
+@pytest.mark.parametrize("error", [socket.EAI_NONAME, socket.EAI_AGAIN], ids=["unknown", "no DNS"])
+def test_an_unknown_host_is_named(revoke: Revoke, error: int) -> None:
+    def find_nothing(*_words: object) -> list[object]:
+        raise socket.gaierror(error, "Name or service not known")
+
+    token = revoke.simulator.mint()
+    revoke.monkeypatch.setattr(socket, "getaddrinfo", find_nothing)
+    told = revoke(token, api_url="https://api.nomba.example")
+    assert is_not_attempted(told)
+    named = "no connection to api.nomba.example:443 (Name or service not known)"
+    assert f"{named}; nothing was sent" in told["msg"]
+    assert token not in told.output
 
 
 def test_a_proxy_that_lets_nothing_through_is_reported(revoke: Revoke, proxy: Stranger) -> None:
