@@ -60,6 +60,7 @@ NO_EVIDENCE = {
     "code 401 in a 502": envelope(502, "401"),
     "code 401 in a 407": envelope(407, "401"),
 }
+LIKELY = ("a proxy's challenge", "a gateway's message", "code 00", "code 401 in a 403")
 
 
 class Gateway(ThreadingHTTPServer):
@@ -168,7 +169,7 @@ def test_a_refusal_that_is_not_the_api_s_own_verifies_nothing(
     assert (token in gateway.live) is not effective
 
 
-@pytest.mark.parametrize("page", NO_EVIDENCE.values(), ids=NO_EVIDENCE.keys())
+@pytest.mark.parametrize("page", [NO_EVIDENCE[name] for name in LIKELY], ids=LIKELY)
 def test_a_refusal_before_the_revoke_does_not_prevent_it(
     revoke: Revoke, gateway: Gateway, page: Page
 ) -> None:
@@ -180,7 +181,7 @@ def test_a_refusal_before_the_revoke_does_not_prevent_it(
     assert gateway.live == set()
 
 
-@pytest.mark.parametrize("page", NO_EVIDENCE.values(), ids=NO_EVIDENCE.keys())
+@pytest.mark.parametrize("page", [NO_EVIDENCE[name] for name in LIKELY], ids=LIKELY)
 def test_a_refusal_after_a_revoke_without_effect_verifies_nothing(
     revoke: Revoke, gateway: Gateway, page: Page
 ) -> None:

@@ -245,7 +245,9 @@ def test_a_success_among_the_first_keeps_the_run_going(revoke: Revoke) -> None:
 def test_the_abort_rule_can_be_changed_and_switched_off(revoke: Revoke, abort_after: int) -> None:
     revoke.simulator.fault("revoke", "status", status=403, times=0)
     told = revoke(*revoke.simulator.mint_many(9), concurrency=1, abort_after=abort_after)
-    assert told.outcomes == ["refused"] * (sent := abort_after or 9) + ["not_attempted"] * (9 - sent)
+    assert told.outcomes == ["refused"] * (sent := abort_after or 9) + ["not_attempted"] * (
+        9 - sent
+    )
     assert operations(revoke.simulator).count("revoke") == sent
 
 
