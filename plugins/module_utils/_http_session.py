@@ -243,7 +243,7 @@ def _strict_pool(pool: Any, exceptions: ModuleType, attempt: _Attempt) -> Any:
 
 def _no_connection(host: str, port: int, error: OSError) -> str:
     reason = error.strerror or "the name has no address"
-    return f"no connection to {host}:{port} ({reason}); nothing was sent"
+    return f"no connection to {host}:{port} ({reason})"
 
 
 def _tls_context(urllib3: ModuleType, verify: bool | str) -> Any:

@@ -124,7 +124,7 @@ class Prober:
         acceptance under the account that the token names is no evidence of anything. A refusal is,
         so that it is read again on a connection of its own.
         """
-        if not token.belongs_to(self._client.account_id):
+        if token.accounts != (self._client.account_id.lower(),):
             return self.confirm(token)
         first = self._probe_as(token, self._client.account_id, exclusive=False)
         return self.confirm(token) if first.probe is Probe.REFUSED else first
@@ -132,15 +132,19 @@ class Prober:
     def confirm(self, token: Token, accepted: ProbeResult | None = None) -> ProbeResult:
         """Probe a token for evidence, on connections of its own.
 
-        Under the user's account and then, if that is rejected, under the token's own. accepted:
-        an earlier probe that was accepted; this one is made under the same account.
+        Under the user's account and, while that is rejected, under each that the token names:
+        it is refused only if it is under all of them. accepted: an earlier probe that was
+        accepted; this one is made under the same account.
         """
-        accounts = [accepted.account_id] if accepted else self._accounts(token)
-        result = self._probe_as(token, accounts[0], exclusive=True)
-        for account_id in accounts[1:]:
-            if _is_rejected(result):
-                result = self._probe_as(token, account_id, exclusive=True)
-        return result
+        rejected: list[ProbeResult] = []
+        for account_id in [accepted.account_id] if accepted else self._accounts(token):
+            result = self._probe_as(token, account_id, exclusive=True)
+            if not _is_rejected(result):
+                return result
+            rejected.append(result)
+        named = [one for one in rejected if one.names_account]
+        doubtful = [one for one in named if one.probe is not Probe.REFUSED]
+        return (doubtful or named or rejected)[-1]
 
     def reconsider(self, token: Token, result: ProbeResult) -> ProbeResult:
         """The same result, or that of another probe if more is known of this API's refusals now."""
@@ -149,9 +153,9 @@ class Prober:
         return self.confirm(token) if known else result
 
     def _accounts(self, token: Token) -> list[str]:
-        """The user's account, and the one that the token names if that is another."""
-        others = [] if token.belongs_to(self._client.account_id) else list(token.accounts[:1])
-        return [self._client.account_id, *others]
+        """The user's account, and all others that the token names."""
+        account_id = self._client.account_id
+        return [account_id, *(other for other in token.accounts if other != account_id.lower())]
 
     def _probe_as(self, token: Token, account_id: str, exclusive: bool) -> ProbeResult:
         reading = self._client.of_account(account_id).probe(token.text, exclusive)

@@ -261,14 +261,21 @@ class Revocation:
         if not before.reading.sent:
             return Result(token, Outcome.NOT_ATTEMPTED, before.reading.problem)
         if not self._policy.write:
-            reason = f"it would be revoked: it is {_SHOWN[before.probe]}"
-            return _result(token, Outcome.REVOKED, before.reading, reason)
+            return self._predicted(token, before)
         answer = self._client.revoke(token.text, self._reserve)
         if not answer.sent:
             return Result(token, Outcome.NOT_ATTEMPTED, answer.problem)
         self._compare_clocks(answer)
         after = self._verify(token, before, answer.verdict)
         return self._decided(token, before, answer, after)
+
+    def _predicted(self, token: Token, before: ProbeResult) -> Result:
+        """What a real run would come to, as far as a probe shows it."""
+        if not self._prober.checks_tokens and self._policy.proof is Proof.REQUIRED:
+            reason = "it would be revoked without proof: this host accepts any token"
+            return _result(token, Outcome.UNKNOWN, before.reading, reason)
+        reason = f"it would be revoked: it is {_SHOWN[before.probe]}"
+        return _result(token, Outcome.REVOKED, before.reading, reason)
 
     def _decided(
         self, token: Token, before: ProbeResult, answer: Reading, after: ProbeResult | None
@@ -298,7 +305,7 @@ class Revocation:
         after = self._observed(self._prober.confirm(token, accepted))
         while self._may_change(before.probe, answer, after.probe):
             left = ends - self._clock.monotonic()
-            if left <= 0:
+            if left <= 0 or self._clock.stopped_at() is not None:
                 break
             self._clock.sleep(min(pause, left))
             pause *= 2

@@ -194,5 +194,7 @@ def _may_have_taken_effect(outcome: Answer | Failed) -> bool:
 
 def _final(outcome: Answer | Failed, attempts: int, sent: bool) -> Answer | NoAnswer:
     if isinstance(outcome, Failed):
-        return NoAnswer(outcome.problem, attempts, sent)
+        # In no attempt: the last one may have failed to connect, and an earlier one not.
+        problem = outcome.problem if sent else f"{outcome.problem}; nothing was sent"
+        return NoAnswer(problem, attempts, sent)
     return Answer(outcome.status, outcome.headers, outcome.body, attempts)

@@ -116,8 +116,8 @@ class Tokens:
         self.expect("no write was sent", not self.simulator.writes())
 
     def retire(self) -> None:
-        told = self.module("nomba_token_revoke", f"sources={self.kept}", "proof=required")
-        self.expect("it is proved dead", told["results"][0]["verified"] is True)
+        told = self.module("nomba_token_revoke", f"sources={self.kept}")
+        self.expect("it is verified dead", told["results"][0]["verified"] is True)
         self.expect("no token is alive", not self.simulator.live())
 
     def keep(self, *words: str) -> dict[str, Any]:

@@ -35,10 +35,13 @@ pytestmark = pytest.mark.pure
 DEADLINE = "the run's deadline came first (see the option deadline)"
 TIMEOUT = "no whole answer within the timeout"
 CUT = "the connection failed or was cut"
-PROXY = "the proxy did not let the request through"
+PROXY = "the proxy did not let the request through; nothing was sent"
 TOO_LARGE = "an answer too large to be the API's"
-TLS = "TLS could not be established with the host of api_url (see ca_path and validate_certs)"
-UNSENDABLE = "the request could not be sent"
+TLS = (
+    "TLS could not be established with the host of api_url (see ca_path and validate_certs); "
+    "nothing was sent"
+)
+UNSENDABLE = "the request could not be sent; nothing was sent"
 
 # So little time that there is one attempt: the shortest pause between two is longer.
 ONE_ATTEMPT = {"deadline": 0.5}

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import io
 import json
+import signal
 import tempfile
-from collections.abc import Mapping
-from contextlib import redirect_stderr, redirect_stdout
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from typing import Any
 
@@ -99,9 +100,21 @@ def run_module(main: Any, options: Mapping[str, Any], monkeypatch: pytest.Monkey
     monkeypatch.setattr(module_warnings, "_internal", _NotAController, raising=False)
     _forget_warnings(monkeypatch)
     out, err = io.StringIO(), io.StringIO()
-    with redirect_stdout(out), redirect_stderr(err), pytest.raises(SystemExit):
+    with restored_signals(), redirect_stdout(out), redirect_stderr(err), pytest.raises(SystemExit):
         main()
     return Told(json.loads(out.getvalue()), out.getvalue() + err.getvalue())
+
+
+@contextmanager
+def restored_signals() -> Iterator[None]:
+    """Restore the handlers of this process, which a module replaces in its own."""
+    numbers = (signal.SIGTERM, signal.SIGINT)
+    before = {number: signal.getsignal(number) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _forget_warnings(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the simulator saw, in the words of the tests, and a clock that it shares."""
+"""What the simulator saw, and clocks that it shares or that go on by themselves."""
 
 from __future__ import annotations
 
@@ -11,12 +11,25 @@ from dataclasses import replace
 
 from ansible_collections.nomba.auth.plugins.module_utils._clock import Clock
 from tests.simulator.handle import Handle
+from tests.simulator.journal import Entry
 from tests.unit.clock import FastClock
+
+# The requests of a run over one live token: its probe, the negative control (once a run, when the
+# API accepts a token for the first time), the revoke, and the probe that verifies it.
+ONE_LIVE_TOKEN = ["balance", "balance", "revoke", "balance"]
+# Over one dead token: its probe, and the same again on a connection of its own, as evidence.
+ONE_DEAD_TOKEN = ["balance", "balance"]
 
 
 def operations(simulator: Handle, fingerprint: str | None = None) -> list[str]:
     """What the simulator was asked for, in order, for one token or for all."""
     return [entry.operation for entry in simulator.requests(fingerprint=fingerprint)]
+
+
+def controls(simulator: Handle) -> list[Entry]:
+    """The probes of tokens that the simulator does not know: if it minted all, the control's."""
+    known = {entry["fingerprint"] for entry in simulator.tokens()}
+    return [entry for entry in simulator.requests("balance") if entry.fingerprint not in known]
 
 
 def shared(clock: FastClock, simulator: Handle) -> Clock:

@@ -16,7 +16,7 @@ from tests.simulator.settings import SUB_ACCOUNT_ID
 from tests.unit.core.making import base64url, jwt
 
 from .harness import Revoke, Told
-from .seeing import operations
+from .seeing import ONE_LIVE_TOKEN, operations
 
 NAN, INFINITY = float("nan"), float("inf")
 NOT_WHOLE = "it is not a whole JWT: give all three parts, separated by dots"
@@ -114,11 +114,11 @@ def test_what_is_not_a_whole_jwt_is_malformed_and_not_sent(
 
 
 @pytest.mark.parametrize("token", UNREADABLE.values(), ids=UNREADABLE.keys())
-def test_a_jwt_that_cannot_be_read_is_sent_and_not_proved(revoke: Revoke, token: str) -> None:
+def test_an_unreadable_jwt_is_sent_and_not_verified(revoke: Revoke, token: str) -> None:
     told = revoke(token)
-    assert told.outcomes == ["revoked"]
+    assert (told.outcomes, told.error) == (["unknown"], "unknown")
     assert (told.row["verified"], told.row["expires_at"]) == (False, None)
-    assert "revoked by the API's word only" in told.warnings
+    assert "rejected before, rejected after" in told.row["reason"]
     assert "Traceback" not in told.output
     assert operations(revoke.simulator) == ["balance", "revoke", "balance"]
 
@@ -153,7 +153,7 @@ def test_a_claim_of_a_wrong_type_is_no_obstacle(revoke: Revoke, claim: str, valu
 def test_an_account_claim_of_another_value_names_no_account(revoke: Revoke) -> None:
     claim = f"G:{revoke.simulator.account_id}"
     told = revoke(revoke.simulator.mint(known=False, claims={claim: ["G:x"]}))
-    assert told.outcomes == ["revoked"]
+    assert told.outcomes == ["unknown"]
     assert told.row["verified"] is False
     assert operations(revoke.simulator) == ["balance", "revoke", "balance"]
 
@@ -237,14 +237,15 @@ def test_an_id_that_is_none_is_refused(revoke: Revoke, option: str, value: Any) 
 
 
 @pytest.mark.parametrize("option", ["account_id", "client_id"])
-def test_an_id_that_is_missing_is_asked_for(
-    revoke: Revoke, monkeypatch: pytest.MonkeyPatch, option: str
+def test_a_missing_id_names_the_option_and_the_environment_variable(
+    revoke: Revoke, option: str
 ) -> None:
-    monkeypatch.delenv(f"NOMBA_{option.upper()}", raising=False)
-    monkeypatch.setattr(type(revoke.simulator), option, None)
     token = revoke.simulator.mint()
-    told = revoke(token)
-    assert f"missing required arguments: {option}" in told["msg"]
+    told = revoke(token, **{option: None})
+    variable = f"NOMBA_{option.upper()}"
+    remedy = f"it is not set; set it, or the environment variable {variable}"
+    assert (told.error, told["changed"]) == ("invalid_option", False)
+    assert told["msg"] == f"{option}: {remedy}"
     assert is_clean(told, token)
     assert revoke.simulator.requests() == []
 
@@ -256,7 +257,7 @@ def test_a_wrong_client_id_is_hinted_at(revoke: Revoke) -> None:
     assert told.row["http_status"] == 404
     assert "client_id is unknown or suspended" in told["msg"]
     assert is_clean(told, token)
-    assert operations(revoke.simulator) == ["balance", "revoke", "balance"]
+    assert operations(revoke.simulator) == ONE_LIVE_TOKEN
     assert revoke.simulator.accepts(token)
 
 
@@ -271,12 +272,25 @@ def test_a_suspended_client_is_hinted_at(revoke: Revoke) -> None:
 
 
 @pytest.mark.parametrize("wrong", ["00000000-0000-4000-8000-000000000000", SUB_ACCOUNT_ID])
-def test_a_wrong_account_id_costs_the_proof_and_not_the_revoke(revoke: Revoke, wrong: str) -> None:
-    token = revoke.simulator.mint()
-    told = revoke(token, account_id=wrong, proof="required")
-    assert told.outcomes == ["unknown"]
-    assert told.row["verified"] is False
-    assert "account_id is sha256:" in told.warnings
+def test_a_wrong_account_id_costs_neither_the_revoke_nor_the_proof(
+    revoke: Revoke, wrong: str
+) -> None:
+    token, account = revoke.simulator.mint(), revoke.simulator.account_id
+    told = revoke(token, account_id=wrong)
+    assert (told.outcomes, told.row["verified"]) == (["revoked"], True)
+    assert f"name the account {account}, but account_id is {wrong}." in told.warnings
+    assert token not in told.output
+    assert not revoke.simulator.accepts(token)
+
+
+@pytest.mark.parametrize("wrong", ["00000000-0000-4000-8000-000000000000", SUB_ACCOUNT_ID])
+def test_a_wrong_account_id_verifies_no_token_without_an_account(
+    revoke: Revoke, wrong: str
+) -> None:
+    # Each refusal may be about the account: the token is dead, and nothing shows it.
+    token = revoke.simulator.mint(claims={f"G:{revoke.simulator.account_id}": None})
+    told = revoke(token, account_id=wrong)
+    assert (told.outcomes, told.row["verified"]) == (["unknown"], False)
     assert is_clean(told, token)
     assert not revoke.simulator.accepts(token)
 

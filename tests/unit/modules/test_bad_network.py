@@ -17,10 +17,10 @@ from pathlib import Path
 import pytest
 import trustme
 
-from ansible_collections.nomba.auth.plugins.module_utils import _transport
+from ansible_collections.nomba.auth.plugins.module_utils import _http_connection
 
-from .harness import Revoke
-from .seeing import operations
+from .harness import Revoke, Told
+from .seeing import ONE_LIVE_TOKEN, operations
 
 TLS = "TLS could not be established with the host of api_url (see ca_path and validate_certs)"
 PEMS = {
@@ -117,6 +117,13 @@ def strange_ca(tmp_path: Path) -> str:
     return str(path)
 
 
+def is_not_attempted(told: Told) -> bool:
+    """Whether the run failed because nothing could be sent, and says so and changed nothing."""
+    failed = told.error == "not_attempted" and told.row["reason"].endswith("; nothing was sent")
+    row = (told.row["outcome"], told.row["verified"], told.row["attempts"])
+    return failed and not told["changed"] and row == ("not_attempted", False, 0)
+
+
 def test_a_ca_path_that_is_missing_is_refused(revoke: Revoke, tmp_path: Path) -> None:
     token = revoke.simulator.mint()
     told = revoke(token, ca_path=str(tmp_path / "missing.pem"))
@@ -140,7 +147,7 @@ def test_a_ca_path_that_is_no_pem_is_refused(revoke: Revoke, tmp_path: Path, con
 def test_a_certificate_of_another_authority_gets_no_token(revoke: Revoke, strange_ca: str) -> None:
     token = revoke.simulator.mint()
     told = revoke(token, ca_path=strange_ca)
-    assert told.outcomes == ["unknown"]
+    assert is_not_attempted(told)
     assert TLS in told["msg"]
     assert revoke.clock.slept == []
     assert revoke.simulator.requests() == []
@@ -148,7 +155,7 @@ def test_a_certificate_of_another_authority_gets_no_token(revoke: Revoke, strang
 
 def test_a_ca_path_that_is_an_empty_folder_trusts_nobody(revoke: Revoke, tmp_path: Path) -> None:
     told = revoke(revoke.simulator.mint(), ca_path=str(tmp_path))
-    assert told.outcomes == ["unknown"]
+    assert is_not_attempted(told)
     assert TLS in told["msg"]
     assert revoke.simulator.requests() == []
 
@@ -163,36 +170,50 @@ def test_a_certificate_for_another_name_gets_no_token(
     stranger.socket = context.wrap_socket(stranger.socket, server_side=True)
     url = stranger.url.replace("http:", "https:")
     told = revoke(revoke.simulator.mint(), api_url=url, ca_path=str(tmp_path / "ca.pem"))
-    assert told.outcomes == ["unknown"]
+    assert told.outcomes == ["unknown" if asked else "not_attempted"]
+    assert told["changed"] is asked
     assert (TLS in told["msg"]) is not asked
     assert bool(stranger.asked) is asked
 
 
-def test_https_to_a_port_that_speaks_http_is_told(revoke: Revoke) -> None:
+def test_https_to_a_port_that_speaks_http_is_reported(revoke: Revoke) -> None:
     token = revoke.simulator.mint()
     told = revoke(token, api_url=revoke.simulator.http_url.replace("http:", "https:"))
-    assert told.outcomes == ["unknown"]
+    assert is_not_attempted(told)
     assert TLS in told["msg"]
     assert revoke.simulator.requests() == []
 
 
-def test_nobody_listening_is_unknown_after_a_few_tries(revoke: Revoke) -> None:
+def test_a_refused_connection_is_retried_a_few_times(revoke: Revoke) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))  # bound, and never listening
-        told = revoke(
-            revoke.simulator.mint(), api_url=f"https://127.0.0.1:{taken.getsockname()[1]}"
-        )
-    assert told.outcomes == ["unknown"]
-    assert "the connection failed or was cut" in told["msg"]
-    assert 2 <= told.row["attempts"] <= 6
+        host = f"127.0.0.1:{taken.getsockname()[1]}"
+        told = revoke(revoke.simulator.mint(), api_url=f"https://{host}")
+    assert is_not_attempted(told)
+    assert f"no connection to {host} (Connection refused); nothing was sent" in told["msg"]
+    assert len(revoke.clock.slept) == 5
     assert sum(revoke.clock.slept) <= 120
     assert revoke.simulator.requests() == []
 
 
-def test_a_proxy_that_lets_nothing_through_is_told(revoke: Revoke, proxy: Stranger) -> None:
+@pytest.mark.parametrize("error", [socket.EAI_NONAME, socket.EAI_AGAIN], ids=["unknown", "no DNS"])
+def test_an_unknown_host_is_named(revoke: Revoke, error: int) -> None:
+    def find_nothing(*_words: object) -> list[object]:
+        raise socket.gaierror(error, "Name or service not known")
+
+    token = revoke.simulator.mint()
+    revoke.monkeypatch.setattr(socket, "getaddrinfo", find_nothing)
+    told = revoke(token, api_url="https://api.nomba.example")
+    assert is_not_attempted(told)
+    named = "no connection to api.nomba.example:443 (Name or service not known)"
+    assert f"{named}; nothing was sent" in told["msg"]
+    assert token not in told.output
+
+
+def test_a_proxy_that_lets_nothing_through_is_reported(revoke: Revoke, proxy: Stranger) -> None:
     token = revoke.simulator.mint()
     told = revoke(token)
-    assert told.outcomes == ["unknown"]
+    assert is_not_attempted(told)
     assert "the proxy did not let the request through" in told["msg"]
     assert set(proxy.asked) == {"CONNECT"}
     assert PAGE.decode() not in told.output
@@ -204,7 +225,7 @@ def test_a_proxy_that_answers_html_in_place_of_a_tunnel_gets_no_token(
 ) -> None:
     proxy.status = 200
     told = revoke(revoke.simulator.mint())
-    assert told.outcomes == ["unknown"]
+    assert is_not_attempted(told)
     assert TLS in told["msg"]
     assert set(proxy.asked) == {"CONNECT"}
     assert revoke.simulator.requests() == []
@@ -230,7 +251,7 @@ def test_plain_http_to_another_host_goes_over_the_proxy(
     token = revoke.simulator.mint()
     told = revoke(token, api_url="http://api.example", allow_http=True)
     assert told.outcomes == ["revoked"]
-    assert operations(revoke.simulator) == ["balance", "revoke", "balance"]
+    assert operations(revoke.simulator) == ONE_LIVE_TOKEN
     assert proxy.asked == []
 
 
@@ -243,7 +264,7 @@ def test_plain_http_to_this_host_takes_no_proxy(revoke: Revoke, proxy: Stranger)
 
 
 def test_a_redirect_whose_body_has_no_end_is_not_read(revoke: Revoke, stranger: Stranger) -> None:
-    revoke.monkeypatch.setattr(_transport, "MAX_BODY", 4096)
+    revoke.monkeypatch.setattr(_http_connection, "MAX_BODY", 4096)
     stranger.status, stranger.pages = 307, 10_000
     stranger.headers = {"Location": f"{revoke.simulator.http_url}/elsewhere"}
     told = revoke(revoke.simulator.mint(), api_url=stranger.url)

@@ -15,7 +15,7 @@ from tests.simulator.settings import OTHER_ACCOUNT_ID
 from tests.simulator.tokens import fingerprint
 
 from .harness import Revoke
-from .seeing import operations
+from .seeing import ONE_LIVE_TOKEN, operations
 
 
 @pytest.mark.parametrize("form", ["{}", " Bearer {}\n"], ids=["plain", "with Bearer"])
@@ -79,7 +79,7 @@ def test_the_connection_can_come_from_the_environment(
         revoke.simulator.mint(), api_url=None, account_id=None, client_id=None, ca_path=None
     )
     assert told.outcomes == ["revoked"]
-    assert operations(revoke.simulator) == ["balance", "revoke", "balance"]
+    assert operations(revoke.simulator) == ONE_LIVE_TOKEN
 
 
 def test_options_go_before_the_environment(revoke: Revoke, monkeypatch: pytest.MonkeyPatch) -> None:

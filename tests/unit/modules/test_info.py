@@ -27,7 +27,7 @@ from tests.unit.clock import FastClock
 
 from .canary import hatch
 from .harness import Told, run_module
-from .seeing import operations
+from .seeing import ONE_DEAD_TOKEN, controls, operations
 
 FRAGMENTS: dict[str, Any] = {
     "nomba.auth._connection": _connection.ModuleDocFragment,
@@ -243,14 +243,17 @@ def test_a_token_that_the_api_takes_is_accepted(info: Info) -> None:
     told = info.probe(token)
     assert probes(told) == ["accepted"]
     assert operations(info.simulator, fingerprint(token)) == ["balance"]
-    assert operations(info.simulator) == ["balance", "balance"]  # the second is the control
+    assert operations(info.simulator) == ["balance", "balance"]
+    assert len(controls(info.simulator)) == 1
 
 
-def test_a_token_that_the_api_does_not_take_is_refused(info: Info) -> None:
-    told = info.probe(*info.simulator.mint_many(3, known=False))
+def test_a_token_that_the_api_rejects_is_refused(info: Info) -> None:
+    dead = info.simulator.mint_many(3, known=False)
+    told = info.probe(*dead)
     assert probes(told) == ["refused"] * 3
     assert not told.failed
-    assert operations(info.simulator) == ["balance"] * 3
+    for token in dead:
+        assert operations(info.simulator, fingerprint(token)) == ONE_DEAD_TOKEN
 
 
 def test_an_expired_token_is_probed_all_the_same(info: Info) -> None:
@@ -286,13 +289,28 @@ def test_an_answer_that_settles_nothing_is_inconclusive(info: Info, fault: dict[
 
 
 @pytest.mark.parametrize("account", [OTHER_ACCOUNT_ID, SUB_ACCOUNT_ID], ids=["other", "sub"])
-def test_a_refusal_for_another_account_is_inconclusive(info: Info, account: str) -> None:
-    told = info.probe(info.simulator.mint(), account_id=account)
-    assert probes(told) == ["inconclusive"]
+def test_a_token_of_another_account_is_probed_under_its_own_as_well(
+    info: Info, account: str
+) -> None:
+    live, dead = info.simulator.mint(), info.simulator.mint(known=False)
+    told = info.probe(live, dead, account_id=account)
+    assert probes(told) == ["accepted", "refused"]
+    for token in (live, dead):
+        asked = info.simulator.requests(fingerprint=fingerprint(token))
+        assert [entry.account_id for entry in asked] == [account, info.simulator.account_id]
     assert info.simulator.writes() == []
 
 
-def test_on_a_host_that_takes_any_token_the_probe_is_meaningless(info: Info) -> None:
+@pytest.mark.parametrize("account", [OTHER_ACCOUNT_ID, SUB_ACCOUNT_ID], ids=["other", "sub"])
+def test_a_refusal_that_may_be_about_the_account_is_inconclusive(info: Info, account: str) -> None:
+    token = info.simulator.mint(claims={f"G:{info.simulator.account_id}": None})
+    told = info.probe(token, account_id=account)
+    assert probes(told) == ["inconclusive"]
+    assert info.simulator.accepts(token)
+    assert info.simulator.writes() == []
+
+
+def test_on_a_host_that_accepts_any_token_the_probe_is_meaningless(info: Info) -> None:
     info.simulator.configure(sandbox=True)
     told = info.probe(info.simulator.mint(), info.simulator.mint(known=False))
     assert probes(told) == ["meaningless", "meaningless"]
@@ -306,11 +324,11 @@ def test_what_is_malformed_is_not_sent(info: Info) -> None:
     assert info.simulator.requests() == []
 
 
-def test_many_tokens_are_told_apart_and_nothing_is_written(info: Info) -> None:
+def test_live_and_dead_tokens_are_distinguished_and_nothing_is_written(info: Info) -> None:
     live, dead = info.simulator.mint_many(20), info.simulator.mint_many(10, known=False)
     told = info.probe(*live, *dead, "no token", concurrency=8)
     assert probes(told) == ["accepted"] * 20 + ["refused"] * 10 + ["inconclusive"]
-    assert Counter(operations(info.simulator)) == {"balance": 31}
+    assert Counter(operations(info.simulator)) == {"balance": 20 + 2 * 10 + 1}
     assert len(info.simulator.live()) == 20
     assert info.simulator.writes() == []
 

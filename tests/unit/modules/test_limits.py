@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Rate limits, the deadline of a run, and giving up when all tokens are refused alike."""
+"""Rate limits, the deadline of a run, and the abort rule after identical refusals."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ansible_collections.nomba.auth.plugins.modules import nomba_token_revoke
 from tests.simulator.tokens import fingerprint
 
 from .harness import Revoke
-from .seeing import operations, shared, ticking
+from .seeing import ONE_LIVE_TOKEN, controls, operations, shared, ticking
 
 PATIENT: dict[str, Any] = {"timeout": 10_000, "deadline": 100_000}
 
@@ -75,7 +75,8 @@ def test_forty_tokens_meet_no_429(windows: Revoke, rate_class: str, concurrency:
     assert told.outcomes == ["revoked"] * 40
     assert {e.status for e in windows.simulator.requests("revoke")} == {200}
     assert 429 not in {e.status for e in windows.simulator.requests()}
-    assert Counter(operations(windows.simulator)) == {"balance": 80, "revoke": 40}
+    assert Counter(operations(windows.simulator)) == {"balance": 81, "revoke": 40}
+    assert len(controls(windows.simulator)) == 1
 
 
 def test_probes_and_revokes_count_together(windows: Revoke) -> None:
@@ -93,7 +94,7 @@ def test_retry_after_is_honoured(revoke: Revoke, on: str) -> None:
     told = revoke(revoke.simulator.mint())
     assert told.outcomes == ["revoked"]
     assert sum(revoke.clock.slept) == pytest.approx(17, abs=1)
-    assert operations(revoke.simulator).count(on) == (3 if on == "balance" else 2)
+    assert operations(revoke.simulator).count(on) == ONE_LIVE_TOKEN.count(on) + 1
 
 
 def test_retry_after_may_be_a_date(revoke: Revoke) -> None:
@@ -136,11 +137,11 @@ def test_a_429_that_outlasts_the_deadline_is_hinted_at(revoke: Revoke) -> None:
 @pytest.mark.parametrize(
     "how", [{}, {"retry_after": 1}, {"retry_after": 15}, {"retry_after": 3600}], ids=str
 )
-def test_probes_held_back_do_not_hold_the_revoke_back(revoke: Revoke, how: dict[str, Any]) -> None:
+def test_rate_limited_probes_do_not_delay_the_revoke(revoke: Revoke, how: dict[str, Any]) -> None:
     revoke.simulator.fault("balance", "rate_limited", times=0, **how)
     token = revoke.simulator.mint()
     told = revoke(token)
-    assert (told.outcomes, told.row["verified"]) == (["revoked"], False)
+    assert (told.outcomes, told.row["verified"]) == (["unknown"], False)
     assert operations(revoke.simulator).count("revoke") == 1
     assert operations(revoke.simulator).count("balance") <= 2 * 6
     assert not revoke.simulator.accepts(token)
@@ -192,29 +193,31 @@ def test_a_deadline_in_the_middle_of_a_run_leaves_a_result_for_every_token(
     assert len(revoke.simulator.live()) >= done["not_attempted"]
 
 
-def test_a_check_run_out_of_time_says_what_it_did_not_look_at(revoke: Revoke) -> None:
+def test_a_check_run_out_of_time_names_the_tokens_it_did_not_probe(revoke: Revoke) -> None:
     revoke.monkeypatch.setattr(nomba_token_revoke, "SYSTEM", ticking(revoke.clock, 1))
     told = revoke(
         *revoke.simulator.mint_many(90), deadline=400, timeout=300, concurrency=1, check=True
     )
     done = Counter(told.outcomes)
     assert set(done) == {"revoked", "not_attempted"}
-    assert len(revoke.simulator.requests()) <= done["revoked"]
+    assert len(revoke.simulator.requests()) <= done["revoked"] + len(controls(revoke.simulator))
+    assert len(controls(revoke.simulator)) == 1
     assert told.error == "not_attempted"
     assert revoke.simulator.writes() == []
 
 
 @pytest.mark.parametrize("status", [400, 403, 404])
-def test_five_refusals_alike_end_the_run(revoke: Revoke, status: int) -> None:
+def test_five_identical_refusals_abort_the_run(revoke: Revoke, status: int) -> None:
     revoke.simulator.fault("revoke", "status", status=status, times=0)
     told = revoke(*revoke.simulator.mint_many(9), concurrency=1)
     assert told.outcomes == ["refused"] * 5 + ["not_attempted"] * 4
     assert told.error == "refused"
-    assert told["results"][8]["reason"] == "the API refused the first tokens alike"
+    aborted = "aborted: the first 5 tokens of this account failed identically"
+    assert [row["reason"] for row in told["results"][5:]] == [aborted] * 4
     assert operations(revoke.simulator).count("revoke") == 5
 
 
-def test_five_refusals_alike_end_a_run_of_many_workers(revoke: Revoke) -> None:
+def test_five_identical_refusals_abort_a_run_of_many_workers(revoke: Revoke) -> None:
     revoke.simulator.fault("revoke", "status", status=403, times=0)
     told = revoke(*revoke.simulator.mint_many(60), concurrency=4)
     refused = told.outcomes.count("refused")
@@ -223,7 +226,7 @@ def test_five_refusals_alike_end_a_run_of_many_workers(revoke: Revoke) -> None:
     assert operations(revoke.simulator).count("revoke") == refused
 
 
-def test_five_refusals_that_differ_end_nothing(revoke: Revoke) -> None:
+def test_five_different_refusals_abort_nothing(revoke: Revoke) -> None:
     revoke.simulator.fault("revoke", "status", status=400, skip=0, times=3)
     revoke.simulator.fault("revoke", "status", status=403, times=4)
     told = revoke(*revoke.simulator.mint_many(9), concurrency=1)
@@ -236,3 +239,20 @@ def test_a_success_among_the_first_keeps_the_run_going(revoke: Revoke) -> None:
     told = revoke(*revoke.simulator.mint_many(9), concurrency=1)
     assert told.outcomes == ["revoked"] + ["refused"] * 6 + ["revoked"] * 2
     assert operations(revoke.simulator).count("revoke") == 9
+
+
+@pytest.mark.parametrize("abort_after", [0, 2])
+def test_the_abort_rule_can_be_changed_and_switched_off(revoke: Revoke, abort_after: int) -> None:
+    revoke.simulator.fault("revoke", "status", status=403, times=0)
+    told = revoke(*revoke.simulator.mint_many(9), concurrency=1, abort_after=abort_after)
+    assert told.outcomes == ["refused"] * (sent := abort_after or 9) + ["not_attempted"] * (
+        9 - sent
+    )
+    assert operations(revoke.simulator).count("revoke") == sent
+
+
+def test_a_negative_abort_after_is_refused(revoke: Revoke) -> None:
+    told = revoke(revoke.simulator.mint(), abort_after=-1)
+    assert told.error == "invalid_option"
+    assert told["msg"] == "abort_after: give a number of tokens, or 0 to try every token"
+    assert revoke.simulator.requests() == []

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""How much the API's word is worth: the option proof, hosts that check nothing, late effects."""
+"""What counts as proof: the option proof, hosts that check no tokens, late effects."""
 
 from __future__ import annotations
 
@@ -11,11 +11,25 @@ import pytest
 from tests.simulator.tokens import fingerprint
 from tests.unit.clock import FastClock
 
-from .harness import Revoke
-from .seeing import operations
+from .harness import Revoke, Told
+from .seeing import ONE_LIVE_TOKEN, controls, operations
 
 PROOFS = ["required", "attempt", "none"]
-WORD_ONLY = "revoked by the API's word only"
+
+
+def says_not_verified(told: Told, count: int, tokens: int) -> bool:
+    """Whether message, summary and warnings all report the tokens that no probe confirmed."""
+    first = told["msg"].startswith(f"NOT VERIFIED: {count} of {tokens} token(s). ")
+    summary = told["summary"]
+    counts = (summary["verified"], summary["not_verified"])
+    warned = f"{count} token(s) NOT verified" in told.warnings
+    return first and warned and counts == (tokens - count, count)
+
+
+def says_nothing_of_verification(told: Told) -> bool:
+    """Whether no token is reported as revoked and not verified."""
+    silent = "NOT VERIFIED" not in told["msg"] and "NOT verified" not in told.warnings
+    return silent and told["summary"]["not_verified"] == 0
 
 
 @pytest.mark.parametrize(
@@ -24,39 +38,72 @@ WORD_ONLY = "revoked by the API's word only"
 def test_the_proof_costs_one_request(revoke: Revoke, proof: str, probes: int) -> None:
     token = revoke.simulator.mint()
     told = revoke(token, proof=proof)
-    assert told.outcomes == ["revoked"]
-    assert told.row["verified"] is (proof != "none")
-    assert told.warnings == ""
-    assert operations(revoke.simulator).count("balance") == probes
+    verified = proof != "none"
+    assert (told.outcomes, told.row["verified"]) == (["revoked"], verified)
+    assert says_nothing_of_verification(told) if verified else says_not_verified(told, 1, 1)
+    assert (told.warnings == "") is verified
+    assert len(revoke.simulator.requests("balance", fingerprint(token))) == probes
+    assert operations(revoke.simulator) == ONE_LIVE_TOKEN[: probes + 2]
     assert not revoke.simulator.accepts(token)
 
 
+def test_proof_is_required_by_default(revoke: Revoke) -> None:
+    token = revoke.simulator.mint()
+    mark = fingerprint(token)
+    revoke.simulator.fault("balance", "status", status=403, skip=1, times=0, fingerprint=mark)
+    told = revoke(token)
+    assert (told.outcomes, told.error, told["changed"]) == (["unknown"], "unknown", True)
+    assert says_nothing_of_verification(told)
+    assert len(revoke.simulator.writes()) == 1
+
+
+def test_the_verdict_counts_the_tokens_that_are_not_verified(revoke: Revoke) -> None:
+    tokens = revoke.simulator.mint_many(5)
+    for token in tokens[:2]:
+        mark = fingerprint(token)
+        revoke.simulator.fault("balance", "status", status=403, times=0, fingerprint=mark)
+    told = revoke(*tokens, proof="attempt")
+    assert not told.failed
+    assert says_not_verified(told, 2, 5)
+    assert told["msg"].endswith("token(s). 5 token(s): 5 revoked.")
+    assert revoke.simulator.live() == []
+
+
 @pytest.mark.parametrize(
-    ("proof", "outcome", "controls"),
-    [("required", "unknown", 1), ("attempt", "revoked", 1), ("none", "revoked", 0)],
+    ("proof", "outcome"),
+    [("required", "unknown"), ("attempt", "revoked"), ("none", "revoked")],
     ids=PROOFS,
 )
-def test_a_host_that_takes_any_token_proves_nothing(
-    revoke: Revoke, proof: str, outcome: str, controls: int
+def test_a_host_that_accepts_any_token_proves_nothing(
+    revoke: Revoke, proof: str, outcome: str
 ) -> None:
     revoke.simulator.configure(sandbox=True)
     token = revoke.simulator.mint()
     told = revoke(token, proof=proof)
     assert (told.outcomes, told.row["verified"]) == ([outcome], False)
-    assert (WORD_ONLY in told.warnings) is (proof == "attempt")
-    assert ("this host accepts any token" in told.row["reason"]) is (proof != "none")
-    asked = [e for e in revoke.simulator.requests("balance") if e.fingerprint != fingerprint(token)]
-    assert len(asked) == controls
+    assert told.failed is (proof == "required")
+    assert told.failed or says_not_verified(told, 1, 1)
+    assert "this host accepts any token" in told.row["reason"]
+    assert len(controls(revoke.simulator)) == 1
+    assert revoke.simulator.accepts(token)
 
 
 def test_the_negative_control_is_asked_once_a_run(revoke: Revoke) -> None:
     revoke.simulator.configure(sandbox=True)
     tokens = revoke.simulator.mint_many(6)
     told = revoke(*tokens)
-    known = {fingerprint(token) for token in tokens}
-    assert told.outcomes == ["revoked"] * 6
-    assert [e.fingerprint in known for e in revoke.simulator.requests()].count(False) == 1
+    assert told.outcomes == ["unknown"] * 6
+    assert len(controls(revoke.simulator)) == 1
     assert operations(revoke.simulator).count("revoke") == 6
+
+
+def test_a_negative_control_without_an_answer_is_asked_again(revoke: Revoke) -> None:
+    revoke.simulator.configure(sandbox=True)
+    first, second = revoke.simulator.mint_many(2)
+    revoke.simulator.fault("balance", "status", status=500, skip=1)
+    told = revoke(first, second, concurrency=1)
+    assert told.outcomes == ["unknown", "unknown"]
+    assert [entry.status for entry in controls(revoke.simulator)] == [500, 200]
 
 
 @pytest.mark.parametrize(
@@ -64,7 +111,7 @@ def test_the_negative_control_is_asked_once_a_run(revoke: Revoke) -> None:
     [("required", "still_accepted"), ("attempt", "still_accepted"), ("none", "revoked")],
     ids=PROOFS,
 )
-def test_a_revoke_without_effect_is_noticed_by_whoever_looks(
+def test_a_revoke_without_effect_is_noticed_by_a_probe(
     revoke: Revoke, proof: str, outcome: str
 ) -> None:
     revoke.simulator.configure(revoke_effective=False)
@@ -73,6 +120,7 @@ def test_a_revoke_without_effect_is_noticed_by_whoever_looks(
     assert (told.outcomes, told.row["verified"]) == ([outcome], False)
     assert told["changed"] is True
     assert told.failed is (proof != "none")
+    assert told.failed or says_not_verified(told, 1, 1)
     assert revoke.simulator.accepts(token)
     assert operations(revoke.simulator).count("revoke") == 1
 
@@ -83,7 +131,7 @@ def test_a_token_that_stays_alive_fails_with_a_code_of_its_own(revoke: Revoke) -
     told = revoke(token)
     assert told.error == "still_accepted"
     assert f"{fingerprint(token)} is still_accepted: HTTP 200, code 00" in told["msg"]
-    assert "after accepted" in told["msg"]
+    assert "valid before, valid after" in told["msg"]
     assert sum(revoke.clock.slept) == pytest.approx(15, abs=1)
     assert revoke.simulator.accepts(token)
 
@@ -117,17 +165,18 @@ def test_a_proof_later_than_the_deadline_is_not_waited_for(revoke: Revoke) -> No
     [("required", "unknown"), ("attempt", "revoked"), ("none", "revoked")],
     ids=PROOFS,
 )
-def test_a_probe_that_says_nothing_is_no_proof(revoke: Revoke, proof: str, outcome: str) -> None:
+def test_an_inconclusive_probe_is_no_proof(revoke: Revoke, proof: str, outcome: str) -> None:
     revoke.simulator.fault("balance", "status", status=403, times=0)
     token = revoke.simulator.mint()
     told = revoke(token, proof=proof)
     assert (told.outcomes, told.row["verified"]) == ([outcome], False)
-    assert (WORD_ONLY in told.warnings) is (proof == "attempt")
+    assert told.failed is (proof == "required")
+    assert told.failed or says_not_verified(told, 1, 1)
     assert len(revoke.simulator.writes()) == 1
     assert not revoke.simulator.accepts(token)
 
 
-def test_a_probe_that_says_nothing_takes_nothing_back_of_what_was_seen(revoke: Revoke) -> None:
+def test_an_inconclusive_probe_does_not_change_what_an_earlier_one_showed(revoke: Revoke) -> None:
     revoke.simulator.configure(revoke_effective=False)
     token = revoke.simulator.mint()
     hold = {"fingerprint": fingerprint(token), "skip": 2, "times": 0}
@@ -138,7 +187,7 @@ def test_a_probe_that_says_nothing_takes_nothing_back_of_what_was_seen(revoke: R
 
 
 @pytest.mark.parametrize("proof", PROOFS)
-def test_a_lost_answer_is_looked_for_whatever_the_proof(revoke: Revoke, proof: str) -> None:
+def test_a_lost_answer_is_settled_by_a_probe_whatever_the_proof(revoke: Revoke, proof: str) -> None:
     revoke.simulator.fault("revoke", "lost_answer", times=0)
     token = revoke.simulator.mint()
     told = revoke(token, proof=proof)

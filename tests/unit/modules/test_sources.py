@@ -134,7 +134,14 @@ def test_the_summary_counts_tokens_outcomes_files_and_foreign_ones(
     counts = {"revoked": 2, "already_revoked": 1, "expired": 1, "malformed": 1}
     zeros = dict.fromkeys(["refused", "still_accepted", "unknown", "not_attempted"], 0)
     outcomes = {**counts, **zeros}
-    assert told["summary"] == {"tokens": 5, "outcomes": outcomes, "files": 2, "foreign": 1}
+    assert told["summary"] == {
+        "tokens": 5,
+        "verified": 3,
+        "not_verified": 0,
+        "outcomes": outcomes,
+        "files": 2,
+        "foreign": 1,
+    }
     assert len(revoke.simulator.writes()) == 2
 
 

@@ -16,7 +16,7 @@ from ansible_collections.nomba.auth.plugins.module_utils._client import Grant
 from tests.simulator.tokens import fingerprint
 
 from .keeping import Token
-from .seeing import operations
+from .seeing import ONE_DEAD_TOKEN, ONE_LIVE_TOKEN, operations
 
 
 def _first_tried(how: str) -> dict[str, Any]:
@@ -25,7 +25,7 @@ def _first_tried(how: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("how", ["refresh", "issue"])
-def test_a_replaced_token_is_revoked_after_its_successor_came(token: Token, how: str) -> None:
+def test_a_replaced_token_is_revoked_after_the_new_one_is_issued(token: Token, how: str) -> None:
     made = token.hold(lifetime=200, **_first_tried(how))
     told = token(revoke_replaced=True)
     (row,) = told["replaced"]
@@ -34,7 +34,7 @@ def test_a_replaced_token_is_revoked_after_its_successor_came(token: Token, how:
     assert token.simulator.live() == [told["fingerprint"]]
     assert token.document["replaced"] == []
     assert token.mode == 0o600
-    assert operations(token.simulator) == [how, "balance", "revoke", "balance"]
+    assert operations(token.simulator) == [how, *ONE_LIVE_TOKEN]
 
 
 def test_the_successor_is_in_its_place_before_the_revoke(token: Token) -> None:
@@ -75,7 +75,7 @@ def test_a_replaced_token_that_lives_on_is_kept_and_fails_the_run(token: Token) 
     assert token.document["replaced"] == [made["access_token"]]
     assert token.document["access_token"] != made["access_token"]
     assert set(token.simulator.live()) == {told["fingerprint"], made["fingerprint"]}
-    assert operations(token.simulator)[:3] == ["refresh", "balance", "revoke"]
+    assert operations(token.simulator)[:5] == ["refresh", *ONE_LIVE_TOKEN]
 
 
 def test_the_next_run_finishes_a_revoke_that_failed(token: Token) -> None:
@@ -89,7 +89,7 @@ def test_the_next_run_finishes_a_revoke_that_failed(token: Token) -> None:
     assert told["replaced"][0]["fingerprint"] == made["fingerprint"]
     assert token.simulator.live() == [told["fingerprint"]]
     assert token.document["replaced"] == []
-    assert operations(token.simulator) == ["balance", "revoke", "balance"]
+    assert operations(token.simulator) == ONE_LIVE_TOKEN
     assert token(revoke_replaced=True)["changed"] is False
 
 
@@ -122,7 +122,7 @@ def test_a_replaced_token_that_only_looks_expired_is_revoked(token: Token) -> No
     told = token(revoke_replaced=True)
     assert told["replaced"][0]["outcome"] == "revoked"
     assert not token.simulator.accepts(looks_dead)
-    assert operations(token.simulator) == ["balance", "revoke", "balance"]
+    assert operations(token.simulator) == ONE_LIVE_TOKEN
 
 
 def test_the_file_without_its_replaced_tokens_has_the_mode_asked_for(token: Token) -> None:
@@ -157,7 +157,7 @@ def test_of_several_replaced_tokens_only_the_dead_are_forgotten(token: Token) ->
 
 
 @pytest.mark.parametrize("how", ["refresh", "issue"])
-def test_a_token_that_the_newer_session_ended_is_proved_dead(token: Token, how: str) -> None:
+def test_a_token_that_the_newer_session_ended_is_verified(token: Token, how: str) -> None:
     token.simulator.configure(sessions="single")
     made = token.hold(lifetime=200, **_first_tried(how))
     told = token(revoke_replaced=True)
@@ -165,7 +165,7 @@ def test_a_token_that_the_newer_session_ended_is_proved_dead(token: Token, how: 
     assert told["replaced"][0]["verified"] is True
     assert token.document["replaced"] == []
     assert not token.simulator.accepts(made["access_token"])
-    assert operations(token.simulator) == [how, "balance"]
+    assert operations(token.simulator) == [how, *ONE_DEAD_TOKEN]
 
 
 def test_the_same_token_granted_again_is_not_revoked(token: Token) -> None:

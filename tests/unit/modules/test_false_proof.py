@@ -1,0 +1,321 @@
+# Copyright (c) 2026, The nomba.auth contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Attempts to get a token reported as dead that is alive. What counts is the server's own list."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from tests.simulator.settings import DEFAULT_CLIENTS, OTHER_ACCOUNT_ID, ApiClient
+from tests.simulator.tokens import fingerprint
+from tests.unit.clock import FastClock
+
+from .harness import Revoke, Told
+
+OTHER_CLIENT = ApiClient(
+    "0d0d0d0d-5555-4555-8555-ffffffffffff", "c2VjcmV0", account_id=OTHER_ACCOUNT_ID
+)
+
+
+@dataclass(frozen=True)
+class Page:
+    """An answer to a probe."""
+
+    status: int
+    body: bytes = b""
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+def envelope(status: int, code: object) -> Page:
+    """An answer in the form of the API."""
+    return Page(status, json.dumps({"code": code, "description": "Any"}).encode())
+
+
+JSON_TYPE = {"Content-Type": "application/json"}
+ACCEPTED, REFUSED = envelope(200, "00"), envelope(401, "401")
+MESSAGE = Page(401, b'{"message": "Unauthorized"}', JSON_TYPE)
+# Refusals that do not come from this API, or that do not refuse the token.
+NO_EVIDENCE = {
+    "a proxy's challenge": Page(401, headers={"WWW-Authenticate": 'Basic realm="corporate proxy"'}),
+    "a gateway's message": MESSAGE,
+    "nothing": Page(401),
+    "an empty object": Page(401, b"{}", JSON_TYPE),
+    "code 00": envelope(401, "00"),
+    "another code": envelope(401, "403"),
+    "a number for a code": envelope(401, 401),
+    "a list": Page(401, b'[{"code": "401"}]', JSON_TYPE),
+    "the envelope in another": Page(401, b'{"data": {"code": "401"}}', JSON_TYPE),
+    "the envelope cut short": Page(401, b'{"code": "401", "descr', JSON_TYPE),
+    "HTML": Page(401, b"<title>401</title>", {"Content-Type": "text/html"}),
+    "code 401 in a 403": envelope(403, "401"),
+    "code 401 in a 400": envelope(400, "401"),
+    "code 401 in a 502": envelope(502, "401"),
+    "code 401 in a 407": envelope(407, "401"),
+}
+LIKELY = ("a proxy's challenge", "a gateway's message", "code 00", "code 401 in a 403")
+
+
+class Gateway(ThreadingHTTPServer):
+    """An API that keeps a list of its live tokens, and a gateway in front of it.
+
+    front: what the gateway answers to a probe of a token in place of the API; None lets it pass.
+    refusal: how the API itself refuses a token. effective: whether a revoke has an effect.
+    """
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Connection)
+        self.live: set[str] = set()
+        self.front: Callable[[str], Page | None] = lambda _token: None
+        self.refusal = REFUSED
+        self.effective = True
+        self.on_revoke: Callable[[], Page] = lambda: ACCEPTED
+        self.asked: list[tuple[str, str]] = []
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}"
+
+    @property
+    def revoked(self) -> list[str]:
+        """The tokens for which a revoke was sent, in order."""
+        return [token for method, token in self.asked if method == "POST"]
+
+    def probe(self, token: str) -> Page:
+        self.asked.append(("GET", token))
+        in_front = self.front(token)
+        if in_front is not None:
+            return in_front
+        return ACCEPTED if token in self.live else self.refusal
+
+    def revoke(self, token: str) -> Page:
+        self.asked.append(("POST", token))
+        if self.effective:
+            self.live.discard(token)
+        return self.on_revoke()
+
+
+class _Connection(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: Gateway
+
+    def do_GET(self) -> None:
+        self.answer(self.server.probe(self.headers["Authorization"].partition(" ")[2]))
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.answer(self.server.revoke(body["access_token"]))
+
+    def answer(self, page: Page) -> None:
+        if not page.status:
+            self.close_connection = True
+            return
+        self.send_response(page.status)
+        for name, value in page.headers.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(page.body)))
+        self.end_headers()
+        self.wfile.write(page.body)
+
+    def log_message(self, *_words: object) -> None:
+        """Print nothing."""
+
+
+@pytest.fixture
+def gateway() -> Iterator[Gateway]:
+    """A gateway that lets everything pass, before an API without tokens."""
+    with Gateway() as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+def mint(revoke: Revoke, gateway: Gateway, count: int = 1) -> list[str]:
+    """Live tokens of the gateway's API."""
+    tokens = revoke.simulator.mint_many(count, known=False)
+    gateway.live.update(tokens)
+    return tokens
+
+
+def verified(told: Told) -> list[str]:
+    """The fingerprints of the tokens that are reported as verified."""
+    return [row["fingerprint"] for row in told["results"] if row["verified"]]
+
+
+# Refusals that are no evidence
+
+
+@pytest.mark.parametrize("effective", [True, False], ids=["effective", "without effect"])
+@pytest.mark.parametrize("page", NO_EVIDENCE.values(), ids=NO_EVIDENCE.keys())
+def test_a_refusal_that_is_not_the_api_s_own_verifies_nothing(
+    revoke: Revoke, gateway: Gateway, page: Page, effective: bool
+) -> None:
+    (token,) = mint(revoke, gateway)
+    gateway.front, gateway.effective = lambda _token: page, effective
+    told = revoke(token, api_url=gateway.url)
+    assert (told.outcomes, told.error, verified(told)) == (["unknown"], "unknown", [])
+    assert gateway.revoked == [token]
+    assert (token in gateway.live) is not effective
+
+
+@pytest.mark.parametrize("page", [NO_EVIDENCE[name] for name in LIKELY], ids=LIKELY)
+def test_a_refusal_before_the_revoke_does_not_prevent_it(
+    revoke: Revoke, gateway: Gateway, page: Page
+) -> None:
+    (token,) = mint(revoke, gateway)
+    gateway.front = lambda _token: None if gateway.revoked else page
+    told = revoke(token, api_url=gateway.url)
+    assert (told.outcomes, verified(told)) == (["revoked"], [fingerprint(token)])
+    assert gateway.revoked == [token]
+    assert gateway.live == set()
+
+
+@pytest.mark.parametrize("page", [NO_EVIDENCE[name] for name in LIKELY], ids=LIKELY)
+def test_a_refusal_after_a_revoke_without_effect_verifies_nothing(
+    revoke: Revoke, gateway: Gateway, page: Page
+) -> None:
+    (token,) = mint(revoke, gateway)
+    gateway.front, gateway.effective = lambda _token: page if gateway.revoked else None, False
+    told = revoke(token, api_url=gateway.url)
+    assert (told.outcomes, told.error, verified(told)) == (["unknown"], "unknown", [])
+    assert gateway.live == {token}
+
+
+@pytest.mark.parametrize("proof", ["attempt", "none"])
+def test_without_required_proof_the_verdict_comes_first(
+    revoke: Revoke, gateway: Gateway, proof: str
+) -> None:
+    (token,) = mint(revoke, gateway)
+    gateway.front, gateway.effective = lambda _token: MESSAGE, False
+    told = revoke(token, api_url=gateway.url, proof=proof)
+    assert (told.outcomes, verified(told)) == (["revoked"], [])
+    assert told["msg"].startswith("NOT VERIFIED: 1 of 1 token(s). ")
+    assert (told["summary"]["verified"], told["summary"]["not_verified"]) == (0, 1)
+    assert gateway.live == {token}
+
+
+# What the negative control learns
+
+
+@pytest.mark.parametrize("page", [MESSAGE, Page(401)], ids=["message", "empty"])
+def test_the_api_s_own_form_of_a_refusal_is_learned_while_it_accepts_a_token(
+    revoke: Revoke, gateway: Gateway, page: Page
+) -> None:
+    live, dead = mint(revoke, gateway, 2)
+    gateway.live.discard(dead)
+    gateway.refusal = page
+    told = revoke(live, dead, api_url=gateway.url, concurrency=1)
+    assert told.outcomes == ["revoked", "already_revoked"]
+    assert verified(told) == [fingerprint(live), fingerprint(dead)]
+    assert gateway.revoked == [live]
+    assert gateway.live == set()
+
+
+def test_a_form_of_refusal_that_no_accepted_token_confirms_is_not_learned(
+    revoke: Revoke, gateway: Gateway
+) -> None:
+    # After its first answer the gateway refuses every request: the control is asked in vain.
+    tokens = mint(revoke, gateway, 6)
+    gateway.front = lambda _token: MESSAGE if len(gateway.asked) > 1 else None
+    gateway.effective = False
+    told = revoke(*tokens, api_url=gateway.url, concurrency=1)
+    assert (told.outcomes, verified(told)) == (["unknown"] * 6, [])
+    assert gateway.revoked == tokens
+    assert gateway.live == set(tokens)
+
+
+def test_a_gateway_that_refuses_one_token_verifies_nothing(
+    revoke: Revoke, gateway: Gateway
+) -> None:
+    # It blocks a leaked token, in a form of its own, while the API goes on accepting it.
+    leaked, other = mint(revoke, gateway, 2)
+    gateway.front = lambda token: MESSAGE if token == leaked else None
+    gateway.effective = False
+    told = revoke(other, leaked, api_url=gateway.url, concurrency=1)
+    assert (told.outcomes, verified(told)) == (["still_accepted", "unknown"], [])
+    assert gateway.live == {leaked, other}
+
+
+# Accounts
+
+
+@pytest.mark.parametrize("effective", [True, False], ids=["effective", "without effect"])
+def test_a_wrong_account_id_hides_no_live_token(revoke: Revoke, effective: bool) -> None:
+    revoke.simulator.configure(revoke_effective=effective)
+    token = revoke.simulator.mint()
+    told = revoke(token, account_id=OTHER_ACCOUNT_ID)
+    assert told.outcomes == ["revoked" if effective else "still_accepted"]
+    assert told.failed is not effective
+    assert verified(told) == [fingerprint(token)] * effective
+    assert revoke.simulator.accepts(token) is not effective
+    for account in (OTHER_ACCOUNT_ID, revoke.simulator.account_id):
+        assert account in told.warnings
+
+
+@pytest.mark.parametrize("effective", [True, False], ids=["effective", "without effect"])
+def test_a_token_that_names_two_accounts_is_probed_under_both(
+    revoke: Revoke, effective: bool
+) -> None:
+    revoke.simulator.configure(revoke_effective=effective)
+    token = revoke.simulator.mint(claims={f"G:{OTHER_ACCOUNT_ID}": f"G:{OTHER_ACCOUNT_ID}"})
+    told = revoke(token, account_id=OTHER_ACCOUNT_ID)
+    assert told.outcomes == ["revoked" if effective else "still_accepted"]
+    assert verified(told) == [fingerprint(token)] * effective
+    assert revoke.simulator.accepts(token) is not effective
+
+
+def test_refused_tokens_of_another_account_do_not_stop_live_ones(revoke: Revoke) -> None:
+    revoke.simulator.configure(clients=[*DEFAULT_CLIENTS, OTHER_CLIENT])
+    others = revoke.simulator.mint_many(30, client_id=OTHER_CLIENT.client_id)
+    live = revoke.simulator.mint_many(10)
+    told = revoke(*others, *live, concurrency=1)
+    outcomes = ["refused"] * 5 + ["not_attempted"] * 25 + ["revoked"] * 10
+    assert (told.outcomes, told.error) == (outcomes, "refused")
+    assert verified(told) == [fingerprint(token) for token in live]
+    assert set(revoke.simulator.live()) == {fingerprint(token) for token in others}
+
+
+# Lost answers and lost time
+
+
+def test_answers_lost_until_the_deadline_leave_time_for_the_proof(
+    revoke: Revoke, gateway: Gateway, clock: FastClock
+) -> None:
+    (token,) = mint(revoke, gateway)
+
+    def time_out() -> Page:
+        clock.slept.append(10)
+        return Page(0)
+
+    gateway.on_revoke = time_out
+    told = revoke(token, api_url=gateway.url, deadline=60)
+    assert (told.outcomes, verified(told)) == (["revoked"], [fingerprint(token)])
+    assert len(gateway.revoked) > 1
+    assert gateway.live == set()
+    assert sum(clock.slept) <= 60
+
+
+def test_a_lost_answer_is_never_reported_as_nothing_sent(revoke: Revoke, gateway: Gateway) -> None:
+    (token,) = mint(revoke, gateway)
+
+    def go_away() -> Page:
+        gateway.socket.close()
+        return Page(0)
+
+    gateway.on_revoke = go_away
+    told = revoke(token, api_url=gateway.url, deadline=60)
+    assert (told.outcomes, told["changed"]) == (["unknown"], True)
+    assert "no connection to 127.0.0.1:" in told.row["reason"]
+    assert "nothing was sent" not in told.output
+    assert gateway.revoked == [token]
