@@ -37,7 +37,7 @@ _LAST_SECOND = 253_402_300_799
 _WORD = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _ID = re.compile(r"[0-9a-fA-F-]{36}")
 _BEARER = re.compile(r"^bearer\s+", re.IGNORECASE)
-_EMAIL = re.compile(r"[^\s\":,@]+@[^\s\":,@]+")
+_ADDRESS_IN_CLAIMS = re.compile(r"[^\s\":,@]+@[^\s\":,@]+")
 _BASE64URL = re.compile(r"[A-Za-z0-9_-]+")
 
 # The length of a signature in base64url characters, by the header's `alg` (RFC 7518, 8032, 8037,
@@ -307,7 +307,7 @@ def email_addresses(text: str) -> tuple[str, ...]:
         payload = base64.urlsafe_b64decode(strip(text).split(".")[1] + "==")
     except (IndexError, ValueError):
         return ()
-    found = _EMAIL.findall(payload.decode("utf-8", "replace"))
+    found = _ADDRESS_IN_CLAIMS.findall(payload.decode("utf-8", "replace"))
     return tuple(dict.fromkeys(found))
 
 
