@@ -46,7 +46,8 @@ EXAMPLES = r"""
     fail_msg: "{{ misspelt | join(' ') }}"
   any_errors_fatal: true
   vars:
-    misspelt: "{{ query('nomba.auth.unknown_variables', 'payments_region', 'payments_hosts', reserved='payments_') }}"
+    misspelt: "{{ query('nomba.auth.unknown_variables', *options, reserved='payments_') }}"
+    options: [payments_region, payments_hosts]
 """
 
 RETURN = r"""

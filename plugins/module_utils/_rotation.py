@@ -277,8 +277,8 @@ def _reason_to_rotate(state: State, hand: Hand, wish: Wish, probe: str) -> str:
 def _too_old(current: Credential, now: float, max_age: float) -> str:
     """Why the current token is due by this machine's clock; empty when it is not.
 
-    A clock that is ahead rotates early. A clock that is behind, or was ahead when the token came in,
-    rotates late by as much; the probe still replaces a token that the API refuses.
+    A clock that is ahead rotates early. A clock that is behind, or was ahead when the token was
+    issued, rotates late by as much; the probe still replaces a token that the API refuses.
     """
     ends = parse_time(current.expires_at)
     if ends is not None and ends <= now:

@@ -78,7 +78,7 @@ def test_every_single_edit_of_a_playbook_option_is_found(option: str) -> None:
 
 @pytest.mark.parametrize("option", [f"{PREFIX}emergency", f"{PREFIX}dir", f"{PREFIX}mode"])
 def test_every_single_edit_of_a_role_option_is_found(option: str) -> None:
-    # Two of the role's own names are one edit apart, and an underscore before the prefix is private.
+    # An underscore before the prefix makes a name private.
     typos = set(edits(option)) - {*ROLE_OPTIONS, *ROLE_FACTS, f"_{option}"}
     found = find_misspelt(typos, ROLE_OPTIONS, ROLE_FACTS, PREFIX)
     assert len(found) == len(typos)

@@ -42,19 +42,26 @@ class Ran:
 class Controller:
     """Runs playbooks of the collection on hosts that are this machine.
 
-    clock_shift: seconds by which the clock of all its processes is wrong. The simulator's is right.
+    all_variables: of the inventory's group all. environment: further environment variables.
+    clock_shift: seconds by which the clock of all its processes is wrong; the simulator's is right.
     """
 
     simulator: Handle
     folder: Path
     hosts: dict[str, dict[str, Any]] = field(default_factory=lambda: {"service": {}})
-    variables: dict[str, Any] = field(default_factory=dict)
+    all_variables: dict[str, Any] = field(default_factory=dict)
+    environment: dict[str, str] = field(default_factory=dict)
     clock_shift: float = 0.0
 
     @property
     def store(self) -> Path:
         """The store of the role."""
         return self.folder / "rotation" / "credentials.json"
+
+    @property
+    def issued(self) -> Path:
+        """Where a token is between its issue and the store."""
+        return self.store.with_name("issued.json")
 
     @property
     def state(self) -> dict[str, Any]:
@@ -78,6 +85,13 @@ class Controller:
             self.token_file(host).write_text(token_env(minted), encoding="utf-8")
         self.simulator.forget_requests()
         return minted.access_token
+
+    def leave_issued(self, token: str) -> str:
+        """Leave a token behind as a run does that was killed before it wrote the store."""
+        owner = {"api_url": self.simulator.url, "account_id": self.simulator.account_id}
+        document = {**owner, "client_id": self.simulator.client_id, "access_token": token}
+        self.issued.write_text(json.dumps(document), encoding="utf-8")
+        return token
 
     def run(self, playbook: str, *arguments: str, **extra_variables: Any) -> Ran:
         """Run a playbook by its name or path; the extra variables keep their types."""
@@ -106,9 +120,9 @@ class Controller:
             "credential_rotation_dir": str(self.store.parent),
             "credential_rotation_dest": f"{self.folder}/{{{{ inventory_hostname }}}}.env",
         }
-        group = {"hosts": self.hosts, "vars": {**role, **self.variables}}
-        children = {"nomba": group}
-        return {"all": {"hosts": {"localhost": {}}, "vars": local, "children": children}}
+        children = {"nomba": {"hosts": self.hosts, "vars": role}}
+        variables = {**local, **self.all_variables}
+        return {"all": {"hosts": {"localhost": {}}, "vars": variables, "children": children}}
 
     def _environment(self) -> dict[str, str]:
         home = self.folder / "home"
@@ -122,12 +136,13 @@ class Controller:
             "HOME": str(home),
             "ANSIBLE_COLLECTIONS_PATH": str(COLLECTIONS),
             "ANSIBLE_NOCOLOR": "1",
-            "ANSIBLE_FORKS": "10",
+            "ANSIBLE_PIPELINING": "1",
             "NOMBA_BASE_URL": self.simulator.url,
             "NOMBA_ACCOUNT_ID": self.simulator.account_id,
             "NOMBA_CLIENT_ID": self.simulator.client_id,
             "NOMBA_CLIENT_SECRET": self.simulator.client_secret,
             "REQUESTS_CA_BUNDLE": self.simulator.ca_path,
+            **self.environment,
         }
 
     def _shifted_clock(self) -> Path:
