@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from tests.simulator.handle import Handle
+from tests.simulator.settings import SECOND_CLIENT_ID, SECOND_CLIENT_SECRET
 from tests.simulator.tokens import fingerprint
 
 from .controller import Controller
@@ -51,6 +52,23 @@ def test_rotation_revokes_the_old_token(controller: Controller, mode: str, outco
     assert not (orphan and simulator.accepts(orphan))
     assert (state["previous"], state["rotation"]) == ([], None)
     assert retired(state) == [(outcome, [fingerprint(old)])]
+
+
+def test_a_token_that_the_old_client_still_gets_is_revoked(controller: Controller) -> None:
+    simulator = controller.simulator
+    current = controller.put_in_service(age=60, lifetime=4 * AHEAD)
+    controller.clock_shift = AHEAD
+    old_client = {
+        "credential_rotation_old_client_id": SECOND_CLIENT_ID,
+        "credential_rotation_old_client_secret": SECOND_CLIENT_SECRET,
+        "credential_rotation_max_age": 4 * AHEAD,
+    }
+    ran = controller.run("nomba.auth.rotate", **old_client)
+    assert ran.status != 0
+    assert "The old client still gets tokens" in ran.output
+    assert simulator.live() == [fingerprint(current)]
+    assert [entry.operation for entry in simulator.writes()] == ["issue", "revoke"]
+    assert not controller.issued.with_name("old-client.json").exists()
 
 
 @pytest.mark.parametrize("shift", [AHEAD, BEHIND], ids=["ahead", "behind"])
