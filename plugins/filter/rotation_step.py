@@ -25,6 +25,13 @@ from ansible_collections.nomba.auth.plugins.plugin_utils._rotating import (
     telling_bad_states,
 )
 
+# Of a row of nomba_token_revoke, what a step reads.
+ROW = Kind(
+    "a dictionary with the texts fingerprint, outcome, and with verified, which is true or false",
+    lambda value: (
+        with_texts("fingerprint", "outcome").fits(value) and TRUTH.fits(value.get("verified"))
+    ),
+)
 # What each step needs, as rotation_step.yml tells it.
 NEEDS: dict[str, dict[str, Kind]] = {
     "load": {},
@@ -33,7 +40,7 @@ NEEDS: dict[str, dict[str, Kind]] = {
     "propose": {"credential": with_texts("access_token", "api_url", "account_id", "client_id")},
     "promote": {"hosts": list_of(TEXT), "died": TRUTH},
     "abandon": {"failed_step": TEXT, "reason": TEXT},
-    "end": {"results": list_of(with_texts("fingerprint", "outcome"))},
+    "end": {"results": list_of(ROW)},
 }
 
 

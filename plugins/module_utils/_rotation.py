@@ -32,6 +32,11 @@ FORMAT = 1
 _EVENTS = 200
 # Somebody else's error text, like that of a health check, may repeat a token.
 _TOKEN = re.compile(r"eyJ[\w-]*(?:\.[\w-]*)*")
+_UNPROVABLE = (
+    "credential_rotation_api_url: this API accepts a token that nobody issued, as Nomba's sandbox "
+    "does, so that no revocation can be proved on it. Nothing was done; rotate on an API that "
+    "checks tokens"
+)
 # In the name that the lookup playbook_run gives to a run.
 _PROCESS = re.compile(r"/([0-9]+)/")
 
@@ -166,7 +171,12 @@ def abandon(state: State, hand: Hand, failed_step: str, reason: str) -> State:
 
 
 def end(state: State, hand: Hand, results: Iterable[Mapping[str, Any]]) -> State:
-    """Drop what is proved dead, and be done; what is not stays for the next run."""
+    """Drop what is proved dead, and be done; what is not stays for the next run.
+
+    results: rows of nomba_token_revoke, each with fingerprint, outcome and verified. Only the API's
+    own refusal of a token removes it. `expired` is an unverified claim compared with a clock that
+    may be wrong, and an unverified `revoked` is the API's answer without proof.
+    """
     if state.rotation is not None and state.rotation.phase is Phase.ISSUING:
         raise BadState("the rotation is not finished: promote or abandon its token first")
     rows = {str(row["fingerprint"]): row for row in results}
@@ -226,6 +236,8 @@ def plan(state: State, hand: Hand, wish: Wish, probe: str, holder: str) -> Plan:
         return _resumed(state, state.rotation, wish, mode)
     why = _reason_to_rotate(state, hand, wish, probe)
     due = bool(why)
+    if due and probe == "meaningless" and not wish.emergency:
+        return Plan(mode.value, "", blocked=_UNPROVABLE)
     return Plan(mode.value, why, begin=due, condemn=due and wish.emergency, issue=due)
 
 
@@ -263,6 +275,11 @@ def _reason_to_rotate(state: State, hand: Hand, wish: Wish, probe: str) -> str:
 
 
 def _too_old(current: Credential, now: float, max_age: float) -> str:
+    """Why the current token is due by this machine's clock; empty when it is not.
+
+    A clock that is ahead rotates early. A clock that is behind, or was ahead when the token was
+    issued, rotates late by as much; the probe still replaces a token that the API refuses.
+    """
     ends = parse_time(current.expires_at)
     if ends is not None and ends <= now:
         return "the current token has expired"
@@ -407,7 +424,9 @@ def _known(*credentials: Credential | None) -> list[Credential]:
 
 
 def _is_dead(row: Mapping[str, Any] | None) -> bool:
-    return row is not None and row["outcome"] in ("revoked", "already_revoked", "expired")
+    if row is None or row.get("verified") is not True:
+        return False
+    return row["outcome"] in ("revoked", "already_revoked")
 
 
 def _renewed(state: State, hand: Hand) -> State:

@@ -15,7 +15,7 @@ from typing import Any
 
 from tests.demo.commands import Operator
 
-_ROW = re.compile(r"(sha256:[0-9a-f]{16}) +(\w+) +(not verified|verified|check mode) *([^\s\"]*)")
+_ROW = re.compile(r"(sha256:[0-9a-f]{16}) +(\w+) +(NOT VERIFIED|verified|check mode) *([^\s\"]*)")
 _LINE = "  {:<24} {:<16} {:<13} {}"
 
 

@@ -49,8 +49,10 @@ pytestmark = pytest.mark.pure
 OWNER = Owner("https://api.example", ACCOUNT, "2242b79d-f2cf-4ccc-ada1-e890bd1a9f0d")
 OLDEST, OLD, NEW = (token(jti=name) for name in ("oldest", "old", "new"))
 MARKS = {text: fingerprint(text) for text in (OLDEST, OLD, NEW)}
-DEAD = ("revoked", "already_revoked", "expired")
-NOT_DEAD = ("alive", "unknown", "failed", "refused_by_limit")
+DEAD = ("revoked", "already_revoked")
+NOT_DEAD = (
+    *("expired", "refused", "still_accepted", "unknown", "malformed", "not_attempted", "failed"),
+)
 
 
 def hand(after: float = 0, run: str = "here/1/1") -> Hand:
@@ -77,9 +79,9 @@ def at_work(
     return State(held(OLD), held(pending) if pending else None, rotation=one)
 
 
-def row(text: str, outcome: str) -> dict[str, str]:
+def row(text: str, outcome: str, verified: Any = True) -> dict[str, Any]:
     """What a revocation says of a token."""
-    return {"fingerprint": fingerprint(text), "outcome": outcome}
+    return {"fingerprint": fingerprint(text), "outcome": outcome, "verified": verified}
 
 
 def told(state: State) -> list[tuple[str, str]]:
@@ -314,6 +316,16 @@ def test_what_is_not_dead_stays_for_the_next_run(outcome: str) -> None:
     assert told(state)[0] == ("retire", outcome)
 
 
+@pytest.mark.parametrize("outcome", [*DEAD, "expired"])
+@pytest.mark.parametrize("verified", [False, None, "true", 1], ids=repr)
+def test_what_is_not_verified_stays_for_the_next_run(outcome: str, verified: object) -> None:
+    state = replace(at_work(Phase.RETIRING), previous=(held(OLDEST), held(NEW)))
+    state = end(state, hand(), [row(OLDEST, outcome, verified), row(NEW, "revoked")])
+    assert (state.previous, state.rotation) == ((held(OLDEST),), None)
+    unknown = {"fingerprint": MARKS[OLDEST], "outcome": outcome}
+    assert end(state, hand(), [unknown]).previous == (held(OLDEST),)
+
+
 def test_what_nothing_is_known_of_stays_for_the_next_run() -> None:
     state = end(replace(at_work(Phase.RETIRING), previous=(held(OLDEST),)), hand(), [])
     assert state.previous == (held(OLDEST),)
@@ -343,9 +355,9 @@ def test_a_rotation_that_is_not_finished_is_not_ended(pending: str) -> None:
 
 
 def test_what_was_left_over_can_be_dropped_without_a_rotation() -> None:
-    state = end(State(held(NEW), previous=(held(OLD),)), hand(), [row(OLD, "expired")])
+    state = end(State(held(NEW), previous=(held(OLD),)), hand(), [row(OLD, "already_revoked")])
     assert (state.current, state.previous, state.rotation) == (held(NEW), (), None)
-    assert told(state) == [("retire", "expired")]
+    assert told(state) == [("retire", "already_revoked")]
     assert (state.events[0]["mode"], state.events[0]["fingerprints"]) == ("", [MARKS[OLD]])
 
 
@@ -706,6 +718,18 @@ def test_the_gravest_reason_is_the_one_that_is_told() -> None:
     assert planned(old, "refused", force=True).why == "the API refuses the current token"
     assert planned(old, force=True).why == "the current token is older than 900 s"
     assert planned(old, "refused", owner=owner, emergency=True).mode == "emergency"
+
+
+@pytest.mark.parametrize("wishes", [{"force": True}, {"max_age": 0}], ids=["forced", "old"])
+def test_no_rotation_begins_on_an_api_that_accepts_any_token(wishes: dict[str, Any]) -> None:
+    one = planned(State(held(OLD)), "meaningless", **wishes)
+    assert one == Plan("token", "", blocked=one.blocked)
+    assert one.blocked.startswith("credential_rotation_api_url: this API accepts a token that")
+
+
+def test_an_emergency_begins_and_a_rotation_is_finished_on_an_api_that_accepts_any_token() -> None:
+    assert planned(State(held(OLD)), "meaningless", emergency=True).condemn
+    assert planned(at_work(Phase.RETIRING), "meaningless").begin
 
 
 # The plan: how to go on

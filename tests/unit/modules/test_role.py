@@ -175,3 +175,24 @@ def test_every_template_is_of_a_format() -> None:
     assert list(named) == OPTIONS["credential_rotation_format"]["choices"]
     files = {path.name for path in (ROLE / "templates").iterdir()}
     assert {name for name in named.values() if "{{" not in name} == files
+
+
+def test_whatever_revokes_in_the_role_revokes_expired_tokens_and_requires_proof() -> None:
+    calls = list(_calls(list(FILES.values()), "nomba_token_revoke"))
+    assert len(calls) == 3
+    assert {(call.get("expired"), call.get("proof")) for call in calls} == {("revoke", "required")}
+
+
+def test_the_names_of_the_variables_are_checked_before_anything_else_and_on_every_host() -> None:
+    assert FILES["main.yml"][0]["ansible.builtin.import_tasks"] == "preflight.yml"
+    first = FILES["preflight.yml"][0]
+    assert "nomba.auth.unknown_variables" in str(first["vars"])
+    assert first["any_errors_fatal"] is True
+    assert not {"run_once", "when", "delegate_to"} & set(first)
+
+
+def test_the_facts_of_the_role_are_those_that_it_sets_and_no_others() -> None:
+    variables = _load(ROLE / "vars" / "main.yml")
+    names = {name for task in every_task() for name in noted(task) | passing(task)} | set(variables)
+    public = {name for name in names if not name.startswith("_")}
+    assert set(variables["_credential_rotation_facts"]) == public

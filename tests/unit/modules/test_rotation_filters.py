@@ -153,7 +153,7 @@ def test_what_is_condemned_is_retired() -> None:
     fresh = {**CREDENTIAL, "access_token": TOKEN[::-1]}
     document = rotation_step(document, "propose", HAND, credential=fresh)
     document = rotation_step(document, "promote", HAND, hosts=[])
-    row = {"fingerprint": fingerprint(TOKEN), "outcome": "revoked"}
+    row = {"fingerprint": fingerprint(TOKEN), "outcome": "revoked", "verified": True}
     document = rotation_step(document, "end", HAND, results=[row])
     assert (document["previous"], TOKEN in json.dumps(document)) == ([], False)
 
@@ -273,7 +273,11 @@ WRONG_STEPS: dict[str, tuple[dict[str, Any], str]] = {
         "rotation_step propose: credential: give a dictionary with the texts access_token, ",
     ),
     "a row without an outcome": (
-        {"step": "end", "results": [{"fingerprint": "sha256:0"}]},
+        {"step": "end", "results": [{"fingerprint": "sha256:0", "verified": True}]},
+        "rotation_step end: results: give a list, and each of it a dictionary with the texts",
+    ),
+    "a row that does not say whether it is verified": (
+        {"step": "end", "results": [{"fingerprint": "sha256:0", "outcome": "revoked"}]},
         "rotation_step end: results: give a list, and each of it a dictionary with the texts",
     ),
 }

@@ -1,0 +1,152 @@
+# Copyright (c) 2026, The nomba.auth contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A control host that runs real playbooks: local hosts, a home of its own, a clock of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.nomba.auth.plugins.modules import nomba_token_revoke
+from tests.simulator.handle import Handle
+from tests.stage.formats import Minted, store_document, token_env
+
+COLLECTIONS = Path(nomba_token_revoke.__file__).parents[5]
+# Python imports this at the start of every process: the control host's and the modules' alike.
+SHIFTED_CLOCK = """\
+import os
+import time
+
+real, seconds = time.time, float(os.environ["CLOCK_SHIFT"])
+time.time = lambda: real() + seconds
+"""
+
+
+@dataclass(frozen=True)
+class Ran:
+    """One run of a playbook."""
+
+    status: int
+    output: str
+
+
+@dataclass
+class Controller:
+    """Runs playbooks of the collection on hosts that are this machine.
+
+    all_variables: of the inventory's group all. environment: further environment variables.
+    clock_shift: seconds by which the clock of all its processes is wrong; the simulator's is right.
+    """
+
+    simulator: Handle
+    folder: Path
+    hosts: dict[str, dict[str, Any]] = field(default_factory=lambda: {"service": {}})
+    all_variables: dict[str, Any] = field(default_factory=dict)
+    environment: dict[str, str] = field(default_factory=dict)
+    clock_shift: float = 0.0
+
+    @property
+    def store(self) -> Path:
+        """The store of the role."""
+        return self.folder / "rotation" / "credentials.json"
+
+    @property
+    def issued(self) -> Path:
+        """Where a token is between its issue and the store."""
+        return self.store.with_name("issued.json")
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """What the store holds."""
+        return dict(json.loads(self.store.read_text(encoding="utf-8")))
+
+    def token_file(self, host: str = "service") -> Path:
+        """The file with the token of a host."""
+        return self.folder / f"{host}.env"
+
+    def put_in_service(self, age: float = 3600, lifetime: float = 10800) -> str:
+        """Give a new token to the store and to all hosts, and return it."""
+        made = self.simulator.mint_pair(age=age, lifetime=lifetime)
+        owner = {"api_url": self.simulator.url, "account_id": self.simulator.account_id}
+        names = ("access_token", "fingerprint", "issued_at", "expires_at")
+        client = {"client_id": self.simulator.client_id}
+        minted = Minted(**{name: made[name] for name in names}, **owner, **client)
+        self.store.parent.mkdir(mode=0o700)
+        self.store.write_text(store_document(minted), encoding="utf-8")
+        for host in self.hosts:
+            self.token_file(host).write_text(token_env(minted), encoding="utf-8")
+        self.simulator.forget_requests()
+        return minted.access_token
+
+    def leave_issued(self, token: str) -> str:
+        """Leave a token behind as a run does that was killed before it wrote the store."""
+        owner = {"api_url": self.simulator.url, "account_id": self.simulator.account_id}
+        document = {**owner, "client_id": self.simulator.client_id, "access_token": token}
+        self.issued.write_text(json.dumps(document), encoding="utf-8")
+        return token
+
+    def run(self, playbook: str, *arguments: str, **extra_variables: Any) -> Ran:
+        """Run a playbook by its name or path; the extra variables keep their types."""
+        inventory = self.folder / "inventory.json"
+        inventory.write_text(json.dumps(self._inventory()), encoding="utf-8")
+        program = Path(sys.executable).with_name("ansible-playbook")
+        command = [str(program), playbook, "--inventory", str(inventory), *arguments]
+        if extra_variables:
+            command += ["--extra-vars", json.dumps(extra_variables)]
+        done = subprocess.run(
+            command,
+            cwd=self.folder,
+            env=self._environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        return Ran(done.returncode, done.stdout)
+
+    def _inventory(self) -> Mapping[str, Any]:
+        local = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
+        role = {
+            "credential_rotation_api_url": self.simulator.url,
+            "credential_rotation_dir": str(self.store.parent),
+            "credential_rotation_dest": f"{self.folder}/{{{{ inventory_hostname }}}}.env",
+        }
+        children = {"nomba": {"hosts": self.hosts, "vars": role}}
+        variables = {**local, **self.all_variables}
+        return {"all": {"hosts": {"localhost": {}}, "vars": variables, "children": children}}
+
+    def _environment(self) -> dict[str, str]:
+        home = self.folder / "home"
+        home.mkdir(exist_ok=True)
+        paths = [str(self._shifted_clock())] if self.clock_shift else []
+        return {
+            "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.defpath]),
+            "PYTHONPATH": os.pathsep.join(paths),
+            "CLOCK_SHIFT": str(self.clock_shift),
+            "LC_ALL": "C.UTF-8",
+            "HOME": str(home),
+            "ANSIBLE_COLLECTIONS_PATH": str(COLLECTIONS),
+            "ANSIBLE_NOCOLOR": "1",
+            "ANSIBLE_PIPELINING": "1",
+            "NOMBA_BASE_URL": self.simulator.url,
+            "NOMBA_ACCOUNT_ID": self.simulator.account_id,
+            "NOMBA_CLIENT_ID": self.simulator.client_id,
+            "NOMBA_CLIENT_SECRET": self.simulator.client_secret,
+            "REQUESTS_CA_BUNDLE": self.simulator.ca_path,
+            **self.environment,
+        }
+
+    def _shifted_clock(self) -> Path:
+        folder = self.folder / "clock"
+        folder.mkdir(exist_ok=True)
+        (folder / "sitecustomize.py").write_text(SHIFTED_CLOCK, encoding="utf-8")
+        return folder

@@ -1,0 +1,114 @@
+# Copyright (c) 2026, The nomba.auth contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Real playbooks on a control host whose clock is wrong: no token stays alive because of it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.simulator.handle import Handle
+from tests.simulator.settings import SECOND_CLIENT_ID, SECOND_CLIENT_SECRET
+from tests.simulator.tokens import fingerprint
+
+from .controller import Controller
+
+AHEAD, BEHIND = 7200.0, -7200.0
+# By a clock two hours ahead such a token has expired; the API accepts it for another hour.
+LIFETIME = 3600.0
+
+
+@pytest.fixture
+def controller(simulator: Handle, tmp_path: Path) -> Controller:
+    """A control host next to an API whose tokens live for an hour."""
+    simulator.configure(token_lifetime=LIFETIME)
+    return Controller(simulator, tmp_path)
+
+
+def retired(state: dict[str, Any]) -> list[tuple[str, list[str]]]:
+    """Outcome and fingerprint of all tokens that were revoked in the end."""
+    events = [event for event in state["events"] if event["step"] == "retire"]
+    return [(event["outcome"], event["fingerprints"]) for event in events]
+
+
+@pytest.mark.parametrize(
+    ("mode", "outcome"), [("force", "revoked"), ("emergency", "already_revoked")]
+)
+def test_rotation_revokes_the_old_token(controller: Controller, mode: str, outcome: str) -> None:
+    simulator = controller.simulator
+    old = controller.put_in_service(age=60, lifetime=LIFETIME)
+    orphan = controller.leave_issued(simulator.mint(lifetime=LIFETIME)) if mode != "force" else ""
+    controller.clock_shift = AHEAD
+    ran = controller.run("nomba.auth.rotate", **{f"credential_rotation_{mode}": True})
+    assert ran.status == 0, ran.output
+    state = controller.state
+    assert simulator.live() == [state["current"]["fingerprint"]]
+    assert not simulator.accepts(old)
+    assert not (orphan and simulator.accepts(orphan))
+    assert (state["previous"], state["rotation"]) == ([], None)
+    assert retired(state) == [(outcome, [fingerprint(old)])]
+
+
+def test_a_token_that_the_old_client_still_gets_is_revoked(controller: Controller) -> None:
+    simulator = controller.simulator
+    current = controller.put_in_service(age=60, lifetime=4 * AHEAD)
+    controller.clock_shift = AHEAD
+    old_client = {
+        "credential_rotation_old_client_id": SECOND_CLIENT_ID,
+        "credential_rotation_old_client_secret": SECOND_CLIENT_SECRET,
+        "credential_rotation_max_age": 4 * AHEAD,
+    }
+    ran = controller.run("nomba.auth.rotate", **old_client)
+    assert ran.status != 0
+    assert "The old client still gets tokens" in ran.output
+    assert simulator.live() == [fingerprint(current)]
+    assert [entry.operation for entry in simulator.writes()] == ["issue", "revoke"]
+    assert not controller.issued.with_name("old-client.json").exists()
+
+
+@pytest.mark.parametrize("shift", [AHEAD, BEHIND], ids=["ahead", "behind"])
+def test_a_leaked_token_is_revoked(controller: Controller, tmp_path: Path, shift: float) -> None:
+    simulator = controller.simulator
+    leaked = simulator.mint(age=60, lifetime=LIFETIME)
+    spool = tmp_path / "alert-1.txt"
+    spool.write_text(leaked, encoding="utf-8")
+    controller.clock_shift = shift
+    # What is hard-wired cannot be switched off.
+    options = {"nomba_spool": str(spool), "nomba_expired": "skip", "nomba_proof": "none"}
+    ran = controller.run("nomba.auth.revoke_leaked", **options)
+    assert ran.status == 0, ran.output
+    assert not simulator.accepts(leaked)
+    assert not spool.exists()
+
+
+def test_an_emergency_revokes_the_tokens_of_the_store_whatever_was_left_over(
+    controller: Controller,
+) -> None:
+    simulator = controller.simulator
+    controller.put_in_service(age=60, lifetime=LIFETIME)
+    controller.leave_issued("no token at all")
+    controller.clock_shift = BEHIND
+    ran = controller.run("nomba.auth.rotate", credential_rotation_emergency=True)
+    assert ran.status != 0
+    assert "issued.json holds a token that was issued and is not proved dead" in ran.output
+    assert simulator.live() == []
+    assert (controller.state["current"], controller.state["previous"]) == (None, [])
+    assert json.loads(controller.issued.read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("name", ["notes.txt", "payments"])
+def test_nothing_but_a_file_of_the_event_filter_is_removed(
+    controller: Controller, tmp_path: Path, name: str
+) -> None:
+    precious = tmp_path / name
+    precious.mkdir()
+    (precious / "app.log").write_text("nothing to see here", encoding="utf-8")
+    ran = controller.run("nomba.auth.revoke_leaked", nomba_spool=str(precious))
+    assert ran.status != 0
+    assert "nomba_spool: " in ran.output
+    assert (precious / "app.log").exists()
