@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from types import TracebackType
 
 from ansible_collections.nomba.auth.plugins.module_utils._clock import Clock
@@ -78,21 +78,18 @@ def file_lock(entry: FileEntry, clock: Clock, timeout: float) -> Iterator[None]:
     """
     name = f".{entry.name}.lock"
     lock = entry.beside(name, f"its lock file {name}", "remove that and run again")
-    try:
-        descriptor = lock.open_unshared(os.O_RDWR | os.O_CREAT)
-    except OSError as error:
-        raise _no_lock(entry, name, error) from None
-    try:
+    with ExitStack() as stack:
         try:
+            descriptor = lock.open_unshared(os.O_RDWR | os.O_CREAT)
+            stack.callback(os.close, descriptor)
             is_locked = acquire_lock(descriptor, clock, timeout)
         except OSError as error:
-            raise _no_lock(entry, name, error) from None
+            problem = f"its lock file {name} is unusable: {error.strerror}"
+            raise InvalidOption(entry.option, problem) from None
         if not is_locked:
             problem = "another run has held its lock until the deadline; try again later"
             raise Locked(f"{entry.option}: {problem}")
         yield
-    finally:
-        os.close(descriptor)
 
 
 class AtomicReplacement:
@@ -161,10 +158,6 @@ def _require_own_content(entry: FileEntry, status: os.stat_result) -> None:
     if status.st_nlink > 1 and status.st_uid != entry.owner:
         problem = "it is a hard link to another user's file; remove it, or name another file"
         raise InvalidOption(entry.option, problem)
-
-
-def _no_lock(entry: FileEntry, name: str, error: OSError) -> InvalidOption:
-    return InvalidOption(entry.option, f"its lock file {name} is unusable: {error.strerror}")
 
 
 def _not_writable(entry: FileEntry, error: OSError) -> InvalidOption:

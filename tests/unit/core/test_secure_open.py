@@ -9,8 +9,10 @@ from __future__ import annotations
 import grp
 import os
 import pwd
+import signal
 import stat
 import struct
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -216,6 +218,68 @@ def test_a_default_acl_opens_no_new_file(tmp_path: Path) -> None:
         mode = os.fstat(descriptor).st_mode
         os.close(descriptor)
     assert stat.S_IMODE(mode) == 0o600  # so the ACL's mask gives nothing to anybody
+
+
+# What is exchanged between the look and the opening
+
+
+def exchange_at_open(monkeypatch: pytest.MonkeyPatch, path: Path, put: Callable[[], None]) -> None:
+    """Put something else in a path's place in the last moment before it is opened."""
+    open_file = os.open
+
+    def late(name: str, *words: Any, **options: Any) -> int:
+        if name == path.name:
+            path.rename(path.with_name("aside"))
+            put()
+        return open_file(name, *words, **options)
+
+    monkeypatch.setattr(os, "open", late)
+
+
+@pytest.fixture
+def never_hang() -> Iterator[None]:
+    """An opening that waits for ever fails its test."""
+
+    def stop(*_words: Any) -> None:
+        raise RuntimeError("the opening waits for ever")
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.alarm(30)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)
+
+
+@pytest.mark.usefixtures("never_hang")
+@pytest.mark.parametrize("flags", [os.O_RDONLY, os.O_WRONLY, os.O_RDWR])
+@pytest.mark.parametrize("kind", ["FIFO", "link", "folder"])
+def test_what_is_no_regular_file_any_more_is_not_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, flags: int
+) -> None:
+    path, victim = tmp_path / "file", tmp_path / "victim"
+    path.touch()
+    victim.touch()
+    put = {
+        "FIFO": lambda: os.mkfifo(path),
+        "link": lambda: path.symlink_to(victim),
+        "folder": path.mkdir,
+    }[kind]
+    with open_entry("dest", str(path), follow_link=True) as entry:
+        exchange_at_open(monkeypatch, path, put)
+        before = descriptors()
+        with pytest.raises((InvalidOption, OSError)):
+            entry.open(flags | os.O_CREAT)
+        assert descriptors() == before
+
+
+def test_a_link_that_takes_the_place_of_a_folder_is_not_entered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (tmp_path / "victim").mkdir()
+    exchange_at_open(monkeypatch, folder, lambda: folder.symlink_to(tmp_path / "victim"))
+    assert refusal(folder / "file").startswith("dest: its folder cannot be opened: ")
 
 
 # Complete writes
