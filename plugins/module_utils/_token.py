@@ -238,17 +238,18 @@ def _token_spans(text: str) -> list[tuple[int, int, str]]:
     tokens = {
         finding.token.text for finding in find_tokens([text.encode("utf-8", "surrogatepass")])
     }
-    spans: list[tuple[int, int, str]] = []
-    for start, end, mark in sorted(
+    matches = [
         (match.start(), match.end(), fingerprint(token))
         for token in tokens
         for match in re.finditer(re.escape(token), text)
-    ):
-        if spans and start < spans[-1][1]:
-            first, last, marks = spans[-1]
-            spans[-1] = (first, max(last, end), marks + mark)
-        else:
+    ]
+    spans: list[tuple[int, int, str]] = []
+    for start, end, mark in sorted(matches, key=lambda match: (match[0], -match[1])):
+        first, last, marks = spans[-1] if spans else (0, 0, "")
+        if start >= last:
             spans.append((start, end, mark))
+        elif end > last:
+            spans[-1] = (first, end, marks + mark)
     return spans
 
 
