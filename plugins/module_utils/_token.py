@@ -225,11 +225,33 @@ def redact(text: str) -> str:
 
     Raises LibraryMissing without PyJWT when the text holds a JWT.
     """
-    found = {finding.token.text for finding in find_tokens([text.encode("utf-8", "surrogatepass")])}
-    for token in sorted(found, key=len, reverse=True):  # one may be the beginning of another
-        text = text.replace(token, fingerprint(token))
+    shown, done = [], 0
+    for start, end, marks in _token_spans(text):
+        shown += [text[done:start], marks]
+        done = end
+    text = "".join([*shown, text[done:]])
     text = _LIKE_A_JWT.sub(lambda match: fingerprint(match.group()), text)
     return _EMAIL.sub("<e-mail>", text)
+
+
+def _token_spans(text: str) -> list[tuple[int, int, str]]:
+    """Where tokens stand in a text, and their fingerprints; tokens that overlap are one span."""
+    tokens = {
+        finding.token.text for finding in find_tokens([text.encode("utf-8", "surrogatepass")])
+    }
+    matches = [
+        (match.start(), match.end(), fingerprint(token))
+        for token in tokens
+        for match in re.finditer(re.escape(token), text)
+    ]
+    spans: list[tuple[int, int, str]] = []
+    for start, end, mark in sorted(matches, key=lambda match: (match[0], -match[1])):
+        first, last, marks = spans[-1] if spans else (0, 0, "")
+        if start >= last:
+            spans.append((start, end, mark))
+        elif end > last:
+            spans[-1] = (first, end, marks + mark)
+    return spans
 
 
 def sensitive_parts(text: str) -> list[str]:

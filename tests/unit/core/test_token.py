@@ -443,8 +443,10 @@ def test_no_piece_of_a_token_is_left_in_a_text(part: str) -> None:
 
 
 def test_piece_of_a_token_beside_the_whole_one_shows_nothing_of_it() -> None:
-    piece = SEED[:-20]
+    piece, other = SEED[:-20], token()
     assert redact(f"/{piece}/{SEED}") == f"/{fingerprint(piece)}/{fingerprint(SEED)}"
+    # The payload of the first goes on with the header of the second, as far as a scan can see.
+    assert re.fullmatch(r"/(sha256:[0-9a-f]{16}){2}x", redact(f"/{SEED[:150]}{other}x"))
 
 
 @pytest.mark.parametrize(

@@ -267,7 +267,8 @@ def test_address_in_a_path_is_not_shown_by_an_error(
 def test_name_that_is_not_utf8_is_shown_escaped(revoke: Revoke, tmp_path: Path) -> None:
     path = os.fsdecode(bytes(tmp_path) + b"/caf\xe9.log")
     Path(path).write_text(revoke.simulator.mint())
-    told = revoke(sources=[path, f"{path}.1"])
+    Path(f"{path}.1").symlink_to("missing")
+    told = revoke(sources=[str(tmp_path)])
     shown = f"{tmp_path}/caf" + r"\xe9.log"
     assert told.row["found_in"] == [{"path": shown, "line": 1}]
     assert [row["path"] for row in told["unread"]] == [f"{shown}.1"]
