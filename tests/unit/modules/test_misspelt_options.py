@@ -151,15 +151,16 @@ def test_a_value_that_is_no_boolean_names_the_option(controller: Controller) -> 
 
 
 def test_variables_of_ones_own_do_not_stop_a_playbook(controller: Controller) -> None:
-    own = {"nomba_account_id": "a", "nomba_client_id": "b", "nomba_api_url": "c", "nomba_prod": 1}
+    own = {"nomba_account_id": "a", "nomba_client_id": "b", "nomba_api_url": "c", "nomba_x": "d"}
     tasks = controller.folder / "tasks.yml"
     # By way of an include, whose own arguments are no variables.
     tasks.write_text(json.dumps([{"include_role": {"name": ROLE}}]), encoding="utf-8")
     path = role_play(controller.folder, {"include_tasks": str(tasks)}, vars=own)
-    # It is young, so that there is nothing to do but to probe it.
+    # What the role checks next, still before it does anything.
+    own["credential_rotation_format"] = "template"
     ran = controller.run(path, "--extra-vars", "@" + _variables(controller.folder, own))
-    assert ran.status == 0, ran.output
-    assert controller.simulator.writes() == []
+    assert "credential_rotation_format=template needs credential_rotation_template" in ran.output
+    assert_nothing_was_done(controller)
 
 
 def _variables(folder: Path, variables: dict[str, Any]) -> str:

@@ -36,39 +36,42 @@ def retired(state: dict[str, Any]) -> list[tuple[str, list[str]]]:
     return [(event["outcome"], event["fingerprints"]) for event in events]
 
 
-@pytest.mark.parametrize(
-    ("mode", "outcome"), [("force", "revoked"), ("emergency", "already_revoked")]
-)
-def test_rotation_revokes_the_old_token(controller: Controller, mode: str, outcome: str) -> None:
+def test_a_rotation_revokes_the_old_token_and_that_of_the_old_client(
+    controller: Controller,
+) -> None:
     simulator = controller.simulator
     old = controller.put_in_service(age=60, lifetime=LIFETIME)
-    orphan = controller.leave_issued(simulator.mint(lifetime=LIFETIME)) if mode != "force" else ""
-    controller.clock_shift = AHEAD
-    ran = controller.run("nomba.auth.rotate", **{f"credential_rotation_{mode}": True})
-    assert ran.status == 0, ran.output
-    state = controller.state
-    assert simulator.live() == [state["current"]["fingerprint"]]
-    assert not simulator.accepts(old)
-    assert not (orphan and simulator.accepts(orphan))
-    assert (state["previous"], state["rotation"]) == ([], None)
-    assert retired(state) == [(outcome, [fingerprint(old)])]
-
-
-def test_a_token_that_the_old_client_still_gets_is_revoked(controller: Controller) -> None:
-    simulator = controller.simulator
-    current = controller.put_in_service(age=60, lifetime=4 * AHEAD)
     controller.clock_shift = AHEAD
     old_client = {
         "credential_rotation_old_client_id": SECOND_CLIENT_ID,
         "credential_rotation_old_client_secret": SECOND_CLIENT_SECRET,
-        "credential_rotation_max_age": 4 * AHEAD,
     }
-    ran = controller.run("nomba.auth.rotate", **old_client)
-    assert ran.status != 0
+    ran = controller.run("nomba.auth.rotate", credential_rotation_force=True, **old_client)
     assert "The old client still gets tokens" in ran.output
-    assert simulator.live() == [fingerprint(current)]
-    assert [entry.operation for entry in simulator.writes()] == ["issue", "revoke"]
+    state = controller.state
+    assert simulator.live() == [state["current"]["fingerprint"]]
+    assert (state["previous"], state["rotation"]) == ([], None)
+    assert retired(state) == [("revoked", [fingerprint(old)])]
+    writes = [entry.operation for entry in simulator.writes()]
+    assert writes == ["issue", "revoke", "issue", "revoke"]
     assert not controller.issued.with_name("old-client.json").exists()
+
+
+def test_an_emergency_revokes_the_old_token_and_one_that_was_left_over(
+    controller: Controller,
+) -> None:
+    simulator = controller.simulator
+    old = controller.put_in_service(age=60, lifetime=LIFETIME)
+    orphan = controller.leave_issued(simulator.mint(lifetime=LIFETIME))
+    controller.clock_shift = AHEAD
+    ran = controller.run("nomba.auth.rotate", credential_rotation_emergency=True)
+    assert ran.status == 0, ran.output
+    state = controller.state
+    assert simulator.live() == [state["current"]["fingerprint"]]
+    assert fingerprint(orphan) != state["current"]["fingerprint"]
+    assert (state["previous"], state["rotation"]) == ([], None)
+    assert retired(state) == [("already_revoked", [fingerprint(old)])]
+    assert [entry.operation for entry in simulator.writes()] == ["revoke", "revoke", "issue"]
 
 
 @pytest.mark.parametrize("shift", [AHEAD, BEHIND], ids=["ahead", "behind"])
