@@ -137,6 +137,7 @@ class StrictResponse(http.client.HTTPResponse):
 
     def __init__(self, sock: Any, exchange: Exchange, method: str | None = None) -> None:
         super().__init__(sock, method=method)
+        self._is_read = False
         self.fp.close()
         self._exchange = exchange
         self._reader = _SocketReader(sock, exchange)
@@ -145,15 +146,16 @@ class StrictResponse(http.client.HTTPResponse):
 
     def begin(self) -> None:
         """Read head and body of the final answer, and look at what follows them."""
-        if self.headers is not None:
+        if self._is_read:
             return
+        self._is_read = True
         super().begin()
         interim = self._skip_interim_answers()
         body = self._read_body()
         self._require_nothing_else()
         self._stream.finish()
         # From here on http.client and urllib3 read from memory.
-        self.fp = io.BufferedReader(io.BytesIO(body))  # type: ignore[arg-type]
+        self.fp = io.BufferedReader(io.BytesIO(body))
         self.length, self.chunked = len(body), False
         self.will_close = self.will_close or interim or self._exchange.exclusive
 

@@ -250,14 +250,14 @@ def _tls_context(urllib3: ModuleType, verify: bool | str) -> Any:
     """A context that trusts a file or a folder, or what requests trusts. Raises OSError."""
     import ssl
 
-    from requests.certs import where
+    from requests.utils import DEFAULT_CA_BUNDLE_PATH
     from urllib3.util.ssl_ import create_urllib3_context
 
     if not verify:
         urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
         return create_urllib3_context(cert_reqs=ssl.CERT_NONE)
     context = create_urllib3_context()
-    bundle = where() if verify is True else str(verify)
+    bundle = DEFAULT_CA_BUNDLE_PATH if verify is True else str(verify)
     if Path(bundle).is_dir():
         context.load_verify_locations(capath=bundle)
     else:

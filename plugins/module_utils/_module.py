@@ -23,7 +23,7 @@ from urllib.parse import urlsplit
 
 from ansible.module_utils.basic import AnsibleModule, env_fallback, missing_required_lib
 
-from ansible_collections.nomba.auth.plugins.module_utils._clock import request_stop
+from ansible_collections.nomba.auth.plugins.module_utils._clock import SYSTEM, request_stop
 from ansible_collections.nomba.auth.plugins.module_utils._errors import (
     InvalidOption,
     LibraryMissing,
@@ -169,7 +169,7 @@ def harvest(module: AnsibleModule) -> Harvest:
     """
     given, sources = _given(module), module.params["sources"] or []
     module.params["sources"] = [shown_path(path) for path in sources] or None
-    found = gather(given, sources)
+    found = gather(given, sources, lambda: SYSTEM.stopped_at() is not None)
     if found.foreign:
         told = f"sources: {found.foreign} JWT(s) name no Nomba account and were left alone."
         module.warn(f"{told} Give one as access_token if it is Nomba's all the same.")

@@ -20,10 +20,11 @@ from enum import Enum
 from ansible_collections.nomba.auth.plugins.module_utils._answer import Reading, Verdict
 from ansible_collections.nomba.auth.plugins.module_utils._client import Client
 from ansible_collections.nomba.auth.plugins.module_utils._clock import Clock
-from ansible_collections.nomba.auth.plugins.module_utils._token import Token, bogus
+from ansible_collections.nomba.auth.plugins.module_utils._token import Token, make_unissued_token
 
 # How often the negative control is asked when its answers say nothing.
 _CONTROL_TRIES = 3
+_HOUR = 3600.0
 
 
 class Probe(Enum):
@@ -91,7 +92,7 @@ class NegativeControl:
     def _ask(self, accepted: Token, account_id: str) -> bool:
         """Whether there was an answer that settles it."""
         client = self._client.of_account(account_id)
-        reading = client.probe(bogus(account_id, self._clock.now()), exclusive=True)
+        reading = client.probe(self._unissued(accepted, account_id), exclusive=True)
         if reading.verdict is Verdict.YES:
             self.checks_tokens = False
             return True
@@ -103,6 +104,13 @@ class NegativeControl:
             return False
         self._refusal = reading.signature
         return True
+
+    def _unissued(self, accepted: Token, account_id: str) -> str:
+        """A token that differs from the accepted one by its signature, not by its time."""
+        now = self._clock.now()
+        issued_at = now if accepted.issued_at is None else accepted.issued_at
+        expires_at = now + _HOUR if accepted.expires_at is None else accepted.expires_at
+        return make_unissued_token(account_id, issued_at, expires_at)
 
 
 class Prober:

@@ -345,7 +345,7 @@ def acquire_lock(descriptor: int, clock: Clock, timeout: float) -> bool:
     """
     end = clock.monotonic() + timeout
     while not _try_lock(descriptor):
-        if clock.monotonic() >= end:
+        if clock.monotonic() >= end or clock.stopped_at() is not None:
             return False
         clock.sleep(_POLL)
     return True

@@ -10,7 +10,7 @@ import errno
 import os
 import re
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -39,6 +39,7 @@ _OPEN = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _NOT_A_FILE = "it is neither a file nor a folder"
 _TOO_LARGE = "it claims to be larger than 64 TiB, which no real file is"
 _WOULD_BLOCK = "reading it would wait for data that is still to be written"
+_STOPPED = "it was not read to its end: the run was stopped by a signal"
 _ENDLESS = f"it did not end {_MAX_GROWTH // _MIB} MiB after the size that it reported"
 
 # Bytes that are no UTF-8 (surrogates), the backslash, and characters that a terminal acts on.
@@ -80,14 +81,23 @@ class Harvest:
         ]
 
 
-def gather(texts: Iterable[str], sources: Iterable[str]) -> Harvest:
-    """Read the given tokens, then all tokens in the sources. Raises LibraryMissing."""
-    scan = _Scan()
+def _never() -> bool:
+    return False
+
+
+def gather(
+    texts: Iterable[str], sources: Iterable[str], stopped: Callable[[], bool] = _never
+) -> Harvest:
+    """Read the given tokens, then all tokens in the sources. Raises LibraryMissing.
+
+    stopped: whether to end early; the sources that were not read to their end are then unread.
+    """
+    scan = _Scan(stopped)
     for text in texts:
         scan.add(read(text))
     given = len(scan.result.tokens)
     for source in sources:
-        scan.source(source)
+        scan.source_unless_stopped(source)
     scan.result.foreign = len(scan.other_jwts)
     _merge_pieces(scan.result, given)
     return scan.result
@@ -135,10 +145,15 @@ def _signed_part(token: Token) -> str:
     return ".".join(token.text.split(".")[:2])
 
 
+class _Stopped(Exception):
+    """The run was asked to end."""
+
+
 class _Scan:
     """One scan: what it found, and which files it has read."""
 
-    def __init__(self) -> None:
+    def __init__(self, stopped: Callable[[], bool]) -> None:
+        self._stopped = stopped
         self.result = Harvest()
         self.other_jwts: set[str] = set()
         self._files: set[tuple[int, int]] = set()
@@ -152,8 +167,14 @@ class _Scan:
         if place and not _is_listed(place, places):
             places.append(place)
 
-    def source(self, path: str) -> None:
-        """Read a file, or all files in a folder and below it."""
+    def source_unless_stopped(self, path: str) -> None:
+        """Read a file, or all files in a folder and below it, until the run is asked to end."""
+        try:
+            self._source(path)
+        except _Stopped:
+            self._unread(path, _STOPPED)
+
+    def _source(self, path: str) -> None:
         self._search_path(path, path)
         status = self._status(path)
         if status is None:
@@ -201,6 +222,7 @@ class _Scan:
 
     def _file(self, path: str) -> None:
         """Read a file. What is no file is passed over, and so is one that was read before."""
+        self._require_time()
         status = self._status(path)
         if status is None or not stat.S_ISREG(status.st_mode):
             return
@@ -240,10 +262,15 @@ class _Scan:
             if position == 0 and (reason := hides_text(chunk)):
                 self._unread(path, reason)
             yield chunk
+            self._require_time()
             position = _skip_hole(descriptor, position + len(chunk), size)
             if position > limit:
                 self._unread(path, _ENDLESS)
                 return
+
+    def _require_time(self) -> None:
+        if self._stopped():
+            raise _Stopped
 
     def _found(self, token: Token, place: Place) -> None:
         if token.accounts:

@@ -493,8 +493,11 @@ def _accounts_in(payload: bytes) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
 
 
-def bogus(account_id: str, now: float) -> str:
-    """A well-formed token that no API can have issued: signed with a key nobody keeps."""
-    account, moment = f"G:{account_id}", int(now)
-    claims = {account: account, "iat": moment, "exp": moment + 3600}
+def make_unissued_token(account_id: str, issued_at: float, expires_at: float) -> str:
+    """A whole token that no API can have issued: signed with a key nobody keeps.
+
+    issued_at, expires_at: seconds since the epoch (UTC), like those of a token that is accepted.
+    """
+    account = f"G:{account_id}"
+    claims = {account: account, "iat": int(issued_at), "exp": int(expires_at)}
     return str(_library().encode(claims, secrets.token_bytes(32), algorithm="HS256"))

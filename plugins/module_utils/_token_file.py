@@ -87,7 +87,7 @@ def file_lock(entry: FileEntry, clock: Clock, timeout: float) -> Iterator[None]:
             problem = f"its lock file {name} is unusable: {error.strerror}"
             raise InvalidOption(entry.option, problem) from None
         if not is_locked:
-            problem = "another run has held its lock until the deadline; try again later"
+            problem = "another run has held its lock until the end of this one; try again later"
             raise Locked(f"{entry.option}: {problem}")
         yield
 

@@ -69,7 +69,7 @@ ALLOWED: dict[str, set[str]] = {
     },
     "module_utils/_http_session.py": {
         *("_answer", "_errors", "_http_connection", "http.cookiejar", "pathlib", "requests"),
-        *("requests.certs", "socket", "ssl", "threading", "urllib3", "urllib3.util.ssl_"),
+        *("requests.utils", "socket", "ssl", "threading", "urllib3", "urllib3.util.ssl_"),
     },
     "module_utils/_transport.py": {
         *("_answer", "_clock", "_http_session", "_pacing", "random", "threading"),

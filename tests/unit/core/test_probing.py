@@ -163,4 +163,7 @@ def test_the_control_asks_once_however_many_learn_from_it() -> None:
         thread.join()
     assert control.checks_tokens
     assert api.operations == ["control"]
-    assert read(api.asked[0][1]).belongs_to(ACCOUNT)
+    control_token = read(api.asked[0][1])
+    assert control_token.belongs_to(ACCOUNT)
+    # Like the accepted one, whatever this machine's clock says.
+    assert control_token.expires_at == read(text).expires_at

@@ -30,7 +30,7 @@ from ansible_collections.nomba.auth.plugins.module_utils._sources import (
 )
 from ansible_collections.nomba.auth.plugins.module_utils._token import fingerprint
 
-from .making import ACCOUNT, claims, jwt, rs256, signed, token
+from .making import ACCOUNT, SEED, claims, jwt, rs256, signed, token
 
 pytestmark = pytest.mark.pure
 
@@ -718,3 +718,17 @@ def test_folder_whose_path_is_too_long_is_noted(tmp_path: Path) -> None:
     ((path, reason),) = harvest.unread
     assert len(path) > 4000
     assert reason == os.strerror(errno.ENAMETOOLONG)
+
+
+def test_a_scan_that_is_stopped_lists_what_it_did_not_read(tmp_path: Path) -> None:
+    first, second, third = (tmp_path / name for name in ("1", "2", "3"))
+    for folder in (first, second, third):
+        folder.mkdir()
+        (folder / "a.log").write_text(SEED)
+    asked = iter([False, False, False])  # for the first file: when it is opened, and at each chunk
+    found = gather([], [str(first), str(second), str(third)], lambda: next(asked, True))
+    assert [token.text for token in found.tokens] == [SEED]
+    assert found.files == 2
+    unread = dict(found.unread)
+    assert set(unread) == {str(second), str(third)}
+    assert all("stopped by a signal" in reason for reason in unread.values())

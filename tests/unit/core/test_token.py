@@ -19,9 +19,9 @@ from ansible_collections.nomba.auth.plugins.module_utils._errors import LibraryM
 from ansible_collections.nomba.auth.plugins.module_utils._token import (
     MAX_CHARACTERS,
     TokenClass,
-    bogus,
     classify,
     fingerprint,
+    make_unissued_token,
     read,
     redact,
     sensitive_parts,
@@ -469,15 +469,15 @@ def test_an_address_in_a_text_is_not_shown(text: str, shown: str) -> None:
 # The negative control
 
 
-def test_a_bogus_token_looks_like_a_live_one_of_the_account() -> None:
-    control = read(bogus(ACCOUNT, NOW))
+def test_an_unissued_token_looks_like_a_live_one_of_the_account() -> None:
+    control = read(make_unissued_token(ACCOUNT, NOW, NOW + 3600))
     assert classify(control, NOW, LEEWAY) is TokenClass.LIVE
     assert control.belongs_to(ACCOUNT)
     assert (control.issued_at, control.expires_at) == (NOW, NOW + 3600)
 
 
-def test_no_two_bogus_tokens_are_signed_alike() -> None:
-    assert bogus(ACCOUNT, NOW) != bogus(ACCOUNT, NOW)
+def test_no_two_unissued_tokens_have_the_same_signature() -> None:
+    assert make_unissued_token(ACCOUNT, 1, 2) != make_unissued_token(ACCOUNT, 1, 2)
 
 
 def test_a_missing_library_is_told_by_name(monkeypatch: pytest.MonkeyPatch) -> None:

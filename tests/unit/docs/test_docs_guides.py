@@ -153,7 +153,8 @@ def test_the_first_page_tells_three_commands_first() -> None:
 def test_every_outcome_that_a_person_meets_first_is_on_the_first_page() -> None:
     table = GUIDES["leaked"].split("Read the answer")[1].split("Find the others")[0]
     named = {outcome.value for outcome in Outcome if f"``{outcome.value}``" in table}
-    assert named == {outcome.value for outcome in Outcome if not outcome.failed}
+    alive = {Outcome.STILL_ACCEPTED.value, Outcome.UNKNOWN.value}
+    assert named == {outcome.value for outcome in Outcome if not outcome.failed} | alive
 
 
 def test_all_guides_are_listed_in_one_order() -> None:

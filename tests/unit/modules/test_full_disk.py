@@ -58,7 +58,7 @@ def test_a_token_that_is_written_half_way_is_revoked_again(token: Token) -> None
     assert token.dest.read_bytes() == before
     assert token.simulator.live() == [made["fingerprint"]]
     assert token.files == [".token.json.lock", "token.json"]
-    assert operations(token.simulator) == ["refresh", "balance", "revoke", "balance"]
+    assert operations(token.simulator) == ["refresh", "balance", "balance", "revoke", "balance"]
 
 
 def test_a_reserve_that_stops_half_way_is_noticed_before_an_issue(token: Token) -> None:
