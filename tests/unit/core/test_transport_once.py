@@ -183,6 +183,17 @@ def test_a_token_is_refreshed_by_the_client(dial: Dial, simulator: Handle) -> No
     assert simulator.requests()[-1].body_fields == ("grant_type", "refresh_token")
 
 
+def test_every_post_announces_json(dial: Dial, simulator: Handle) -> None:
+    wire = dial()
+    grant = grant_of(wire.client.issue(wire.secret))
+    assert grant is not None
+    assert grant.refresh_token is not None
+    wire.client.refresh(grant.refresh_token, grant.access_token)
+    wire.client.revoke(grant.access_token)
+    seen = [(entry.operation, entry.content_type, entry.status) for entry in simulator.requests()]
+    assert seen == [(name, "application/json", 200) for name in ("issue", "refresh", "revoke")]
+
+
 def test_a_used_connection_that_was_closed_meanwhile_counts_as_sent(
     dial: Dial, simulator: Handle
 ) -> None:
