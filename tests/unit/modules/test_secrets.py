@@ -24,6 +24,7 @@ from tests.simulator.settings import OTHER_ACCOUNT_ID, SECOND_CLIENT_ID
 
 from .canary import Canary, contents, hatch
 from .harness import Revoke, Told
+from .keeping import Token
 
 PASSWORD = "hunter2-hunter2-hunter2"
 
@@ -279,3 +280,32 @@ def test_a_canary_is_heard(revoke: Revoke, tmp_path: Path) -> None:
     assert canary.sings(f"https://me:{PASSWORD}@host") == [PASSWORD]
     assert canary.sings(*contents(tmp_path))
     assert canary.sings("nothing", revoke.simulator.mint()[:24]) == []
+
+
+@pytest.mark.parametrize("size", [3, 20], ids=["three characters", "twenty characters"])
+@pytest.mark.parametrize("operation", ["balance", "revoke"])
+def test_an_echo_in_pieces_is_not_repeated(
+    revoke: Revoke, tmp_path: Path, size: int, operation: str
+) -> None:
+    canary = hatch(revoke.simulator)
+    payload = canary.token.split(".")[1]
+    pieces = " ".join(payload[i : i + size] for i in range(40, 140, size))
+    name, _at, domain = canary.email.partition("@")
+    echo = f"{pieces} of {name} at {domain}"
+    revoke.simulator.fault(operation, "status", status=400, description=echo, times=0)
+    (tmp_path / "log").write_text(canary.token)
+    output = revoke(sources=[str(tmp_path / "log")]).output
+    letters = "".join(c for c in output if c.isalnum())
+    assert canary.sings(output) == []
+    assert not [i for i in range(40, 120) if payload[i : i + 12] in letters]
+    assert name.partition(".")[2] not in output
+    assert operation != "revoke" or "[redacted]" in output
+
+
+def test_an_issue_whose_answer_repeats_the_secret_does_not(token: Token) -> None:
+    secret = token.simulator.client_secret
+    echo = " ".join(secret[i : i + 20] for i in range(0, 80, 20))
+    token.simulator.fault("issue", "status", status=403, description=echo)
+    output = token().output
+    assert not [i for i in range(60) if secret[i : i + 8] in output]
+    assert "[redacted]" in output
