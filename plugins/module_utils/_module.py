@@ -13,6 +13,7 @@ import pwd
 import re
 import signal
 import stat
+import threading
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -93,8 +94,9 @@ def run(module: AnsibleModule, work: Callable[[AnsibleModule], dict[str, Any]]) 
     A result that holds an error has failed. The texts of NombaError never hold a secret. A signal
     that asks the process to end makes the work end early, with a result for everything.
     """
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, _stop_early)
+    if threading.current_thread() is threading.main_thread():  # nobody else may set handlers
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, _stop_early)
     _choose_what_to_blank_out(module)
     try:
         result = work(module)

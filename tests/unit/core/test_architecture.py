@@ -77,7 +77,7 @@ ALLOWED: dict[str, set[str]] = {
     "module_utils/_module.py": {
         *("_clock", "_errors", "_http_session", "_secure_open", "_sources", "_token"),
         *("_token_file", "ansible.module_utils.basic", "grp", "os", "pwd", "signal", "ssl", "stat"),
-        "traceback",
+        *("threading", "traceback"),
     },
     "modules/nomba_token_revoke.py": {
         *("_client", "_clock", "_errors", "_module", "_progress", "_revocation", "_sources"),
