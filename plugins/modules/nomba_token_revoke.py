@@ -189,7 +189,7 @@ results:
             - The path of the file, or of the file or folder whose own name, or whose link, holds
               the token.
             - A token in a path is shown by its fingerprint, an e-mail address as C(<e-mail>), a
-              byte that is not UTF-8 as V(\xff), a control character as V(\x0a), and a backslash
+              byte that is not UTF-8 as V(\\xff), a control character as V(\\x0a), and a backslash
               doubled.
           type: str
         line:

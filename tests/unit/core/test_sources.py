@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import gzip
+import itertools
 import json
 import os
 import subprocess
@@ -16,6 +17,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from hypothesis import given
@@ -403,16 +405,9 @@ def test_what_was_listed_before_a_folder_failed_is_read(
 
 
 def reading(monkeypatch: pytest.MonkeyPatch, *chunks: bytes | OSError) -> None:
-    """Replace what is read of any file."""
-    waiting = list(chunks)
-
-    def read(_descriptor: int, _size: int) -> bytes:
-        chunk = waiting.pop(0) if waiting else b""
-        if isinstance(chunk, OSError):
-            raise chunk
-        return chunk
-
-    monkeypatch.setattr(os, "read", read)
+    """Replace what is read of any file; an error is raised."""
+    results = itertools.chain(chunks, itertools.repeat(b""))
+    monkeypatch.setattr(os, "read", Mock(side_effect=results))
 
 
 @pytest.mark.parametrize(
