@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 import trustme
 
-from ansible_collections.nomba.auth.plugins.module_utils import _http_connection
+from ansible_collections.nomba.auth.plugins.module_utils import _http_connection, _transport
 from ansible_collections.nomba.auth.plugins.module_utils._answer import Answer, NoAnswer
 from ansible_collections.nomba.auth.plugins.module_utils._clock import SYSTEM, Clock
 from ansible_collections.nomba.auth.plugins.module_utils._errors import LibraryMissing
@@ -43,8 +43,8 @@ TLS = (
 )
 UNSENDABLE = "the request could not be sent; nothing was sent"
 
-# So little time that there is one attempt: the shortest pause between two is longer.
-ONE_ATTEMPT = {"deadline": 0.5}
+# One attempt: the pause before a second one would end after the deadline.
+ONE_ATTEMPT = {"deadline": 60.0, "pauses": 100.0}
 
 PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
@@ -96,11 +96,16 @@ def clock() -> FastClock:
 
 
 @pytest.fixture
-def dial(simulator: Handle, clock: FastClock) -> Iterator[Dial]:
-    """Makes transports, over plain HTTP unless told otherwise, and closes them."""
+def dial(simulator: Handle, clock: FastClock, monkeypatch: pytest.MonkeyPatch) -> Iterator[Dial]:
+    """Makes transports, over plain HTTP unless told otherwise, and closes them.
+
+    pauses: how much longer than usual a pause before a retry is.
+    """
     made: list[Wire] = []
 
-    def dial(using: Clock | None = None, **changes: Any) -> Wire:
+    def dial(using: Clock | None = None, pauses: float = 0, **changes: Any) -> Wire:
+        if pauses:
+            monkeypatch.setattr(_transport._CHANCE, "uniform", lambda _low, _high: pauses)
         made.append(Wire(simulator, using or clock.as_clock(), **changes))
         return made[-1]
 
