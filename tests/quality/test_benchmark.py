@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The benchmark can be run at any time; whether it is fast is its own matter, and no test's."""
+"""The benchmark runs completely. No test depends on its numbers."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The page that a tiny run of all cases has written."""
+    """The page that a short run of all cases has written."""
     out = tmp_path_factory.mktemp("benchmark")
     command = [sys.executable, "-m", "tests.benchmark", "--quick", "--out", str(out)]
     run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
@@ -38,7 +38,7 @@ def test_the_page_has_all_its_parts(page: Path, part: str) -> None:
     assert part in page.read_text(encoding="utf-8")
 
 
-def test_the_page_of_a_tiny_run_says_that_it_means_nothing(page: Path) -> None:
+def test_page_of_a_short_run_contains_a_warning(page: Path) -> None:
     assert "its numbers mean nothing" in page.read_text(encoding="utf-8")
 
 

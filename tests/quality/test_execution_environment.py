@@ -20,7 +20,7 @@ DEFINITION = ROOT / "docs" / "examples" / "execution-environment.yml"
 
 
 def run(*words: str, **more: str) -> str:
-    """Run a program; return what it said on standard output."""
+    """Run a program; return its standard output."""
     env = {**os.environ, **more}
     ran = subprocess.run(words, env=env, capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stdout + ran.stderr
@@ -44,9 +44,9 @@ def test_the_example_gives_a_build_context(tmp_path: Path) -> None:
 
 def test_navigator_without_a_container_revokes(simulator: Handle, tmp_path: Path) -> None:
     canary = hatch(simulator)
-    (shown,) = commands("ansible-navigator")
-    said = run(
-        *shown.words,
+    (command,) = commands("ansible-navigator")
+    shown = run(
+        *command.words,
         HOME=str(tmp_path),
         NOMBA_BASE_URL=simulator.url,
         NOMBA_ACCOUNT_ID=simulator.account_id,
@@ -56,6 +56,6 @@ def test_navigator_without_a_container_revokes(simulator: Handle, tmp_path: Path
         ANSIBLE_NAVIGATOR_LOG_FILE=str(tmp_path / "navigator.log"),
         ANSIBLE_NAVIGATOR_LOG_LEVEL="debug",
     )
-    assert "1 token(s): 1 revoked." in said
+    assert "1 token(s): 1 revoked." in shown
     assert not simulator.accepts(canary.token)
-    assert not canary.sings(said, *contents(tmp_path))
+    assert not canary.sings(shown, *contents(tmp_path))

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A stranger's way through two guides: what they print is done, line by line."""
+"""Two guides work as printed: a shell runs their commands, and they show the printed output."""
 
 from __future__ import annotations
 
@@ -18,30 +18,38 @@ from tests.benchmark.stage import stage
 from tests.simulator.handle import Handle
 from tests.simulator.tokens import fingerprint
 from tests.stage.consumer import parse_env
-from tests.unit.docs.guides import blocks
+from tests.unit.docs.guides import ROOT, blocks
 
-# What the environment of the tests has already.
-_INSTALLING = ("$ pip install ", "$ ansible-galaxy collection install ")
-_STARTING = "$ python -m tests.simulator --announce /tmp/simulator.json &\n"
+# Already part of the test environment.
+_INSTALL = (
+    "$ python3 -m venv ",
+    "$ . ~/.venvs/",
+    "$ pip install ",
+    "$ ansible-galaxy collection install ",
+)
+_START = "$ python -m tests.simulator --announce /tmp/simulator.json &\n"
+_WAIT = "$ until [ -e /tmp/simulator.json ]; do sleep 0.1; done\n"
+_STOP = '$ kill "$(jq -r .pid /tmp/simulator.json)"\n'
 
 
 @pytest.fixture
 def simulator(tmp_path: Path) -> Iterator[Handle]:
-    """The simulator, as the guide starts it."""
+    """A simulator with its announce file where the guides expect it."""
     with stage(tmp_path) as one:
         yield one.simulator
 
 
-def follow(guide: str, folder: Path) -> str:
-    """Do what the guide says, with a folder of our own in place of /tmp; return what was shown."""
-    _write_files(guide, folder)
-    text = "".join(text for name, text in blocks("console") if name == guide)
-    steps = re.findall(r"^\$ .*\n(?:(?!\$ ).*\n)*", text.replace(_STARTING, ""), re.MULTILINE)
-    script = "".join(step[2:] for step in steps if not step.startswith(_INSTALLING))
+def printed(guide: str, language: str) -> str:
+    """The code blocks of a guide in one text."""
+    return "".join(text for name, text in blocks(language) if name == guide)
+
+
+def run(commands: str, folder: Path, cwd: Path) -> str:
+    """Run commands in bash, with a folder in place of /tmp; return their output."""
     ran = subprocess.run(
         ["bash", "-euo", "pipefail"],
-        input=script.replace("/tmp/", f"{folder}/"),
-        cwd=folder,
+        input=commands.replace("/tmp/", f"{folder}/"),
+        cwd=cwd,
         env={**os.environ, "HOME": str(folder), "ANSIBLE_NOCOLOR": "1"},
         capture_output=True,
         text=True,
@@ -51,32 +59,51 @@ def follow(guide: str, folder: Path) -> str:
     return ran.stdout
 
 
+def follow(guide: str, folder: Path) -> str:
+    """Run the commands of a guide up to the end of the simulator; return their output."""
+    _write_files(guide, folder)
+    text = printed(guide, "console").replace(_START, "").partition(_STOP)[0]
+    steps = re.findall(r"^\$ .*\n(?:(?!\$ ).*\n)*", text, re.MULTILINE)
+    commands = "".join(step[2:] for step in steps if not step.startswith(_INSTALL))
+    return run(commands, folder, folder)
+
+
 def _write_files(guide: str, folder: Path) -> None:
-    """Write the blocks that begin with the name of a file."""
+    """Write the YAML blocks whose first line is the path of a file."""
     for name, text in blocks("yaml"):
-        if name == guide and (found := re.match(r"# (\w+\.yml)\n", text)):
+        if name == guide and (found := re.match(r"# /tmp/(\w+\.yml)\n", text)):
             (folder / found[1]).write_text(text.replace("/tmp/", f"{folder}/"))
 
 
-def test_the_simulator_is_started_as_the_guide_says() -> None:
-    assert any(_STARTING in text for name, text in blocks("console") if name == "getting_started")
+def masked(text: str) -> set[str]:
+    """The lines of an output, without what differs between two runs."""
+    text = re.sub(r"sha256:[0-9a-f]{16}", "sha256:...", text)
+    text = re.sub(r"\d{4}-\d\d-\d\dT[\d:]+Z", "(a time)", text)
+    return {line.strip() for line in text.splitlines()}
 
 
-def test_getting_started_leads_to_a_revoked_token_and_to_a_rotation(
-    simulator: Handle, tmp_path: Path
-) -> None:
+def test_simulator_starts_and_stops_as_printed(tmp_path: Path) -> None:
+    text = printed("getting_started", "console")
+    assert text.index(_START) < text.index(_WAIT) < text.index(_STOP)
+    run((_START + _WAIT + _STOP).replace("$ ", "") + "wait\n", tmp_path, ROOT)
+    assert not (tmp_path / "simulator.json").exists()
+
+
+def test_getting_started_revokes_and_rotates_as_printed(simulator: Handle, tmp_path: Path) -> None:
     shown = follow("getting_started", tmp_path)
-    forgotten = (tmp_path / "forgotten" / "app.log").read_text().strip()
+    leaked = fingerprint((tmp_path / "leak" / "app.log").read_text().strip())
     found = re.findall(r"(sha256:\w+) +(\w+) +(check mode|verified)", shown)
-    name = fingerprint(forgotten)
-    assert found == [(name, "revoked", "check mode"), (name, "revoked", "verified")]
+    assert found == [(leaked, "revoked", "check mode"), (leaked, "revoked", "verified")]
     assert [one.operation for one in simulator.writes()] == ["revoke", "issue", "issue", "revoke"]
     service = parse_env((tmp_path / "rotation" / "payments.env").read_text())
     assert simulator.live() == [fingerprint(service["NOMBA_ACCESS_TOKEN"])]
     assert "eyJ" not in shown
+    expected = masked(printed("getting_started", "text"))
+    assert expected
+    assert expected - masked(shown.replace(f"{tmp_path}/", "/tmp/")) <= {"", "..."}
 
 
-def test_the_rehearsal_ends_where_it_began(simulator: Handle, tmp_path: Path) -> None:
+def test_simulator_guide_resets_the_simulator(simulator: Handle, tmp_path: Path) -> None:
     shown = follow("simulator", tmp_path)
     assert '"fault": "lost_answer"' in shown
     assert '"outcome": "revoked"' in shown

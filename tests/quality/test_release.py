@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A release from beginning to end, in a throw-away repository."""
+"""A complete release in a temporary repository."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from pathlib import Path
 from tests.tools.build_tree import git
 from tests.tools.check_tarball import find_faults
 from tests.tools.release import Release
-from tests.unit.around.clone import make_clone
+from tests.unit.packaging.clone import make_clone
 
 
 def test_a_release_is_committed_tagged_built_and_summed(tmp_path: Path) -> None:
     root, target = make_clone(tmp_path), tmp_path / "made"
     release = Release(root, "7.8.9")
     release.check()
-    (root / "ignored.tar.gz").write_text("lies in the folder, and is not in the tag")
+    (root / "ignored.tar.gz").write_text("in the folder, but not in the tag")
     release.make(target)
     assert git("describe", cwd=root).strip() == "7.8.9"
     assert git("status", "--porcelain", cwd=root) == ""

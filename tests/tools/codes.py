@@ -3,9 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Print the guide to outcomes and error codes: python -m tests.tools.codes
 
-What exists is read from the code, and what a module says of it from the module's documentation.
-Written here is only what to do about a code, and what an event of a rotation means; a code or an
-event without a word here is an error. `make docs` writes the page, and a unit test compares it.
+The codes and events come from the code, and their meanings from the documentation of the modules.
+This file contains only the remedy for each code and the meaning of each rotation event. A code or
+an event without an entry is an error. `make docs` writes the page, and a unit test compares it.
 """
 
 from __future__ import annotations
@@ -32,62 +32,78 @@ REVOKES = "nomba_token_revoke"
 MODULES = Path(_errors.__file__).parents[1] / "modules"
 
 REMEDIES = {
-    "still_accepted": "Suspend or regenerate the key in Nomba's dashboard now. The token is alive.",
-    "unknown": "Run again. If it stays so, act as if the token were alive.",
-    "refused": (
-        "Check ``account_id``, ``client_id`` and ``api_url``; the message names likely causes. "
-        "Where no token could be issued, the text of the answer is in the message."
+    "still_accepted": (
+        "Suspend or regenerate the key in Nomba's dashboard now. The token is valid."
     ),
-    "not_attempted": "Set right what the first tokens were refused for, or give more ``deadline``.",
-    "malformed": "Find the whole token, three parts with two dots, and revoke that.",
-    "source_unread": "``unread`` names the files. Let the module read them, and run again.",
-    "no_token": "Give ``access_token``, ``access_tokens``, ``sources`` or ``NOMBA_ACCESS_TOKEN``.",
-    "invalid_option": "The message names the option and the remedy.",
+    "unknown": "Run again. If the outcome does not change, assume that the token is valid.",
+    "refused": (
+        "Check ``account_id``, ``client_id`` and ``api_url``; the message lists likely causes. "
+        "If no token was issued, the message contains the description of the response."
+    ),
+    "not_attempted": (
+        "Fix the rejection of the first tokens, or increase ``deadline``, and run again."
+    ),
+    "malformed": "Find the complete token (three parts, separated by two dots) and revoke it.",
+    "source_unread": (
+        "Make the files in ``unread`` readable, unpack compressed and archived ones, and run again."
+    ),
+    "no_token": "Set ``access_token``, ``access_tokens``, ``sources`` or ``NOMBA_ACCESS_TOKEN``.",
+    "invalid_option": "Correct the option that the message names.",
     "library_missing": "Install requests and PyJWT for the Python that runs the modules.",
     "unknown_client": (
-        "HTTP 404. ``client_id`` is unknown at this API, or suspended. "
-        "Test and live credentials come in pairs."
+        "HTTP 404. ``client_id`` does not exist at this API or is suspended. "
+        "Do not mix test and live credentials."
     ),
     "forbidden": (
-        "HTTP 403. A wrong secret (one ``=`` too many is enough), the id of another account or a "
-        "sub-account, an address off the allow list, or a firewall."
+        "HTTP 403. Likely causes: a wrong client secret (such as an extra ``=``), the id of "
+        "another account or of a sub-account, an address off the IP allowlist, or a firewall."
     ),
-    "bad_request": "HTTP 400. ``account_id`` did not arrive, for example behind a proxy.",
+    "bad_request": (
+        "HTTP 400. The API did not receive ``account_id``, for example because a proxy removed it."
+    ),
     "no_clear_answer": (
-        "A token may have been issued that nobody holds. It ends by its own ``exp``. Run again."
+        "A token may have been issued that no file contains. It is valid until its ``exp``. "
+        "Run again."
     ),
-    "not_sent": "The message names the host. Check ``api_url``, network and proxy; run again.",
-    "wrong_account": "Set ``account_id`` to the account that the client belongs to.",
-    "not_written": "Make room, or repair the disk or the folder, and run again.",
-    "not_retired": "Run again: the replaced token is still in the file, and is tried once more.",
-    "locked": "Wait for the other run. ``nomba_token`` waits for as long as its ``deadline``.",
-    "conflict": "Run again when no other run is at work.",
+    "not_sent": (
+        "The message names the host. Check ``api_url``, the network and the proxy, and run again."
+    ),
+    "wrong_account": "Set ``account_id`` to the account of the client.",
+    "not_written": "Free disk space, or repair the disk or the folder, and run again.",
+    "not_retired": (
+        "Run again. The replaced token is still in the file, and the next run revokes it."
+    ),
+    "locked": ("Wait until the other run has ended. ``nomba_token`` waits until its ``deadline``."),
+    "conflict": "Run again when no other run is active.",
     "bad_state": (
-        "Check that the store is the role's own. A damaged document is no list of tokens any more: "
-        "suspend the key in the dashboard, and begin with an empty store."
+        "Check that the store belongs to this role. A damaged document is not a list of tokens: "
+        "suspend the key in the dashboard, and start with an empty store."
     ),
 }
 
 MODES = {
-    "token": "The token is replaced by another one of the same client.",
-    "client": "The token is replaced by one of another client.",
-    "emergency": "Every token of the store is revoked before there is a new one.",
+    "token": "A new token of the same client replaces the token.",
+    "client": "A token of another client replaces the token.",
+    "emergency": "Every token of the store is revoked before a new one is issued.",
 }
 
-OF_REVOKE = "an outcome of a revoke"
+OF_REVOKE = "a revocation outcome"
 EVENTS = {
-    ("begin", "begun"): "A rotation has started; ``detail`` says why.",
-    ("begin", "resumed"): "A rotation that was stopped goes on.",
-    ("condemn", "condemned"): "Emergency: these tokens are given up and revoked first.",
+    ("begin", "begun"): "A rotation has started. ``detail`` contains the reason.",
+    ("begin", "resumed"): "An interrupted rotation has resumed.",
+    (
+        "mark_compromised",
+        "compromised",
+    ): "Emergency: these tokens are compromised and are revoked first.",
     ("issue", "issued"): "A new token is in the store, as pending.",
-    ("prove", "accepted"): "The API takes the new token.",
-    ("publish", "published"): "All hosts hold it; ``detail`` names them.",
-    ("publish", "outage"): "No token was alive for a while; ``detail`` says how long at most.",
+    ("verify", "accepted"): "The API accepts the new token.",
+    ("publish", "published"): "All hosts hold the token. ``detail`` lists the hosts.",
+    ("publish", "outage"): "No token was valid for some time. ``detail`` contains the maximum.",
     ("promote", "promoted"): "The new token is the current one.",
-    ("rollback", "failed"): "The new token is given up; ``detail`` says what failed.",
-    ("retire", OF_REVOKE): "What became of a token that was replaced.",
-    ("report", "finished"): "The rotation has ended, and this token is in service.",
-    ("report", "rolled_back"): "The rotation has ended, and the old token is in service.",
+    ("rollback", "failed"): "The rotation rolls back. ``detail`` contains the step and the cause.",
+    ("retire", OF_REVOKE): "The outcome of revoking a replaced token.",
+    ("report", "finished"): "The rotation has ended, and this token is in use.",
+    ("report", "rolled_back"): "The rotation has ended, and the old token is in use.",
 }
 
 HEAD = """\
@@ -96,45 +112,45 @@ HEAD = """\
   GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
   SPDX-License-Identifier: GPL-3.0-or-later
 
-.. This page is written by tests/tools/codes.py. Do not edit it: change that, and run make docs.
+.. tests/tools/codes.py generates this page. Do not edit it: edit codes.py, and run make docs.
 
 .. _ansible_collections.nomba.auth.docsite.outcomes:
 
 Outcomes and error codes
 ========================
 
-People read ``msg``. Playbooks decide by ``outcome`` and ``error.code``. Both come from closed
-lists, and this page is made from the code that keeps them.
+``msg`` is for people. ``outcome`` and ``error.code`` are for playbooks and come from closed lists.
+This page is generated from the code.
 
 """
 OUTCOMES_HEAD = """\
-What a revoke can come to
--------------------------
+Revocation outcomes
+-------------------
 
-Every distinct token has a row in ``results`` with one of these outcomes.
+Each distinct token has one row in ``results``, with one of these outcomes.
 
 """
 CODES_HEAD = """\
-Why a module failed
--------------------
+Error codes
+-----------
 
-A module that fails returns ``error.code``. After a revoke of several tokens it is the worst
+A failed module returns ``error.code``. After a revoke of several tokens, the code is the worst
 outcome of the run, in this order:
 {worst}.
 
 """
 MODES_HEAD = """\
-What a rotation can be
-----------------------
+Rotation modes
+--------------
 
-The role says so in ``credential_rotation_report.mode``, and in every line of the audit record.
+``credential_rotation_report.mode`` and each line of the audit log contain the mode.
 
 """
 EVENTS_HEAD = """\
-What the audit record tells
----------------------------
+Audit events
+------------
 
-``audit.jsonl`` holds one JSON object in each line: ``id``, ``rotation``, ``time``, ``actor``,
+Each line of ``audit.jsonl`` is a JSON object with ``id``, ``rotation``, ``time``, ``actor``,
 ``host``, ``mode``, ``step``, ``outcome``, ``fingerprints`` and ``detail``.
 
 """
@@ -153,7 +169,7 @@ def page() -> str:
         [
             HEAD + OUTCOMES_HEAD + table(("Outcome", "Meaning", "Changed", "Failed"), outcomes()),
             CODES_HEAD.format(worst=worst)
-            + table(("Code", "From, and what it means there", "What to do"), codes()),
+            + table(("Code", "Returned by, and meaning", "Remedy"), codes()),
             MODES_HEAD + table(("Mode", "Meaning"), modes()),
             EVENTS_HEAD + table(("Step", "Outcome", "Meaning"), events()),
         ]
@@ -185,7 +201,7 @@ def codes() -> Iterator[tuple[str, ...]]:
                 own = of_outcomes.get(code, text) if module == REVOKES else text
                 told.setdefault(code, {}).setdefault(sentence(own), []).append(f"``{module}``")
     for code, text in codes_of_no_module(set(told)):
-        told[code] = {text: ["the role, in its message"]}
+        told[code] = {text: ["the role, in its error message"]}
     for code in sorted(told, key=list(REMEDIES).index):
         said = (f"{', '.join(who)}: {text}" for text, who in told[code].items())
         yield f"``{code}``", " ".join(said), REMEDIES[code]
@@ -217,7 +233,7 @@ def noted() -> Iterator[tuple[str, str]]:
     """Yield step and outcome of each event, in the order in which they stand in the code."""
     for function in ast.parse(inspect.getsource(_rotation)).body:
         for node in ast.walk(function):
-            if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "_tell":
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "_record_event":
                 step, outcome = node.args[2:4]
                 for value in values(outcome, function):
                     yield ast.literal_eval(step), value

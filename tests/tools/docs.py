@@ -111,7 +111,7 @@ def write_index(tree: Path) -> None:
     index = SITE / "rst" / "index.rst"
     shutil.copy(tree / "docs" / "docsite" / "site" / "rst" / "index.rst", index)
     with index.open("a", encoding="utf-8") as page:
-        page.write("\n.. toctree::\n   :hidden:\n   :caption: Reference\n\n")
+        page.write("\n.. toctree::\n   :hidden:\n   :caption: Modules and plugins\n\n")
         for kind in KINDS:
             for path in sorted((SITE / "rst").glob(f"*_{kind}.rst")):
                 name = path.stem.removesuffix(f"_{kind}")

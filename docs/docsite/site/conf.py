@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The nomba.auth contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What Sphinx has to know; `make docs` calls it (tests/tools/docs.py)."""
+"""Sphinx configuration of the site that `make docs` builds (tests/tools/docs.py)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ project_copyright = "The nomba.auth contributors"
 html_title = "nomba.auth"
 
 extensions = ["sphinx.ext.intersphinx", "sphinx_antsibull_ext"]
-# tests/tools/docs.py writes this file. Nothing is fetched, and a link that leads nowhere fails.
+# tests/tools/docs.py writes ansible.inv. The build fetches nothing and fails on a broken link.
 intersphinx_mapping = {"ansible": ("https://docs.ansible.com/ansible/latest/", "../ansible.inv")}
 
 pygments_style = "friendly"
@@ -26,5 +26,5 @@ html_copy_source = False
 html_show_sphinx = False
 html_show_sourcelink = False
 html_use_index = False
-# The colours of the reference pages are in site.css, where they follow the theme's.
+# site.css defines the colors of the reference pages from the theme.
 antsibull_ext_color_scheme = "none"

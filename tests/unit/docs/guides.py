@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The guides as the tests read them: their text, their blocks, and the commands in these."""
+"""Parse the guides: their text, their code blocks, and the commands in these."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ _BLOCK = re.compile(r"^( *)\.\. code-block:: (\w+)\n\n((?:\1 +.*\n|\n)+)", re.MU
 
 @dataclass(frozen=True)
 class Command:
-    """One command line of a guide, as a shell hands it over."""
+    """One command of a guide, split into arguments as by a shell."""
 
     guide: str
     words: tuple[str, ...]
 
     def given(self, *flags: str) -> list[str]:
-        """What stands behind each of the flags."""
+        """The values of the given flags."""
         pairs = zip(self.words, self.words[1:])
         return [value for flag, value in pairs if flag in flags]
 
 
 def blocks(language: str) -> Iterator[tuple[str, str]]:
-    """Each block of a language, with the guide that it stands in."""
+    """Each code block of a language, with its guide."""
     for guide, text in GUIDES.items():
         for _indent, kind, content in _BLOCK.findall(text):
             if kind == language:
@@ -47,7 +47,7 @@ def blocks(language: str) -> Iterator[tuple[str, str]]:
 
 
 def documents() -> list[Any]:
-    """All YAML that a reader may copy."""
+    """All YAML documents in the guides and examples."""
     texts = [text for _guide, text in blocks("yaml")]
     return [yaml.safe_load(text) for text in (*texts, *(p.read_text() for p in EXAMPLES))]
 
@@ -59,7 +59,7 @@ def commands(program: str) -> list[Command]:
 
 def _commands() -> Iterator[Command]:
     for guide, text in blocks("console"):
-        # A line that does not begin with a prompt goes on with the one before.
+        # A line without a prompt continues the previous line.
         for line in text.replace("\\\n", " ").replace("|\n", "| ").splitlines():
             assert not line or line.startswith("$ "), f"{guide}: {line}"
             for words in _split(line[2:]):
@@ -67,7 +67,7 @@ def _commands() -> Iterator[Command]:
 
 
 def _split(line: str) -> Iterator[tuple[str, ...]]:
-    """The words of each program that a line calls; operators in quotes part nothing."""
+    """The arguments of each program in a line; quoted operators do not separate programs."""
     reader = shlex.shlex(line, posix=True, punctuation_chars=True)
     reader.whitespace_split = True
     for operator, words in itertools.groupby(reader, key=lambda word: set(word) <= set("&|()>;")):

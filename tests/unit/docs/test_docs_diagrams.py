@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The diagrams show what the code has, and can be read in light and dark."""
+"""The diagrams match the code and are readable in light and dark mode."""
 
 from __future__ import annotations
 
@@ -26,23 +26,23 @@ NUMBERS = {5: "five"}
 
 
 def texts(name: str, kind: str = "") -> list[str]:
-    """The texts of a diagram, all or those of a kind, in the order in which they stand in it."""
+    """The texts of a diagram, all or those of one class, in document order."""
     drawing = ElementTree.parse(DOCSITE / "rst" / "images" / f"{name}.svg")
     found = drawing.iter(f"{SVG}text")
     return [one.text or "" for one in found if kind in one.get("class", "").split() or not kind]
 
 
-def test_the_decision_leads_to_every_outcome_and_to_no_other() -> None:
+def test_revoke_diagram_shows_exactly_all_outcomes() -> None:
     assert set(texts("revoke", "name")) == {outcome.value for outcome in Outcome}
 
 
-def test_the_numbers_in_the_decision_are_those_of_the_code() -> None:
-    told = " ".join(texts("revoke"))
-    assert f"up to {PROOF_WINDOW:.0f} seconds" in told
-    assert f"for the first {NUMBERS[ABORT_AFTER]}" in told
+def test_revoke_diagram_shows_the_numbers_of_the_code() -> None:
+    shown = " ".join(texts("revoke"))
+    assert f"up to {PROOF_WINDOW:.0f} seconds" in shown
+    assert f"the first {NUMBERS[ABORT_AFTER]}" in shown
 
 
-def test_the_walk_has_the_steps_of_the_role_in_their_order() -> None:
+def test_rotation_diagram_shows_the_steps_of_the_role_in_order() -> None:
     main = ROOT / "roles" / "credential_rotation" / "tasks" / "main.yml"
     included = re.findall(r"_tasks: (\w+)\.yml", main.read_text(encoding="utf-8"))
     files = [name for name in included if name != "check_old_client"]
@@ -54,7 +54,7 @@ def test_the_walk_has_the_steps_of_the_role_in_their_order() -> None:
 
 
 @pytest.mark.parametrize("image", IMAGES, ids=lambda path: path.name)
-def test_a_diagram_brings_its_ground_and_colours_for_light_and_dark(image: Path) -> None:
+def test_diagram_defines_background_and_colors_for_light_and_dark(image: Path) -> None:
     drawing = ElementTree.parse(image)
     style = drawing.find(f"{SVG}style")
     assert style is not None
@@ -68,7 +68,7 @@ def test_a_diagram_brings_its_ground_and_colours_for_light_and_dark(image: Path)
 
 
 @pytest.mark.parametrize("image", IMAGES, ids=lambda path: path.name)
-def test_a_diagram_has_a_title_and_fetches_nothing(image: Path) -> None:
+def test_diagram_has_a_title_and_fetches_nothing(image: Path) -> None:
     drawing = ElementTree.parse(image)
     assert drawing.findtext(f"{SVG}title")
     assert drawing.findtext(f"{SVG}desc")
@@ -76,7 +76,7 @@ def test_a_diagram_has_a_title_and_fetches_nothing(image: Path) -> None:
     assert set(re.findall(r"https?://[^\"]+", everything)) == {"http://www.w3.org/2000/svg"}
 
 
-def test_both_diagrams_are_shown() -> None:
+def test_guides_show_both_diagrams() -> None:
     guides = "".join(path.read_text() for path in (DOCSITE / "rst").glob("*.rst"))
     assert {path.name for path in IMAGES} == {"revoke.svg", "rotation.svg"}
     assert set(re.findall(r"figure:: images/(\S+)", guides)) == {path.name for path in IMAGES}

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the guides show exists: modules, options, variables, playbooks, verbs, settings, pages."""
+"""Everything that the guides mention exists: modules, options, variables, playbooks, pages."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ from tests.unit.modules.test_role import OPTIONS, PROGRAM
 from .guides import DOCSITE, EXAMPLES, GUIDES, INDEX, ROOT, blocks, commands, documents
 
 TEXTS = {**GUIDES, "index": INDEX, **{path.name: path.read_text() for path in EXAMPLES}}
-# What a reader of the guides, or a task file of theirs, finds besides the options.
-HANDED_OVER = {
+# Variables besides the options that the role shares with a user's task files.
+SHARED_FACTS = {
     "credential_rotation_document",
     "credential_rotation_next",
     "credential_rotation_report",
     "credential_rotation_service",
     "credential_rotation_version",
 }
-PLACES = {
+FOLDERS = {
     "module": "plugins/modules",
     "filter": "plugins/filter",
     "lookup": "plugins/lookup",
@@ -43,7 +43,7 @@ PLACES = {
 
 def existing() -> set[str]:
     """The names of all plugins, roles and playbooks, and of the group of modules."""
-    folders = (*PLACES.values(), "playbooks")
+    folders = (*FOLDERS.values(), "playbooks")
     return {path.stem for folder in folders for path in (ROOT / folder).iterdir()} | {"nomba"}
 
 
@@ -57,11 +57,11 @@ def test_every_name_of_the_collection_exists(guide: str) -> None:
 @pytest.mark.parametrize("guide", sorted(TEXTS))
 def test_every_variable_of_the_role_exists(guide: str) -> None:
     named = set(re.findall(r"(?<!\w)credential_rotation_\w+", TEXTS[guide]))
-    assert named <= set(OPTIONS) | HANDED_OVER
+    assert named <= set(OPTIONS) | SHARED_FACTS
 
 
-def test_what_the_role_hands_over_is_in_the_role() -> None:
-    assert all(any(re.search(rf"\b{name}\b", text) for text in PROGRAM) for name in HANDED_OVER)
+def test_shared_variables_are_in_the_role() -> None:
+    assert all(any(re.search(rf"\b{name}\b", text) for text in PROGRAM) for name in SHARED_FACTS)
 
 
 @pytest.mark.parametrize("guide", sorted(TEXTS))
@@ -105,20 +105,20 @@ def test_playbooks_are_given_variables_that_they_read() -> None:
 
 
 def _variables(given: str) -> set[str]:
-    """The names in what follows -e: a file's are in the guide, and looked at there."""
+    """The variable names in an argument of -e; files are checked where the guide shows them."""
     if given.startswith("@"):
         return set()
     return set(json.loads(given)) if given.startswith("{") else {given.partition("=")[0]}
 
 
-def test_the_verbs_of_make_exist() -> None:
+def test_make_targets_exist() -> None:
     makefile = (ROOT / "Makefile").read_text() if (ROOT / "Makefile").exists() else ""
     named = {verb for text in TEXTS.values() for verb in re.findall(r"``make (\w+)", text)}
     assert named
     assert all(re.search(rf"^{verb}:", makefile, re.MULTILINE) for verb in named)
 
 
-def test_what_is_sent_to_the_simulator_is_something_it_knows() -> None:
+def test_requests_to_the_simulator_use_known_settings_and_faults() -> None:
     known = {field.name for field in dataclasses.fields(settings.Settings)}
     faults = {"on", "kind"}
     sent = [json.loads(body) for one in commands("curl") for body in one.given("-d")]
@@ -128,30 +128,34 @@ def test_what_is_sent_to_the_simulator_is_something_it_knows() -> None:
     assert {item["kind"] for item in flat if "kind" in item} <= set(KINDS)
 
 
-def test_the_credentials_shown_are_the_simulators() -> None:
+def test_shown_credentials_are_those_of_the_simulator() -> None:
     shown = {one for text in GUIDES.values() for one in re.findall(r"[0-9a-f]{8}-[-0-9a-f]+", text)}
     assert shown == {settings.DEFAULT_ACCOUNT_ID, settings.DEFAULT_CLIENT_ID}
 
 
 @pytest.mark.parametrize(("guide", "text"), list(blocks("yaml")))
-def test_a_block_of_yaml_can_be_read(guide: str, text: str) -> None:
+def test_yaml_block_is_valid(guide: str, text: str) -> None:
     assert isinstance(yaml.safe_load(text), (list, dict)), guide
 
 
-def test_defaults_that_are_told_are_the_defaults() -> None:
-    for name, told in (("max_age", "(900 seconds)"), ("lease", "(600)"), ("dir", "(``~/.nomba``)")):
-        assert f"``credential_rotation_{name}`` {told}" in GUIDES["rotation"]
-        assert str(OPTIONS[f"credential_rotation_{name}"]["default"]) in told
+def test_documented_defaults_match_the_options() -> None:
+    for name, text in (
+        ("max_age", "(900 seconds)"),
+        ("lock_timeout", "(600)"),
+        ("dir", "(``~/.nomba``)"),
+    ):
+        assert f"``credential_rotation_{name}`` {text}" in GUIDES["rotation"]
+        assert str(OPTIONS[f"credential_rotation_{name}"]["default"]) in text
 
 
-def test_the_first_page_tells_three_commands_first() -> None:
+def test_first_page_begins_with_three_commands() -> None:
     (first, *_rest) = (text for guide, text in blocks("console") if guide == "leaked")
     assert len(first.strip().splitlines()) == 3
     assert "include:: docsite/leaked.rst" in INDEX.split("\n.. toctree::")[0]
 
 
-def test_every_outcome_that_a_person_meets_first_is_on_the_first_page() -> None:
-    table = GUIDES["leaked"].split("Read the answer")[1].split("Find the others")[0]
+def test_first_page_lists_the_most_frequent_outcomes() -> None:
+    table = GUIDES["leaked"].split("Interpret the result")[1].split("Find other leaked tokens")[0]
     named = {outcome.value for outcome in Outcome if f"``{outcome.value}``" in table}
     alive = {Outcome.STILL_ACCEPTED.value, Outcome.UNKNOWN.value}
     assert named == {outcome.value for outcome in Outcome if not outcome.failed} | alive
@@ -166,7 +170,7 @@ def test_all_guides_are_listed_in_one_order() -> None:
 
 
 @pytest.mark.parametrize("guide", sorted(GUIDES))
-def test_what_a_guide_includes_exists(guide: str) -> None:
+def test_included_files_exist(guide: str) -> None:
     pattern = r"^\.\. (?:figure|literalinclude):: (\S+)"
     for name in re.findall(pattern, GUIDES[guide], re.MULTILINE):
         assert Path(DOCSITE / "rst" / name).resolve().is_file()
