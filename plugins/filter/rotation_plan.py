@@ -10,8 +10,8 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
-from ansible_collections.nomba.auth.plugins.module_utils._kept import Owner
-from ansible_collections.nomba.auth.plugins.module_utils._rotation import Wish, plan
+from ansible_collections.nomba.auth.plugins.module_utils._rotation import RotationOptions, plan
+from ansible_collections.nomba.auth.plugins.module_utils._stored_token import Owner
 from ansible_collections.nomba.auth.plugins.plugin_utils._arguments import (
     SECONDS,
     TEXT,
@@ -20,37 +20,39 @@ from ansible_collections.nomba.auth.plugins.plugin_utils._arguments import (
     one_of,
     with_texts,
 )
-from ansible_collections.nomba.auth.plugins.plugin_utils._rotating import (
-    checked_hand,
+from ansible_collections.nomba.auth.plugins.plugin_utils._rotation_filters import (
+    bad_state_as_filter_error,
+    checked_actor,
     checked_state,
-    telling_bad_states,
 )
 
 # What the plan needs, and what is wished for.
 WHO = {
-    "hand": with_texts("run"),
+    "actor": with_texts("run"),
     "owner": with_texts("api_url", "account_id", "client_id"),
     "probe": TEXT,
-    "holder": one_of("alive", "dead", "elsewhere"),
+    "lock_holder": one_of("alive", "dead", "elsewhere"),
 }
-WISHES = {"max_age": SECONDS, "lease": SECONDS, "force": TRUTH, "emergency": TRUTH}
+WISHES = {"max_age": SECONDS, "lock_timeout": SECONDS, "force": TRUTH, "emergency": TRUTH}
 
 
 def rotation_plan(
     document: object,
-    hand: Any = None,
+    actor: Any = None,
     owner: Any = None,
     probe: Any = None,
-    holder: Any = None,
+    lock_holder: Any = None,
     **wishes: Any,
 ) -> dict[str, Any]:
     """The plan as a dictionary; it holds no secret."""
-    who = {"hand": hand, "owner": owner, "probe": probe, "holder": holder}
+    who = {"actor": actor, "owner": owner, "probe": probe, "lock_holder": lock_holder}
     given = {**{name: value for name, value in who.items() if value is not None}, **wishes}
     check("rotation_plan", given, {**WHO, **WISHES}, optional="force emergency")
-    wish = Wish(Owner(owner["api_url"], owner["account_id"], owner["client_id"]), **wishes)
-    with telling_bad_states("rotation_plan"):
-        return asdict(plan(checked_state(document), checked_hand(hand), wish, probe, holder))
+    wish = RotationOptions(
+        Owner(owner["api_url"], owner["account_id"], owner["client_id"]), **wishes
+    )
+    with bad_state_as_filter_error("rotation_plan"):
+        return asdict(plan(checked_state(document), checked_actor(actor), wish, probe, lock_holder))
 
 
 class FilterModule:

@@ -13,49 +13,49 @@ from ansible_collections.nomba.auth.plugins.module_utils._rotation import STEPS,
 from ansible_collections.nomba.auth.plugins.plugin_utils._arguments import (
     TEXT,
     TRUTH,
-    Kind,
+    ArgumentType,
     check,
     list_of,
     one_of,
     with_texts,
 )
-from ansible_collections.nomba.auth.plugins.plugin_utils._rotating import (
-    checked_hand,
+from ansible_collections.nomba.auth.plugins.plugin_utils._rotation_filters import (
+    bad_state_as_filter_error,
+    checked_actor,
     checked_state,
-    telling_bad_states,
 )
 
 # Of a row of nomba_token_revoke, what a step reads.
-ROW = Kind(
+ROW = ArgumentType(
     "a dictionary with the texts fingerprint, outcome, and with verified, which is true or false",
     lambda value: (
         with_texts("fingerprint", "outcome").fits(value) and TRUTH.fits(value.get("verified"))
     ),
 )
 # What each step needs, as rotation_step.yml tells it.
-NEEDS: dict[str, dict[str, Kind]] = {
+NEEDS: dict[str, dict[str, ArgumentType]] = {
     "load": {},
     "begin": {"mode": one_of(*(mode.value for mode in Mode)), "why": TEXT},
-    "condemn": {},
-    "propose": {"credential": with_texts("access_token", "api_url", "account_id", "client_id")},
+    "mark_compromised": {},
+    "set_pending": {"credential": with_texts("access_token", "api_url", "account_id", "client_id")},
     "promote": {"hosts": list_of(TEXT), "died": TRUTH},
-    "abandon": {"failed_step": TEXT, "reason": TEXT},
-    "end": {"results": list_of(ROW)},
+    "roll_back": {"failed_step": TEXT, "reason": TEXT},
+    "finish": {"results": list_of(ROW)},
 }
 
 
 def rotation_step(
-    document: object, step: Any = None, hand: Mapping[str, str] | None = None, **given: Any
+    document: object, step: Any = None, actor: Mapping[str, str] | None = None, **given: Any
 ) -> dict[str, Any]:
     """The next state; `load` gives the same one, checked."""
-    own = {"step": one_of(*NEEDS), "hand": with_texts()}
-    check("rotation_step", {"step": step, "hand": {} if hand is None else hand}, own)
+    own = {"step": one_of(*NEEDS), "actor": with_texts()}
+    check("rotation_step", {"step": step, "actor": {} if actor is None else actor}, own)
     check(f"rotation_step {step}", given, NEEDS[step], optional="died")
-    with telling_bad_states("rotation_step"):
+    with bad_state_as_filter_error("rotation_step"):
         state = checked_state(document)
         if step == "load":
             return dump(state)
-        return dump(STEPS[step](state, checked_hand(hand), **given))
+        return dump(STEPS[step](state, checked_actor(actor), **given))
 
 
 class FilterModule:

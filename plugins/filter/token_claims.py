@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ansible_collections.nomba.auth.plugins.module_utils._token import read_claims, shown_claims
-from ansible_collections.nomba.auth.plugins.plugin_utils._filter import checked_token
+from ansible_collections.nomba.auth.plugins.plugin_utils._token_filters import checked_token
 
 
 def token_claims(token: object, all: bool = False) -> dict[str, Any]:  # noqa: A002

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ansible_collections.nomba.auth.plugins.module_utils._token import fingerprint, strip
-from ansible_collections.nomba.auth.plugins.plugin_utils._filter import checked_text
+from ansible_collections.nomba.auth.plugins.plugin_utils._token_filters import checked_text
 
 
 def token_fingerprint(token: object) -> str:

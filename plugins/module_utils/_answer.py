@@ -25,7 +25,7 @@ SUCCESS = "00"
 UNAUTHORIZED = "401"
 
 # 4xx answers that say something about the moment or the way, and nothing about the request.
-_NOT_ABOUT_US = frozenset({407, 408, 425, 429})
+_TRANSIENT_4XX = frozenset({407, 408, 425, 429})
 _CODE = re.compile(r"[A-Za-z0-9_-]{1,8}")
 _DESCRIPTION_CHARACTERS = 120
 # So much of a description is looked at; more would only cost time.
@@ -39,7 +39,7 @@ _SECRET_LIKE = re.compile(r"\S*@\S*|eyJ[\w-]{8,}\S*")
 
 
 @dataclass(frozen=True)
-class Answer:
+class HttpAnswer:
     """An HTTP answer as it came. Header names are in lower case; attempts counts all sendings."""
 
     status: int
@@ -49,7 +49,7 @@ class Answer:
 
 
 @dataclass(frozen=True)
-class NoAnswer:
+class TransportFailure:
     """Nothing usable came back; `problem` is a sentence of ours without any part of the request.
 
     sent: whether any byte of the request may have left.
@@ -63,13 +63,13 @@ class NoAnswer:
 class Verdict(Enum):
     """Whether the API did what it was asked for."""
 
-    YES = "yes"
-    NO = "no"
-    UNCLEAR = "unclear"
+    SUCCEEDED = "succeeded"
+    REJECTED = "rejected"
+    UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True)
-class Reading:
+class ApiResult:
     """What an answer says, in words that can be shown.
 
     server_time: the server's clock by its Date header, seconds since the epoch (UTC). data holds
@@ -94,21 +94,21 @@ class Reading:
         HTTP 401 alone is not: a proxy, a gateway and a firewall say that as well.
         """
         documented = self.code == UNAUTHORIZED and self.status in (200, 401)
-        return self.verdict is Verdict.NO and documented
+        return self.verdict is Verdict.REJECTED and documented
 
 
 def read(
-    answer: Answer | NoAnswer,
+    answer: HttpAnswer | TransportFailure,
     keep: tuple[str, ...] = (),
     secrets: Callable[[], Iterable[str]] = tuple,
-) -> Reading:
+) -> ApiResult:
     """Read an answer; of its data only the fields named in `keep` are kept.
 
     secrets: gives what the request held and nobody may see, asked for only when it is needed.
     """
-    if isinstance(answer, NoAnswer):
+    if isinstance(answer, TransportFailure):
         problem, attempts = answer.problem, answer.attempts
-        return Reading(Verdict.UNCLEAR, problem, attempts=attempts, sent=answer.sent)
+        return ApiResult(Verdict.UNKNOWN, problem, attempts=attempts, sent=answer.sent)
     return replace(
         _read(answer, keep, secrets),
         attempts=answer.attempts,
@@ -163,21 +163,23 @@ def _is_letter(character: str) -> bool:
     return character.isascii() and character.isalnum()
 
 
-def _read(answer: Answer, keep: tuple[str, ...], secrets: Callable[[], Iterable[str]]) -> Reading:
+def _read(
+    answer: HttpAnswer, keep: tuple[str, ...], secrets: Callable[[], Iterable[str]]
+) -> ApiResult:
     status = answer.status
     if 300 <= status < 400:
-        return Reading(
-            Verdict.UNCLEAR, f"HTTP {status}, a redirect, which is never followed", status
+        return ApiResult(
+            Verdict.UNKNOWN, f"HTTP {status}, a redirect, which is never followed", status
         )
     envelope = _envelope(answer.body)
     if envelope is None:
         return _without_envelope(answer)
     code = _code(envelope)
     problem = _problem(status, code, envelope, secrets)
-    return Reading(_verdict(status, code), problem, status, code, _kept(envelope, keep))
+    return ApiResult(_verdict(status, code), problem, status, code, _named_fields(envelope, keep))
 
 
-def _signature(answer: Answer) -> str:
+def _signature(answer: HttpAnswer) -> str:
     """What tells one HTTP 401 from another, without its text."""
     names = ("content-type", "www-authenticate")
     parts = [repr(answer.headers.get(name, "")).encode() for name in names]
@@ -192,10 +194,10 @@ def _envelope(body: bytes) -> Mapping[str, Any] | None:
     return value if isinstance(value, dict) else None
 
 
-def _without_envelope(answer: Answer) -> Reading:
+def _without_envelope(answer: HttpAnswer) -> ApiResult:
     """Nothing that the API documents: it may be another server's."""
     what = "an empty answer" if not answer.body.strip() else "an answer that is not a JSON object"
-    return Reading(Verdict.UNCLEAR, f"HTTP {answer.status}, {what}", answer.status)
+    return ApiResult(Verdict.UNKNOWN, f"HTTP {answer.status}, {what}", answer.status)
 
 
 def _code(envelope: Mapping[str, Any]) -> str | None:
@@ -205,13 +207,13 @@ def _code(envelope: Mapping[str, Any]) -> str | None:
 
 
 def _verdict(status: int, code: str | None) -> Verdict:
-    if status in _NOT_ABOUT_US or status >= 500 or status < 200:
-        return Verdict.UNCLEAR
+    if status in _TRANSIENT_4XX or status >= 500 or status < 200:
+        return Verdict.UNKNOWN
     if status >= 400:
-        return Verdict.NO
+        return Verdict.REJECTED
     if code is None:
-        return Verdict.UNCLEAR
-    return Verdict.YES if code == SUCCESS else Verdict.NO
+        return Verdict.UNKNOWN
+    return Verdict.SUCCEEDED if code == SUCCESS else Verdict.REJECTED
 
 
 def _problem(
@@ -225,6 +227,6 @@ def _problem(
     return f"HTTP {status}, code {code or 'missing'}" + (f": {shown}" if shown else "")
 
 
-def _kept(envelope: Mapping[str, Any], keep: tuple[str, ...]) -> Mapping[str, Any]:
+def _named_fields(envelope: Mapping[str, Any], keep: tuple[str, ...]) -> Mapping[str, Any]:
     data = envelope.get("data")
     return {name: data[name] for name in keep if name in data} if isinstance(data, dict) else {}

@@ -16,9 +16,9 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from ansible_collections.nomba.auth.plugins.module_utils._answer import (
-    Answer,
-    NoAnswer,
-    Reading,
+    ApiResult,
+    HttpAnswer,
+    TransportFailure,
     Verdict,
     read,
 )
@@ -50,12 +50,12 @@ class Grant:
         return self.business_id or next(iter(read_token(self.access_token).accounts), None)
 
 
-def grant_of(reading: Reading) -> Grant | None:
+def grant_of(reading: ApiResult) -> Grant | None:
     """The grant in an answer to issue or refresh; None when it holds no token."""
     given = {
         name: value for name, value in reading.data.items() if isinstance(value, str) and value
     }
-    if reading.verdict is not Verdict.YES or "access_token" not in given:
+    if reading.verdict is not Verdict.SUCCEEDED or "access_token" not in given:
         return None
     return Grant(
         access_token=given["access_token"],
@@ -78,7 +78,7 @@ class Transport(Protocol):
         idempotent: bool = True,
         exclusive: bool = False,
         reserve: float = 0.0,
-    ) -> Answer | NoAnswer:
+    ) -> HttpAnswer | TransportFailure:
         """Send one request, and retry it where that is safe, within the run's deadline."""
 
 
@@ -99,7 +99,7 @@ class Client:
         """The same client, calling for another account."""
         return Client(self._transport, account_id, self._client_id)
 
-    def issue(self, client_secret: str) -> Reading:
+    def issue(self, client_secret: str) -> ApiResult:
         """Issue a token. Raises LibraryMissing before anything is sent."""
         body = {
             "grant_type": "client_credentials",
@@ -108,18 +108,18 @@ class Client:
         }
         return self._grant(_ISSUE, body)
 
-    def refresh(self, refresh_token: str, access_token: str) -> Reading:
+    def refresh(self, refresh_token: str, access_token: str) -> ApiResult:
         """Refresh a token. Raises LibraryMissing before anything is sent."""
         body = {"grant_type": "refresh_token", "refresh_token": refresh_token}
         return self._grant(_REFRESH, body, access_token)
 
-    def revoke(self, token: str, reserve: float = 0.0) -> Reading:
+    def revoke(self, token: str, reserve: float = 0.0) -> ApiResult:
         """Revoke a token. reserve: seconds of the run that retries leave to what comes after."""
         body = {"clientId": self._client_id, "access_token": token}
         answer = self._transport.send("POST", _REVOKE, self._headers(), body, reserve=reserve)
         return read(answer, secrets=lambda: _secrets(token))
 
-    def probe(self, token: str, exclusive: bool = False) -> Reading:
+    def probe(self, token: str, exclusive: bool = False) -> ApiResult:
         """Make a harmless call with a token, to see whether the API accepts it.
 
         exclusive: the answer surely belongs to this request, as evidence must.
@@ -128,7 +128,7 @@ class Client:
         answer = self._transport.send("GET", _BALANCE, headers, exclusive=exclusive)
         return read(answer, secrets=lambda: _secrets(token))
 
-    def _grant(self, path: str, body: Mapping[str, str], bearer: str | None = None) -> Reading:
+    def _grant(self, path: str, body: Mapping[str, str], bearer: str | None = None) -> ApiResult:
         """Ask for a token. Never repeated when the answer was lost: it may have been issued."""
         require_library()  # a token that cannot be read would be lost
         answer = self._transport.send(

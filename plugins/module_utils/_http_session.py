@@ -20,7 +20,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.nomba.auth.plugins.module_utils._answer import Answer
+from ansible_collections.nomba.auth.plugins.module_utils._answer import HttpAnswer
 from ansible_collections.nomba.auth.plugins.module_utils._errors import LibraryMissing
 
 if TYPE_CHECKING:
@@ -121,7 +121,7 @@ class HttpSession:
         headers: Mapping[str, str],
         payload: bytes | None,
         left: Callable[[], float],
-    ) -> Answer | Failed:
+    ) -> HttpAnswer | Failed:
         """Send one request, once. left: asks for the seconds that it still has.
 
         Never raises for what the network does. Raises LibraryMissing without requests.
@@ -140,7 +140,7 @@ class HttpSession:
             )
             body = response.raw.read(decode_content=False)  # from memory, see StrictResponse
             names = {name.lower(): value for name, value in response.headers.items()}
-            return Answer(response.status_code, names, body)
+            return HttpAnswer(response.status_code, names, body)
         # Nothing of the library's exceptions is passed on: they quote URLs, headers and bodies.
         except (OSError, ValueError, urllib3.exceptions.HTTPError) as error:
             return _failure(requests.exceptions, urllib3.exceptions, error, exchange)

@@ -24,6 +24,7 @@ from urllib.parse import urlsplit
 
 from ansible.module_utils.basic import AnsibleModule, env_fallback, missing_required_lib
 
+from ansible_collections.nomba.auth.plugins.module_utils._atomic_file import SetAttributes
 from ansible_collections.nomba.auth.plugins.module_utils._clock import SYSTEM, request_stop
 from ansible_collections.nomba.auth.plugins.module_utils._errors import (
     InvalidOption,
@@ -32,18 +33,17 @@ from ansible_collections.nomba.auth.plugins.module_utils._errors import (
     NoToken,
 )
 from ansible_collections.nomba.auth.plugins.module_utils._http_session import Connection
+from ansible_collections.nomba.auth.plugins.module_utils._scan import (
+    ScanResult,
+    scan,
+    shown_path,
+)
 from ansible_collections.nomba.auth.plugins.module_utils._secure_open import (
     FileEntry,
     OpenFile,
     open_entry,
 )
-from ansible_collections.nomba.auth.plugins.module_utils._sources import (
-    Harvest,
-    gather,
-    shown_path,
-)
 from ansible_collections.nomba.auth.plugins.module_utils._token import sensitive_parts
-from ansible_collections.nomba.auth.plugins.module_utils._token_file import SetAttributes
 
 PRODUCTION = "https://api.nomba.com"
 
@@ -97,18 +97,18 @@ def run(module: AnsibleModule, work: Callable[[AnsibleModule], dict[str, Any]]) 
     if threading.current_thread() is threading.main_thread():  # nobody else may set handlers
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, _stop_early)
-    _choose_what_to_blank_out(module)
+    _register_no_log_values(module)
     try:
         result = work(module)
     except LibraryMissing as error:
         trace = traceback.format_exc()
-        told = missing_required_lib(error.library)
-        module.fail_json(msg=told, exception=trace, error={"code": error.code})
+        description = missing_required_lib(error.library)
+        module.fail_json(msg=description, exception=trace, error={"code": error.code})
     except NombaError as error:
         module.fail_json(msg=str(error), changed=False, error={"code": error.code})
     else:
-        leave = module.fail_json if "error" in result else module.exit_json
-        leave(**result)
+        finish = module.fail_json if "error" in result else module.exit_json
+        finish(**result)
 
 
 def _stop_early(_number: int, _frame: object) -> None:
@@ -163,27 +163,27 @@ def workers(params: Mapping[str, Any]) -> int:
     return int(params["concurrency"])
 
 
-def harvest(module: AnsibleModule) -> Harvest:
+def scan_tokens(module: AnsibleModule) -> ScanResult:
     """All tokens that the options name. Raises NoToken, LibraryMissing.
 
     From then on the option sources holds the paths as they are shown: Ansible repeats all options
     in a result, and loses one that holds a path that is no UTF-8.
     """
-    given, sources = _given(module), module.params["sources"] or []
+    given, sources = _given_tokens(module), module.params["sources"] or []
     module.params["sources"] = [shown_path(path) for path in sources] or None
-    found = gather(given, sources, lambda: SYSTEM.stopped_at() is not None)
+    found = scan(given, sources, lambda: SYSTEM.stopped_at() is not None)
     if found.foreign:
-        told = f"sources: {found.foreign} JWT(s) name no Nomba account and were left alone."
-        module.warn(f"{told} Give one as access_token if it is Nomba's all the same.")
+        description = f"sources: {found.foreign} JWT(s) name no Nomba account and were left alone."
+        module.warn(f"{description} Give one as access_token if it is Nomba's all the same.")
     return found
 
 
-def unread(found: Harvest) -> list[dict[str, str]]:
+def unread_rows(found: ScanResult) -> list[dict[str, str]]:
     """The sources that could not be read, as results tell it."""
     return [{"path": path, "reason": reason} for path, reason in found.unread]
 
 
-def tell_unread(found: Harvest) -> str:
+def unread_message(found: ScanResult) -> str:
     """The same for people; empty when all were read."""
     if not found.unread:
         return ""
@@ -308,7 +308,7 @@ def _inherit(owner: _Owner, entry: FileEntry) -> _Owner:
     )
 
 
-def _given(module: AnsibleModule) -> list[str]:
+def _given_tokens(module: AnsibleModule) -> list[str]:
     """The tokens that came by options, or else by the environment."""
     single, several = module.params["access_token"], module.params["access_tokens"] or []
     if single is None and not several and not module.params["sources"]:
@@ -323,7 +323,7 @@ def _given(module: AnsibleModule) -> list[str]:
     return ([] if single is None else [single]) + several
 
 
-def _choose_what_to_blank_out(module: AnsibleModule) -> None:
+def _register_no_log_values(module: AnsibleModule) -> None:
     """Ansible blanks out these values wherever they stand in a result, its msg included."""
     several = module.params.get("access_tokens") or []
     given = {module.params.get("access_token"), *several}

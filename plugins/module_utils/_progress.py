@@ -20,7 +20,7 @@ from ansible_collections.nomba.auth.plugins.module_utils._secure_open import (
     open_entry,
     release_lock,
 )
-from ansible_collections.nomba.auth.plugins.module_utils._when import show_time
+from ansible_collections.nomba.auth.plugins.module_utils._timestamps import show_time
 
 # Seconds between two lines.
 _PAUSE = 1.0
@@ -48,9 +48,9 @@ class Progress:
         if now < self._next and done < tokens:
             return
         self._next = now + _PAUSE
-        told = {"time": show_time(self._clock.now()), "done": done, "failed": failed}
+        result = {"time": show_time(self._clock.now()), "done": done, "failed": failed}
         try:
-            self._append(json.dumps({**told, "tokens": tokens}) + "\n")
+            self._append(json.dumps({**result, "tokens": tokens}) + "\n")
         except OSError:
             self._next = float("inf")  # a full disk must not stop a revocation
 

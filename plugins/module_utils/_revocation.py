@@ -17,10 +17,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from enum import Enum
 
-from ansible_collections.nomba.auth.plugins.module_utils._answer import Reading, Verdict
+from ansible_collections.nomba.auth.plugins.module_utils._answer import ApiResult, Verdict
 from ansible_collections.nomba.auth.plugins.module_utils._client import Client
 from ansible_collections.nomba.auth.plugins.module_utils._clock import Clock
-from ansible_collections.nomba.auth.plugins.module_utils._probing import Probe, Prober, ProbeResult
+from ansible_collections.nomba.auth.plugins.module_utils._probe import Probe, Prober, ProbeResult
 from ansible_collections.nomba.auth.plugins.module_utils._token import (
     Token,
     TokenClass,
@@ -139,11 +139,11 @@ class Report:
 def decide(seen: Evidence, proof: Proof) -> tuple[Outcome, bool]:
     """The outcome of a revoke that was sent, and whether it is verified."""
     if seen.after is Probe.REFUSED and seen.about_token:
-        ours = seen.answer is not Verdict.NO or seen.before is Probe.ACCEPTED
+        ours = seen.answer is not Verdict.REJECTED or seen.before is Probe.ACCEPTED
         return (Outcome.REVOKED if ours else Outcome.ALREADY_REVOKED), True
-    if seen.answer is Verdict.NO:
+    if seen.answer is Verdict.REJECTED:
         return Outcome.REFUSED, False
-    if seen.answer is Verdict.UNCLEAR:
+    if seen.answer is Verdict.UNKNOWN:
         return Outcome.UNKNOWN, False
     if seen.after is Probe.ACCEPTED and seen.checks_tokens:
         return Outcome.STILL_ACCEPTED, False
@@ -169,10 +169,10 @@ _SHOWN = {
 
 
 # Called after each token that is not skipped: how many are done, failed, and to do in all.
-Watch = Callable[[int, int, int], None]
+ProgressCallback = Callable[[int, int, int], None]
 
 
-def unwatched(_done: int, _failed: int, _tokens: int) -> None:
+def no_progress(_done: int, _failed: int, _tokens: int) -> None:
     """Nobody wants to know how far the run is."""
 
 
@@ -185,13 +185,13 @@ class Revocation:
         clock: Clock,
         remaining: Callable[[], float],
         policy: Policy,
-        watch: Watch = unwatched,
+        progress: ProgressCallback = no_progress,
     ) -> None:
         self._client = client
         self._clock = clock
         self._remaining = remaining
         self._policy = policy
-        self._watch = watch
+        self._progress = progress
         self._prober = Prober(client, clock)
         self._reserve = min(_PROOF_RESERVE, remaining() * _LARGEST_RESERVE)
         self._finished: dict[tuple[str, ...], list[Result]] = defaultdict(list)
@@ -200,15 +200,17 @@ class Revocation:
     def run(self, tokens: Sequence[Token]) -> Report:
         """Work through distinct tokens. Raises LibraryMissing; all else is a token's result."""
         done: dict[str, Result] = {}
-        self._work([token for token in tokens if not self._settled(token, 0.0)], done)
+        self._work([token for token in tokens if not self._needs_no_request(token, 0.0)], done)
         # Only now is the server's clock known. A token that it may still take is no skip.
         skipped = [token for token in tokens if token.fingerprint not in done]
         if self._wrong_clock():
-            self._work([token for token in skipped if not self._settled(token, self._skew)], done)
+            self._work(
+                [token for token in skipped if not self._needs_no_request(token, self._skew)], done
+            )
         results = tuple(done.get(token.fingerprint) or self._unsent(token) for token in tokens)
         return Report(results, tuple(self._warnings(results)))
 
-    def _settled(self, token: Token, skew: float) -> bool:
+    def _needs_no_request(self, token: Token, skew: float) -> bool:
         """Whether nothing is to be sent for a token, by a clock that is off by skew (seconds)."""
         kind = classify(token, self._clock.now() + skew, self._policy.leeway)
         return kind is TokenClass.MALFORMED or (
@@ -236,7 +238,7 @@ class Revocation:
             for result in pool.map(self._process, tokens):
                 done[result.token.fingerprint] = result
                 failed += result.outcome.failed
-                self._watch(len(done), failed, of)
+                self._progress(len(done), failed, of)
 
     def _process(self, token: Token) -> Result:
         """One token, from first to last; runs in a worker."""
@@ -278,7 +280,7 @@ class Revocation:
         return _result(token, Outcome.REVOKED, before.reading, reason)
 
     def _decided(
-        self, token: Token, before: ProbeResult, answer: Reading, after: ProbeResult | None
+        self, token: Token, before: ProbeResult, answer: ApiResult, after: ProbeResult | None
     ) -> Result:
         about_token = after is not None and (
             after.names_account
@@ -297,7 +299,7 @@ class Revocation:
 
     def _verify(self, token: Token, before: ProbeResult, answer: Verdict) -> ProbeResult | None:
         """Probe until the token is refused, more time cannot help, or the window ends."""
-        if answer is Verdict.YES and self._policy.proof is Proof.NONE:
+        if answer is Verdict.SUCCEEDED and self._policy.proof is Proof.NONE:
             return None
         ends = self._clock.monotonic() + min(PROOF_WINDOW, self._remaining())
         accepted = before if before.probe is Probe.ACCEPTED else None
@@ -316,7 +318,7 @@ class Revocation:
 
     def _may_change(self, before: Probe, answer: Verdict, after: Probe) -> bool:
         """Whether another probe, later, could say something else."""
-        if after is Probe.REFUSED or answer is Verdict.NO:
+        if after is Probe.REFUSED or answer is Verdict.REJECTED:
             return False
         if after is Probe.INCONCLUSIVE:
             return before is not Probe.INCONCLUSIVE
@@ -326,7 +328,7 @@ class Revocation:
         self._compare_clocks(result.reading)
         return result
 
-    def _compare_clocks(self, reading: Reading) -> None:
+    def _compare_clocks(self, reading: ApiResult) -> None:
         if reading.server_time is not None:
             self._skew = reading.server_time - self._clock.now()
 
@@ -371,13 +373,13 @@ def _length_warnings(sent: Sequence[Token]) -> Iterable[str]:
 
 
 def _result(
-    token: Token, outcome: Outcome, reading: Reading, reason: str, verified: bool = False
+    token: Token, outcome: Outcome, reading: ApiResult, reason: str, verified: bool = False
 ) -> Result:
     """A result that quotes the answer which decided it."""
     return Result(token, outcome, reason, verified, status=reading.status, code=reading.code)
 
 
-def _reason(seen: Evidence, answer: Reading) -> str:
+def _reason(seen: Evidence, answer: ApiResult) -> str:
     """One sentence on how the outcome came about."""
     if not seen.checks_tokens:
         after = "this host accepts any token, so that no probe can prove anything"

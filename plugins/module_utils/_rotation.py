@@ -4,9 +4,9 @@
 
 """A rotation's state document: what is in service, what is on its way, and each step between.
 
-    begin ---> propose ---> promote ---> end        a new token goes into service
-      |          `--> abandon ------------^         it does not, and the old one stays
-      `--> condemn                                  the old one has leaked: it goes first
+    begin ---> set_pending ---> promote ---> end        a new token goes into service
+      |          `--> roll_back ------------^         it does not, and the old one stays
+      `--> mark_compromised                                  the old one has leaked: it goes first
 
 Every step takes a state and returns the next one, which the store then writes in one piece. The
 state is the journal as well: whatever a run that was killed had begun is finished by the next.
@@ -22,9 +22,9 @@ from enum import Enum
 from typing import Any
 
 from ansible_collections.nomba.auth.plugins.module_utils._errors import BadState
-from ansible_collections.nomba.auth.plugins.module_utils._kept import Owner
+from ansible_collections.nomba.auth.plugins.module_utils._stored_token import Owner
+from ansible_collections.nomba.auth.plugins.module_utils._timestamps import parse_time, show_time
 from ansible_collections.nomba.auth.plugins.module_utils._token import fingerprint
-from ansible_collections.nomba.auth.plugins.module_utils._when import parse_time, show_time
 
 FORMAT = 1
 
@@ -97,7 +97,7 @@ class State:
 
 
 @dataclass(frozen=True)
-class Hand:
+class Actor:
     """Who does a step, where and when. now: seconds since the epoch (UTC)."""
 
     now: float
@@ -109,39 +109,43 @@ class Hand:
 # The steps
 
 
-def begin(state: State, hand: Hand, mode: str, why: str) -> State:
+def begin(state: State, actor: Actor, mode: str, why: str) -> State:
     """Take the rotation over, or start one. Nobody else can write from here on."""
     if state.rotation is not None:
-        return _tell(_renewed(state, hand), hand, "begin", "resumed", why)
-    started = Rotation(_name(hand), Mode(mode), Phase.ISSUING, hand.now, hand.run, hand.now)
-    return _tell(replace(state, rotation=started), hand, "begin", "begun", why)
+        return _record_event(_renewed(state, actor), actor, "begin", "resumed", why)
+    started = Rotation(_name(actor), Mode(mode), Phase.ISSUING, actor.now, actor.run, actor.now)
+    return _record_event(replace(state, rotation=started), actor, "begin", "begun", why)
 
 
-def condemn(state: State, hand: Hand) -> State:
+def mark_compromised(state: State, actor: Actor) -> State:
     """Give up every token that may have leaked, before there is a new one."""
     rotation = _ongoing(state)
-    leaked = _known(state.current, state.pending)
+    leaked = _present(state.current, state.pending)
     state = replace(state, current=None, pending=None, previous=(*state.previous, *leaked))
     changed = replace(rotation, mode=Mode.EMERGENCY, phase=Phase.ISSUING)
     marks = [one.fingerprint for one in leaked]
-    return _tell(
-        _renewed(replace(state, rotation=changed), hand), hand, "condemn", "condemned", *marks
+    return _record_event(
+        _renewed(replace(state, rotation=changed), actor),
+        actor,
+        "mark_compromised",
+        "compromised",
+        *marks,
     )
 
 
-def propose(state: State, hand: Hand, credential: Mapping[str, Any]) -> State:
+def set_pending(state: State, actor: Actor, credential: Mapping[str, Any]) -> State:
     """Note the token that was issued."""
     _ongoing(state)
-    given = _credential({**credential, "since": hand.now}, "credential")
+    given = _credential({**credential, "since": actor.now}, "credential")
     if state.pending is not None:
         raise BadState("a token is on its way into service already")
-    if given.access_token in {one.access_token for one in _known(state.current, *state.previous)}:
+    if given.access_token in {one.access_token for one in _present(state.current, *state.previous)}:
         raise BadState("this token is not new: it is, or was, in service")
-    proposed = replace(state, pending=given)
-    return _tell(_renewed(proposed, hand), hand, "issue", "issued", given.fingerprint)
+    with_pending = replace(state, pending=given)
+    return _record_event(_renewed(with_pending, actor), actor, "issue", "issued", given.fingerprint)
 
 
-def promote(state: State, hand: Hand, hosts: Iterable[str], died: bool = False) -> State:
+def promote(state: State, actor: Actor, hosts: Iterable[str], died: bool = False) -> State:
     """The new token is proved and published: it is the current one now.
 
     died: whether the old one died before. Then there was an outage from the issue until now.
@@ -149,28 +153,30 @@ def promote(state: State, hand: Hand, hosts: Iterable[str], died: bool = False) 
     rotation, new = _ongoing(state), state.pending
     if new is None:
         raise BadState("there is no token to promote")
-    old = _known(state.current)
+    old = _present(state.current)
     following = replace(rotation, phase=Phase.RETIRING)
     state = replace(state, current=new, pending=None, previous=(*state.previous, *old))
-    state = _renewed(replace(state, rotation=following), hand)
-    state = _tell(state, hand, "prove", "accepted", new.fingerprint)
-    state = _tell(state, hand, "publish", "published", new.fingerprint, *hosts)
+    state = _renewed(replace(state, rotation=following), actor)
+    state = _record_event(state, actor, "verify", "accepted", new.fingerprint)
+    state = _record_event(state, actor, "publish", "published", new.fingerprint, *hosts)
     if died or rotation.mode is Mode.EMERGENCY:
-        seconds = f"at most {hand.now - rotation.began:.1f} s"
-        state = _tell(state, hand, "publish", "outage", seconds)
-    return _tell(state, hand, "promote", "promoted", new.fingerprint)
+        seconds = f"at most {actor.now - rotation.began:.1f} s"
+        state = _record_event(state, actor, "publish", "outage", seconds)
+    return _record_event(state, actor, "promote", "promoted", new.fingerprint)
 
 
-def abandon(state: State, hand: Hand, failed_step: str, reason: str) -> State:
+def roll_back(state: State, actor: Actor, failed_step: str, reason: str) -> State:
     """The new token does not go into service: the old one stays, the new one is to be revoked."""
-    rotation, new = _ongoing(state), _known(state.pending)
+    rotation, new = _ongoing(state), _present(state.pending)
     reason = _TOKEN.sub("(a token)", reason)
     leaving = replace(rotation, phase=Phase.RETURNING, reason=f"{failed_step}: {reason}")
     state = replace(state, pending=None, previous=(*state.previous, *new), rotation=leaving)
-    return _tell(_renewed(state, hand), hand, "rollback", "failed", f"{failed_step}: {reason}")
+    return _record_event(
+        _renewed(state, actor), actor, "rollback", "failed", f"{failed_step}: {reason}"
+    )
 
 
-def end(state: State, hand: Hand, results: Iterable[Mapping[str, Any]]) -> State:
+def finish(state: State, actor: Actor, results: Iterable[Mapping[str, Any]]) -> State:
     """Drop what is proved dead, and be done; what is not stays for the next run.
 
     results: rows of nomba_token_revoke, each with fingerprint, outcome and verified. Only the API's
@@ -178,33 +184,36 @@ def end(state: State, hand: Hand, results: Iterable[Mapping[str, Any]]) -> State
     may be wrong, and an unverified `revoked` is the API's answer without proof.
     """
     if state.rotation is not None and state.rotation.phase is Phase.ISSUING:
-        raise BadState("the rotation is not finished: promote or abandon its token first")
+        raise BadState("the rotation is not finished: promote or roll_back its token first")
     rows = {str(row["fingerprint"]): row for row in results}
     for row in rows.values():
-        state = _tell(state, hand, "retire", str(row["outcome"]), str(row["fingerprint"]))
+        state = _record_event(state, actor, "retire", str(row["outcome"]), str(row["fingerprint"]))
     left = tuple(one for one in state.previous if not _is_dead(rows.get(one.fingerprint)))
     state = replace(state, previous=left)
     if state.rotation is None:
         return state
     returned = state.rotation.phase is Phase.RETURNING
     outcome = "rolled_back" if returned else "finished"
-    detail = [one.fingerprint for one in _known(state.current)]
-    return replace(_tell(state, hand, "report", outcome, *detail), rotation=None)
+    detail = [one.fingerprint for one in _present(state.current)]
+    return replace(_record_event(state, actor, "report", outcome, *detail), rotation=None)
 
 
-STEPS = {step.__name__: step for step in (begin, condemn, propose, promote, abandon, end)}
+STEPS = {
+    step.__name__: step
+    for step in (begin, mark_compromised, set_pending, promote, roll_back, finish)
+}
 
 
 # The plan
 
 
 @dataclass(frozen=True)
-class Wish:
-    """What the user wants. max_age and lease in seconds."""
+class RotationOptions:
+    """What the user wants. max_age and lock_timeout in seconds."""
 
     owner: Owner
     max_age: float
-    lease: float
+    lock_timeout: float
     force: bool = False
     emergency: bool = False
 
@@ -216,62 +225,64 @@ class Plan:
     mode: str
     why: str
     begin: bool = False
-    condemn: bool = False
+    mark_compromised: bool = False
     issue: bool = False
-    put_back: bool = False
+    rollback: bool = False
     blocked: str = ""
 
 
-def plan(state: State, hand: Hand, wish: Wish, probe: str, holder: str) -> Plan:
+def plan(
+    state: State, actor: Actor, options: RotationOptions, probe: str, lock_holder: str
+) -> Plan:
     """What to do with a state.
 
-    probe: what the API made of the current token. holder: whether the run that has an unfinished
-    rotation in hand is alive, dead, or elsewhere, where nobody can tell.
+    probe: what a probe of the current token showed. lock_holder: whether the run that holds an
+    unfinished rotation is alive, dead, or elsewhere, where its state is unknown.
     """
-    mode = _mode(state, wish)
-    blocked = _blocked(state, hand, wish, holder)
+    mode = _mode(state, options)
+    blocked = _blocked(state, actor, options, lock_holder)
     if blocked:
         return Plan(mode.value, "", blocked=blocked)
     if state.rotation is not None:
-        return _resumed(state, state.rotation, wish, mode)
-    why = _reason_to_rotate(state, hand, wish, probe)
+        return _resumed(state, state.rotation, options, mode)
+    why = _reason_to_rotate(state, actor, options, probe)
     due = bool(why)
-    if due and probe == "meaningless" and not wish.emergency:
+    if due and probe == "meaningless" and not options.emergency:
         return Plan(mode.value, "", blocked=_UNPROVABLE)
-    return Plan(mode.value, why, begin=due, condemn=due and wish.emergency, issue=due)
+    return Plan(mode.value, why, begin=due, mark_compromised=due and options.emergency, issue=due)
 
 
-def _resumed(state: State, rotation: Rotation, wish: Wish, mode: Mode) -> Plan:
+def _resumed(state: State, rotation: Rotation, options: RotationOptions, mode: Mode) -> Plan:
     """How to go on where an earlier run was stopped."""
-    # An emergency that has condemned already has left no current token.
+    # An emergency that has compromised already has left no current token.
     begun_only = rotation.phase is Phase.ISSUING and state.current is not None
-    condemn_now = wish.emergency and (rotation.mode is not Mode.EMERGENCY or begun_only)
+    condemn_now = options.emergency and (rotation.mode is not Mode.EMERGENCY or begun_only)
     why = f"an earlier run was stopped while it was {rotation.phase.value}"
     if rotation.phase is Phase.RETURNING and not condemn_now:
-        return Plan(mode.value, why, begin=True, put_back=True)
+        return Plan(mode.value, why, begin=True, rollback=True)
     issuing = condemn_now or rotation.phase is Phase.ISSUING
-    return Plan(mode.value, why, begin=True, condemn=condemn_now, issue=issuing)
+    return Plan(mode.value, why, begin=True, mark_compromised=condemn_now, issue=issuing)
 
 
-def _mode(state: State, wish: Wish) -> Mode:
-    if wish.emergency:
+def _mode(state: State, options: RotationOptions) -> Mode:
+    if options.emergency:
         return Mode.EMERGENCY
     if state.rotation is not None:
         return state.rotation.mode
-    return Mode.CLIENT if _other_client(state.current, wish) else Mode.TOKEN
+    return Mode.CLIENT if _other_client(state.current, options) else Mode.TOKEN
 
 
-def _reason_to_rotate(state: State, hand: Hand, wish: Wish, probe: str) -> str:
+def _reason_to_rotate(state: State, actor: Actor, options: RotationOptions, probe: str) -> str:
     """Why a new token is needed; empty when it is not."""
-    if wish.emergency:
+    if options.emergency:
         return "the credentials may have leaked"
     if state.current is None:
         return "the store holds no token"
-    if _other_client(state.current, wish):
+    if _other_client(state.current, options):
         return "the client has changed"
     if probe == "refused":
         return "the API refuses the current token"
-    return _too_old(state.current, hand.now, wish.max_age) or ("it was forced" * wish.force)
+    return _too_old(state.current, actor.now, options.max_age) or ("it was forced" * options.force)
 
 
 def _too_old(current: Credential, now: float, max_age: float) -> str:
@@ -288,8 +299,8 @@ def _too_old(current: Credential, now: float, max_age: float) -> str:
     )
 
 
-def _other_client(current: Credential | None, wish: Wish) -> bool:
-    return current is not None and not _same(current.owner.client_id, wish.owner.client_id)
+def _other_client(current: Credential | None, options: RotationOptions) -> bool:
+    return current is not None and not _same(current.owner.client_id, options.owner.client_id)
 
 
 def _same(kept: str, given: str) -> bool:
@@ -297,36 +308,36 @@ def _same(kept: str, given: str) -> bool:
     return kept.strip().rstrip("/").lower() == given.strip().rstrip("/").lower()
 
 
-def _blocked(state: State, hand: Hand, wish: Wish, holder: str) -> str:
+def _blocked(state: State, actor: Actor, options: RotationOptions, lock_holder: str) -> str:
     rotation = state.rotation
-    for known in _known(state.current, state.pending, *state.previous):
+    for known in _present(state.current, state.pending, *state.previous):
         for name in ("api_url", "account_id"):
-            if not _same(getattr(known.owner, name), getattr(wish.owner, name)):
+            if not _same(getattr(known.owner, name), getattr(options.owner, name)):
                 return (
                     f"credential_rotation_{name}: the store holds the credentials of another one; "
                     "give each its own store"
                 )
-    if rotation is None or rotation.run == hand.run or holder == "dead":
+    if rotation is None or rotation.run == actor.run or lock_holder == "dead":
         return ""
-    if holder == "alive":
+    if lock_holder == "alive":
         return (
             f"another rotation is at work on this machine, {_begun(state, rotation)}; "
             "wait until it has ended"
         )
-    left = rotation.renewed + wish.lease - hand.now
+    left = rotation.renewed + options.lock_timeout - actor.now
     if left <= 0:
         return ""
     return (
         f"another rotation is at work on another machine, {_begun(state, rotation)}, and "
-        f"last wrote {hand.now - rotation.renewed:.0f} s ago; wait {left:.0f} s more, or set "
-        "credential_rotation_lease to 0 if it is surely dead"
+        f"last wrote {actor.now - rotation.renewed:.0f} s ago; wait {left:.0f} s more, or set "
+        "credential_rotation_lock_timeout to 0 if it is surely dead"
     )
 
 
 def _begun(state: State, rotation: Rotation) -> str:
     """By whom, when, and in which process, as far as the run's name tells it."""
-    told = [event for event in state.events if event.get("rotation") == rotation.id]
-    by = [f"by {event['actor']}" for event in told if event.get("actor")][-1:]
+    events = [event for event in state.events if event.get("rotation") == rotation.id]
+    by = [f"by {event['actor']}" for event in events if event.get("actor")][-1:]
     process = _PROCESS.search(rotation.run)
     where = [f"(process {process.group(1)})"] if process else []
     when = show_time(rotation.began) or "an unknown time"
@@ -419,7 +430,7 @@ def _ongoing(state: State) -> Rotation:
     return state.rotation
 
 
-def _known(*credentials: Credential | None) -> list[Credential]:
+def _present(*credentials: Credential | None) -> list[Credential]:
     return [one for one in credentials if one is not None]
 
 
@@ -429,28 +440,28 @@ def _is_dead(row: Mapping[str, Any] | None) -> bool:
     return row["outcome"] in ("revoked", "already_revoked")
 
 
-def _renewed(state: State, hand: Hand) -> State:
+def _renewed(state: State, actor: Actor) -> State:
     if state.rotation is None:
         return state
-    return replace(state, rotation=replace(state.rotation, run=hand.run, renewed=hand.now))
+    return replace(state, rotation=replace(state.rotation, run=actor.run, renewed=actor.now))
 
 
-def _name(hand: Hand) -> str:
+def _name(actor: Actor) -> str:
     """What to call a rotation: when it began, and something of its run's own."""
-    return f"{show_time(hand.now)} {fingerprint(hand.run)[7:15]}"
+    return f"{show_time(actor.now)} {fingerprint(actor.run)[7:15]}"
 
 
-def _tell(state: State, hand: Hand, step: str, outcome: str, *details: str) -> State:
+def _record_event(state: State, actor: Actor, step: str, outcome: str, *details: str) -> State:
     """Note an event. Its id is the same when the same event is written twice."""
-    name = state.rotation.id if state.rotation else _name(hand)
-    told = [event for event in state.events if event.get("rotation") == name]
-    number = int(str(told[-1]["id"]).rpartition(" ")[2]) + 1 if told else 1
+    name = state.rotation.id if state.rotation else _name(actor)
+    events = [event for event in state.events if event.get("rotation") == name]
+    number = int(str(events[-1]["id"]).rpartition(" ")[2]) + 1 if events else 1
     event = {
         "id": f"{name} {number}",
         "rotation": name,
-        "time": show_time(hand.now),
-        "actor": hand.actor,
-        "host": hand.host,
+        "time": show_time(actor.now),
+        "actor": actor.actor,
+        "host": actor.host,
         "mode": state.rotation.mode.value if state.rotation else "",
         "step": step,
         "outcome": outcome,

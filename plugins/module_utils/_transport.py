@@ -12,7 +12,11 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from ansible_collections.nomba.auth.plugins.module_utils._answer import Answer, NoAnswer, http_date
+from ansible_collections.nomba.auth.plugins.module_utils._answer import (
+    HttpAnswer,
+    TransportFailure,
+    http_date,
+)
 from ansible_collections.nomba.auth.plugins.module_utils._clock import Clock
 from ansible_collections.nomba.auth.plugins.module_utils._http_session import (
     UNSENDABLE,
@@ -21,9 +25,9 @@ from ansible_collections.nomba.auth.plugins.module_utils._http_session import (
     HttpSession,
     Trust,
 )
-from ansible_collections.nomba.auth.plugins.module_utils._pacing import (
-    UNTIL_AN_ANSWER,
-    Pacer,
+from ansible_collections.nomba.auth.plugins.module_utils._rate_limit import (
+    WAIT_FOR_ANSWER,
+    RateLimiter,
     window_seconds,
 )
 
@@ -60,7 +64,7 @@ class HttpTransport:
         self._connection = connection
         self._clock = clock
         self._deadline = clock.monotonic() + connection.deadline
-        self._pacer = Pacer()
+        self._rate_limiter = RateLimiter()
         self._turn = threading.Condition()
         self._local = threading.local()
         self._sessions: list[HttpSession] = []
@@ -88,7 +92,7 @@ class HttpTransport:
         idempotent: bool = True,
         exclusive: bool = False,
         reserve: float = 0.0,
-    ) -> Answer | NoAnswer:
+    ) -> HttpAnswer | TransportFailure:
         """Send one request; retry after 429, 502, 503, 504 and failed connections.
 
         idempotent: a request that is not is retried only if it surely had no effect: after 429,
@@ -112,14 +116,14 @@ class HttpTransport:
                 return _final(outcome, attempts, sent)
             self._clock.sleep(pause)
         problem = _DEADLINE if self._clock.stopped_at() is None else STOPPED
-        return NoAnswer(problem, attempts, sent)
+        return TransportFailure(problem, attempts, sent)
 
     def _wait_for_turn(self, method: str, reserve: float) -> bool:
         """Wait until the rate limits allow a request; False when the time is over before."""
         while (left := self.remaining() - reserve) > 0:
             with self._turn:
-                wait = self._pacer.wait(method, self._clock.monotonic())
-                if wait == UNTIL_AN_ANSWER:
+                wait = self._rate_limiter.wait(method, self._clock.monotonic())
+                if wait == WAIT_FOR_ANSWER:
                     self._turn.wait(min(left, _SLICE))
                     continue
             if not wait:
@@ -129,8 +133,8 @@ class HttpTransport:
             self._clock.sleep(wait)
         return False
 
-    def _attempt(self, request: _Request, reserve: float) -> Answer | Failed:
-        outcome: Answer | Failed = Failed(UNSENDABLE, retryable=False)
+    def _attempt(self, request: _Request, reserve: float) -> HttpAnswer | Failed:
+        outcome: HttpAnswer | Failed = Failed(UNSENDABLE, retryable=False)
         try:
             outcome = self._session(request.exclusive).send(
                 request.method,
@@ -141,8 +145,8 @@ class HttpTransport:
             )
         finally:
             with self._turn:
-                answered = outcome.headers if isinstance(outcome, Answer) else None
-                self._pacer.done(request.method, self._clock.monotonic(), answered)
+                answered = outcome.headers if isinstance(outcome, HttpAnswer) else None
+                self._rate_limiter.done(request.method, self._clock.monotonic(), answered)
                 self._turn.notify_all()
         return outcome
 
@@ -153,7 +157,9 @@ class HttpTransport:
         ends = self._clock.monotonic() + budget
         return lambda: min(ends - self._clock.monotonic(), self.remaining())
 
-    def _retry_delay(self, method: str, outcome: Answer | Failed, attempts: int) -> float | None:
+    def _retry_delay(
+        self, method: str, outcome: HttpAnswer | Failed, attempts: int
+    ) -> float | None:
         """Seconds before another attempt; None when this one is final."""
         backoff = min(_LONGEST_PAUSE, 0.5 * 2 ** min(attempts, 9)) * _CHANCE.uniform(0.5, 1.0)
         if isinstance(outcome, Failed):
@@ -161,13 +167,13 @@ class HttpTransport:
         if outcome.status == _TOO_MANY and (method == "POST" or attempts < MAX_TRIES):
             pause = self._retry_after(outcome) or window_seconds(outcome.headers) or backoff
             with self._turn:
-                self._pacer.close(method, self._clock.monotonic() + pause)
+                self._rate_limiter.close(method, self._clock.monotonic() + pause)
             return pause
         if outcome.status in _GATEWAY_FAILURES and attempts < MAX_TRIES:
             return self._retry_after(outcome) or backoff
         return None
 
-    def _retry_after(self, answer: Answer) -> float | None:
+    def _retry_after(self, answer: HttpAnswer) -> float | None:
         """What Retry-After asks for, in seconds (a number, or a date by the server's own clock)."""
         text = answer.headers.get("retry-after", "").strip()
         if text.isdecimal():
@@ -187,14 +193,16 @@ class HttpTransport:
         return sessions[exclusive]
 
 
-def _may_have_taken_effect(outcome: Answer | Failed) -> bool:
+def _may_have_taken_effect(outcome: HttpAnswer | Failed) -> bool:
     """Whether the API may have done what it was asked for."""
     return outcome.sent if isinstance(outcome, Failed) else outcome.status != _TOO_MANY
 
 
-def _final(outcome: Answer | Failed, attempts: int, sent: bool) -> Answer | NoAnswer:
+def _final(
+    outcome: HttpAnswer | Failed, attempts: int, sent: bool
+) -> HttpAnswer | TransportFailure:
     if isinstance(outcome, Failed):
         # In no attempt: the last one may have failed to connect, and an earlier one not.
         problem = outcome.problem if sent else f"{outcome.problem}; nothing was sent"
-        return NoAnswer(problem, attempts, sent)
-    return Answer(outcome.status, outcome.headers, outcome.body, attempts)
+        return TransportFailure(problem, attempts, sent)
+    return HttpAnswer(outcome.status, outcome.headers, outcome.body, attempts)

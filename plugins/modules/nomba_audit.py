@@ -19,7 +19,7 @@ description:
   - The file is locked meanwhile. When another process holds its lock for ten seconds, the module
     fails with RV(error.code=not_written).
   - An event that the file holds already is not appended again, so that a run that was killed can
-    be run again. Events are told apart by their C(id), in the last 4 MiB of the file.
+    be run again. Events are result apart by their C(id), in the last 4 MiB of the file.
   - The role P(nomba.auth.credential_rotation#role) keeps its audit record with it.
 author:
   - The nomba.auth contributors (@nomba-auth)
@@ -100,7 +100,7 @@ from ansible_collections.nomba.auth.plugins.module_utils._module import run
 from ansible_collections.nomba.auth.plugins.module_utils._secure_open import open_entry
 
 
-def work(module: AnsibleModule) -> dict[str, Any]:
+def run_module(module: AnsibleModule) -> dict[str, Any]:
     """Append what is missing."""
     events = module.params["events"]
     if not all(isinstance(event.get("id"), str) and event["id"] for event in events):
@@ -130,7 +130,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    run(module, work)
+    run(module, run_module)
 
 
 if __name__ == "__main__":

@@ -129,31 +129,29 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.nomba.auth.plugins.module_utils._atomic_file import (
+    MAX_FILE_SIZE,
+    SetAttributes,
+    checksum,
+    read_file,
+    replace_if_unchanged,
+    require_unchanged,
+    set_existing,
+)
 from ansible_collections.nomba.auth.plugins.module_utils._clock import SYSTEM
 from ansible_collections.nomba.auth.plugins.module_utils._errors import InvalidOption
 from ansible_collections.nomba.auth.plugins.module_utils._module import (
     private_file,
     run,
 )
-from ansible_collections.nomba.auth.plugins.module_utils._private_file import (
-    checksum,
-    replace_if_unchanged,
-    require_unchanged,
-)
 from ansible_collections.nomba.auth.plugins.module_utils._secure_open import (
     FileEntry,
     printable,
 )
 from ansible_collections.nomba.auth.plugins.module_utils._token import fingerprints_in
-from ansible_collections.nomba.auth.plugins.module_utils._token_file import (
-    MAX_FILE_SIZE,
-    SetAttributes,
-    read_file,
-    set_existing,
-)
 
 
-def work(module: AnsibleModule) -> dict[str, Any]:
+def run_module(module: AnsibleModule) -> dict[str, Any]:
     """Bring the file in line with the content."""
     with private_file(module, "dest") as (entry, set_attributes):
         return _write(module, entry, set_attributes)
@@ -207,7 +205,7 @@ def main() -> None:
         add_file_common_args=True,
         supports_check_mode=True,
     )
-    run(module, work)
+    run(module, run_module)
 
 
 if __name__ == "__main__":

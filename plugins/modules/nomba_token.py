@@ -205,11 +205,18 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule, env_fallback
 
+from ansible_collections.nomba.auth.plugins.module_utils._atomic_file import (
+    SetAttributes,
+    set_existing,
+)
 from ansible_collections.nomba.auth.plugins.module_utils._client import Client
 from ansible_collections.nomba.auth.plugins.module_utils._clock import SYSTEM
-from ansible_collections.nomba.auth.plugins.module_utils._issuing import require
-from ansible_collections.nomba.auth.plugins.module_utils._keeping import Keeper, Keeping, Wanted
-from ansible_collections.nomba.auth.plugins.module_utils._kept import Kept, Owner, keep
+from ansible_collections.nomba.auth.plugins.module_utils._ensure_token import (
+    EnsureResult,
+    TokenKeeper,
+    TokenRequirements,
+)
+from ansible_collections.nomba.auth.plugins.module_utils._issue import require
 from ansible_collections.nomba.auth.plugins.module_utils._module import (
     connection,
     identity,
@@ -219,26 +226,27 @@ from ansible_collections.nomba.auth.plugins.module_utils._module import (
     spec,
 )
 from ansible_collections.nomba.auth.plugins.module_utils._secure_open import FileEntry
-from ansible_collections.nomba.auth.plugins.module_utils._token import fingerprint
-from ansible_collections.nomba.auth.plugins.module_utils._token_file import (
-    SetAttributes,
-    set_existing,
+from ansible_collections.nomba.auth.plugins.module_utils._stored_token import (
+    Owner,
+    StoredToken,
+    keep,
 )
+from ansible_collections.nomba.auth.plugins.module_utils._timestamps import show_time
+from ansible_collections.nomba.auth.plugins.module_utils._token import fingerprint
 from ansible_collections.nomba.auth.plugins.module_utils._transport import HttpTransport
-from ansible_collections.nomba.auth.plugins.module_utils._when import show_time
 
 
-def work(module: AnsibleModule) -> dict[str, Any]:
-    """Keep a token in a file, or hand one over."""
+def run_module(module: AnsibleModule) -> dict[str, Any]:
+    """Keep a token in a file, or return one."""
     params = module.params
-    link = connection(params)
-    owner = Owner(link.api_url, identity(params, "account_id"), identity(params, "client_id"))
-    with closing(HttpTransport(link, SYSTEM)) as transport:
+    api = connection(params)
+    owner = Owner(api.api_url, identity(params, "account_id"), identity(params, "client_id"))
+    with closing(HttpTransport(api, SYSTEM)) as transport:
         client = Client(transport, owner.account_id, owner.client_id)
-        keeper = Keeper(client, SYSTEM, transport.remaining, params["client_secret"])
+        keeper = TokenKeeper(client, SYSTEM, transport.remaining, params["client_secret"])
         if params["dest"] is None:
-            return _hand_over(module, keeper, owner)
-        wanted = Wanted(
+            return _return_token(module, keeper, owner)
+        required = TokenRequirements(
             owner,
             min_remaining=seconds(params, "min_remaining", least=0),
             probe=params["probe"],
@@ -246,71 +254,71 @@ def work(module: AnsibleModule) -> dict[str, Any]:
             revoke_replaced=params["revoke_replaced"],
         )
         with private_file(module, "dest") as (entry, set_attributes):
-            return _in_file(module, keeper, wanted, entry, set_attributes)
+            return _in_file(module, keeper, required, entry, set_attributes)
 
 
-def _hand_over(module: AnsibleModule, keeper: Keeper, owner: Owner) -> dict[str, Any]:
+def _return_token(module: AnsibleModule, keeper: TokenKeeper, owner: Owner) -> dict[str, Any]:
     if module.check_mode:
         require(module.params["client_secret"])
         return {"changed": True, "action": "issued", "msg": "A token would be issued."}
     grant = keeper.issue(owner)
-    told = _told(keep(owner, grant))
+    result = _described(keep(owner, grant))
     return {
-        **told,
+        **result,
         "changed": True,
         "action": "issued",
         "access_token": grant.access_token,
-        "msg": f"{told['fingerprint']} was issued.",
+        "msg": f"{result['fingerprint']} was issued.",
     }
 
 
 def _in_file(
     module: AnsibleModule,
-    keeper: Keeper,
-    wanted: Wanted,
+    keeper: TokenKeeper,
+    required: TokenRequirements,
     entry: FileEntry,
     set_attributes: SetAttributes,
 ) -> dict[str, Any]:
     if module.check_mode:
-        return _rehearse(module, keeper, wanted, entry, set_attributes)
-    done = keeper.keep(entry, wanted, set_attributes)
+        return _check_mode(module, keeper, required, entry, set_attributes)
+    done = keeper.ensure(entry, required, set_attributes)
     for warning in done.warnings:
         module.warn(warning)
     return _outcome(module, done)
 
 
-def _rehearse(
+def _check_mode(
     module: AnsibleModule,
-    keeper: Keeper,
-    wanted: Wanted,
+    keeper: TokenKeeper,
+    required: TokenRequirements,
     entry: FileEntry,
     set_attributes: SetAttributes,
 ) -> dict[str, Any]:
     """What a real run would do; nothing is written, and nothing is sent but a probe."""
-    held, good = keeper.look(entry, wanted)
-    if held is not None and good and wanted.probe:
+    held, good = keeper.inspect(entry, required)
+    if held is not None and good and required.probe:
         good, warnings = keeper.probe(held)
         for warning in warnings:
             module.warn(warning)
     if held is None or not good:
-        action = "refreshed" if held and held.can_refresh(wanted.owner) else "issued"
-        told: dict[str, Any] = {"changed": True, "action": action}
+        action = "refreshed" if held and held.can_refresh(required.owner) else "issued"
+        result: dict[str, Any] = {"changed": True, "action": action}
         diff = {"before": _line(held), "after": f"a token that is {action}\n"}
-        return {**told, "msg": f"A token would be {action}.", **_diff(module, diff)}
+        return {**result, "msg": f"A token would be {action}.", **_diff(module, diff)}
     changed = set_existing(entry, set_attributes)
-    changed = changed or bool(wanted.revoke_replaced and held.replaced)
+    changed = changed or bool(required.revoke_replaced and held.replaced)
     diff = {"before": _line(held), "after": _line(held)}
-    told = {**_told(held), "changed": changed, "action": "kept", "msg": "The token is good."}
-    return {**told, **_diff(module, diff)}
+    result = {**_described(held), "changed": changed, "action": "kept", "msg": "The token is good."}
+    return {**result, **_diff(module, diff)}
 
 
-def _outcome(module: AnsibleModule, done: Keeping) -> dict[str, Any]:
-    told = _told(done.kept)
+def _outcome(module: AnsibleModule, done: EnsureResult) -> dict[str, Any]:
+    result = _described(done.kept)
     result: dict[str, Any] = {
-        **told,
+        **result,
         "changed": done.changed,
         "action": done.action,
-        "msg": f"{told['fingerprint']} was {done.action}.",
+        "msg": f"{result['fingerprint']} was {done.action}.",
     }
     if done.retired:
         result["replaced"] = [
@@ -335,15 +343,15 @@ def _diff(module: AnsibleModule, diff: dict[str, str]) -> dict[str, Any]:
     return {"diff": diff} if module._diff else {}
 
 
-def _told(kept: Kept) -> dict[str, Any]:
+def _described(kept: StoredToken) -> dict[str, Any]:
     return {
         "fingerprint": fingerprint(kept.access_token),
         "expires_at": show_time(kept.usable_until()),
     }
 
 
-def _line(kept: Kept | None) -> str:
-    return "" if kept is None else "{fingerprint} until {expires_at}\n".format(**_told(kept))
+def _line(kept: StoredToken | None) -> str:
+    return "" if kept is None else "{fingerprint} until {expires_at}\n".format(**_described(kept))
 
 
 def main() -> None:
@@ -365,7 +373,7 @@ def main() -> None:
         add_file_common_args=True,
         supports_check_mode=True,
     )
-    run(module, work)
+    run(module, run_module)
 
 
 if __name__ == "__main__":

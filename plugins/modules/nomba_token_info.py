@@ -196,50 +196,50 @@ from ansible_collections.nomba.auth.plugins.module_utils._clock import SYSTEM
 from ansible_collections.nomba.auth.plugins.module_utils._module import (
     TOKEN_OPTIONS,
     connection,
-    harvest,
     identity,
     optional_identity,
     run,
+    scan_tokens,
     seconds,
     spec,
-    tell_unread,
-    unread,
+    unread_message,
+    unread_rows,
     workers,
 )
-from ansible_collections.nomba.auth.plugins.module_utils._probing import TokenStatus, probe_tokens
-from ansible_collections.nomba.auth.plugins.module_utils._sources import Harvest
+from ansible_collections.nomba.auth.plugins.module_utils._probe import TokenStatus, probe_tokens
+from ansible_collections.nomba.auth.plugins.module_utils._scan import ScanResult
+from ansible_collections.nomba.auth.plugins.module_utils._timestamps import show_time
 from ansible_collections.nomba.auth.plugins.module_utils._token import (
     Token,
     classify,
     shown_claims,
 )
 from ansible_collections.nomba.auth.plugins.module_utils._transport import HttpTransport
-from ansible_collections.nomba.auth.plugins.module_utils._when import show_time
 
 
-def look(module: AnsibleModule) -> dict[str, Any]:
+def run_module(module: AnsibleModule) -> dict[str, Any]:
     """Gather the tokens, and tell what can be seen of each."""
     params = module.params
     leeway = seconds(params, "leeway", least=0)
-    looks = _probe if params["probe"] else _no_probe
-    found = harvest(module)
+    statuses = _probe if params["probe"] else _no_probe
+    found = scan_tokens(module)
     now = SYSTEM.now()
     rows = [_row(token, found, now, leeway) for token in found.tokens]
-    for row, seen in zip(rows, looks(module, found)):
+    for row, seen in zip(rows, statuses(module, found)):
         row.update(probe=seen.probe, reason=seen.reason)
-    told: dict[str, Any] = {
+    result: dict[str, Any] = {
         "changed": False,
         "results": rows,
         "summary": {"tokens": len(rows), "files": found.files, "foreign": found.foreign},
-        "unread": unread(found),
-        "msg": f"{len(rows)} token(s)." + tell_unread(found),
+        "unread": unread_rows(found),
+        "msg": f"{len(rows)} token(s)." + unread_message(found),
     }
     if found.unread:
-        told["error"] = {"code": "source_unread"}
-    return told
+        result["error"] = {"code": "source_unread"}
+    return result
 
 
-def _probe(module: AnsibleModule, found: Harvest) -> list[TokenStatus]:
+def _probe(module: AnsibleModule, found: ScanResult) -> list[TokenStatus]:
     params = module.params
     account_id, at_a_time = identity(params, "account_id"), workers(params)
     client_id = optional_identity(params, "client_id")
@@ -248,11 +248,11 @@ def _probe(module: AnsibleModule, found: Harvest) -> list[TokenStatus]:
         return probe_tokens(found.tokens, client, SYSTEM, at_a_time)
 
 
-def _no_probe(_module: AnsibleModule, _found: Harvest) -> list[TokenStatus]:
+def _no_probe(_module: AnsibleModule, _found: ScanResult) -> list[TokenStatus]:
     return []
 
 
-def _row(token: Token, found: Harvest, now: float, leeway: float) -> dict[str, Any]:
+def _row(token: Token, found: ScanResult, now: float, leeway: float) -> dict[str, Any]:
     claims = shown_claims(token.text)
     left = None if token.expires_at is None else math.floor(token.expires_at - now)
     return {
@@ -277,7 +277,7 @@ def main() -> None:
         ),
         supports_check_mode=True,
     )
-    run(module, look)
+    run(module, run_module)
 
 
 if __name__ == "__main__":

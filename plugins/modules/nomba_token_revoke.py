@@ -265,13 +265,13 @@ from ansible_collections.nomba.auth.plugins.module_utils._errors import InvalidO
 from ansible_collections.nomba.auth.plugins.module_utils._module import (
     TOKEN_OPTIONS,
     connection,
-    harvest,
     identity,
     run,
+    scan_tokens,
     seconds,
     spec,
-    tell_unread,
-    unread,
+    unread_message,
+    unread_rows,
     workers,
 )
 from ansible_collections.nomba.auth.plugins.module_utils._progress import Progress
@@ -280,16 +280,16 @@ from ansible_collections.nomba.auth.plugins.module_utils._revocation import (
     WORST_FIRST,
     Outcome,
     Policy,
+    ProgressCallback,
     Proof,
     Report,
     Result,
     Revocation,
-    Watch,
-    unwatched,
+    no_progress,
 )
-from ansible_collections.nomba.auth.plugins.module_utils._sources import Harvest
+from ansible_collections.nomba.auth.plugins.module_utils._scan import ScanResult
+from ansible_collections.nomba.auth.plugins.module_utils._timestamps import show_time
 from ansible_collections.nomba.auth.plugins.module_utils._transport import HttpTransport
-from ansible_collections.nomba.auth.plugins.module_utils._when import show_time
 
 _HINTS = {
     401: "HTTP 401 means that the API did not take the token: check account_id and api_url.",
@@ -303,18 +303,18 @@ _HINTS = {
 }
 
 
-def revoke(module: AnsibleModule) -> dict[str, Any]:
+def run_module(module: AnsibleModule) -> dict[str, Any]:
     """Gather the tokens, revoke them, and say what became of each."""
     params = module.params
     policy = _policy(params, write=not module.check_mode)
     client_id = identity(params, "client_id")
-    link = connection(params)
-    found = harvest(module)
+    api = connection(params)
+    found = scan_tokens(module)
     with ExitStack() as stack:
-        watch = _watch(module, stack)
-        transport = stack.enter_context(closing(HttpTransport(link, SYSTEM)))
+        progress = _progress(module, stack)
+        transport = stack.enter_context(closing(HttpTransport(api, SYSTEM)))
         client = Client(transport, policy.account_id, client_id)
-        report = Revocation(client, SYSTEM, transport.remaining, policy, watch).run(found.tokens)
+        report = Revocation(client, SYSTEM, transport.remaining, policy, progress).run(found.tokens)
     for warning in report.warnings:
         module.warn(warning)
     result = _outcome(report, found, with_diff=module._diff)
@@ -326,11 +326,11 @@ def revoke(module: AnsibleModule) -> dict[str, Any]:
     return result
 
 
-def _watch(module: AnsibleModule, stack: ExitStack) -> Watch:
-    """Who is told how far the run is."""
+def _progress(module: AnsibleModule, stack: ExitStack) -> ProgressCallback:
+    """The callback that gets the progress of the run."""
     path = module.params["progress"]
     if path is None or module.check_mode:
-        return unwatched
+        return no_progress
     return stack.enter_context(closing(Progress(path, SYSTEM))).tell
 
 
@@ -353,24 +353,24 @@ def _abort_after(params: dict[str, Any]) -> int:
     return count
 
 
-def _outcome(report: Report, found: Harvest, with_diff: bool) -> dict[str, Any]:
+def _outcome(report: Report, found: ScanResult, with_diff: bool) -> dict[str, Any]:
     results = report.results
     failed = [result for kind in WORST_FIRST for result in results if result.outcome is kind]
-    told: dict[str, Any] = {
+    result: dict[str, Any] = {
         "changed": any(result.outcome.changed for result in results),
         "results": [_row(result, found) for result in results],
         "summary": _summary(report, found),
-        "unread": unread(found),
-        "msg": _message(results, failed) + tell_unread(found),
+        "unread": unread_rows(found),
+        "msg": _message(results, failed) + unread_message(found),
     }
     if failed or found.unread:
-        told["error"] = {"code": failed[0].outcome.value if failed else "source_unread"}
+        result["error"] = {"code": failed[0].outcome.value if failed else "source_unread"}
     if with_diff:
-        told["diff"] = _diff(results)
-    return told
+        result["diff"] = _diff(results)
+    return result
 
 
-def _row(result: Result, found: Harvest) -> dict[str, Any]:
+def _row(result: Result, found: ScanResult) -> dict[str, Any]:
     token = result.token
     return {
         "fingerprint": token.fingerprint,
@@ -385,7 +385,7 @@ def _row(result: Result, found: Harvest) -> dict[str, Any]:
     }
 
 
-def _summary(report: Report, found: Harvest) -> dict[str, Any]:
+def _summary(report: Report, found: ScanResult) -> dict[str, Any]:
     results = report.results
     outcomes = [result.outcome for result in results]
     unproved = [one for one in results if one.outcome is Outcome.REVOKED and not one.verified]
@@ -436,7 +436,7 @@ def main() -> None:
         ),
         supports_check_mode=True,
     )
-    run(module, revoke)
+    run(module, run_module)
 
 
 if __name__ == "__main__":

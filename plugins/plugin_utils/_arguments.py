@@ -17,35 +17,35 @@ from ansible.errors import AnsibleFilterError
 
 
 @dataclass(frozen=True)
-class Kind:
-    """What an argument may be. told: how people call it."""
+class ArgumentType:
+    """What an argument may be. description: how people call it."""
 
-    told: str
+    description: str
     fits: Callable[[Any], bool]
 
 
-def one_of(*choices: str) -> Kind:
+def one_of(*choices: str) -> ArgumentType:
     """One word of a closed list."""
-    return Kind(f"one of {', '.join(choices)}", lambda value: value in choices)
+    return ArgumentType(f"one of {', '.join(choices)}", lambda value: value in choices)
 
 
-def with_texts(*names: str) -> Kind:
+def with_texts(*names: str) -> ArgumentType:
     """A dictionary with texts of these names; whatever else it holds."""
 
     def fits(value: Any) -> bool:
         is_dictionary = isinstance(value, Mapping)
         return is_dictionary and all(isinstance(value.get(name), str) for name in names)
 
-    return Kind(f"a dictionary with the texts {', '.join(names)}", fits)
+    return ArgumentType(f"a dictionary with the texts {', '.join(names)}", fits)
 
 
-def list_of(kind: Kind) -> Kind:
+def list_of(kind: ArgumentType) -> ArgumentType:
     """A list, each of whose elements is of a kind."""
 
     def fits(value: Any) -> bool:
         return isinstance(value, (list, tuple)) and all(map(kind.fits, value))
 
-    return Kind(f"a list, and each of it {kind.told}", fits)
+    return ArgumentType(f"a list, and each of it {kind.description}", fits)
 
 
 def _is_span(value: Any) -> bool:
@@ -53,13 +53,13 @@ def _is_span(value: Any) -> bool:
     return is_number and value >= 0
 
 
-TEXT = Kind("a text", lambda value: isinstance(value, str))
-TRUTH = Kind("true or false", lambda value: isinstance(value, bool))
-SECONDS = Kind("a number of seconds, 0 or more", _is_span)
+TEXT = ArgumentType("a text", lambda value: isinstance(value, str))
+TRUTH = ArgumentType("true or false", lambda value: isinstance(value, bool))
+SECONDS = ArgumentType("a number of seconds, 0 or more", _is_span)
 
 
 def check(
-    place: str, given: Mapping[str, Any], wanted: Mapping[str, Kind], optional: str = ""
+    place: str, given: Mapping[str, Any], wanted: Mapping[str, ArgumentType], optional: str = ""
 ) -> None:
     """Raise AnsibleFilterError for what is unknown, missing, or of another kind.
 
@@ -71,6 +71,6 @@ def check(
             raise AnsibleFilterError(f"{place}: {name}: no such argument; there are {takes}")
     for name, kind in wanted.items():
         if name in given and not kind.fits(given[name]):
-            raise AnsibleFilterError(f"{place}: {name}: give {kind.told}")
+            raise AnsibleFilterError(f"{place}: {name}: give {kind.description}")
         if name not in given and name not in optional.split():
-            raise AnsibleFilterError(f"{place}: {name}: it is missing; give {kind.told}")
+            raise AnsibleFilterError(f"{place}: {name}: it is missing; give {kind.description}")

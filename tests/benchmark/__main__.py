@@ -56,16 +56,16 @@ def _measure(case: str, here: Stage, size: Size, out: Path) -> None:
     print(case, flush=True)
     found = CASES[case](here, size)
     date = datetime.now(timezone.utc).date().isoformat()
-    told = {"facts": report.facts(date), **found.as_json()}
-    (out / f"{case}.json").write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+    result = {"facts": report.facts(date), **found.as_json()}
+    (out / f"{case}.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
 
 
 def _write(out: Path, docs: Path, command: str) -> None:
     """The page and the plot, from the newest findings of each case."""
     paths = [out / f"{case}.json" for case in CASES if (out / f"{case}.json").exists()]
-    told = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
-    found = [from_json(one) for one in told]
-    newest = max((one["facts"] for one in told), key=lambda facts: str(facts["Date"]))
+    result = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
+    found = [from_json(one) for one in result]
+    newest = max((one["facts"] for one in result), key=lambda facts: str(facts["Date"]))
     page = report.page(found, newest, command)
     (docs / "benchmark.md").write_text(page, encoding="utf-8")
     _plot(found, docs / "benchmark.svg")

@@ -60,14 +60,14 @@ class Findings:
         return asdict(self)
 
 
-def from_json(told: Mapping[str, Any]) -> Findings:
+def from_json(result: Mapping[str, Any]) -> Findings:
     """The findings that an earlier run wrote; samples are for people and other programs."""
     return Findings(
-        rows=[_row(one) for one in told["rows"]],
-        latencies=[(latency, _row(one)) for latency, one in told["latencies"]],
-        growth=[Point(**one) for one in told["growth"]],
+        rows=[_row(one) for one in result["rows"]],
+        latencies=[(latency, _row(one)) for latency, one in result["latencies"]],
+        growth=[Point(**one) for one in result["growth"]],
     )
 
 
-def _row(told: Mapping[str, Any]) -> Row:
-    return Row(**{**told, "reached": Spread(**told["reached"])})
+def _row(result: Mapping[str, Any]) -> Row:
+    return Row(**{**result, "reached": Spread(**result["reached"])})

@@ -47,8 +47,8 @@ def spread(values: Sequence[float]) -> Spread:
 
 def timed(command: Sequence[str], environment: Mapping[str, str]) -> Sample:
     """Run a program from nothing to its end. Raises BenchmarkError when it fails."""
-    with tempfile.NamedTemporaryFile("r", encoding="utf-8") as told:
-        launched = [sys.executable, "-I", "-S", str(_LAUNCHER), told.name, *command]
+    with tempfile.NamedTemporaryFile("r", encoding="utf-8") as result:
+        launched = [sys.executable, "-I", "-S", str(_LAUNCHER), result.name, *command]
         run = subprocess.run(
             launched,
             env=environment,
@@ -60,7 +60,7 @@ def timed(command: Sequence[str], environment: Mapping[str, str]) -> Sample:
         if run.returncode:
             output = run.stdout.decode("utf-8", "replace")[-_SHOWN:]
             raise BenchmarkError(f"{command[0]} ended with {run.returncode}: {output}")
-        seconds, peak_kib = told.read().split()
+        seconds, peak_kib = result.read().split()
     return Sample(float(seconds), float(peak_kib) / _KIB_IN_MB)
 
 

@@ -70,12 +70,12 @@ def facts(date: str) -> dict[str, str]:
     }
 
 
-def page(found: Sequence[Findings], told: Mapping[str, str], command: str) -> str:
+def page(found: Sequence[Findings], result: Mapping[str, str], command: str) -> str:
     """The whole page, in Markdown."""
     rows = [row for one in found for row in one.rows]
     latencies = [cell for one in found for cell in one.latencies]
     points = [point for one in found for point in one.growth]
-    listed = "\n".join(f"- {name}: {value}" for name, value in told.items())
+    listed = "\n".join(f"- {name}: {value}" for name, value in result.items())
     parts = [_HEAD.format(command=command, facts=listed)]
     parts += [_TARGETS, *_targets(row for row in rows if row.sense)]
     parts += [_OTHERS, *_others(row for row in rows if not row.sense)]

@@ -90,16 +90,16 @@ class Rotation:
 
     def fared(self) -> dict[str, tuple[int, ...]]:
         """What each service has counted."""
-        told = consumers_whole(self.stage)
-        return {host: self.columns(one) for host, one in told.items() if one}
+        result = consumers_whole(self.stage)
+        return {host: self.columns(one) for host, one in result.items() if one}
 
-    def columns(self, told: dict[str, Any]) -> tuple[int, ...]:
+    def columns(self, result: dict[str, Any]) -> tuple[int, ...]:
         """One line of the table; a service that still has the old token has no calls with a new."""
-        anew = 0 if told["fingerprint"] == self.old else told["accepted_since_reload"]
-        return told["calls"], told["refused"], told["failed"], anew
+        anew = 0 if result["fingerprint"] == self.old else result["accepted_since_reload"]
+        return result["calls"], result["refused"], result["failed"], anew
 
     def group(self) -> dict[str, Any]:
-        """The inventory's group, with what the role is told."""
+        """The inventory's group, with the options of the role."""
         variables = {
             "ansible_connection": "local",
             "ansible_python_interpreter": sys.executable,
@@ -115,8 +115,8 @@ class Rotation:
         """The collection's playbook, aimed at the group; return how much it changed."""
         line = ["ansible-playbook", "nomba.auth.rotate", "-i", str(self.stage.inventory), *flags]
         output = self.operator.execute(line, self.operator.secret)
-        for told in _TOLD.findall(output):
-            print("".join(f"  {line}\n" for line in json.loads(told)), end="")
+        for result in _TOLD.findall(output):
+            print("".join(f"  {line}\n" for line in json.loads(result)), end="")
         return sum(int(number) for number in _CHANGED.findall(output))
 
     def expect_in_service(self, token: str, name: str) -> None:

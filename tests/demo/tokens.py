@@ -90,60 +90,62 @@ class Tokens:
         self.expect("no write was sent", not self.simulator.writes())
 
     def issue(self) -> None:
-        told = self.keep()
-        self.expect("a token was issued into the file", told["action"] == "issued")
+        result = self.keep()
+        self.expect("a token was issued into the file", result["action"] == "issued")
         mode = stat.S_IMODE(self.kept.stat().st_mode)
         self.expect("only its owner can read the file", mode == stat.S_IRUSR | stat.S_IWUSR)
-        self.expect("the output does not hold it", "access_token" not in told)
+        self.expect("the output does not hold it", "access_token" not in result)
 
     def leave(self) -> None:
-        told = self.keep()
-        self.expect("the token was kept", (told["action"], told["changed"]) == ("kept", False))
+        result = self.keep()
+        self.expect("the token was kept", (result["action"], result["changed"]) == ("kept", False))
         self.expect("no write was sent", not self.simulator.writes())
 
     def refresh(self) -> None:
-        told = self.keep("min_remaining=3600", "revoke_replaced=true")
-        self.expect("the token was refreshed", told["action"] == "refreshed")
-        replaced = [(row["outcome"], row["verified"]) for row in told["replaced"]]
+        result = self.keep("min_remaining=3600", "revoke_replaced=true")
+        self.expect("the token was refreshed", result["action"] == "refreshed")
+        replaced = [(row["outcome"], row["verified"]) for row in result["replaced"]]
         self.expect("the one it replaced is proved dead", replaced == [("revoked", True)])
-        self.expect("one token is alive", self.simulator.live() == [told["fingerprint"]])
+        self.expect("one token is alive", self.simulator.live() == [result["fingerprint"]])
 
     def inspect(self) -> None:
-        told = self.module("nomba_token_info", f"sources={self.kept}", "probe=true")
-        (row,) = told["results"]
+        result = self.module("nomba_token_info", f"sources={self.kept}", "probe=true")
+        (row,) = result["results"]
         print(f"  {row['fingerprint']} {row['class']}, {row['probe']}, roles {row['roles']}")
         self.expect("the API takes it", row["probe"] == "accepted")
         self.expect("no write was sent", not self.simulator.writes())
 
     def retire(self) -> None:
-        told = self.module("nomba_token_revoke", f"sources={self.kept}")
-        self.expect("it is verified dead", told["results"][0]["verified"] is True)
+        result = self.module("nomba_token_revoke", f"sources={self.kept}")
+        self.expect("it is verified dead", result["results"][0]["verified"] is True)
         self.expect("no token is alive", not self.simulator.live())
 
     def keep(self, *words: str) -> dict[str, Any]:
         """Make sure that the file holds a good token."""
-        told = self.module("nomba_token", f"dest={self.kept}", *words, secrets=self.operator.secret)
-        print(f"  {told['fingerprint']} {told['action']}, usable until {told['expires_at']}")
-        return told
+        result = self.module(
+            "nomba_token", f"dest={self.kept}", *words, secrets=self.operator.secret
+        )
+        print(f"  {result['fingerprint']} {result['action']}, usable until {result['expires_at']}")
+        return result
 
     def command(self, secrets: Mapping[str, str]) -> list[Row]:
         """Revoke from the command line. Secrets come by environment, never by argument."""
-        told = self.module("nomba_token_revoke", secrets=secrets)
+        result = self.module("nomba_token_revoke", secrets=secrets)
         rows = [
             Row(r["fingerprint"], r["outcome"], "verified" if r["verified"] else "not verified", "")
-            for r in told["results"]
+            for r in result["results"]
         ]
         return show(rows)
 
     def module(
         self, name: str, *words: str, secrets: Mapping[str, str] | None = None
     ) -> dict[str, Any]:
-        """A module from the command line, and what it told."""
+        """A module from the command line, and its result."""
         line = ["ansible", "localhost", "-m", f"nomba.auth.{name}"]
         arguments = ["-a", " ".join(words)] if words else []
         output = self.operator.execute([*line, *arguments], secrets or {})
-        told: dict[str, Any] = json.loads(output[output.index("{") :])
-        return told
+        result: dict[str, Any] = json.loads(output[output.index("{") :])
+        return result
 
     def playbook(self, *flags: str, expect_changed: bool = True) -> list[Row]:
         """The collection's playbook, aimed at the folder."""

@@ -73,7 +73,7 @@ class Tally:
 
 
 class Consumer:
-    """The service. It takes a new token only when it is told to, as real ones do."""
+    """The service. It reads a new token only when it is reloaded, as real ones do."""
 
     def __init__(self, folder: Path, address: str) -> None:
         self.folder = folder
@@ -127,7 +127,7 @@ class Consumer:
         return outcome
 
     def tell(self) -> None:
-        """Write down how it fares. The token itself is told to nobody."""
+        """Write its counters. They do not hold the token."""
         write_private(self.folder / "consumer.json", pretty(asdict(self.tally)))
 
 

@@ -79,8 +79,8 @@ def try_point(stage: Stage, command: Sequence[str], point: Point) -> list[str]:
     calls = sum(one["calls"] for one in after["consumers"].values())
     refused = sum(one["refused"] for one in after["consumers"].values())
     word = "FAULT" if faults else "ok"
-    told = f"{point.number:3} {point.step:28} {point.task:58} live then {len(between['live'])}"
-    tell(stage, f"{word:5} {told}, calls {calls}, refused {refused}\n")
+    result = f"{point.number:3} {point.step:28} {point.task:58} live then {len(between['live'])}"
+    tell(stage, f"{word:5} {result}, calls {calls}, refused {refused}\n")
     tell(stage, "".join(f"      {fault}\n" for fault in faults))
     return faults
 

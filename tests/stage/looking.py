@@ -41,7 +41,9 @@ def look(stage: Stage) -> dict[str, Any]:
         "writes": len(sent),
         "store": _store(stage.rotation / "credentials.json"),
         "hosts": {name: _held(stage.host(name) / "token.env") for name in HOSTS},
-        "consumers": {name: _fared(told) for name, told in consumers_whole(stage).items() if told},
+        "consumers": {
+            name: _fared(result) for name, result in consumers_whole(stage).items() if result
+        },
         "audit": [event["outcome"] for event in events],
         "audit_ids": [event["id"] for event in events],
         "outage": _outage(events),
@@ -71,10 +73,10 @@ def _held(path: Path) -> str:
     return fingerprint(dict(line.split("=", 1) for line in lines)["NOMBA_ACCESS_TOKEN"])
 
 
-def _fared(told: Mapping[str, Any]) -> dict[str, Any]:
+def _fared(result: Mapping[str, Any]) -> dict[str, Any]:
     """What a consumer tells, and for how long it was refused, in seconds."""
-    begin, end = told["first_refused_at"], told["last_refused_at"]
-    return {**told, "outage": end - begin if begin is not None else 0.0}
+    begin, end = result["first_refused_at"], result["last_refused_at"]
+    return {**result, "outage": end - begin if begin is not None else 0.0}
 
 
 def _events(path: Path) -> list[dict[str, Any]]:
@@ -85,5 +87,5 @@ def _events(path: Path) -> list[dict[str, Any]]:
 
 def _outage(events: list[dict[str, Any]]) -> float:
     """The seconds that the record names."""
-    told = [event["detail"] for event in events if event["outcome"] == "outage"]
-    return float(told[-1].split()[2]) if told else 0.0
+    result = [event["detail"] for event in events if event["outcome"] == "outage"]
+    return float(result[-1].split()[2]) if result else 0.0

@@ -75,8 +75,8 @@ def stop_consumers(stage: Stage) -> None:
 
 def consumers(stage: Stage) -> dict[str, dict[str, Any] | None]:
     """How the consumers fared, or null where there is none."""
-    told = {name: _tally(stage, name) for name in HOSTS}
-    return {name: {key: one[key] for key in _TOLD} if one else None for name, one in told.items()}
+    result = {name: _tally(stage, name) for name in HOSTS}
+    return {name: {key: one[key] for key in _TOLD} if one else None for name, one in result.items()}
 
 
 def consumers_whole(stage: Stage) -> dict[str, dict[str, Any] | None]:
@@ -108,8 +108,8 @@ def _without_consumers(pids: Mapping[str, int]) -> dict[str, int]:
 
 
 def _is_served(stage: Stage, name: str) -> bool:
-    told = _tally(stage, name)
-    return told is not None and told["accepted"] > 0
+    result = _tally(stage, name)
+    return result is not None and result["accepted"] > 0
 
 
 def _tally(stage: Stage, name: str) -> dict[str, Any] | None:

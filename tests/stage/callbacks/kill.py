@@ -44,9 +44,9 @@ class CallbackModule(CallbackBase):  # type: ignore[misc] # Ansible ships no typ
         self._count += 1
         if self._log:
             step = Path(task.get_path().rpartition(":")[0]).name
-            told = {"number": self._count, "step": step, "task": task.get_name().split(" : ")[-1]}
+            result = {"number": self._count, "step": step, "task": task.get_name().split(" : ")[-1]}
             with Path(self._log).open("a", encoding="utf-8") as log:
-                log.write(json.dumps(told) + "\n")
+                log.write(json.dumps(result) + "\n")
 
     def v2_playbook_on_stats(self, stats: Any) -> None:
         """The last task has ended."""

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
-from ansible_collections.nomba.auth.plugins.module_utils._answer import Reading, Verdict
+from ansible_collections.nomba.auth.plugins.module_utils._answer import ApiResult, Verdict
 from ansible_collections.nomba.auth.plugins.module_utils._client import Client
 from ansible_collections.nomba.auth.plugins.module_utils._revocation import (
     Policy,
@@ -20,16 +20,16 @@ from ansible_collections.nomba.auth.plugins.module_utils._revocation import (
 from ansible_collections.nomba.auth.plugins.module_utils._token import read
 from tests.unit.clock import NOW, StillClock
 
-from .making import ACCOUNT, token
+from .token_factory import ACCOUNT, token
 
-YES = Reading(Verdict.YES, "HTTP 200, code 00", 200, "00")
-UNAUTHORIZED = Reading(Verdict.NO, "HTTP 401, code 401", 401, "401")
+YES = ApiResult(Verdict.SUCCEEDED, "HTTP 200, code 00", 200, "00")
+UNAUTHORIZED = ApiResult(Verdict.REJECTED, "HTTP 401, code 401", 401, "401")
 # No documented envelope; the signature tells it from another one.
-EMPTY_401 = Reading(Verdict.UNCLEAR, "HTTP 401, an empty answer", 401, signature="empty")
-PROXY_401 = Reading(Verdict.UNCLEAR, "HTTP 401, an empty answer", 401, signature="proxy")
-FORBIDDEN = Reading(Verdict.NO, "HTTP 403, code 403", 403, "403")
-NO_ANSWER = Reading(Verdict.UNCLEAR, "the connection was cut")
-NOT_SENT = Reading(Verdict.UNCLEAR, "the run's deadline came first", attempts=0, sent=False)
+EMPTY_401 = ApiResult(Verdict.UNKNOWN, "HTTP 401, an empty answer", 401, signature="empty")
+PROXY_401 = ApiResult(Verdict.UNKNOWN, "HTTP 401, an empty answer", 401, signature="proxy")
+FORBIDDEN = ApiResult(Verdict.REJECTED, "HTTP 403, code 403", 403, "403")
+NO_ANSWER = ApiResult(Verdict.UNKNOWN, "the connection was cut")
+NOT_SENT = ApiResult(Verdict.UNKNOWN, "the run's deadline came first", attempts=0, sent=False)
 
 
 def live(**claims: Any) -> str:
@@ -45,24 +45,24 @@ def many(count: int) -> list[str]:
 
 @dataclass
 class FakeApi:
-    """Takes the tokens that it issued until they are revoked, and tells what it was asked.
+    """Takes the tokens that it issued until they are revoked, and keeps the requests.
 
-    answer: what a revoke is told, None for the truth. effect: seconds until a revoke takes effect,
-    None for never. probes: what the next probes are told in place of the truth, None for the truth.
+    answer: what a revoke returns, None for the truth. effect: seconds until a revoke takes effect,
+    None for never. probes: what the next probes return, None for the truth.
     checks: whether tokens are looked at at all. ahead: its clock's advance on NOW's, None for no
     Date; dated: which answers carry one. latency: seconds that a request takes. refusal: how a
     probe refuses a token. reserves, exclusive: what revokes and probes were called with.
     """
 
     clock: StillClock = field(default_factory=StillClock)
-    answer: Reading | Callable[[str], Reading] = YES
+    answer: ApiResult | Callable[[str], ApiResult] = YES
     effect: float | None = 0.0
-    probes: list[Reading | None] = field(default_factory=list)
+    probes: list[ApiResult | None] = field(default_factory=list)
     checks: bool = True
     ahead: float | None = None
     dated: tuple[str, ...] = ("probe", "revoke")
     latency: float = 0.0
-    refusal: Reading = UNAUTHORIZED
+    refusal: ApiResult = UNAUTHORIZED
     reserves: list[float] = field(default_factory=list)
     exclusive: list[bool] = field(default_factory=list)
     deadline: float = 120.0
@@ -102,7 +102,7 @@ class FakeApi:
         """A client of another account."""
         return cast(Client, _ClientOf(self, account_id))
 
-    def revoke(self, text: str, reserve: float = 0.0) -> Reading:
+    def revoke(self, text: str, reserve: float = 0.0) -> ApiResult:
         """Revoke a token."""
         self.reserves.append(reserve)
         self._arrive("revoke", text)
@@ -111,7 +111,7 @@ class FakeApi:
         answer = self.answer(text) if callable(self.answer) else self.answer
         return self._dated(answer)
 
-    def probe(self, text: str, exclusive: bool = False, account_id: str = ACCOUNT) -> Reading:
+    def probe(self, text: str, exclusive: bool = False, account_id: str = ACCOUNT) -> ApiResult:
         """Say whether a token is accepted under an account."""
         self.exclusive.append(exclusive)
         self._arrive("probe" if text in self.issued else "control", text)
@@ -131,7 +131,7 @@ class FakeApi:
         if self.latency:
             self.clock.slept.append(self.latency)
 
-    def _dated(self, said: Reading) -> Reading:
+    def _dated(self, said: ApiResult) -> ApiResult:
         if self.ahead is None or self.operations[-1] not in self.dated:
             return said
         return replace(said, server_time=NOW + self.ahead + self.clock.passed)
@@ -147,5 +147,5 @@ class _ClientOf:
     def of_account(self, account_id: str) -> Client:
         return self.api.of_account(account_id)
 
-    def probe(self, text: str, exclusive: bool = False) -> Reading:
+    def probe(self, text: str, exclusive: bool = False) -> ApiResult:
         return self.api.probe(text, exclusive, self.account_id)

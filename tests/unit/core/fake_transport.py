@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ansible_collections.nomba.auth.plugins.module_utils._answer import Answer, NoAnswer
+from ansible_collections.nomba.auth.plugins.module_utils._answer import HttpAnswer, TransportFailure
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,9 @@ class Sent:
 class FakeTransport:
     """Keeps what it is given, and always says the same."""
 
-    says: Answer | NoAnswer = field(default_factory=lambda: Answer(200, {}, b'{"code":"00"}'))
+    says: HttpAnswer | TransportFailure = field(
+        default_factory=lambda: HttpAnswer(200, {}, b'{"code":"00"}')
+    )
     sent: list[Sent] = field(default_factory=list)
 
     def send(
@@ -44,10 +46,10 @@ class FakeTransport:
         idempotent: bool = True,
         exclusive: bool = False,
         reserve: float = 0.0,
-    ) -> Answer | NoAnswer:
+    ) -> HttpAnswer | TransportFailure:
         self.sent.append(Sent(method, path, headers, body, idempotent, exclusive, reserve))
         return self.says
 
     def grants(self, **data: Any) -> None:
         """Answer with this data from now on."""
-        self.says = Answer(200, {}, json.dumps({"code": "00", "data": data}).encode())
+        self.says = HttpAnswer(200, {}, json.dumps({"code": "00", "data": data}).encode())

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Reading answers: the verdict, the words that may be shown, and the server's clock."""
+"""Reading answers: the verdict, the texts that may be shown, and the server's clock."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.nomba.auth.plugins.module_utils._answer import (
-    Answer,
-    NoAnswer,
-    Reading,
+    ApiResult,
+    HttpAnswer,
+    TransportFailure,
     Verdict,
     http_date,
     read,
@@ -28,11 +28,11 @@ from ansible_collections.nomba.auth.plugins.module_utils._answer import (
 from ansible_collections.nomba.auth.plugins.module_utils._token import email_addresses
 from tests.unit.clock import NOW
 
-from .making import SEED, token
+from .token_factory import SEED, token
 
 pytestmark = pytest.mark.pure
 
-YES, NO, UNCLEAR = Verdict.YES, Verdict.NO, Verdict.UNCLEAR
+YES, NO, UNCLEAR = Verdict.SUCCEEDED, Verdict.REJECTED, Verdict.UNKNOWN
 HTML = b"<!DOCTYPE html><html><head><title>Attention Required!</title></head></html>"
 SECRET = "c2ltdWxhdG9yLW9ubHktbm90LWEtc2VjcmV0" + "A" * 50 + "=="
 
@@ -40,9 +40,9 @@ secrets = st.text(st.characters(exclude_categories=["Z", "C"]), min_size=21, max
 printable = st.text(st.characters(codec="ascii"), max_size=60)
 
 
-def reading(status: int, body: bytes, **headers: str) -> Reading:
+def reading(status: int, body: bytes, **headers: str) -> ApiResult:
     """What an answer is read as."""
-    return read(Answer(status, headers, body))
+    return read(HttpAnswer(status, headers, body))
 
 
 def envelope(**fields: Any) -> bytes:
@@ -256,15 +256,15 @@ def test_a_yes_needs_both_2xx_and_code_00(status: int, code: object) -> None:
 
 
 def test_no_answer_is_unclear_and_says_why() -> None:
-    seen = read(NoAnswer("the connection was cut", attempts=3))
+    seen = read(TransportFailure("the connection was cut", attempts=3))
     assert (seen.verdict, seen.problem) == (UNCLEAR, "the connection was cut")
     assert (seen.status, seen.code, seen.server_time, seen.attempts) == (None, None, None, 3)
     assert not seen.refuses_token
 
 
 def test_all_sendings_are_counted() -> None:
-    assert read(Answer(200, {}, b'{"code":"00"}', attempts=4)).attempts == 4
-    assert read(Answer(302, {}, b"", attempts=2)).attempts == 2
+    assert read(HttpAnswer(200, {}, b'{"code":"00"}', attempts=4)).attempts == 4
+    assert read(HttpAnswer(302, {}, b"", attempts=2)).attempts == 2
 
 
 # What is kept, and what is shown
@@ -272,24 +272,26 @@ def test_all_sendings_are_counted() -> None:
 
 def test_of_the_data_only_what_is_named_is_kept() -> None:
     body = envelope(code="00", data={"businessId": "b", "bvn": "22222222222", "banks": []})
-    assert read(Answer(200, {}, body), keep=("businessId", "absent")).data == {"businessId": "b"}
-    assert read(Answer(200, {}, body)).data == {}
+    assert read(HttpAnswer(200, {}, body), keep=("businessId", "absent")).data == {
+        "businessId": "b"
+    }
+    assert read(HttpAnswer(200, {}, body)).data == {}
 
 
 @pytest.mark.parametrize("data", [None, [], ["businessId"], "businessId", 7, True])
 def test_data_that_is_no_object_is_not_kept(data: object) -> None:
     body = envelope(code="00", data=data)
-    assert read(Answer(200, {}, body), keep=("businessId",)).data == {}
+    assert read(HttpAnswer(200, {}, body), keep=("businessId",)).data == {}
 
 
 def test_fields_outside_data_are_not_kept() -> None:
     body = envelope(code="00", businessId="b")
-    assert read(Answer(200, {}, body), keep=("businessId", "code")).data == {}
+    assert read(HttpAnswer(200, {}, body), keep=("businessId", "code")).data == {}
 
 
 def test_a_repr_shows_neither_body_nor_headers_nor_data() -> None:
     body = envelope(code="00", data={"access_token": SEED})
-    answer = Answer(200, {"set-cookie": SECRET}, body)
+    answer = HttpAnswer(200, {"set-cookie": SECRET}, body)
     shown = repr(answer) + repr(read(answer, keep=("access_token",)))
     assert SEED not in shown
     assert SECRET not in shown

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from .making import ACCOUNT, SEED
+from .token_factory import ACCOUNT, SEED
 
 pytestmark = pytest.mark.pure
 
@@ -37,32 +37,31 @@ HARMLESS = {
 ALLOWED: dict[str, set[str]] = {
     "module_utils/_errors.py": set(),
     "module_utils/_clock.py": {"time"},
-    "module_utils/_pacing.py": set(),
+    "module_utils/_rate_limit.py": set(),
     "module_utils/_answer.py": {"datetime"},
     "module_utils/_token.py": {"_errors", "jwt", "secrets", "sys"},
-    "module_utils/_when.py": {"datetime"},
+    "module_utils/_timestamps.py": {"datetime"},
     "module_utils/_client.py": {"_answer", "_token"},
-    "module_utils/_kept.py": {"_client", "_token", "_when"},
-    "module_utils/_issuing.py": {"_answer", "_client", "_errors", "_kept"},
-    "module_utils/_probing.py": {
+    "module_utils/_stored_token.py": {"_client", "_token", "_timestamps"},
+    "module_utils/_issue.py": {"_answer", "_client", "_errors", "_stored_token"},
+    "module_utils/_probe.py": {
         *("_answer", "_client", "_clock", "_token", "concurrent.futures", "threading"),
     },
     "module_utils/_containers.py": set(),
-    "module_utils/_sources.py": {"_containers", "_token", "errno", "os", "stat"},
+    "module_utils/_scan.py": {"_containers", "_token", "errno", "os", "stat"},
     "module_utils/_secure_open.py": {
         *("_clock", "_errors", "errno", "fcntl", "grp", "os", "pwd", "stat"),
     },
-    "module_utils/_progress.py": {"_clock", "_errors", "_secure_open", "_when", "os"},
+    "module_utils/_progress.py": {"_clock", "_errors", "_secure_open", "_timestamps", "os"},
     "module_utils/_revocation.py": {
-        *("_answer", "_client", "_clock", "_probing", "_token", "concurrent.futures"),
+        *("_answer", "_client", "_clock", "_probe", "_token", "concurrent.futures"),
     },
-    "module_utils/_token_file.py": {"_clock", "_errors", "_secure_open", "os"},
-    "module_utils/_private_file.py": {"_clock", "_errors", "_secure_open", "_token_file"},
+    "module_utils/_atomic_file.py": {"_clock", "_errors", "_secure_open", "os"},
     "module_utils/_audit.py": {"_clock", "_errors", "_secure_open", "os", "stat"},
-    "module_utils/_rotation.py": {"_errors", "_kept", "_token", "_when"},
-    "module_utils/_keeping.py": {
-        *("_client", "_clock", "_errors", "_issuing", "_kept", "_probing", "_revocation"),
-        *("_secure_open", "_token", "_token_file"),
+    "module_utils/_rotation.py": {"_errors", "_stored_token", "_token", "_timestamps"},
+    "module_utils/_ensure_token.py": {
+        *("_client", "_clock", "_errors", "_issue", "_stored_token", "_probe", "_revocation"),
+        *("_secure_open", "_token", "_atomic_file"),
     },
     "module_utils/_http_connection.py": {
         *("http", "http.client", "io", "socket", "ssl", "threading"),
@@ -72,28 +71,45 @@ ALLOWED: dict[str, set[str]] = {
         *("requests.utils", "socket", "ssl", "threading", "urllib3", "urllib3.util.ssl_"),
     },
     "module_utils/_transport.py": {
-        *("_answer", "_clock", "_http_session", "_pacing", "random", "threading"),
+        *("_answer", "_clock", "_http_session", "_rate_limit", "random", "threading"),
     },
     "module_utils/_module.py": {
-        *("_clock", "_errors", "_http_session", "_secure_open", "_sources", "_token"),
-        *("_token_file", "ansible.module_utils.basic", "grp", "os", "pwd", "signal", "ssl", "stat"),
+        *("_clock", "_errors", "_http_session", "_secure_open", "_scan", "_token"),
+        *(
+            "_atomic_file",
+            "ansible.module_utils.basic",
+            "grp",
+            "os",
+            "pwd",
+            "signal",
+            "ssl",
+            "stat",
+        ),
         *("threading", "traceback"),
     },
     "modules/nomba_token_revoke.py": {
-        *("_client", "_clock", "_errors", "_module", "_progress", "_revocation", "_sources"),
-        *("_transport", "_when", "ansible.module_utils.basic"),
+        *("_client", "_clock", "_errors", "_module", "_progress", "_revocation", "_scan"),
+        *("_transport", "_timestamps", "ansible.module_utils.basic"),
     },
     "modules/nomba_token.py": {
-        *("_client", "_clock", "_issuing", "_keeping", "_kept", "_module", "_secure_open"),
-        *("_token", "_token_file", "_transport", "_when", "ansible.module_utils.basic"),
+        *(
+            "_client",
+            "_clock",
+            "_issue",
+            "_ensure_token",
+            "_stored_token",
+            "_module",
+            "_secure_open",
+        ),
+        *("_token", "_atomic_file", "_transport", "_timestamps", "ansible.module_utils.basic"),
     },
     "modules/nomba_token_info.py": {
-        *("_client", "_clock", "_module", "_probing", "_sources", "_token", "_transport", "_when"),
+        *("_client", "_clock", "_module", "_probe", "_scan", "_token", "_transport", "_timestamps"),
         "ansible.module_utils.basic",
     },
     "modules/nomba_credential_file.py": {
-        *("_clock", "_errors", "_module", "_private_file", "_secure_open", "_token"),
-        "_token_file",
+        *("_clock", "_errors", "_module", "_atomic_file", "_secure_open", "_token"),
+        "_atomic_file",
         "ansible.module_utils.basic",
     },
     "modules/nomba_audit.py": {
@@ -101,9 +117,9 @@ ALLOWED: dict[str, set[str]] = {
         "ansible.module_utils.basic",
     },
     "plugin_utils/_arguments.py": {"ansible.errors"},
-    "plugin_utils/_rotating.py": {"_clock", "_errors", "_rotation", "ansible.errors"},
-    "filter/rotation_step.py": {"_arguments", "_rotating", "_rotation"},
-    "filter/rotation_plan.py": {"_arguments", "_kept", "_rotating", "_rotation"},
+    "plugin_utils/_rotation_filters.py": {"_clock", "_errors", "_rotation", "ansible.errors"},
+    "filter/rotation_step.py": {"_arguments", "_rotation_filters", "_rotation"},
+    "filter/rotation_plan.py": {"_arguments", "_stored_token", "_rotation_filters", "_rotation"},
     "lookup/playbook_run.py": {
         *("ansible.errors", "ansible.plugins.lookup", "multiprocessing", "os", "pathlib", "socket"),
     },
@@ -111,9 +127,9 @@ ALLOWED: dict[str, set[str]] = {
     "lookup/unknown_variables.py": {
         *("_variable_names", "ansible.errors", "ansible.plugins.lookup"),
     },
-    "plugin_utils/_filter.py": {"_errors", "_token", "ansible.errors"},
-    "filter/token_claims.py": {"_filter", "_token"},
-    "filter/token_fingerprint.py": {"_filter", "_token"},
+    "plugin_utils/_token_filters.py": {"_errors", "_token", "ansible.errors"},
+    "filter/token_claims.py": {"_token_filters", "_token"},
+    "filter/token_fingerprint.py": {"_token_filters", "_token"},
     "doc_fragments/_attributes.py": set(),
     "doc_fragments/_connection.py": set(),
     "doc_fragments/_tokens.py": set(),
@@ -121,8 +137,17 @@ ALLOWED: dict[str, set[str]] = {
 
 # The files that get everything as arguments: no clock, no disk, no network, no Ansible.
 PURE = (
-    *("_errors", "_answer", "_containers", "_token", "_when", "_pacing", "_client", "_kept"),
-    *("_issuing", "_probing", "_revocation", "_rotation"),
+    *(
+        "_errors",
+        "_answer",
+        "_containers",
+        "_token",
+        "_timestamps",
+        "_rate_limit",
+        "_client",
+        "_stored_token",
+    ),
+    *("_issue", "_probe", "_revocation", "_rotation"),
 )
 WORLD = {
     *("ansible", "fcntl", "http", "os", "pathlib", "requests", "socket", "ssl", "tempfile"),
@@ -208,7 +233,7 @@ def test_a_pure_file_opens_runs_and_prints_nothing(name: str) -> None:
     }
     forbidden = {"__import__", "eval", "exec", "input", "now", "open", "print", "today", "utcnow"}
     # The clock that these get as an argument is asked by this name.
-    assert called & forbidden <= ({"now"} if name in ("_probing", "_revocation") else set())
+    assert called & forbidden <= ({"now"} if name in ("_probe", "_revocation") else set())
 
 
 @pytest.mark.parametrize(("library", "owners"), OWNERS.items(), ids=OWNERS.keys())
@@ -253,7 +278,7 @@ import sys
 from ansible_collections.nomba.auth.plugins.module_utils._client import Client
 from ansible_collections.nomba.auth.plugins.module_utils._clock import SYSTEM
 from ansible_collections.nomba.auth.plugins.module_utils._revocation import Policy, Revocation
-from ansible_collections.nomba.auth.plugins.module_utils._sources import gather
+from ansible_collections.nomba.auth.plugins.module_utils._scan import scan
 from ansible_collections.nomba.auth.plugins.module_utils._http_session import Connection
 from ansible_collections.nomba.auth.plugins.module_utils._transport import HttpTransport
 
@@ -262,7 +287,7 @@ link = Connection("https://api.example", False, True, None, timeout=1.0, deadlin
 transport = HttpTransport(link, SYSTEM)
 client = Client(transport, account, "a client")
 report = Revocation(client, SYSTEM, transport.remaining, Policy(account)).run(
-    gather([token], []).tokens
+    scan([token], []).tokens
 )
 print([result.outcome.value for result in report.results])
 print(*sys.modules)
@@ -336,8 +361,8 @@ ANNOTATIONS = re.compile(r"^from __future__ import annotations$", re.MULTILINE)
 
 def written_files() -> dict[str, str]:
     """The text of every Python file that is not empty, by its path in the repository."""
-    told = {path.relative_to(ROOT).as_posix(): path for path in repository_files()}
-    texts = {name: path.read_text(encoding="utf-8") for name, path in told.items()}
+    returned = {path.relative_to(ROOT).as_posix(): path for path in repository_files()}
+    texts = {name: path.read_text(encoding="utf-8") for name, path in returned.items()}
     return {name: text for name, text in texts.items() if text}
 
 

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from ansible_collections.nomba.auth.plugins.module_utils._errors import LibraryMissing
 from ansible_collections.nomba.auth.plugins.module_utils._token import read_claims, shown_claims
 
-from .making import ACCOUNT, OTHER_ACCOUNT, SEED, SEED_EXPIRES, SEED_ISSUED, jwt, token
+from .token_factory import ACCOUNT, OTHER_ACCOUNT, SEED, SEED_EXPIRES, SEED_ISSUED, jwt, token
 
 pytestmark = pytest.mark.pure
 
@@ -67,10 +67,10 @@ def test_the_whole_payload_can_be_read() -> None:
 def test_no_address_is_ever_shown(address: str, kinds: list[str], account: bool) -> None:
     named = {f"{kind}{address}": f"{kind}{address}" for kind in kinds}
     valued = dict.fromkeys(("sub", "iat", "exp", "email", *kinds), address)
-    told = shown({**({f"G:{ACCOUNT}": f"G:{ACCOUNT}"} if account else {}), **named, **valued})
-    assert address not in json.dumps(told, ensure_ascii=False)
-    assert "@" not in json.dumps(told)
-    assert told == {**NOTHING, "account": ACCOUNT if account else None}
+    result = shown({**({f"G:{ACCOUNT}": f"G:{ACCOUNT}"} if account else {}), **named, **valued})
+    assert address not in json.dumps(result, ensure_ascii=False)
+    assert "@" not in json.dumps(result)
+    assert result == {**NOTHING, "account": ACCOUNT if account else None}
 
 
 @given(
@@ -81,11 +81,11 @@ def test_no_address_is_ever_shown(address: str, kinds: list[str], account: bool)
     )
 )
 def test_only_plain_words_ids_and_dates_are_shown(claims: dict[str, Any]) -> None:
-    told = shown({**claims, **{name: name for name in claims if name[:2] in ("G:", "R:")}})
-    assert set(told) == set(NOTHING)
-    strings = [told["account"] or "", told["subject"] or "", *told["roles"]]
+    result = shown({**claims, **{name: name for name in claims if name[:2] in ("G:", "R:")}})
+    assert set(result) == set(NOTHING)
+    strings = [result["account"] or "", result["subject"] or "", *result["roles"]]
     assert all(one.replace("_", "").replace("-", "").isalnum() or not one for one in strings)
-    assert all(told[name] is None or told[name] > 0 for name in ("iat", "exp"))
+    assert all(result[name] is None or result[name] > 0 for name in ("iat", "exp"))
 
 
 @pytest.mark.parametrize(
@@ -107,8 +107,8 @@ def test_a_role_of_another_shape_is_not_shown(claim: dict[str, Any]) -> None:
 
 
 def test_roles_come_in_their_order() -> None:
-    told = shown_claims(token(**{"R:B": "R:B", "R:A": "R:A"}))
-    assert told["roles"] == ["TEAMS_OWNER", "B", "A"]
+    result = shown_claims(token(**{"R:B": "R:B", "R:A": "R:A"}))
+    assert result["roles"] == ["TEAMS_OWNER", "B", "A"]
 
 
 def test_the_first_account_is_shown() -> None:

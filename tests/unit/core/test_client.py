@@ -8,11 +8,15 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.nomba.auth.plugins.module_utils._answer import Answer, NoAnswer, Verdict
+from ansible_collections.nomba.auth.plugins.module_utils._answer import (
+    HttpAnswer,
+    TransportFailure,
+    Verdict,
+)
 from ansible_collections.nomba.auth.plugins.module_utils._client import Client
 
 from .fake_transport import FakeTransport, Sent
-from .making import ACCOUNT, SEED
+from .token_factory import ACCOUNT, SEED
 
 pytestmark = pytest.mark.pure
 
@@ -52,7 +56,7 @@ def test_a_token_stands_in_one_place_only(client: Client, transport: FakeTranspo
 
 
 def test_one_call_is_one_request(client: Client, transport: FakeTransport) -> None:
-    transport.says = NoAnswer("the connection was cut", attempts=6)
+    transport.says = TransportFailure("the connection was cut", attempts=6)
     assert client.revoke(SEED).problem == "the connection was cut"
     assert client.probe(SEED).attempts == 6
     assert len(transport.sent) == 2
@@ -61,15 +65,15 @@ def test_one_call_is_one_request(client: Client, transport: FakeTransport) -> No
 @pytest.mark.parametrize(
     ("says", "verdict"),
     [
-        (Answer(200, {}, b'{"code":"00"}'), Verdict.YES),
-        (Answer(401, {}, b'{"code":"401"}'), Verdict.NO),
-        (Answer(502, {}, b""), Verdict.UNCLEAR),
-        (NoAnswer("nothing"), Verdict.UNCLEAR),
+        (HttpAnswer(200, {}, b'{"code":"00"}'), Verdict.SUCCEEDED),
+        (HttpAnswer(401, {}, b'{"code":"401"}'), Verdict.REJECTED),
+        (HttpAnswer(502, {}, b""), Verdict.UNKNOWN),
+        (TransportFailure("nothing"), Verdict.UNKNOWN),
     ],
     ids=["yes", "no", "unclear", "no answer"],
 )
 def test_answers_come_back_read(
-    client: Client, transport: FakeTransport, says: Answer | NoAnswer, verdict: Verdict
+    client: Client, transport: FakeTransport, says: HttpAnswer | TransportFailure, verdict: Verdict
 ) -> None:
     transport.says = says
     assert client.revoke(SEED).verdict is verdict
@@ -77,7 +81,7 @@ def test_answers_come_back_read(
 
 
 def test_nothing_of_a_balance_is_kept(client: Client, transport: FakeTransport) -> None:
-    transport.says = Answer(200, {}, b'{"code":"00","data":{"amount":"4120.00"}}')
+    transport.says = HttpAnswer(200, {}, b'{"code":"00","data":{"amount":"4120.00"}}')
     seen = client.probe(SEED)
     assert seen.data == {}
     assert "4120" not in repr(seen)

@@ -10,11 +10,15 @@ import json
 
 import pytest
 
-from ansible_collections.nomba.auth.plugins.module_utils._answer import Answer, NoAnswer, Verdict
+from ansible_collections.nomba.auth.plugins.module_utils._answer import (
+    HttpAnswer,
+    TransportFailure,
+    Verdict,
+)
 from ansible_collections.nomba.auth.plugins.module_utils._client import Client, Grant, grant_of
 
 from .fake_transport import FakeTransport, Sent
-from .making import ACCOUNT, OTHER_ACCOUNT, SEED, rs256, token
+from .token_factory import ACCOUNT, OTHER_ACCOUNT, SEED, rs256, token
 
 pytestmark = pytest.mark.pure
 
@@ -70,9 +74,9 @@ def test_what_is_idempotent_is_the_rest(client: Client, transport: FakeTransport
 
 
 def test_a_lost_answer_is_not_asked_for_again(client: Client, transport: FakeTransport) -> None:
-    transport.says = NoAnswer("the connection failed or was cut")
+    transport.says = TransportFailure("the connection failed or was cut")
     readings = [client.issue(SECRET), client.refresh(REFRESH, SEED)]
-    assert [reading.verdict for reading in readings] == [Verdict.UNCLEAR] * 2
+    assert [reading.verdict for reading in readings] == [Verdict.UNKNOWN] * 2
     assert [grant_of(reading) for reading in readings] == [None, None]
     assert len(transport.sent) == 2
 
@@ -123,7 +127,7 @@ def test_a_token_in_an_answer_that_is_no_yes_is_no_grant(
     client: Client, transport: FakeTransport, status: int, code: str | None
 ) -> None:
     body = {"code": code, "data": {"access_token": SEED}}
-    transport.says = Answer(status, {}, json.dumps(body).encode())
+    transport.says = HttpAnswer(status, {}, json.dumps(body).encode())
     assert grant_of(client.issue(SECRET)) is None
 
 

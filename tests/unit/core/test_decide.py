@@ -12,8 +12,8 @@ from itertools import product
 
 import pytest
 
-from ansible_collections.nomba.auth.plugins.module_utils._answer import Reading, Verdict
-from ansible_collections.nomba.auth.plugins.module_utils._probing import ProbeResult
+from ansible_collections.nomba.auth.plugins.module_utils._answer import ApiResult, Verdict
+from ansible_collections.nomba.auth.plugins.module_utils._probe import ProbeResult
 from ansible_collections.nomba.auth.plugins.module_utils._revocation import (
     ABORT_AFTER,
     WORST_FIRST,
@@ -27,11 +27,11 @@ from ansible_collections.nomba.auth.plugins.module_utils._revocation import (
 )
 from ansible_collections.nomba.auth.plugins.module_utils._token import read
 
-from .making import SEED
+from .token_factory import SEED
 
 pytestmark = pytest.mark.pure
 
-YES, NO, UNCLEAR = Verdict.YES, Verdict.NO, Verdict.UNCLEAR
+YES, NO, UNCLEAR = Verdict.SUCCEEDED, Verdict.REJECTED, Verdict.UNKNOWN
 ACCEPTED, REFUSED = Probe.ACCEPTED, Probe.REFUSED
 INCONCLUSIVE, OMITTED = Probe.INCONCLUSIVE, Probe.OMITTED
 
@@ -194,7 +194,7 @@ def test_a_host_that_takes_any_token_proves_nothing() -> None:
 
 @pytest.mark.parametrize("probe", list(Probe))
 def test_only_a_refusal_under_the_tokens_own_account_proves_it_dead(probe: Probe) -> None:
-    answer = Reading(NO, "")
+    answer = ApiResult(NO, "")
     assert ProbeResult(probe, answer, "", names_account=True).proves_dead is (probe is REFUSED)
     assert not ProbeResult(probe, answer, "", names_account=False).proves_dead
 

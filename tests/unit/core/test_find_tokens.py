@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from ansible_collections.nomba.auth.plugins.module_utils import _token
 from ansible_collections.nomba.auth.plugins.module_utils._token import Finding, find_tokens
 
-from .making import ACCOUNT, SEED, base64url, claims, jwt, rs256, signed, token
+from .token_factory import ACCOUNT, SEED, base64url, claims, jwt, rs256, signed, token
 
 pytestmark = pytest.mark.pure
 

@@ -67,7 +67,7 @@ Read = Callable[..., Answer]
 
 @pytest.fixture
 def read(pair: tuple[socket.socket, socket.socket]) -> Read:
-    """Reads an answer from bytes that the server has sent; it closes unless told otherwise."""
+    """Reads an answer from bytes that the server has sent; it closes unless closes is false."""
     ours, theirs = pair
 
     def read(

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.nomba.auth.plugins.module_utils._answer import Reading, Verdict
+from ansible_collections.nomba.auth.plugins.module_utils._answer import ApiResult, Verdict
 from ansible_collections.nomba.auth.plugins.module_utils._errors import LibraryMissing
 from ansible_collections.nomba.auth.plugins.module_utils._revocation import (
     ABORT_AFTER,
@@ -33,7 +33,7 @@ from .fake_api import (
     live,
     many,
 )
-from .making import ACCOUNT, OTHER_ACCOUNT, SEED, rs256, token
+from .token_factory import ACCOUNT, OTHER_ACCOUNT, SEED, rs256, token
 
 pytestmark = pytest.mark.pure
 
@@ -135,7 +135,7 @@ def test_a_malformed_token_is_never_sent(api: FakeApi, skip: bool) -> None:
     ids=["lost answer", "lost request", "a no", "a no with effect", "a yes without effect"],
 )
 def test_an_answer_is_settled_by_the_probe(
-    api: FakeApi, answer: Reading, effect: float | None, outcome: Outcome, verified: bool
+    api: FakeApi, answer: ApiResult, effect: float | None, outcome: Outcome, verified: bool
 ) -> None:
     api.answer, api.effect = answer, effect
     result = only(api, live())
@@ -158,12 +158,12 @@ def test_where_the_probe_could_not_be_sent_no_revoke_is(api: FakeApi) -> None:
 
 
 def test_all_sendings_of_a_revoke_are_counted(api: FakeApi) -> None:
-    api.answer = Reading(Verdict.YES, "HTTP 200, code 00", 200, "00", attempts=4)
+    api.answer = ApiResult(Verdict.SUCCEEDED, "HTTP 200, code 00", 200, "00", attempts=4)
     assert only(api, live()).attempts == 4
 
 
 def test_no_result_quotes_a_token(api: FakeApi) -> None:
-    api.answer = Reading(Verdict.NO, "HTTP 400", 400)
+    api.answer = ApiResult(Verdict.REJECTED, "HTTP 400", 400)
     texts = [live(), SEED, "nonsense", rs256()]
     shown = repr(api.run(texts))
     assert [text for text in texts if text in shown] == []
@@ -422,12 +422,12 @@ def test_the_abort_can_be_switched_off(api: FakeApi) -> None:
 def test_different_refusals_end_nothing(api: FakeApi) -> None:
     texts = many(ABORT_AFTER + 7)
     api.effect = None
-    api.answer = lambda text: Reading(Verdict.NO, "no", 400, str(texts.index(text)))
+    api.answer = lambda text: ApiResult(Verdict.REJECTED, "no", 400, str(texts.index(text)))
     assert api.outcomes(texts) == ["refused"] * len(texts)
 
 
 def test_a_missing_library_ends_the_run(api: FakeApi) -> None:
-    def broken(_text: str) -> Reading:
+    def broken(_text: str) -> ApiResult:
         raise LibraryMissing("requests")
 
     api.answer = broken

@@ -17,32 +17,32 @@ from hypothesis import strategies as st
 
 from ansible_collections.nomba.auth.plugins.module_utils import _rotation as rotation
 from ansible_collections.nomba.auth.plugins.module_utils._errors import BadState
-from ansible_collections.nomba.auth.plugins.module_utils._kept import Owner
 from ansible_collections.nomba.auth.plugins.module_utils._rotation import (
     STEPS,
+    Actor,
     Credential,
-    Hand,
     Mode,
     Phase,
     Plan,
     Rotation,
+    RotationOptions,
     State,
-    Wish,
-    abandon,
     begin,
-    condemn,
     dump,
-    end,
+    finish,
     load,
+    mark_compromised,
     plan,
     promote,
-    propose,
+    roll_back,
+    set_pending,
 )
+from ansible_collections.nomba.auth.plugins.module_utils._stored_token import Owner
+from ansible_collections.nomba.auth.plugins.module_utils._timestamps import show_time
 from ansible_collections.nomba.auth.plugins.module_utils._token import fingerprint
-from ansible_collections.nomba.auth.plugins.module_utils._when import show_time
 from tests.unit.clock import NOW
 
-from .making import ACCOUNT, OTHER_ACCOUNT, token
+from .token_factory import ACCOUNT, OTHER_ACCOUNT, token
 
 pytestmark = pytest.mark.pure
 
@@ -55,9 +55,9 @@ NOT_DEAD = (
 )
 
 
-def hand(after: float = 0, run: str = "here/1/1") -> Hand:
+def actor(after: float = 0, run: str = "here/1/1") -> Actor:
     """Ada's, so many seconds after NOW."""
-    return Hand(NOW + after, run, "ada", "controller")
+    return Actor(NOW + after, run, "ada", "controller")
 
 
 def held(text: str, since: float = NOW - 100, **owner: Any) -> Credential:
@@ -84,33 +84,33 @@ def row(text: str, outcome: str, verified: Any = True) -> dict[str, Any]:
     return {"fingerprint": fingerprint(text), "outcome": outcome, "verified": verified}
 
 
-def told(state: State) -> list[tuple[str, str]]:
+def result(state: State) -> list[tuple[str, str]]:
     """Step and outcome of all events."""
     return [(event["step"], event["outcome"]) for event in state.events]
 
 
 def whole_rotation() -> State:
     """From an old token to a new one."""
-    state = begin(State(held(OLD)), hand(0), "token", "it was forced")
-    state = propose(state, hand(1), issued())
-    state = promote(state, hand(2), ["a", "b"])
-    return end(state, hand(3), [row(OLD, "revoked")])
+    state = begin(State(held(OLD)), actor(0), "token", "it was forced")
+    state = set_pending(state, actor(1), issued())
+    state = promote(state, actor(2), ["a", "b"])
+    return finish(state, actor(3), [row(OLD, "revoked")])
 
 
 def failed_rotation() -> State:
     """From an old token back to it."""
-    state = begin(State(held(OLD)), hand(0), "token", "it was forced")
-    state = propose(state, hand(1), issued())
-    state = abandon(state, hand(2), "prove", "the API refuses it")
-    return end(state, hand(3), [row(NEW, "revoked")])
+    state = begin(State(held(OLD)), actor(0), "token", "it was forced")
+    state = set_pending(state, actor(1), issued())
+    state = roll_back(state, actor(2), "verify", "the API refuses it")
+    return finish(state, actor(3), [row(NEW, "revoked")])
 
 
 def emergency_rotation() -> State:
     """Away from tokens that have leaked, one of which was on its way."""
     leaked = State(held(OLD), held(OLDEST))
-    state = condemn(begin(leaked, hand(0), "emergency", "a leak"), hand(1))
-    state = promote(propose(state, hand(2), issued()), hand(9.5), ["a"])
-    return end(state, hand(10), [row(OLD, "revoked"), row(OLDEST, "alive")])
+    state = mark_compromised(begin(leaked, actor(0), "emergency", "a leak"), actor(1))
+    state = promote(set_pending(state, actor(2), issued()), actor(9.5), ["a"])
+    return finish(state, actor(10), [row(OLD, "revoked"), row(OLDEST, "alive")])
 
 
 STORIES: dict[str, Callable[[], State]] = {
@@ -125,27 +125,27 @@ STORIES: dict[str, Callable[[], State]] = {
 
 @pytest.mark.parametrize("mode", Mode)
 def test_a_rotation_begins_with_nothing_issued(mode: Mode) -> None:
-    state = begin(State(held(OLD)), hand(), mode.value, "it was forced")
+    state = begin(State(held(OLD)), actor(), mode.value, "it was forced")
     assert state.rotation is not None
     assert state.rotation == Rotation(
         state.rotation.id, mode, Phase.ISSUING, NOW, "here/1/1", NOW, ""
     )
     assert (state.current, state.pending, state.previous) == (held(OLD), None, ())
-    assert told(state) == [("begin", "begun")]
+    assert result(state) == [("begin", "begun")]
 
 
 @pytest.mark.parametrize("phase", Phase)
 def test_a_rotation_that_was_stopped_is_taken_over_as_it_is(phase: Phase) -> None:
     stopped = at_work(phase, Mode.CLIENT, NEW, run="there/2/2")
-    state = begin(stopped, hand(50), "token", "an earlier run was stopped")
+    state = begin(stopped, actor(50), "token", "an earlier run was stopped")
     assert stopped.rotation is not None
     taken = replace(stopped.rotation, run="here/1/1", renewed=NOW + 50)
     assert replace(state, events=()) == replace(stopped, rotation=taken)
-    assert told(state) == [("begin", "resumed")]
+    assert result(state) == [("begin", "resumed")]
 
 
 def test_rotations_of_other_runs_and_other_times_have_other_names() -> None:
-    hands = [hand(), hand(1), hand(run="there/2/2")]
+    hands = [actor(), actor(1), actor(run="there/2/2")]
     begun = [begin(State(), one, "token", "why").rotation for one in hands]
     assert len({one.id for one in begun if one}) == len(hands)
     assert all(one is not None and one.run not in one.id for one in begun)
@@ -155,7 +155,7 @@ def test_rotations_of_other_runs_and_other_times_have_other_names() -> None:
 
 
 def test_all_that_may_have_leaked_is_given_up_at_once() -> None:
-    state = condemn(replace(at_work(pending=NEW), previous=(held(OLDEST),)), hand(5))
+    state = mark_compromised(replace(at_work(pending=NEW), previous=(held(OLDEST),)), actor(5))
     assert (state.current, state.pending) == (None, None)
     assert state.previous == (held(OLDEST), held(OLD), held(NEW))
     assert state.rotation is not None
@@ -166,52 +166,58 @@ def test_all_that_may_have_leaked_is_given_up_at_once() -> None:
 @pytest.mark.parametrize("phase", Phase)
 @pytest.mark.parametrize("mode", Mode)
 def test_what_is_condemned_is_an_emergency_with_a_token_to_issue(phase: Phase, mode: Mode) -> None:
-    state = condemn(at_work(phase, mode), hand())
+    state = mark_compromised(at_work(phase, mode), actor())
     assert state.rotation is not None
     assert (state.rotation.mode, state.rotation.phase) == (Mode.EMERGENCY, Phase.ISSUING)
-    assert (state.events[-1]["mode"], told(state)) == ("emergency", [("condemn", "condemned")])
+    assert (state.events[-1]["mode"], result(state)) == (
+        "emergency",
+        [("mark_compromised", "compromised")],
+    )
 
 
 def test_condemning_where_there_is_nothing_is_no_error() -> None:
-    state = condemn(replace(at_work(), current=None), hand())
+    state = mark_compromised(replace(at_work(), current=None), actor())
     assert state.previous == ()
-    assert (told(state), state.events[0]["fingerprints"]) == ([("condemn", "condemned")], [])
+    assert (result(state), state.events[0]["fingerprints"]) == (
+        [("mark_compromised", "compromised")],
+        [],
+    )
 
 
 # Propose
 
 
 def test_a_token_that_was_issued_is_on_its_way() -> None:
-    state = propose(at_work(), hand(5), issued())
+    state = set_pending(at_work(), actor(5), issued())
     assert state.pending == held(NEW, since=NOW + 5)
     assert state.current == held(OLD)
     assert state.rotation is not None
     assert (state.rotation.phase, state.rotation.renewed) == (Phase.ISSUING, NOW + 5)
-    assert told(state) == [("issue", "issued")]
+    assert result(state) == [("issue", "issued")]
     assert state.events[0]["fingerprints"] == [MARKS[NEW]]
 
 
 def test_a_token_came_in_when_it_was_proposed_whatever_its_file_says() -> None:
-    state = propose(at_work(), hand(5), issued(since=0))
+    state = set_pending(at_work(), actor(5), issued(since=0))
     assert state.pending is not None
     assert state.pending.since == NOW + 5
 
 
 def test_a_refresh_token_does_not_come_into_the_document() -> None:
-    state = propose(at_work(), hand(), issued())
+    state = set_pending(at_work(), actor(), issued())
     assert "refresh" not in json.dumps(dump(state))
 
 
 def test_a_second_token_is_refused_while_one_is_on_its_way() -> None:
     with pytest.raises(BadState, match="on its way into service already"):
-        propose(at_work(pending=NEW), hand(), issued(token(jti="another")))
+        set_pending(at_work(pending=NEW), actor(), issued(token(jti="another")))
 
 
 @pytest.mark.parametrize("text", [OLD, OLDEST], ids=["current", "previous"])
 def test_a_token_that_was_in_service_is_refused(text: str) -> None:
     state = replace(at_work(), previous=(held(OLDEST),))
     with pytest.raises(BadState, match="is not new") as caught:
-        propose(state, hand(), issued(text))
+        set_pending(state, actor(), issued(text))
     assert text not in repr(caught.value)
 
 
@@ -220,43 +226,43 @@ def test_a_token_that_was_in_service_is_refused(text: str) -> None:
 def test_a_token_without_its_owner_is_refused(name: str, value: object) -> None:
     given_fields = {**issued(), name: value}
     with pytest.raises(BadState, match="credential lacks a token, or whose it is") as caught:
-        propose(at_work(), hand(), given_fields)
+        set_pending(at_work(), actor(), given_fields)
     assert NEW not in repr(caught.value)
     del given_fields[name]
     with pytest.raises(BadState, match="credential lacks"):
-        propose(at_work(), hand(), given_fields)
+        set_pending(at_work(), actor(), given_fields)
 
 
 # Promote
 
 
 def test_a_new_token_takes_the_place_of_the_old_one() -> None:
-    state = promote(replace(at_work(pending=NEW), previous=(held(OLDEST),)), hand(5), ["a", "b"])
+    state = promote(replace(at_work(pending=NEW), previous=(held(OLDEST),)), actor(5), ["a", "b"])
     assert (state.current, state.pending) == (held(NEW), None)
     assert state.previous == (held(OLDEST), held(OLD))
     assert state.rotation is not None
     assert (state.rotation.phase, state.rotation.renewed) == (Phase.RETIRING, NOW + 5)
-    assert told(state) == [
-        ("prove", "accepted"),
+    assert result(state) == [
+        ("verify", "accepted"),
         ("publish", "published"),
         ("promote", "promoted"),
     ]
 
 
 def test_the_hosts_that_have_a_new_token_are_told() -> None:
-    state = promote(at_work(pending=NEW), hand(), ["a", "b"])
+    state = promote(at_work(pending=NEW), actor(), ["a", "b"])
     published = state.events[1]
     assert (published["detail"], published["fingerprints"]) == ("a, b", [MARKS[NEW]])
 
 
 def test_the_first_token_replaces_none() -> None:
-    state = promote(replace(at_work(pending=NEW), current=None), hand(), [])
+    state = promote(replace(at_work(pending=NEW), current=None), actor(), [])
     assert (state.current, state.previous) == (held(NEW), ())
 
 
 def test_nothing_can_be_promoted_when_nothing_was_issued() -> None:
     with pytest.raises(BadState, match="there is no token to promote"):
-        promote(at_work(), hand(), ["a"])
+        promote(at_work(), actor(), ["a"])
 
 
 @pytest.mark.parametrize(
@@ -271,27 +277,27 @@ def test_nothing_can_be_promoted_when_nothing_was_issued() -> None:
     ],
 )
 def test_an_outage_is_told_when_there_was_one(mode: Mode, died: bool, outage: bool) -> None:
-    state = promote(at_work(mode=mode, pending=NEW), hand(7.25), ["a"], died=died)
+    state = promote(at_work(mode=mode, pending=NEW), actor(7.25), ["a"], died=died)
     details = [one["detail"] for one in state.events if one["outcome"] == "outage"]
     assert details == (["at most 7.2 s"] if outage else [])
-    assert told(state)[-1] == ("promote", "promoted")
+    assert result(state)[-1] == ("promote", "promoted")
 
 
 # Abandon
 
 
 def test_the_old_token_stays_when_the_new_one_is_abandoned() -> None:
-    state = abandon(at_work(pending=NEW), hand(5), "prove", "the API refuses it")
+    state = roll_back(at_work(pending=NEW), actor(5), "verify", "the API refuses it")
     assert (state.current, state.pending, state.previous) == (held(OLD), None, (held(NEW),))
     assert state.rotation is not None
     assert (state.rotation.phase, state.rotation.renewed) == (Phase.RETURNING, NOW + 5)
-    assert state.rotation.reason == "prove: the API refuses it"
-    assert told(state) == [("rollback", "failed")]
-    assert state.events[0]["detail"] == "prove: the API refuses it"
+    assert state.rotation.reason == "verify: the API refuses it"
+    assert result(state) == [("rollback", "failed")]
+    assert state.events[0]["detail"] == "verify: the API refuses it"
 
 
 def test_a_rotation_can_be_abandoned_before_a_token_was_issued() -> None:
-    state = abandon(at_work(), hand(), "issue", "the API does not answer")
+    state = roll_back(at_work(), actor(), "issue", "the API does not answer")
     assert (state.current, state.previous) == (held(OLD), ())
     assert state.rotation is not None
     assert state.rotation.phase is Phase.RETURNING
@@ -303,37 +309,37 @@ def test_a_rotation_can_be_abandoned_before_a_token_was_issued() -> None:
 @pytest.mark.parametrize("outcome", DEAD)
 def test_what_is_dead_is_dropped_in_the_end(outcome: str) -> None:
     state = replace(at_work(Phase.RETIRING), previous=(held(OLDEST), held(NEW)))
-    state = end(state, hand(), [row(OLDEST, outcome), row(NEW, outcome)])
+    state = finish(state, actor(), [row(OLDEST, outcome), row(NEW, outcome)])
     assert (state.current, state.previous, state.rotation) == (held(OLD), (), None)
-    assert told(state) == [("retire", outcome)] * 2 + [("report", "finished")]
+    assert result(state) == [("retire", outcome)] * 2 + [("report", "finished")]
 
 
 @pytest.mark.parametrize("outcome", NOT_DEAD)
 def test_what_is_not_dead_stays_for_the_next_run(outcome: str) -> None:
     state = replace(at_work(Phase.RETIRING), previous=(held(OLDEST), held(NEW)))
-    state = end(state, hand(), [row(OLDEST, outcome), row(NEW, "revoked")])
+    state = finish(state, actor(), [row(OLDEST, outcome), row(NEW, "revoked")])
     assert (state.previous, state.rotation) == ((held(OLDEST),), None)
-    assert told(state)[0] == ("retire", outcome)
+    assert result(state)[0] == ("retire", outcome)
 
 
 @pytest.mark.parametrize("outcome", [*DEAD, "expired"])
 @pytest.mark.parametrize("verified", [False, None, "true", 1], ids=repr)
 def test_what_is_not_verified_stays_for_the_next_run(outcome: str, verified: object) -> None:
     state = replace(at_work(Phase.RETIRING), previous=(held(OLDEST), held(NEW)))
-    state = end(state, hand(), [row(OLDEST, outcome, verified), row(NEW, "revoked")])
+    state = finish(state, actor(), [row(OLDEST, outcome, verified), row(NEW, "revoked")])
     assert (state.previous, state.rotation) == ((held(OLDEST),), None)
     unknown = {"fingerprint": MARKS[OLDEST], "outcome": outcome}
-    assert end(state, hand(), [unknown]).previous == (held(OLDEST),)
+    assert finish(state, actor(), [unknown]).previous == (held(OLDEST),)
 
 
 def test_what_nothing_is_known_of_stays_for_the_next_run() -> None:
-    state = end(replace(at_work(Phase.RETIRING), previous=(held(OLDEST),)), hand(), [])
+    state = finish(replace(at_work(Phase.RETIRING), previous=(held(OLDEST),)), actor(), [])
     assert state.previous == (held(OLDEST),)
-    assert told(state) == [("report", "finished")]
+    assert result(state) == [("report", "finished")]
 
 
 def test_the_current_token_stays_whatever_is_said_of_it() -> None:
-    state = end(at_work(Phase.RETIRING), hand(), [row(OLD, "revoked")])
+    state = finish(at_work(Phase.RETIRING), actor(), [row(OLD, "revoked")])
     assert state.current == held(OLD)
 
 
@@ -341,7 +347,7 @@ def test_the_current_token_stays_whatever_is_said_of_it() -> None:
     ("phase", "outcome"), [(Phase.RETIRING, "finished"), (Phase.RETURNING, "rolled_back")]
 )
 def test_the_end_tells_which_token_is_in_service(phase: Phase, outcome: str) -> None:
-    state = end(at_work(phase), hand(), [])
+    state = finish(at_work(phase), actor(), [])
     report = state.events[-1]
     assert (report["step"], report["outcome"]) == ("report", outcome)
     assert report["fingerprints"] == [MARKS[OLD]]
@@ -350,14 +356,14 @@ def test_the_end_tells_which_token_is_in_service(phase: Phase, outcome: str) -> 
 @pytest.mark.parametrize("pending", ["", NEW], ids=["none yet", "pending"])
 def test_a_rotation_that_is_not_finished_is_not_ended(pending: str) -> None:
     state = at_work(Phase.ISSUING, pending=pending)
-    with pytest.raises(BadState, match="not finished: promote or abandon its token first"):
-        end(state, hand(), [])
+    with pytest.raises(BadState, match="not finished: promote or roll_back its token first"):
+        finish(state, actor(), [])
 
 
 def test_what_was_left_over_can_be_dropped_without_a_rotation() -> None:
-    state = end(State(held(NEW), previous=(held(OLD),)), hand(), [row(OLD, "already_revoked")])
+    state = finish(State(held(NEW), previous=(held(OLD),)), actor(), [row(OLD, "already_revoked")])
     assert (state.current, state.previous, state.rotation) == (held(NEW), (), None)
-    assert told(state) == [("retire", "already_revoked")]
+    assert result(state) == [("retire", "already_revoked")]
     assert (state.events[0]["mode"], state.events[0]["fingerprints"]) == ("", [MARKS[OLD]])
 
 
@@ -365,10 +371,10 @@ def test_what_was_left_over_can_be_dropped_without_a_rotation() -> None:
 
 
 BEFORE_ANY: dict[str, tuple[Any, ...]] = {
-    "condemn": (),
-    "propose": (issued(),),
+    "mark_compromised": (),
+    "set_pending": (issued(),),
     "promote": (["a"],),
-    "abandon": ("issue", "no answer"),
+    "roll_back": ("issue", "no answer"),
 }
 
 
@@ -376,21 +382,21 @@ BEFORE_ANY: dict[str, tuple[Any, ...]] = {
 def test_a_step_needs_a_rotation_that_has_begun(name: str) -> None:
     state = State(held(OLD), held(OLDEST))
     with pytest.raises(BadState, match="no rotation has begun"):
-        STEPS[name](state, hand(), *BEFORE_ANY[name])
+        STEPS[name](state, actor(), *BEFORE_ANY[name])
 
 
 def test_every_step_has_its_own_name() -> None:
-    assert set(STEPS) == {*BEFORE_ANY, "begin", "end"}
+    assert set(STEPS) == {*BEFORE_ANY, "begin", "finish"}
     assert all(getattr(rotation, name) is step for name, step in STEPS.items())
 
 
 def test_a_step_leaves_the_state_before_it_alone() -> None:
     before = replace(at_work(pending=NEW), previous=(held(OLDEST),))
     document = json.dumps(dump(before))
-    condemn(before, hand(5))
-    promote(before, hand(5), ["a"])
-    abandon(before, hand(5), "prove", "refused")
-    end(replace(before, rotation=None), hand(5), [row(OLDEST, "revoked")])
+    mark_compromised(before, actor(5))
+    promote(before, actor(5), ["a"])
+    roll_back(before, actor(5), "verify", "refused")
+    finish(replace(before, rotation=None), actor(5), [row(OLDEST, "revoked")])
     assert json.dumps(dump(before)) == document
 
 
@@ -416,10 +422,10 @@ def test_an_emergency_leaves_what_could_not_be_revoked() -> None:
 
 
 def test_a_whole_rotation_tells_all_it_has_done() -> None:
-    assert told(whole_rotation()) == [
+    assert result(whole_rotation()) == [
         ("begin", "begun"),
         ("issue", "issued"),
-        ("prove", "accepted"),
+        ("verify", "accepted"),
         ("publish", "published"),
         ("promote", "promoted"),
         ("retire", "revoked"),
@@ -428,7 +434,7 @@ def test_a_whole_rotation_tells_all_it_has_done() -> None:
 
 
 def test_an_event_says_who_did_what_when_and_where() -> None:
-    state = begin(State(), hand(), "client", "the client has changed")
+    state = begin(State(), actor(), "client", "the client has changed")
     (event,) = state.events
     assert state.rotation is not None
     assert event == {
@@ -454,15 +460,15 @@ def test_ids_of_events_are_unique_and_the_same_when_told_again(story: Callable[[
 
 
 def test_a_rotation_keeps_its_name_in_other_hands() -> None:
-    state = begin(State(), hand(), "token", "why")
-    state = begin(state, hand(50, "there/2/2"), "token", "it was stopped")
+    state = begin(State(), actor(), "token", "why")
+    state = begin(state, actor(50, "there/2/2"), "token", "it was stopped")
     first, second = state.events
     assert first["rotation"] == second["rotation"]
     assert first["id"] != second["id"]
 
 
 def test_a_rotation_after_another_is_told_apart_from_it() -> None:
-    state = begin(whole_rotation(), hand(60), "token", "it was forced")
+    state = begin(whole_rotation(), actor(60), "token", "it was forced")
     ids = [event["id"] for event in state.events]
     assert len(set(ids)) == len(ids)
     assert state.events[-1]["rotation"] != state.events[-2]["rotation"]
@@ -470,17 +476,17 @@ def test_a_rotation_after_another_is_told_apart_from_it() -> None:
 
 def test_what_is_retired_without_a_rotation_has_its_own_ids() -> None:
     state = State(previous=(held(OLD), held(NEW)))
-    state = end(state, hand(), [row(OLD, "unknown"), row(NEW, "unknown")])
-    state = end(state, hand(60), [row(OLD, "revoked"), row(NEW, "revoked")])
+    state = finish(state, actor(), [row(OLD, "unknown"), row(NEW, "unknown")])
+    state = finish(state, actor(60), [row(OLD, "revoked"), row(NEW, "revoked")])
     assert len({event["id"] for event in state.events}) == 4
 
 
 def test_old_events_go_in_the_end() -> None:
     state = whole_rotation()
     for number in range(60):
-        state = begin(state, hand(100 + number), "token", f"number {number}")
-        state = abandon(state, hand(100 + number), "issue", "no answer")
-        state = end(state, hand(100 + number), [row(OLD, "unknown")])
+        state = begin(state, actor(100 + number), "token", f"number {number}")
+        state = roll_back(state, actor(100 + number), "issue", "no answer")
+        state = finish(state, actor(100 + number), [row(OLD, "unknown")])
     assert len(state.events) == 200
     assert len({event["id"] for event in state.events}) == 200
     assert state.events[-4]["detail"] == "number 59"
@@ -641,19 +647,19 @@ def test_a_token_in_the_document_came_in_at_some_time(since: object) -> None:
 # The plan: whether a token is due
 
 
-def wish(max_age: float = 900, lease: float = 600, **more: Any) -> Wish:
+def wish(max_age: float = 900, lock_timeout: float = 600, **more: Any) -> RotationOptions:
     """What the user wants."""
-    return Wish(more.pop("owner", OWNER), max_age, lease, **more)
+    return RotationOptions(more.pop("owner", OWNER), max_age, lock_timeout, **more)
 
 
-def planned(state: State, probe: str = "accepted", holder: str = "dead", **more: Any) -> Plan:
+def planned(state: State, probe: str = "accepted", lock_holder: str = "dead", **more: Any) -> Plan:
     """The plan at NOW."""
-    return plan(state, hand(), wish(**more), probe, holder)
+    return plan(state, actor(), wish(**more), probe, lock_holder)
 
 
-def due(why: str, mode: str = "token", condemn: bool = False) -> Plan:
+def due(why: str, mode: str = "token", mark_compromised: bool = False) -> Plan:
     """The plan of a rotation that has to begin."""
-    return Plan(mode, why, begin=True, condemn=condemn, issue=True)
+    return Plan(mode, why, begin=True, mark_compromised=mark_compromised, issue=True)
 
 
 @pytest.mark.parametrize("probe", ["accepted", "meaningless", "none", "not made"])
@@ -708,7 +714,7 @@ def test_the_same_client_written_otherwise_is_no_other(client_id: str) -> None:
 @pytest.mark.parametrize("state", [State(), State(held(OLD))], ids=["empty", "in service"])
 def test_an_emergency_is_due_at_once(state: State) -> None:
     told_why = "the credentials may have leaked"
-    assert planned(state, emergency=True) == due(told_why, "emergency", condemn=True)
+    assert planned(state, emergency=True) == due(told_why, "emergency", mark_compromised=True)
 
 
 def test_the_gravest_reason_is_the_one_that_is_told() -> None:
@@ -728,7 +734,7 @@ def test_no_rotation_begins_on_an_api_that_accepts_any_token(wishes: dict[str, A
 
 
 def test_an_emergency_begins_and_a_rotation_is_finished_on_an_api_that_accepts_any_token() -> None:
-    assert planned(State(held(OLD)), "meaningless", emergency=True).condemn
+    assert planned(State(held(OLD)), "meaningless", emergency=True).mark_compromised
     assert planned(at_work(Phase.RETIRING), "meaningless").begin
 
 
@@ -736,7 +742,7 @@ def test_an_emergency_begins_and_a_rotation_is_finished_on_an_api_that_accepts_a
 
 
 @pytest.mark.parametrize(
-    ("phase", "issue", "put_back"),
+    ("phase", "issue", "rollback"),
     [
         (Phase.ISSUING, True, False),
         (Phase.RETIRING, False, False),
@@ -745,90 +751,101 @@ def test_an_emergency_begins_and_a_rotation_is_finished_on_an_api_that_accepts_a
 )
 @pytest.mark.parametrize("mode", Mode)
 def test_a_rotation_is_gone_on_with_where_it_was_stopped(
-    phase: Phase, issue: bool, put_back: bool, mode: Mode
+    phase: Phase, issue: bool, rollback: bool, mode: Mode
 ) -> None:
     state = at_work(phase, mode)
     if mode is Mode.EMERGENCY:
         state = replace(state, current=None, previous=(held(OLD),))
     why = f"an earlier run was stopped while it was {phase.value}"
-    assert planned(state) == Plan(mode.value, why, begin=True, issue=issue, put_back=put_back)
+    assert planned(state) == Plan(mode.value, why, begin=True, issue=issue, rollback=rollback)
 
 
 @pytest.mark.parametrize("phase", [Phase.ISSUING, Phase.RETIRING])
 @pytest.mark.parametrize("mode", [Mode.TOKEN, Mode.CLIENT])
 def test_an_emergency_condemns_what_another_rotation_has_issued(phase: Phase, mode: Mode) -> None:
     one = planned(at_work(phase, mode, NEW), emergency=True)
-    assert one == Plan("emergency", one.why, begin=True, condemn=True, issue=True)
+    assert one == Plan("emergency", one.why, begin=True, mark_compromised=True, issue=True)
     assert one.why == f"an earlier run was stopped while it was {phase.value}"
 
 
 @pytest.mark.parametrize(("phase", "issue"), [(Phase.ISSUING, True), (Phase.RETIRING, False)])
 def test_an_emergency_that_was_stopped_condemns_nothing_again(phase: Phase, issue: bool) -> None:
-    state = condemn(begin(State(held(OLD)), hand(), "emergency", "a leak"), hand())
+    state = mark_compromised(begin(State(held(OLD)), actor(), "emergency", "a leak"), actor())
     assert state.rotation is not None
     state = replace(state, rotation=replace(state.rotation, phase=phase))
     one = planned(state, emergency=True)
-    assert (one.mode, one.begin, one.condemn, one.issue) == ("emergency", True, False, issue)
+    assert (one.mode, one.begin, one.mark_compromised, one.issue) == (
+        "emergency",
+        True,
+        False,
+        issue,
+    )
 
 
 def test_a_rotation_that_was_stopped_is_finished_whatever_else_is_wished() -> None:
     owner = replace(OWNER, client_id="another client")
     one = planned(at_work(Phase.RETIRING), "refused", owner=owner, force=True)
-    assert (one.mode, one.begin, one.issue, one.put_back) == ("token", True, False, False)
+    assert (one.mode, one.begin, one.issue, one.rollback) == ("token", True, False, False)
 
 
 # The plan: why not to begin
 
 
-@pytest.mark.parametrize("holder", ["alive", "dead", "elsewhere"])
-def test_a_run_is_not_blocked_by_itself(holder: str) -> None:
-    assert planned(at_work(), holder=holder).blocked == ""
+@pytest.mark.parametrize("lock_holder", ["alive", "dead", "elsewhere"])
+def test_a_run_is_not_blocked_by_itself(lock_holder: str) -> None:
+    assert planned(at_work(), lock_holder=lock_holder).blocked == ""
 
 
 @pytest.mark.parametrize("emergency", [False, True])
-@pytest.mark.parametrize("lease", [0, 600])
-def test_a_run_that_is_alive_blocks_all_others(lease: float, emergency: bool) -> None:
+@pytest.mark.parametrize("lock_timeout", [0, 600])
+def test_a_run_that_is_alive_blocks_all_others(lock_timeout: float, emergency: bool) -> None:
     state = at_work(run="here/2/2")
-    one = planned(state, holder="alive", lease=lease, emergency=emergency)
+    one = planned(state, lock_holder="alive", lock_timeout=lock_timeout, emergency=emergency)
     assert one == Plan("emergency" if emergency else "token", "", blocked=one.blocked)
     assert one.blocked.startswith("another rotation is at work on this machine")
 
 
-@pytest.mark.parametrize("holder", ["alive", "elsewhere"])
-def test_who_is_blocked_learns_by_whom(holder: str) -> None:
-    state = begin(State(held(OLD)), hand(0, "here.boot/77/1"), "token", "it was forced")
-    one = plan(state, replace(hand(5), actor="bob"), wish(), "accepted", holder)
+@pytest.mark.parametrize("lock_holder", ["alive", "elsewhere"])
+def test_who_is_blocked_learns_by_whom(lock_holder: str) -> None:
+    state = begin(State(held(OLD)), actor(0, "here.boot/77/1"), "token", "it was forced")
+    one = plan(state, replace(actor(5), actor="bob"), wish(), "accepted", lock_holder)
     assert f"begun by ada at {show_time(NOW)} (process 77)" in one.blocked
-    nameless = plan(at_work(run="there"), hand(), wish(), "accepted", holder)
+    nameless = plan(at_work(run="there"), actor(), wish(), "accepted", lock_holder)
     assert f", begun at {show_time(NOW)}" in nameless.blocked
 
 
 def test_a_run_that_is_dead_blocks_nobody() -> None:
-    assert planned(at_work(run="here/2/2"), holder="dead").begin
+    assert planned(at_work(run="here/2/2"), lock_holder="dead").begin
 
 
 @pytest.mark.parametrize(("after", "left"), [(0, 600), (1, 599), (599, 1)])
 def test_a_run_elsewhere_blocks_others_for_its_lease(after: float, left: int) -> None:
-    one = plan(at_work(run="there/2/2"), hand(after), wish(), "accepted", "elsewhere")
+    one = plan(at_work(run="there/2/2"), actor(after), wish(), "accepted", "elsewhere")
     assert one == Plan("token", "", blocked=one.blocked)
     assert f"last wrote {after} s ago; wait {left} s more" in one.blocked
-    assert "credential_rotation_lease" in one.blocked
+    assert "credential_rotation_lock_timeout" in one.blocked
 
 
-@pytest.mark.parametrize(("after", "lease"), [(600, 600), (601, 600), (0, 0), (1, 0)])
-def test_a_run_elsewhere_blocks_nobody_after_its_lease(after: float, lease: float) -> None:
-    one = plan(at_work(run="there/2/2"), hand(after), wish(lease=lease), "accepted", "elsewhere")
+@pytest.mark.parametrize(("after", "lock_timeout"), [(600, 600), (601, 600), (0, 0), (1, 0)])
+def test_a_run_elsewhere_blocks_nobody_after_its_lease(after: float, lock_timeout: float) -> None:
+    one = plan(
+        at_work(run="there/2/2"),
+        actor(after),
+        wish(lock_timeout=lock_timeout),
+        "accepted",
+        "elsewhere",
+    )
     assert (one.blocked, one.begin) == ("", True)
 
 
 def test_a_lease_counts_from_what_a_run_wrote_last() -> None:
-    state = begin(at_work(), hand(500, "there/2/2"), "token", "it was stopped")
-    one = plan(state, hand(700), wish(), "accepted", "elsewhere")
+    state = begin(at_work(), actor(500, "there/2/2"), "token", "it was stopped")
+    one = plan(state, actor(700), wish(), "accepted", "elsewhere")
     assert "last wrote 200 s ago; wait 400 s more" in one.blocked
 
 
 def test_nobody_is_blocked_when_nothing_is_unfinished() -> None:
-    assert planned(whole_rotation(), holder="alive").blocked == ""
+    assert planned(whole_rotation(), lock_holder="alive").blocked == ""
 
 
 OTHERS: dict[str, Any] = {"account_id": OTHER_ACCOUNT, "api_url": "https://sandbox.example"}
@@ -836,7 +853,9 @@ OTHERS: dict[str, Any] = {"account_id": OTHER_ACCOUNT, "api_url": "https://sandb
 
 @pytest.mark.parametrize("name", OTHERS)
 @pytest.mark.parametrize("place", ["current", "pending"])
-def test_the_store_of_another_account_or_api_is_left_alone(name: str, place: str) -> None:
+def test_the_store_of_another_account_or_api_is_foreign_token_warning(
+    name: str, place: str
+) -> None:
     other: dict[str, Any] = {name: OTHERS[name]}
     states_by_place = {
         "current": State(held(OLD, **other)),
@@ -866,5 +885,5 @@ def test_the_same_owner_written_otherwise_is_no_other(name: str, value: str) -> 
 @pytest.mark.parametrize("emergency", [False, True])
 def test_a_plan_holds_no_token(emergency: bool) -> None:
     for state in (State(held(OLD)), at_work(pending=NEW), at_work(run="there/2/2")):
-        for holder in ("alive", "dead", "elsewhere"):
-            assert "eyJ" not in repr(planned(state, holder=holder, emergency=emergency))
+        for lock_holder in ("alive", "dead", "elsewhere"):
+            assert "eyJ" not in repr(planned(state, lock_holder=lock_holder, emergency=emergency))

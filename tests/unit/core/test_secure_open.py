@@ -124,17 +124,17 @@ def test_a_name_that_is_not_utf8_can_be_shown(tmp_path: Path) -> None:
 @pytest.fixture
 def group(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, Any]:
     """A group that has a folder; the test says who is in it."""
-    told: dict[str, Any] = {"name": "ada", "members": [], "uid": ME, "primary": OTHER}
+    result: dict[str, Any] = {"name": "ada", "members": [], "uid": ME, "primary": OTHER}
 
     def group_of(gid: int) -> grp.struct_group:
-        if told["name"] is None:
+        if result["name"] is None:
             raise KeyError(gid)
-        return grp.struct_group((told["name"], "x", gid, told["members"]))
+        return grp.struct_group((result["name"], "x", gid, result["members"]))
 
     def user_of(name: str) -> pwd.struct_passwd:
         if name != "ada":
             raise KeyError(name)
-        return pwd.struct_passwd((name, "x", told["uid"], told["primary"], "", "/", "/bin/sh"))
+        return pwd.struct_passwd((name, "x", result["uid"], result["primary"], "", "/", "/bin/sh"))
 
     monkeypatch.setattr(_secure_open.grp, "getgrgid", group_of)
     monkeypatch.setattr(_secure_open.pwd, "getpwnam", user_of)
@@ -150,7 +150,7 @@ def group(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, Any]:
         return os.stat_result(status)
 
     monkeypatch.setattr(os, "fstat", of_group)
-    return told
+    return result
 
 
 def test_the_private_group_of_a_trusted_user_is_no_third_party(

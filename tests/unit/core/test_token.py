@@ -29,7 +29,7 @@ from ansible_collections.nomba.auth.plugins.module_utils._token import (
 )
 from tests.unit.clock import NOW
 
-from .making import (
+from .token_factory import (
     ACCOUNT,
     OTHER_ACCOUNT,
     SEED,

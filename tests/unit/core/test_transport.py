@@ -19,7 +19,7 @@ import pytest
 import trustme
 
 from ansible_collections.nomba.auth.plugins.module_utils import _http_connection, _transport
-from ansible_collections.nomba.auth.plugins.module_utils._answer import Answer, NoAnswer
+from ansible_collections.nomba.auth.plugins.module_utils._answer import HttpAnswer, TransportFailure
 from ansible_collections.nomba.auth.plugins.module_utils._clock import SYSTEM, Clock
 from ansible_collections.nomba.auth.plugins.module_utils._errors import LibraryMissing
 from ansible_collections.nomba.auth.plugins.module_utils._http_session import Connection
@@ -54,7 +54,7 @@ class Wire:
     """A transport to the simulator, and the two requests that go over it."""
 
     def __init__(self, simulator: Handle, clock: Clock, **changes: Any) -> None:
-        told = {
+        returned = {
             "api_url": simulator.http_url,
             "plain_loopback": True,
             "validate_certs": True,
@@ -62,17 +62,17 @@ class Wire:
             "timeout": 10.0,
             "deadline": 120.0,
         }
-        self.transport = HttpTransport(Connection(**{**told, **changes}), clock)
+        self.transport = HttpTransport(Connection(**{**returned, **changes}), clock)
         self.account_id, self.client_id = simulator.account_id, simulator.client_id
         self.token = simulator.mint()
 
-    def revoke(self) -> Answer | NoAnswer:
+    def revoke(self) -> HttpAnswer | TransportFailure:
         """A POST, with the token in its body."""
         body = {"clientId": self.client_id, "access_token": self.token}
         headers = {"accountId": self.account_id}
         return self.transport.send("POST", "/v1/auth/token/revoke", headers, body)
 
-    def probe(self) -> Answer | NoAnswer:
+    def probe(self) -> HttpAnswer | TransportFailure:
         """A GET, with the token in a header."""
         headers = {"accountId": self.account_id, "Authorization": f"Bearer {self.token}"}
         return self.transport.send("GET", "/v1/accounts/balance", headers)
@@ -97,7 +97,7 @@ def clock() -> FastClock:
 
 @pytest.fixture
 def dial(simulator: Handle, clock: FastClock, monkeypatch: pytest.MonkeyPatch) -> Iterator[Dial]:
-    """Makes transports, over plain HTTP unless told otherwise, and closes them.
+    """Makes transports, over plain HTTP by default, and closes them.
 
     pauses: how much longer than usual a pause before a retry is.
     """
@@ -116,11 +116,11 @@ def dial(simulator: Handle, clock: FastClock, monkeypatch: pytest.MonkeyPatch) -
 
 @pytest.fixture
 def dial_tls(dial: Dial, simulator: Handle) -> Dial:
-    """The same over HTTPS, trusting the simulator's CA unless told otherwise."""
+    """The same over HTTPS, trusting the simulator's CA by default."""
 
     def dial_tls(**changes: Any) -> Wire:
-        told = {"api_url": simulator.url, "plain_loopback": False, "ca_path": simulator.ca_path}
-        return dial(**{**told, **changes})
+        returned = {"api_url": simulator.url, "plain_loopback": False, "ca_path": simulator.ca_path}
+        return dial(**{**returned, **changes})
 
     return dial_tls
 
@@ -133,15 +133,15 @@ def closed_port() -> Iterator[str]:
         yield f"http://127.0.0.1:{taken.getsockname()[1]}"
 
 
-def status(outcome: Answer | NoAnswer) -> int:
+def status(outcome: HttpAnswer | TransportFailure) -> int:
     """The status of what must be an answer."""
-    assert isinstance(outcome, Answer), outcome
+    assert isinstance(outcome, HttpAnswer), outcome
     return outcome.status
 
 
-def problem(outcome: Answer | NoAnswer) -> str:
+def problem(outcome: HttpAnswer | TransportFailure) -> str:
     """The problem of what must be none."""
-    assert isinstance(outcome, NoAnswer), outcome
+    assert isinstance(outcome, TransportFailure), outcome
     return outcome.problem
 
 
@@ -165,8 +165,8 @@ def test_a_revoke_carries_a_body_and_no_more_headers_than_it_needs(
     (entry,) = simulator.requests()
     assert entry.body_fields == ("access_token", "clientId")
     assert entry.user_agent == "nomba.auth (Ansible collection)"
-    told = {"accept", "accept-encoding", "accountid", "content-length", "content-type"}
-    assert set(entry.header_names) == told | {"host", "user-agent"}
+    returned = {"accept", "accept-encoding", "accountid", "content-length", "content-type"}
+    assert set(entry.header_names) == returned | {"host", "user-agent"}
 
 
 def test_a_probe_carries_no_body(dial: Dial, simulator: Handle) -> None:
@@ -282,7 +282,7 @@ def test_a_connection_that_is_always_cut_is_given_up(
     dial: Dial, simulator: Handle, clock: FastClock, kind: str
 ) -> None:
     simulator.fault("any", kind, times=0)
-    assert dial().revoke() == NoAnswer(CUT, MAX_TRIES)
+    assert dial().revoke() == TransportFailure(CUT, MAX_TRIES)
     assert len(simulator.requests()) == MAX_TRIES
     assert len(clock.slept) == MAX_TRIES - 1
 
@@ -414,7 +414,7 @@ def test_a_failure_shortly_before_the_deadline_is_told_at_once(
     dial: Dial, simulator: Handle, clock: FastClock
 ) -> None:
     simulator.fault("any", "reset", times=0)
-    assert dial(**ONE_ATTEMPT).revoke() == NoAnswer(CUT, 1)
+    assert dial(**ONE_ATTEMPT).revoke() == TransportFailure(CUT, 1)
     assert clock.slept == []
     assert len(simulator.requests()) == 1
 
@@ -425,7 +425,7 @@ def test_after_the_deadline_nothing_is_sent(
     wire = dial(deadline=10.0)
     clock.slept.append(10.0)
     assert wire.transport.remaining() <= 0
-    assert wire.revoke() == wire.probe() == NoAnswer(DEADLINE, 0, sent=False)
+    assert wire.revoke() == wire.probe() == TransportFailure(DEADLINE, 0, sent=False)
     assert simulator.requests() == []
 
 
@@ -435,7 +435,7 @@ def test_after_a_pause_that_took_too_long_nothing_is_sent(
     own = clock.as_clock()
     oversleeping = Clock(own.now, own.monotonic, lambda seconds: clock.slept.append(seconds + 60))
     simulator.fault("any", "rate_limited", retry_after=5)
-    assert dial(oversleeping, deadline=10.0).revoke() == NoAnswer(DEADLINE, 1)
+    assert dial(oversleeping, deadline=10.0).revoke() == TransportFailure(DEADLINE, 1)
     assert seen(simulator) == [("revoke", 429)]
 
 
@@ -445,14 +445,14 @@ def test_a_rate_window_beyond_the_deadline_is_not_waited_for(
     simulator.configure(rate_class="low_traffic")
     wire = dial(deadline=30.0)
     assert status(wire.revoke()) == 200
-    assert wire.revoke() == NoAnswer(DEADLINE, 0, sent=False)
+    assert wire.revoke() == TransportFailure(DEADLINE, 0, sent=False)
     assert clock.slept == []
     assert seen(simulator) == [("revoke", 200)]
 
 
 def test_no_attempt_lasts_longer_than_the_deadline(dial: Dial, simulator: Handle) -> None:
     simulator.fault("any", "slow", delay=3)
-    assert dial(deadline=0.3, timeout=30.0).probe() == NoAnswer(TIMEOUT, 1)
+    assert dial(deadline=0.3, timeout=30.0).probe() == TransportFailure(TIMEOUT, 1)
 
 
 # Bodies that do not end, or not well
@@ -470,7 +470,7 @@ def test_an_answer_that_does_not_end_in_time_is_none(
     dial: Dial, simulator: Handle, kind: str
 ) -> None:
     simulator.fault("any", kind)
-    assert dial(timeout=0.2, **ONE_ATTEMPT).revoke() == NoAnswer(TIMEOUT, 1)
+    assert dial(timeout=0.2, **ONE_ATTEMPT).revoke() == TransportFailure(TIMEOUT, 1)
     assert len(simulator.requests()) == 1
 
 
@@ -487,7 +487,7 @@ def test_an_answer_that_did_not_end_in_time_is_asked_for_again(
 
 def test_an_answer_that_is_too_large_is_not_read_to_its_end(dial: Dial, simulator: Handle) -> None:
     simulator.fault("any", "too_large")
-    assert dial().revoke() == NoAnswer(TOO_LARGE, 1)
+    assert dial().revoke() == TransportFailure(TOO_LARGE, 1)
     assert len(simulator.requests()) == 1
 
 
@@ -500,7 +500,7 @@ def test_the_bound_of_an_answer_is_exact(
     size = len(wire.probe().body)
     monkeypatch.setattr(_http_connection, "MAX_BODY", size - more)
     answer = wire.probe()
-    assert isinstance(answer, NoAnswer if more else Answer)
+    assert isinstance(answer, TransportFailure if more else HttpAnswer)
 
 
 def test_an_empty_body_is_an_answer(dial: Dial, simulator: Handle) -> None:
@@ -537,19 +537,19 @@ def test_a_certificate_of_an_unknown_authority_gets_nothing(
 ) -> None:
     trustme.CA().cert_pem.write_to_path(str(tmp_path / "strange.pem"))
     wire = dial_tls(ca_path=str(tmp_path / "strange.pem"))
-    assert wire.revoke() == NoAnswer(TLS, 1, sent=False)
+    assert wire.revoke() == TransportFailure(TLS, 1, sent=False)
     assert clock.slept == []
     assert simulator.requests() == []
 
 
 def test_a_private_authority_is_unknown_by_default(dial_tls: Dial, simulator: Handle) -> None:
-    assert dial_tls(ca_path=None).revoke() == NoAnswer(TLS, 1, sent=False)
+    assert dial_tls(ca_path=None).revoke() == TransportFailure(TLS, 1, sent=False)
     assert simulator.requests() == []
 
 
 def test_a_certificate_for_another_name_gets_nothing(dial_tls: Dial, simulator: Handle) -> None:
     same_host = simulator.url.replace("127.0.0.1", "127.1")
-    assert dial_tls(api_url=same_host).revoke() == NoAnswer(TLS, 1, sent=False)
+    assert dial_tls(api_url=same_host).revoke() == TransportFailure(TLS, 1, sent=False)
     assert status(dial_tls(api_url=same_host, validate_certs=False).probe()) == 200
     assert len(simulator.requests()) == 1
 
@@ -565,7 +565,7 @@ def test_a_bundle_of_the_environment_that_is_missing_is_no_answer(
     dial_tls: Dial, simulator: Handle, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     monkeypatch.setenv(name, "/nowhere/missing.pem")
-    assert dial_tls(ca_path=None).revoke() == NoAnswer(TLS, 1, sent=False)
+    assert dial_tls(ca_path=None).revoke() == TransportFailure(TLS, 1, sent=False)
     assert simulator.requests() == []
 
 
@@ -593,7 +593,7 @@ def test_a_proxy_of_the_environment_is_used_for_https(
     dial_tls: Dial, simulator: Handle, monkeypatch: pytest.MonkeyPatch, closed_port: str, name: str
 ) -> None:
     monkeypatch.setenv(name, closed_port)
-    assert dial_tls(**ONE_ATTEMPT).revoke() == NoAnswer(PROXY, 1, sent=False)
+    assert dial_tls(**ONE_ATTEMPT).revoke() == TransportFailure(PROXY, 1, sent=False)
     assert simulator.requests() == []
 
 
@@ -622,7 +622,7 @@ def test_a_proxy_that_cannot_be_used_is_no_answer(
     dial_tls: Dial, simulator: Handle, monkeypatch: pytest.MonkeyPatch, proxy: str
 ) -> None:
     monkeypatch.setenv("HTTPS_PROXY", proxy)
-    assert isinstance(dial_tls(**ONE_ATTEMPT).revoke(), NoAnswer)
+    assert isinstance(dial_tls(**ONE_ATTEMPT).revoke(), TransportFailure)
     assert simulator.requests() == []
 
 
@@ -673,7 +673,7 @@ def test_a_thread_whose_request_fails_does_not_hold_up_the_other(
 ) -> None:
     simulator.fault("any", "reset", times=0)
     wire = dial(SYSTEM, **ONE_ATTEMPT)
-    assert at_once(2, [wire.revoke] * 2) == [NoAnswer(CUT, 1)] * 2
+    assert at_once(2, [wire.revoke] * 2) == [TransportFailure(CUT, 1)] * 2
     assert len(simulator.requests()) == 2
 
 
@@ -691,7 +691,7 @@ FAILURES: dict[str, dict[str, Any]] = {
 }
 
 
-def reveals_nothing(wire: Wire, outcome: Answer | NoAnswer, simulator: Handle) -> bool:
+def reveals_nothing(wire: Wire, outcome: HttpAnswer | TransportFailure, simulator: Handle) -> bool:
     """Whether no part of the request stands in what came of it."""
     secrets = {wire.token, wire.account_id, wire.client_id, "http", "/v1/"}
     secrets |= {wire.token.split(".")[2], simulator.url.rpartition(":")[2]}
@@ -750,7 +750,7 @@ def test_a_failed_proxy_repeats_nothing_of_the_request(
 def test_a_header_that_cannot_be_sent_is_no_answer(dial: Dial, simulator: Handle) -> None:
     wire = dial()
     wire.account_id = "one\r\nHost: two"
-    assert wire.revoke() == NoAnswer(UNSENDABLE, 1, sent=False)
+    assert wire.revoke() == TransportFailure(UNSENDABLE, 1, sent=False)
     assert simulator.requests() == []
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.nomba.auth.plugins.module_utils._answer import Answer, NoAnswer
+from ansible_collections.nomba.auth.plugins.module_utils._answer import HttpAnswer, TransportFailure
 from ansible_collections.nomba.auth.plugins.module_utils._client import Client, grant_of
 from ansible_collections.nomba.auth.plugins.module_utils._http_session import Connection
 from ansible_collections.nomba.auth.plugins.module_utils._transport import (
@@ -50,8 +50,8 @@ class Wire:
     """A transport to the simulator, and the same request by both manners."""
 
     def __init__(self, simulator: Handle, clock: FastClock, **changes: Any) -> None:
-        told = {"api_url": simulator.http_url, "timeout": 10.0, "deadline": 120.0, **changes}
-        link = Connection(plain_loopback=True, validate_certs=True, ca_path=None, **told)
+        result = {"api_url": simulator.http_url, "timeout": 10.0, "deadline": 120.0, **changes}
+        link = Connection(plain_loopback=True, validate_certs=True, ca_path=None, **result)
         self.transport = HttpTransport(link, clock.as_clock())
         self.client = Client(self.transport, simulator.account_id, simulator.client_id)
         self.secret = simulator.client_secret
@@ -62,7 +62,7 @@ class Wire:
             "client_secret": self.secret,
         }
 
-    def send(self, idempotent: bool = False) -> Answer | NoAnswer:
+    def send(self, idempotent: bool = False) -> HttpAnswer | TransportFailure:
         """Issue a token."""
         path = "/v1/auth/token/issue"
         return self.transport.send("POST", path, self.headers, self.body, idempotent=idempotent)
@@ -99,9 +99,9 @@ def closed_port() -> Iterator[str]:
         yield f"http://127.0.0.1:{taken.getsockname()[1]}"
 
 
-def status(outcome: Answer | NoAnswer) -> int | None:
+def status(outcome: HttpAnswer | TransportFailure) -> int | None:
     """The status of an answer, None for the lack of one."""
-    return outcome.status if isinstance(outcome, Answer) else None
+    return outcome.status if isinstance(outcome, HttpAnswer) else None
 
 
 @pytest.mark.parametrize("name", AFTER)
@@ -155,7 +155,7 @@ def test_a_connection_that_was_refused_is_tried_again(
     dial: Dial, simulator: Handle, clock: FastClock, closed_port: str
 ) -> None:
     outcome = dial(api_url=closed_port).send()
-    assert isinstance(outcome, NoAnswer)
+    assert isinstance(outcome, TransportFailure)
     assert outcome.attempts == MAX_TRIES
     assert len(clock.slept) == MAX_TRIES - 1
     assert simulator.requests() == []

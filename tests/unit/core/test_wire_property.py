@@ -90,7 +90,7 @@ def revoke(
 
 @dataclass(frozen=True)
 class Run:
-    """What a run is given, and what the server is told to do."""
+    """What a run is given, and the script of the server."""
 
     script: list[Fault]
     tokens: int

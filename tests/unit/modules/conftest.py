@@ -15,7 +15,7 @@ from tests.simulator.handle import Handle
 from tests.unit.clock import FastClock
 
 from .harness import Revoke
-from .keeping import Token
+from .token_harness import Token
 
 
 @pytest.fixture(autouse=True)

@@ -32,7 +32,7 @@ class _NotAController:
 
 
 @dataclass(frozen=True)
-class Told:
+class ModuleResult:
     """What a module said: its JSON, and every byte that it wrote."""
 
     result: Mapping[str, Any]
@@ -76,7 +76,7 @@ class Revoke:
 
     def __call__(
         self, *tokens: str, check: bool = False, diff: bool = False, **options: Any
-    ) -> Told:
+    ) -> ModuleResult:
         options.setdefault("api_url", self.simulator.url)
         options.setdefault("ca_path", self.simulator.ca_path)
         options.setdefault("account_id", self.simulator.account_id)
@@ -88,7 +88,9 @@ class Revoke:
         return run_module(nomba_token_revoke.main, given, self.monkeypatch)
 
 
-def run_module(main: Any, options: Mapping[str, Any], monkeypatch: pytest.MonkeyPatch) -> Told:
+def run_module(
+    main: Any, options: Mapping[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> ModuleResult:
     """Call a module's main with options as the controller hands them over."""
     own: dict[str, Any] = {"_ansible_remote_tmp": tempfile.gettempdir()}
     if "inject_invocation" in PASS_VARS:  # older versions always repeat the options in a result
@@ -102,7 +104,7 @@ def run_module(main: Any, options: Mapping[str, Any], monkeypatch: pytest.Monkey
     out, err = io.StringIO(), io.StringIO()
     with restored_signals(), redirect_stdout(out), redirect_stderr(err), pytest.raises(SystemExit):
         main()
-    return Told(json.loads(out.getvalue()), out.getvalue() + err.getvalue())
+    return ModuleResult(json.loads(out.getvalue()), out.getvalue() + err.getvalue())
 
 
 @contextmanager

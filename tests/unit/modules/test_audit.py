@@ -19,7 +19,7 @@ import yaml
 from ansible_collections.nomba.auth.plugins.module_utils import _errors
 from ansible_collections.nomba.auth.plugins.modules import nomba_audit
 
-from .harness import Told, run_module
+from .harness import ModuleResult, run_module
 from .test_documents import ANSIBLES_OWN, VALUE
 
 RETURNED = yaml.safe_load(nomba_audit.RETURN)
@@ -39,7 +39,7 @@ class Audit:
 
     def __call__(
         self, *events: dict[str, Any], check: bool = False, diff: bool = False, **options: Any
-    ) -> Told:
+    ) -> ModuleResult:
         given = {"path": str(self.path), "events": list(events), **options}
         given.update(_ansible_check_mode=check, _ansible_diff=diff)
         return run_module(nomba_audit.main, given, self.monkeypatch)
@@ -70,8 +70,8 @@ def audit(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Audit:
 
 def test_events_are_appended_whole_and_in_order(audit: Audit) -> None:
     given = [event("2", detail="line\nbreak"), event("1"), event("3", fingerprints=["sha256:00"])]
-    told = audit(*given)
-    assert (told["changed"], told["appended"]) == (True, 3)
+    returned = audit(*given)
+    assert (returned["changed"], returned["appended"]) == (True, 3)
     assert audit.events == given
     assert audit.path.read_bytes().endswith(b"}\n")
     assert list(audit.path.parent.iterdir()) == [audit.path]
@@ -80,16 +80,16 @@ def test_events_are_appended_whole_and_in_order(audit: Audit) -> None:
 def test_a_second_run_appends_nothing(audit: Audit) -> None:
     audit(event("1"), event("2"))
     before = audit.path.stat()
-    told = audit(event("1"), event("2"))
-    assert (told["changed"], told["appended"]) == (False, 0)
+    returned = audit(event("1"), event("2"))
+    assert (returned["changed"], returned["appended"]) == (False, 0)
     assert audit.ids == ["1", "2"]
     assert audit.path.stat().st_mtime_ns == before.st_mtime_ns
 
 
 def test_only_what_is_missing_is_appended(audit: Audit) -> None:
     audit(event("1"), event("3"))
-    told = audit(event("1", step="other"), event("2"), event("3"), event("4"))
-    assert (told["changed"], told["appended"]) == (True, 2)
+    returned = audit(event("1", step="other"), event("2"), event("3"), event("4"))
+    assert (returned["changed"], returned["appended"]) == (True, 2)
     assert audit.ids == ["1", "3", "2", "4"]
     assert audit.events[0] == event("1")
 
@@ -99,9 +99,9 @@ def test_a_line_that_was_cut_short_is_ended_first_and_kept(audit: Audit, torn: b
     audit(event("1"))
     before = audit.path.read_bytes() + torn
     audit.path.write_bytes(before)
-    told = audit(event("1"), event("2"))
+    returned = audit(event("1"), event("2"))
     after = audit.path.read_bytes()
-    assert (told["changed"], told["appended"]) == (True, 1)
+    assert (returned["changed"], returned["appended"]) == (True, 1)
     assert after.startswith(before + b"\n")
     assert json.loads(after[len(before) :]) == event("2")
     assert audit(event("1"), event("2"))["changed"] is False
@@ -118,10 +118,10 @@ def test_a_line_that_lacks_only_its_end_counts(audit: Audit) -> None:
 def test_a_new_record_is_for_its_owner_alone(audit: Audit) -> None:
     before = os.umask(0)
     try:
-        told = audit(event("1"))
+        returned = audit(event("1"))
     finally:
         os.umask(before)
-    assert not told.failed
+    assert not returned.failed
     assert audit.mode == 0o600
 
 
@@ -129,8 +129,8 @@ def test_a_new_record_is_for_its_owner_alone(audit: Audit) -> None:
 def test_a_record_that_others_could_read_is_closed_to_them(audit: Audit, mode: int) -> None:
     audit(event("1"))
     audit.path.chmod(mode)
-    told = audit(event("2"))
-    assert told["changed"] is True
+    returned = audit(event("2"))
+    assert returned["changed"] is True
     assert audit.mode == 0o600
     assert audit.ids == ["1", "2"]
 
@@ -140,8 +140,8 @@ def test_a_record_is_closed_to_others_even_when_there_is_nothing_to_append(audit
     audit.path.chmod(0o644)
     foretold = audit(event("1"), check=True)
     assert (foretold["changed"], audit.mode) == (True, 0o644)
-    told = audit(event("1"))
-    assert (told["changed"], told["appended"], audit.mode) == (True, 0, 0o600)
+    returned = audit(event("1"))
+    assert (returned["changed"], returned["appended"], audit.mode) == (True, 0, 0o600)
     assert audit.ids == ["1"]
     assert audit(event("1"))["changed"] is False
 
@@ -166,9 +166,9 @@ def test_what_stood_there_before_stays_whatever_it_is(audit: Audit, before: byte
 def test_an_event_without_an_id_is_refused_with_all_others(
     audit: Audit, nameless: dict[str, Any], check: bool
 ) -> None:
-    told = audit(event("1"), nameless, check=check)
-    assert (told.error, told["changed"]) == ("invalid_option", False)
-    assert told["msg"].startswith("events: ")
+    returned = audit(event("1"), nameless, check=check)
+    assert (returned.error, returned["changed"]) == ("invalid_option", False)
+    assert returned["msg"].startswith("events: ")
     assert not audit.path.exists()
 
 
@@ -177,8 +177,8 @@ def test_check_mode_counts_and_writes_nothing(audit: Audit, there: bool) -> None
     if there:
         audit(event("1"))
         audit.path.chmod(0o644)
-    told = audit(event("1"), event("2"), check=True)
-    assert (told["changed"], told["appended"]) == (True, 1 if there else 2)
+    returned = audit(event("1"), event("2"), check=True)
+    assert (returned["changed"], returned["appended"]) == (True, 1 if there else 2)
     assert audit.path.exists() is there
     assert not there or (audit.ids, audit.mode) == (["1"], 0o644)
 
@@ -186,25 +186,27 @@ def test_check_mode_counts_and_writes_nothing(audit: Audit, there: bool) -> None
 @pytest.mark.parametrize("check", [False, True], ids=["real", "check"])
 def test_a_diff_shows_what_is_appended(audit: Audit, check: bool) -> None:
     audit(event("1"))
-    told = audit(event("1"), event("2"), check=check, diff=True)
-    assert told["diff"]["before"] == ""
-    assert json.loads(told["diff"]["after"]) == event("2")
+    returned = audit(event("1"), event("2"), check=check, diff=True)
+    assert returned["diff"]["before"] == ""
+    assert json.loads(returned["diff"]["after"]) == event("2")
     assert "diff" not in audit(event("3"), check=check).result
 
 
 @pytest.mark.parametrize("check", [False, True], ids=["real", "check"])
 def test_a_folder_that_does_not_exist_is_refused(audit: Audit, check: bool) -> None:
-    told = audit(event("1"), path=str(audit.path.parent / "missing" / "audit.jsonl"), check=check)
-    assert (told.error, told["changed"]) == ("invalid_option", False)
-    assert told["msg"] == "path: its folder does not exist; create it first"
+    returned = audit(
+        event("1"), path=str(audit.path.parent / "missing" / "audit.jsonl"), check=check
+    )
+    assert (returned.error, returned["changed"]) == ("invalid_option", False)
+    assert returned["msg"] == "path: its folder does not exist; create it first"
     assert list(audit.path.parent.iterdir()) == []
 
 
 @pytest.mark.parametrize("check", [False, True], ids=["real", "check"])
 def test_a_folder_in_place_of_the_record_is_refused(audit: Audit, check: bool) -> None:
-    told = audit(event("1"), path=str(audit.path.parent), check=check)
-    assert (told.error, told["changed"]) == ("invalid_option", False)
-    assert told["msg"].startswith("path: ")
+    returned = audit(event("1"), path=str(audit.path.parent), check=check)
+    assert (returned.error, returned["changed"]) == ("invalid_option", False)
+    assert returned["msg"].startswith("path: ")
 
 
 def test_a_disk_that_is_full_in_the_middle_is_made_good_by_another_run(audit: Audit) -> None:
@@ -217,9 +219,9 @@ def test_a_disk_that_is_full_in_the_middle_is_made_good_by_another_run(audit: Au
 
     with audit.monkeypatch.context() as patch:
         patch.setattr(os, "write", half)
-        told = audit(event("2"))
-    assert (told.error, told["changed"]) == ("not_written", False)
-    assert os.strerror(errno.ENOSPC) in told["msg"]
+        returned = audit(event("2"))
+    assert (returned.error, returned["changed"]) == ("not_written", False)
+    assert os.strerror(errno.ENOSPC) in returned["msg"]
     assert audit(event("2"))["appended"] == 1
     assert json.loads(audit.path.read_bytes().splitlines()[-1]) == event("2")
 
@@ -227,15 +229,15 @@ def test_a_disk_that_is_full_in_the_middle_is_made_good_by_another_run(audit: Au
 def test_what_is_written_in_parts_is_whole(audit: Audit) -> None:
     write = os.write
     audit.monkeypatch.setattr(os, "write", lambda file, text: write(file, text[:7]))
-    told = audit(event("1"), event("2"))
-    assert told["appended"] == 2
+    returned = audit(event("1"), event("2"))
+    assert returned["appended"] == 2
     assert audit.events == [event("1"), event("2")]
 
 
 def test_the_documented_results_are_what_is_returned(audit: Audit) -> None:
-    told = audit(event("1"), diff=True)
-    assert set(told.result) - ANSIBLES_OWN == set(RETURNED) - {"error"}
-    assert isinstance(told["appended"], int)
+    returned = audit(event("1"), diff=True)
+    assert set(returned.result) - ANSIBLES_OWN == set(RETURNED) - {"error"}
+    assert isinstance(returned["appended"], int)
     refused = audit({})
     assert set(refused.result) - ANSIBLES_OWN == {"error"}
     assert set(refused["error"]) == set(RETURNED["error"]["contains"])

@@ -13,19 +13,19 @@ from typing import Any
 import pytest
 
 from tests.simulator.settings import SUB_ACCOUNT_ID
-from tests.unit.core.making import base64url, jwt
+from tests.unit.core.token_factory import base64url, jwt
 
-from .harness import Revoke, Told
-from .seeing import ONE_LIVE_TOKEN, operations
+from .harness import ModuleResult, Revoke
+from .request_log import ONE_LIVE_TOKEN, operations
 
 NAN, INFINITY = float("nan"), float("inf")
 NOT_WHOLE = "it is not a whole JWT: give all three parts, separated by dots"
 
 
-def is_clean(told: Told, *secrets: str) -> bool:
+def is_clean(result: ModuleResult, *secrets: str) -> bool:
     """Whether a run failed without a traceback, and without repeating what it was given."""
-    shown = [secret for secret in secrets if secret in told.output]
-    return told.failed and "Traceback" not in told.output and not shown
+    shown = [secret for secret in secrets if secret in result.output]
+    return result.failed and "Traceback" not in result.output and not shown
 
 
 # Tokens
@@ -81,22 +81,22 @@ MOMENTS: dict[str, Any] = {
 
 @pytest.mark.parametrize("ways", WAYS.values(), ids=WAYS.keys())
 def test_a_run_without_any_token_says_how_to_give_one(revoke: Revoke, ways: dict[str, Any]) -> None:
-    told = revoke(**ways)
-    assert told.error == "no_token"
-    assert told["msg"] == (
+    result = revoke(**ways)
+    assert result.error == "no_token"
+    assert result["msg"] == (
         "access_token: no token was given; set access_token, access_tokens, sources "
         "or the variable NOMBA_ACCESS_TOKEN"
     )
-    assert is_clean(told)
+    assert is_clean(result)
     assert revoke.simulator.requests() == []
 
 
 @pytest.mark.parametrize("text", ["", " ", "\n\t "], ids=["empty", "space", "white space"])
 def test_an_empty_token_is_no_token(revoke: Revoke, text: str) -> None:
-    told = revoke(revoke.simulator.mint(), access_token=text)
-    assert told.error == "no_token"
-    assert told["msg"] == "access_token: it is empty; give the whole token, or leave it out"
-    assert is_clean(told)
+    result = revoke(revoke.simulator.mint(), access_token=text)
+    assert result.error == "no_token"
+    assert result["msg"] == "access_token: it is empty; give the whole token, or leave it out"
+    assert is_clean(result)
     assert revoke.simulator.requests() == []
 
 
@@ -105,38 +105,38 @@ def test_what_is_not_a_whole_jwt_is_malformed_and_not_sent(
     revoke: Revoke, spoil: Callable[[str], str]
 ) -> None:
     token = revoke.simulator.mint()
-    told = revoke(spoil(token))
-    assert told.outcomes == ["malformed"]
-    assert (told.error, told["changed"]) == ("malformed", False)
-    assert told["msg"].endswith(f"is malformed: {NOT_WHOLE}.")
-    assert is_clean(told, token[:-1], token[50:])
+    result = revoke(spoil(token))
+    assert result.outcomes == ["malformed"]
+    assert (result.error, result["changed"]) == ("malformed", False)
+    assert result["msg"].endswith(f"is malformed: {NOT_WHOLE}.")
+    assert is_clean(result, token[:-1], token[50:])
     assert revoke.simulator.requests() == []
 
 
 @pytest.mark.parametrize("token", UNREADABLE.values(), ids=UNREADABLE.keys())
 def test_an_unreadable_jwt_is_sent_and_not_verified(revoke: Revoke, token: str) -> None:
-    told = revoke(token)
-    assert (told.outcomes, told.error) == (["unknown"], "unknown")
-    assert (told.row["verified"], told.row["expires_at"]) == (False, None)
-    assert "rejected before, rejected after" in told.row["reason"]
-    assert "Traceback" not in told.output
+    result = revoke(token)
+    assert (result.outcomes, result.error) == (["unknown"], "unknown")
+    assert (result.row["verified"], result.row["expires_at"]) == (False, None)
+    assert "rejected before, rejected after" in result.row["reason"]
+    assert "Traceback" not in result.output
     assert operations(revoke.simulator) == ["balance", "revoke", "balance"]
 
 
 @pytest.mark.parametrize("exp", MOMENTS.values(), ids=MOMENTS.keys())
 def test_a_token_whose_exp_cannot_be_used_is_revoked(revoke: Revoke, exp: object) -> None:
     token = revoke.simulator.mint(claims={"exp": exp})
-    told = revoke(token)
-    assert told.outcomes == ["revoked"]
-    assert (told.row["verified"], told.row["expires_at"]) == (True, None)
+    result = revoke(token)
+    assert result.outcomes == ["revoked"]
+    assert (result.row["verified"], result.row["expires_at"]) == (True, None)
     assert not revoke.simulator.accepts(token)
     assert len(revoke.simulator.writes()) == 1
 
 
 def test_a_fractional_exp_is_a_date(revoke: Revoke) -> None:
-    told = revoke(revoke.simulator.mint(claims={"exp": 1600000000.75}))
-    assert told.outcomes == ["expired"]
-    assert told.row["expires_at"] == "2020-09-13T12:26:40Z"
+    result = revoke(revoke.simulator.mint(claims={"exp": 1600000000.75}))
+    assert result.outcomes == ["expired"]
+    assert result.row["expires_at"] == "2020-09-13T12:26:40Z"
     assert revoke.simulator.requests() == []
 
 
@@ -144,17 +144,17 @@ def test_a_fractional_exp_is_a_date(revoke: Revoke) -> None:
 @pytest.mark.parametrize("value", ["x", -1, [], {}], ids=["text", "negative", "list", "object"])
 def test_a_claim_of_a_wrong_type_is_no_obstacle(revoke: Revoke, claim: str, value: object) -> None:
     token = revoke.simulator.mint(claims={claim: value})
-    told = revoke(token)
-    assert told.outcomes == ["revoked"]
-    assert told.row["verified"] is True
+    result = revoke(token)
+    assert result.outcomes == ["revoked"]
+    assert result.row["verified"] is True
     assert not revoke.simulator.accepts(token)
 
 
 def test_an_account_claim_of_another_value_names_no_account(revoke: Revoke) -> None:
     claim = f"G:{revoke.simulator.account_id}"
-    told = revoke(revoke.simulator.mint(known=False, claims={claim: ["G:x"]}))
-    assert told.outcomes == ["unknown"]
-    assert told.row["verified"] is False
+    result = revoke(revoke.simulator.mint(known=False, claims={claim: ["G:x"]}))
+    assert result.outcomes == ["unknown"]
+    assert result.row["verified"] is False
     assert operations(revoke.simulator) == ["balance", "revoke", "balance"]
 
 
@@ -205,19 +205,19 @@ SPANS = {
 @pytest.mark.parametrize(("url", "message"), URLS.values(), ids=URLS.keys())
 def test_an_api_url_that_cannot_be_used_is_refused(revoke: Revoke, url: str, message: str) -> None:
     token = revoke.simulator.mint()
-    told = revoke(token, api_url=url)
-    assert told.error == "invalid_option"
-    assert told["msg"] == message
-    assert told["changed"] is False
-    assert is_clean(told, token, "hunter2hunter2")
+    result = revoke(token, api_url=url)
+    assert result.error == "invalid_option"
+    assert result["msg"] == message
+    assert result["changed"] is False
+    assert is_clean(result, token, "hunter2hunter2")
     assert revoke.simulator.accepts(token)
 
 
 @pytest.mark.parametrize("form", [" {}\n", "{}/"], ids=["white space", "a slash"])
 def test_what_copying_adds_to_an_api_url_is_tolerated(revoke: Revoke, form: str) -> None:
     token = revoke.simulator.mint()
-    told = revoke(token, api_url=form.format(revoke.simulator.url))
-    assert told.outcomes == ["revoked"]
+    result = revoke(token, api_url=form.format(revoke.simulator.url))
+    assert result.outcomes == ["revoked"]
     assert not revoke.simulator.accepts(token)
 
 
@@ -229,10 +229,10 @@ def test_what_copying_adds_to_an_api_url_is_tolerated(revoke: Revoke, form: str)
 )
 def test_an_id_that_is_none_is_refused(revoke: Revoke, option: str, value: Any) -> None:
     token = revoke.simulator.mint()
-    told = revoke(token, **{option: value})
-    assert told.error == "invalid_option"
-    assert told["msg"] == f"{option}: {EMPTY_ID}"
-    assert is_clean(told, token)
+    result = revoke(token, **{option: value})
+    assert result.error == "invalid_option"
+    assert result["msg"] == f"{option}: {EMPTY_ID}"
+    assert is_clean(result, token)
     assert revoke.simulator.requests() == []
 
 
@@ -241,22 +241,22 @@ def test_a_missing_id_names_the_option_and_the_environment_variable(
     revoke: Revoke, option: str
 ) -> None:
     token = revoke.simulator.mint()
-    told = revoke(token, **{option: None})
+    result = revoke(token, **{option: None})
     variable = f"NOMBA_{option.upper()}"
     remedy = f"it is not set; set it, or the environment variable {variable}"
-    assert (told.error, told["changed"]) == ("invalid_option", False)
-    assert told["msg"] == f"{option}: {remedy}"
-    assert is_clean(told, token)
+    assert (result.error, result["changed"]) == ("invalid_option", False)
+    assert result["msg"] == f"{option}: {remedy}"
+    assert is_clean(result, token)
     assert revoke.simulator.requests() == []
 
 
 def test_a_wrong_client_id_is_hinted_at(revoke: Revoke) -> None:
     token = revoke.simulator.mint()
-    told = revoke(token, client_id="00000000-0000-4000-8000-000000000000")
-    assert told.outcomes == ["refused"]
-    assert told.row["http_status"] == 404
-    assert "client_id is unknown or suspended" in told["msg"]
-    assert is_clean(told, token)
+    result = revoke(token, client_id="00000000-0000-4000-8000-000000000000")
+    assert result.outcomes == ["refused"]
+    assert result.row["http_status"] == 404
+    assert "client_id is unknown or suspended" in result["msg"]
+    assert is_clean(result, token)
     assert operations(revoke.simulator) == ONE_LIVE_TOKEN
     assert revoke.simulator.accepts(token)
 
@@ -264,9 +264,9 @@ def test_a_wrong_client_id_is_hinted_at(revoke: Revoke) -> None:
 def test_a_suspended_client_is_hinted_at(revoke: Revoke) -> None:
     revoke.simulator.suspend(revoke.simulator.client_id)
     token = revoke.simulator.mint()
-    told = revoke(token)
-    assert told.outcomes == ["refused"]
-    assert "client_id is unknown or suspended" in told["msg"]
+    result = revoke(token)
+    assert result.outcomes == ["refused"]
+    assert "client_id is unknown or suspended" in result["msg"]
     assert revoke.simulator.accepts(token)
     assert operations(revoke.simulator).count("revoke") == 1
 
@@ -276,10 +276,10 @@ def test_a_wrong_account_id_costs_neither_the_revoke_nor_the_proof(
     revoke: Revoke, wrong: str
 ) -> None:
     token, account = revoke.simulator.mint(), revoke.simulator.account_id
-    told = revoke(token, account_id=wrong)
-    assert (told.outcomes, told.row["verified"]) == (["revoked"], True)
-    assert f"name the account {account}, but account_id is {wrong}." in told.warnings
-    assert token not in told.output
+    result = revoke(token, account_id=wrong)
+    assert (result.outcomes, result.row["verified"]) == (["revoked"], True)
+    assert f"name the account {account}, but account_id is {wrong}." in result.warnings
+    assert token not in result.output
     assert not revoke.simulator.accepts(token)
 
 
@@ -289,9 +289,9 @@ def test_a_wrong_account_id_verifies_no_token_without_an_account(
 ) -> None:
     # Each refusal may be about the account: the token is dead, and nothing shows it.
     token = revoke.simulator.mint(claims={f"G:{revoke.simulator.account_id}": None})
-    told = revoke(token, account_id=wrong)
-    assert (told.outcomes, told.row["verified"]) == (["unknown"], False)
-    assert is_clean(told, token)
+    result = revoke(token, account_id=wrong)
+    assert (result.outcomes, result.row["verified"]) == (["unknown"], False)
+    assert is_clean(result, token)
     assert not revoke.simulator.accepts(token)
 
 
@@ -299,30 +299,30 @@ def test_a_wrong_account_id_verifies_no_token_without_an_account(
 @pytest.mark.parametrize("value", SPANS.values(), ids=SPANS.keys())
 def test_a_span_out_of_range_is_refused(revoke: Revoke, option: str, value: Any) -> None:
     token = revoke.simulator.mint()
-    told = revoke(token, **{option: value})
-    assert told.error == "invalid_option"
-    assert told["msg"] == f"{option}: give a number of seconds from 0.001 to 604800"
-    assert is_clean(told, token)
+    result = revoke(token, **{option: value})
+    assert result.error == "invalid_option"
+    assert result["msg"] == f"{option}: give a number of seconds from 0.001 to 604800"
+    assert is_clean(result, token)
     assert revoke.simulator.requests() == []
 
 
 @pytest.mark.parametrize("value", [-1, NAN, INFINITY, 30 * 24 * 3600])
 def test_a_leeway_out_of_range_is_refused(revoke: Revoke, value: float) -> None:
     token = revoke.simulator.mint()
-    told = revoke(token, leeway=value)
-    assert told.error == "invalid_option"
-    assert told["msg"] == "leeway: give a number of seconds from 0 to 604800"
-    assert is_clean(told, token)
+    result = revoke(token, leeway=value)
+    assert result.error == "invalid_option"
+    assert result["msg"] == "leeway: give a number of seconds from 0 to 604800"
+    assert is_clean(result, token)
     assert revoke.simulator.requests() == []
 
 
 @pytest.mark.parametrize("value", [-1, 0, 65])
 def test_a_concurrency_out_of_range_is_refused(revoke: Revoke, value: int) -> None:
     token = revoke.simulator.mint()
-    told = revoke(token, concurrency=value)
-    assert told.error == "invalid_option"
-    assert told["msg"] == "concurrency: give a number from 1 to 64"
-    assert is_clean(told, token)
+    result = revoke(token, concurrency=value)
+    assert result.error == "invalid_option"
+    assert result["msg"] == "concurrency: give a number from 1 to 64"
+    assert is_clean(result, token)
     assert revoke.simulator.requests() == []
 
 
@@ -346,16 +346,16 @@ def test_a_value_of_a_wrong_type_is_refused_by_name(
     revoke: Revoke, option: str, value: Any
 ) -> None:
     token = revoke.simulator.mint()
-    told = revoke(token, **{option: value})
-    assert option in told["msg"]
-    assert is_clean(told, token)
+    result = revoke(token, **{option: value})
+    assert option in result["msg"]
+    assert is_clean(result, token)
     assert revoke.simulator.requests() == []
 
 
 def test_a_leeway_of_nothing_is_a_leeway(revoke: Revoke) -> None:
     now = int(revoke.clock.as_clock().now())
-    told = revoke(revoke.simulator.mint(claims={"exp": now - 2}), leeway=0)
-    assert told.outcomes == ["expired"]
+    result = revoke(revoke.simulator.mint(claims={"exp": now - 2}), leeway=0)
+    assert result.outcomes == ["expired"]
     assert revoke.simulator.requests() == []
 
 
@@ -369,8 +369,8 @@ def test_the_pieces_of_a_forged_token_fit(revoke: Revoke) -> None:
 
 def test_scraps_for_tokens_do_not_garble_the_result(revoke: Revoke) -> None:
     token = revoke.simulator.mint()
-    told = revoke("e", "-", "revoked", " ", token)
-    assert told.outcomes == ["malformed"] * 4 + ["revoked"]
-    assert told.error == "malformed"
-    assert told["msg"].startswith("5 token(s): 1 revoked, 4 malformed. sha256:")
+    result = revoke("e", "-", "revoked", " ", token)
+    assert result.outcomes == ["malformed"] * 4 + ["revoked"]
+    assert result.error == "malformed"
+    assert result["msg"].startswith("5 token(s): 1 revoked, 4 malformed. sha256:")
     assert not revoke.simulator.accepts(token)

@@ -19,8 +19,8 @@ import trustme
 
 from ansible_collections.nomba.auth.plugins.module_utils import _http_connection
 
-from .harness import Revoke, Told
-from .seeing import ONE_LIVE_TOKEN, operations
+from .harness import ModuleResult, Revoke
+from .request_log import ONE_LIVE_TOKEN, operations
 
 TLS = "TLS could not be established with the host of api_url (see ca_path and validate_certs)"
 PEMS = {
@@ -117,19 +117,19 @@ def strange_ca(tmp_path: Path) -> str:
     return str(path)
 
 
-def is_not_attempted(told: Told) -> bool:
+def is_not_attempted(result: ModuleResult) -> bool:
     """Whether the run failed because nothing could be sent, and says so and changed nothing."""
-    failed = told.error == "not_attempted" and told.row["reason"].endswith("; nothing was sent")
-    row = (told.row["outcome"], told.row["verified"], told.row["attempts"])
-    return failed and not told["changed"] and row == ("not_attempted", False, 0)
+    failed = result.error == "not_attempted" and result.row["reason"].endswith("; nothing was sent")
+    row = (result.row["outcome"], result.row["verified"], result.row["attempts"])
+    return failed and not result["changed"] and row == ("not_attempted", False, 0)
 
 
 def test_a_ca_path_that_is_missing_is_refused(revoke: Revoke, tmp_path: Path) -> None:
     token = revoke.simulator.mint()
-    told = revoke(token, ca_path=str(tmp_path / "missing.pem"))
-    assert told.error == "invalid_option"
-    assert told["msg"] == "ca_path: there is no such file or folder; give the CA's PEM file"
-    assert token not in told.output
+    result = revoke(token, ca_path=str(tmp_path / "missing.pem"))
+    assert result.error == "invalid_option"
+    assert result["msg"] == "ca_path: there is no such file or folder; give the CA's PEM file"
+    assert token not in result.output
     assert revoke.simulator.requests() == []
 
 
@@ -137,26 +137,26 @@ def test_a_ca_path_that_is_missing_is_refused(revoke: Revoke, tmp_path: Path) ->
 def test_a_ca_path_that_is_no_pem_is_refused(revoke: Revoke, tmp_path: Path, content: str) -> None:
     (tmp_path / "ca.pem").write_text(content)
     token = revoke.simulator.mint()
-    told = revoke(token, ca_path=str(tmp_path / "ca.pem"))
-    assert told.error == "invalid_option"
-    assert told["msg"] == "ca_path: no certificate can be read from it; give the CA's PEM file"
-    assert token not in told.output
+    result = revoke(token, ca_path=str(tmp_path / "ca.pem"))
+    assert result.error == "invalid_option"
+    assert result["msg"] == "ca_path: no certificate can be read from it; give the CA's PEM file"
+    assert token not in result.output
     assert revoke.simulator.requests() == []
 
 
 def test_a_certificate_of_another_authority_gets_no_token(revoke: Revoke, strange_ca: str) -> None:
     token = revoke.simulator.mint()
-    told = revoke(token, ca_path=strange_ca)
-    assert is_not_attempted(told)
-    assert TLS in told["msg"]
+    result = revoke(token, ca_path=strange_ca)
+    assert is_not_attempted(result)
+    assert TLS in result["msg"]
     assert revoke.clock.slept == []
     assert revoke.simulator.requests() == []
 
 
 def test_a_ca_path_that_is_an_empty_folder_trusts_nobody(revoke: Revoke, tmp_path: Path) -> None:
-    told = revoke(revoke.simulator.mint(), ca_path=str(tmp_path))
-    assert is_not_attempted(told)
-    assert TLS in told["msg"]
+    result = revoke(revoke.simulator.mint(), ca_path=str(tmp_path))
+    assert is_not_attempted(result)
+    assert TLS in result["msg"]
     assert revoke.simulator.requests() == []
 
 
@@ -169,18 +169,18 @@ def test_a_certificate_for_another_name_gets_no_token(
     authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
     stranger.socket = context.wrap_socket(stranger.socket, server_side=True)
     url = stranger.url.replace("http:", "https:")
-    told = revoke(revoke.simulator.mint(), api_url=url, ca_path=str(tmp_path / "ca.pem"))
-    assert told.outcomes == ["unknown" if asked else "not_attempted"]
-    assert told["changed"] is asked
-    assert (TLS in told["msg"]) is not asked
+    result = revoke(revoke.simulator.mint(), api_url=url, ca_path=str(tmp_path / "ca.pem"))
+    assert result.outcomes == ["unknown" if asked else "not_attempted"]
+    assert result["changed"] is asked
+    assert (TLS in result["msg"]) is not asked
     assert bool(stranger.asked) is asked
 
 
 def test_https_to_a_port_that_speaks_http_is_reported(revoke: Revoke) -> None:
     token = revoke.simulator.mint()
-    told = revoke(token, api_url=revoke.simulator.http_url.replace("http:", "https:"))
-    assert is_not_attempted(told)
-    assert TLS in told["msg"]
+    result = revoke(token, api_url=revoke.simulator.http_url.replace("http:", "https:"))
+    assert is_not_attempted(result)
+    assert TLS in result["msg"]
     assert revoke.simulator.requests() == []
 
 
@@ -188,9 +188,9 @@ def test_a_refused_connection_is_retried_a_few_times(revoke: Revoke) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))  # bound, and never listening
         host = f"127.0.0.1:{taken.getsockname()[1]}"
-        told = revoke(revoke.simulator.mint(), api_url=f"https://{host}")
-    assert is_not_attempted(told)
-    assert f"no connection to {host} (Connection refused); nothing was sent" in told["msg"]
+        result = revoke(revoke.simulator.mint(), api_url=f"https://{host}")
+    assert is_not_attempted(result)
+    assert f"no connection to {host} (Connection refused); nothing was sent" in result["msg"]
     assert len(revoke.clock.slept) == 5
     assert sum(revoke.clock.slept) <= 120
     assert revoke.simulator.requests() == []
@@ -203,20 +203,20 @@ def test_an_unknown_host_is_named(revoke: Revoke, error: int) -> None:
 
     token = revoke.simulator.mint()
     revoke.monkeypatch.setattr(socket, "getaddrinfo", find_nothing)
-    told = revoke(token, api_url="https://api.nomba.example")
-    assert is_not_attempted(told)
+    result = revoke(token, api_url="https://api.nomba.example")
+    assert is_not_attempted(result)
     named = "no connection to api.nomba.example:443 (Name or service not known)"
-    assert f"{named}; nothing was sent" in told["msg"]
-    assert token not in told.output
+    assert f"{named}; nothing was sent" in result["msg"]
+    assert token not in result.output
 
 
 def test_a_proxy_that_lets_nothing_through_is_reported(revoke: Revoke, proxy: Stranger) -> None:
     token = revoke.simulator.mint()
-    told = revoke(token)
-    assert is_not_attempted(told)
-    assert "the proxy did not let the request through" in told["msg"]
+    result = revoke(token)
+    assert is_not_attempted(result)
+    assert "the proxy did not let the request through" in result["msg"]
     assert set(proxy.asked) == {"CONNECT"}
-    assert PAGE.decode() not in told.output
+    assert PAGE.decode() not in result.output
     assert revoke.simulator.requests() == []
 
 
@@ -224,9 +224,9 @@ def test_a_proxy_that_answers_html_in_place_of_a_tunnel_gets_no_token(
     revoke: Revoke, proxy: Stranger
 ) -> None:
     proxy.status = 200
-    told = revoke(revoke.simulator.mint())
-    assert is_not_attempted(told)
-    assert TLS in told["msg"]
+    result = revoke(revoke.simulator.mint())
+    assert is_not_attempted(result)
+    assert TLS in result["msg"]
     assert set(proxy.asked) == {"CONNECT"}
     assert revoke.simulator.requests() == []
 
@@ -236,10 +236,10 @@ def test_html_in_place_of_the_api_settles_nothing(
     revoke: Revoke, proxy: Stranger, status: int
 ) -> None:
     proxy.status = status
-    told = revoke(revoke.simulator.mint(), api_url="http://api.example", allow_http=True)
-    assert told.outcomes == ["unknown"]
-    assert told.row["http_status"] == status
-    assert PAGE.decode() not in told.output
+    result = revoke(revoke.simulator.mint(), api_url="http://api.example", allow_http=True)
+    assert result.outcomes == ["unknown"]
+    assert result.row["http_status"] == status
+    assert PAGE.decode() not in result.output
     assert proxy.asked == ["GET", "POST", "GET"]
 
 
@@ -249,16 +249,16 @@ def test_plain_http_to_another_host_goes_over_the_proxy(
     for name in ("http_proxy", "HTTP_PROXY"):
         monkeypatch.setenv(name, revoke.simulator.http_url)
     token = revoke.simulator.mint()
-    told = revoke(token, api_url="http://api.example", allow_http=True)
-    assert told.outcomes == ["revoked"]
+    result = revoke(token, api_url="http://api.example", allow_http=True)
+    assert result.outcomes == ["revoked"]
     assert operations(revoke.simulator) == ONE_LIVE_TOKEN
     assert proxy.asked == []
 
 
 def test_plain_http_to_this_host_takes_no_proxy(revoke: Revoke, proxy: Stranger) -> None:
     token = revoke.simulator.mint()
-    told = revoke(token, api_url=revoke.simulator.http_url)
-    assert told.outcomes == ["revoked"]
+    result = revoke(token, api_url=revoke.simulator.http_url)
+    assert result.outcomes == ["revoked"]
     assert proxy.asked == []
     assert not revoke.simulator.accepts(token)
 
@@ -267,9 +267,9 @@ def test_a_redirect_whose_body_has_no_end_is_not_read(revoke: Revoke, stranger: 
     revoke.monkeypatch.setattr(_http_connection, "MAX_BODY", 4096)
     stranger.status, stranger.pages = 307, 10_000
     stranger.headers = {"Location": f"{revoke.simulator.http_url}/elsewhere"}
-    told = revoke(revoke.simulator.mint(), api_url=stranger.url)
-    assert told.outcomes == ["unknown"]
-    assert "an answer too large to be the API's" in told["msg"]
+    result = revoke(revoke.simulator.mint(), api_url=stranger.url)
+    assert result.outcomes == ["unknown"]
+    assert "an answer too large to be the API's" in result["msg"]
     assert stranger.asked == ["GET", "POST", "GET"]
     assert revoke.simulator.requests() == []
 
@@ -280,9 +280,9 @@ def test_a_content_length_without_sense_does_no_harm(
 ) -> None:
     stranger.headers = {"Content-Length": length}
     token = revoke.simulator.mint()
-    told = revoke(token, api_url=stranger.url)
-    assert told.outcomes == ["unknown"]
-    assert "Traceback" not in told.output
+    result = revoke(token, api_url=stranger.url)
+    assert result.outcomes == ["unknown"]
+    assert "Traceback" not in result.output
     assert set(stranger.asked) == {"GET", "POST"}
 
 
@@ -291,9 +291,9 @@ def test_an_encoding_that_was_not_asked_for_is_not_undone(
     revoke: Revoke, stranger: Stranger, encoding: str
 ) -> None:
     stranger.headers["Content-Encoding"] = encoding
-    told = revoke(revoke.simulator.mint(), api_url=stranger.url)
-    assert told.outcomes == ["unknown"]
-    assert told.row["http_status"] == 403
+    result = revoke(revoke.simulator.mint(), api_url=stranger.url)
+    assert result.outcomes == ["unknown"]
+    assert result.row["http_status"] == 403
     assert stranger.asked == ["GET", "POST", "GET"]
 
 
@@ -303,8 +303,8 @@ def test_an_answer_that_is_no_http_settles_nothing(
 ) -> None:
     stranger.raw = raw
     token = revoke.simulator.mint()
-    told = revoke(token, api_url=stranger.url)
-    assert told.outcomes == ["unknown"]
-    assert "Traceback" not in told.output
-    assert token not in told.output
+    result = revoke(token, api_url=stranger.url)
+    assert result.outcomes == ["unknown"]
+    assert "Traceback" not in result.output
+    assert token not in result.output
     assert 1 <= stranger.asked.count("POST") <= 6

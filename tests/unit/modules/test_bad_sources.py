@@ -17,9 +17,9 @@ import pytest
 
 from tests.simulator.tokens import fingerprint
 
-from .apart import run_apart
 from .canary import hatch
 from .harness import Revoke
+from .module_process import run_apart
 
 MEGABYTE = 1024 * 1024
 
@@ -72,13 +72,13 @@ def test_a_source_that_cannot_be_read_fails_the_run(
     revoke: Revoke, tmp_path: Path, make: Callable[[Path], Path], reason: str
 ) -> None:
     path = str(make(tmp_path))
-    told = revoke(sources=[path])
-    assert (told.error, told["changed"]) == ("source_unread", False)
-    assert told["unread"] == [{"path": path, "reason": reason}]
-    assert told["msg"] == (
+    returned = revoke(sources=[path])
+    assert (returned.error, returned["changed"]) == ("source_unread", False)
+    assert returned["unread"] == [{"path": path, "reason": reason}]
+    assert returned["msg"] == (
         f"No Nomba token was found. sources: 1 could not be read, {path} first: {reason}."
     )
-    assert "Traceback" not in told.output
+    assert "Traceback" not in returned.output
     assert revoke.simulator.requests() == []
 
 
@@ -87,29 +87,29 @@ def test_what_cannot_be_read_takes_nothing_away_from_the_rest(
     revoke: Revoke, tmp_path: Path, make: Callable[[Path], Path], reason: str
 ) -> None:
     (tmp_path / "good.log").write_text(revoke.simulator.mint())
-    told = revoke(sources=[str(make(tmp_path)), str(tmp_path / "good.log")])
-    assert told.outcomes == ["revoked"]
-    assert (told.error, told["changed"]) == ("source_unread", True)
-    assert [row["reason"] for row in told["unread"]] == [reason]
+    returned = revoke(sources=[str(make(tmp_path)), str(tmp_path / "good.log")])
+    assert returned.outcomes == ["revoked"]
+    assert (returned.error, returned["changed"]) == ("source_unread", True)
+    assert [row["reason"] for row in returned["unread"]] == [reason]
     assert revoke.simulator.live() == []
 
 
 def test_what_cannot_be_read_below_a_folder_is_told(revoke: Revoke, tmp_path: Path) -> None:
     links = [_loop(tmp_path), _dangling(tmp_path)]
     (tmp_path / "log").write_text(revoke.simulator.mint())
-    told = revoke(sources=[str(tmp_path)])
-    assert [row["path"] for row in told["unread"]] == sorted(map(str, links))
-    assert f"sources: 2 could not be read, {min(map(str, links))} first" in told["msg"]
+    returned = revoke(sources=[str(tmp_path)])
+    assert [row["path"] for row in returned["unread"]] == sorted(map(str, links))
+    assert f"sources: 2 could not be read, {min(map(str, links))} first" in returned["msg"]
     assert revoke.simulator.live() == []
 
 
 def test_a_live_token_is_worse_than_an_unread_source(revoke: Revoke, tmp_path: Path) -> None:
     revoke.simulator.configure(revoke_effective=False)
     token = revoke.simulator.mint()
-    told = revoke(token, sources=[str(tmp_path / "missing")])
-    assert told.error == "still_accepted"
-    assert fingerprint(token) in told["msg"]
-    assert "could not be read" in told["msg"]
+    returned = revoke(token, sources=[str(tmp_path / "missing")])
+    assert returned.error == "still_accepted"
+    assert fingerprint(token) in returned["msg"]
+    assert "could not be read" in returned["msg"]
     assert len(revoke.simulator.writes()) == 1
 
 
@@ -117,19 +117,19 @@ def test_a_folder_that_links_to_itself_is_swept_once(revoke: Revoke, tmp_path: P
     (tmp_path / "below").mkdir()
     (tmp_path / "below" / "again").symlink_to(tmp_path)
     (tmp_path / "log").write_text(revoke.simulator.mint())
-    told = revoke(sources=[str(tmp_path)])
-    assert told.outcomes == ["revoked"]
-    assert told.row["found_in"] == [{"path": str(tmp_path / "log"), "line": 1}]
-    assert (told.failed, told["unread"]) == (False, [])
+    returned = revoke(sources=[str(tmp_path)])
+    assert returned.outcomes == ["revoked"]
+    assert returned.row["found_in"] == [{"path": str(tmp_path / "log"), "line": 1}]
+    assert (returned.failed, returned["unread"]) == (False, [])
     assert len(revoke.simulator.writes()) == 1
 
 
 def test_a_pipe_in_a_folder_is_passed_by(revoke: Revoke, tmp_path: Path) -> None:
     _pipe(tmp_path)
     (tmp_path / "log").write_text(revoke.simulator.mint())
-    told = revoke(sources=[str(tmp_path)])
-    assert told.outcomes == ["revoked"]
-    assert told["summary"]["files"] == 1
+    returned = revoke(sources=[str(tmp_path)])
+    assert returned.outcomes == ["revoked"]
+    assert returned["summary"]["files"] == 1
     assert revoke.simulator.live() == []
 
 
@@ -139,10 +139,10 @@ def test_a_source_without_a_token_is_no_failure(
 ) -> None:
     if content is not None:
         (tmp_path / "file").write_bytes(content)
-    told = revoke(sources=[str(tmp_path)])
-    assert (told.failed, told["changed"], told["results"]) == (False, False, [])
-    assert told["msg"] == "No Nomba token was found."
-    assert told["summary"]["files"] == (content is not None)
+    returned = revoke(sources=[str(tmp_path)])
+    assert (returned.failed, returned["changed"], returned["results"]) == (False, False, [])
+    assert returned["msg"] == "No Nomba token was found."
+    assert returned["summary"]["files"] == (content is not None)
     assert revoke.simulator.requests() == []
 
 
@@ -166,21 +166,25 @@ def test_cut_token_is_malformed_and_fails_the_run(
 ) -> None:
     token = revoke.simulator.mint()
     (tmp_path / "log").write_text(f"first\ntoken={cut(token)}")
-    told = revoke(sources=[str(tmp_path)])
-    assert (told.error, told["changed"], told.outcomes) == ("malformed", False, ["malformed"])
-    assert told.row["found_in"] == [{"path": str(tmp_path / "log"), "line": 2}]
+    returned = revoke(sources=[str(tmp_path)])
+    assert (returned.error, returned["changed"], returned.outcomes) == (
+        "malformed",
+        False,
+        ["malformed"],
+    )
+    assert returned.row["found_in"] == [{"path": str(tmp_path / "log"), "line": 2}]
     assert revoke.simulator.requests() == []
     assert revoke.simulator.accepts(token)
-    assert token[100:140] not in told.output
+    assert token[100:140] not in returned.output
 
 
 def test_piece_of_a_token_found_as_a_whole_is_no_failure(revoke: Revoke, tmp_path: Path) -> None:
     token = revoke.simulator.mint()
     (tmp_path / "a").write_text(token[:-7])
     (tmp_path / "b").write_text(token)
-    told = revoke(sources=[str(tmp_path)])
-    assert (told.failed, told.outcomes) == (False, ["revoked"])
-    assert {Path(place["path"]).name for place in told.row["found_in"]} == {"a", "b"}
+    returned = revoke(sources=[str(tmp_path)])
+    assert (returned.failed, returned.outcomes) == (False, ["revoked"])
+    assert {Path(place["path"]).name for place in returned.row["found_in"]} == {"a", "b"}
     assert not revoke.simulator.accepts(token)
 
 
@@ -191,19 +195,19 @@ def test_compressed_file_fails_the_run(revoke: Revoke, tmp_path: Path) -> None:
     token = revoke.simulator.mint()
     with gzip.open(tmp_path / "app.log.1.gz", "w") as stream:
         stream.write(token.encode())
-    told = revoke(sources=[str(tmp_path)])
+    returned = revoke(sources=[str(tmp_path)])
     reason = "it is compressed (gzip), which is not opened; unpack it and scan again"
-    assert (told.failed, told.error) == (True, "source_unread")
-    assert told["unread"] == [{"path": str(tmp_path / "app.log.1.gz"), "reason": reason}]
-    assert reason in told["msg"]
+    assert (returned.failed, returned.error) == (True, "source_unread")
+    assert returned["unread"] == [{"path": str(tmp_path / "app.log.1.gz"), "reason": reason}]
+    assert reason in returned["msg"]
     assert revoke.simulator.accepts(token)
 
 
 def test_what_a_container_holds_in_clear_is_revoked(revoke: Revoke, tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "logs", "w", zipfile.ZIP_STORED) as archive:
         archive.writestr("app.log", revoke.simulator.mint())
-    told = revoke(sources=[str(tmp_path)])
-    assert (told.error, told.outcomes) == ("source_unread", ["revoked"])
+    returned = revoke(sources=[str(tmp_path)])
+    assert (returned.error, returned.outcomes) == ("source_unread", ["revoked"])
     assert revoke.simulator.live() == []
 
 
@@ -213,9 +217,9 @@ def test_what_a_container_holds_in_clear_is_revoked(revoke: Revoke, tmp_path: Pa
 def test_kernel_log_is_not_waited_for(revoke: Revoke, tmp_path: Path) -> None:
     # Whoever may open it would wait for the kernel's next message.
     (tmp_path / "log").write_text(revoke.simulator.mint())
-    told = revoke(sources=["/proc/kmsg", str(tmp_path)])
-    assert (told.error, told.outcomes) == ("source_unread", ["revoked"])
-    assert [row["path"] for row in told["unread"]] == ["/proc/kmsg"]
+    returned = revoke(sources=["/proc/kmsg", str(tmp_path)])
+    assert (returned.error, returned.outcomes) == ("source_unread", ["revoked"])
+    assert [row["path"] for row in returned["unread"]] == ["/proc/kmsg"]
     assert revoke.simulator.live() == []
 
 
@@ -225,23 +229,23 @@ def test_kernel_log_is_not_waited_for(revoke: Revoke, tmp_path: Path) -> None:
 def test_token_in_a_path_is_revoked_and_not_shown(revoke: Revoke) -> None:
     canary = hatch(revoke.simulator)
     path = f"/missing/{canary.token}/{canary.email}"
-    told = revoke(sources=[path])
+    returned = revoke(sources=[path])
     shown = f"/missing/{fingerprint(canary.token)}/<e-mail>"
-    assert (told.error, told.outcomes) == ("source_unread", ["revoked"])
-    assert told.row["found_in"] == [{"path": shown, "line": None}]
-    assert told["unread"] == [{"path": shown, "reason": "No such file or directory"}]
-    assert shown in told["msg"]
-    assert canary.sings(told.output) == []
+    assert (returned.error, returned.outcomes) == ("source_unread", ["revoked"])
+    assert returned.row["found_in"] == [{"path": shown, "line": None}]
+    assert returned["unread"] == [{"path": shown, "reason": "No such file or directory"}]
+    assert shown in returned["msg"]
+    assert canary.sings(returned.output) == []
     assert revoke.simulator.live() == []
 
 
 def test_token_in_a_link_is_revoked_and_not_shown(revoke: Revoke, tmp_path: Path) -> None:
     canary = hatch(revoke.simulator)
     (tmp_path / "session").symlink_to(f"{canary.token}:8080")
-    told = revoke(sources=[str(tmp_path)])
-    assert (told.error, told.outcomes) == ("source_unread", ["revoked"])
-    assert told.row["found_in"] == [{"path": f"{tmp_path}/session", "line": None}]
-    assert canary.sings(told.output) == []
+    returned = revoke(sources=[str(tmp_path)])
+    assert (returned.error, returned.outcomes) == ("source_unread", ["revoked"])
+    assert returned.row["found_in"] == [{"path": f"{tmp_path}/session", "line": None}]
+    assert canary.sings(returned.output) == []
     assert revoke.simulator.live() == []
 
 
@@ -250,29 +254,29 @@ def test_address_in_a_path_is_not_shown(revoke: Revoke, tmp_path: Path, check: b
     folder = tmp_path / "ada.lovelace@bank.example"
     folder.mkdir()
     (folder / "log").write_text(revoke.simulator.mint())
-    told = revoke(sources=[str(folder), f"{folder}/missing"], check=check, diff=True)
-    assert told.row["found_in"] == [{"path": f"{tmp_path}/<e-mail>/log", "line": 1}]
-    assert "lovelace" not in told.output
+    returned = revoke(sources=[str(folder), f"{folder}/missing"], check=check, diff=True)
+    assert returned.row["found_in"] == [{"path": f"{tmp_path}/<e-mail>/log", "line": 1}]
+    assert "lovelace" not in returned.output
 
 
 @pytest.mark.parametrize("options", [{"leeway": -1}, {"concurrency": 0}, {"account_id": " "}])
 def test_address_in_a_path_is_not_shown_by_an_error(
     revoke: Revoke, tmp_path: Path, options: dict[str, object]
 ) -> None:
-    told = revoke(sources=[f"{tmp_path}/ada.lovelace@bank.example/log"], **options)
-    assert told.error == "invalid_option"
-    assert "lovelace" not in told.output
+    returned = revoke(sources=[f"{tmp_path}/ada.lovelace@bank.example/log"], **options)
+    assert returned.error == "invalid_option"
+    assert "lovelace" not in returned.output
 
 
 def test_name_that_is_not_utf8_is_shown_escaped(revoke: Revoke, tmp_path: Path) -> None:
     path = os.fsdecode(bytes(tmp_path) + b"/caf\xe9.log")
     Path(path).write_text(revoke.simulator.mint())
     Path(f"{path}.1").symlink_to("missing")
-    told = revoke(sources=[str(tmp_path)])
+    returned = revoke(sources=[str(tmp_path)])
     shown = f"{tmp_path}/caf" + r"\xe9.log"
-    assert told.row["found_in"] == [{"path": shown, "line": 1}]
-    assert [row["path"] for row in told["unread"]] == [f"{shown}.1"]
-    assert json.dumps(dict(told.result), ensure_ascii=False).encode()
+    assert returned.row["found_in"] == [{"path": shown, "line": 1}]
+    assert [row["path"] for row in returned["unread"]] == [f"{shown}.1"]
+    assert json.dumps(dict(returned.result), ensure_ascii=False).encode()
     assert revoke.simulator.live() == []
 
 

@@ -17,7 +17,7 @@ from tests.simulator.settings import OTHER_ACCOUNT_ID
 from tests.simulator.tokens import fingerprint
 
 from .harness import Revoke
-from .seeing import controls, operations
+from .request_log import controls, operations
 
 Options = Mapping[str, Any]
 
@@ -129,35 +129,35 @@ def test_a_check_run_tells_what_the_real_run_comes_to(
 
 def test_a_check_run_probes_once_and_revokes_nothing(revoke: Revoke) -> None:
     token = revoke.simulator.mint()
-    told = revoke(token, check=True)
+    returned = revoke(token, check=True)
     assert operations(revoke.simulator, fingerprint(token)) == ["balance"]
     assert operations(revoke.simulator) == ["balance", "balance"]
     assert len(controls(revoke.simulator)) == 1
-    assert told["msg"] == "Check mode: nothing was revoked. A real run: 1 token(s): 1 revoked."
-    assert told.row["reason"] == "it would be revoked: it is valid"
-    assert (told.row["verified"], told.row["attempts"]) == (False, 0)
-    assert told.warnings == ""
+    assert returned["msg"] == "Check mode: nothing was revoked. A real run: 1 token(s): 1 revoked."
+    assert returned.row["reason"] == "it would be revoked: it is valid"
+    assert (returned.row["verified"], returned.row["attempts"]) == (False, 0)
+    assert returned.warnings == ""
 
 
 def test_a_diff_shows_fingerprints_moving_from_live_to_revoked(revoke: Revoke) -> None:
     tokens = revoke.simulator.mint_many(2)
     expired = revoke.simulator.mint(age=7200, lifetime=3600)
-    told = revoke(*tokens, expired, diff=True)
+    returned = revoke(*tokens, expired, diff=True)
     first, second = map(fingerprint, tokens)
-    assert told["diff"]["before"] == f"{first} live\n{second} live\n"
-    assert told["diff"]["after"] == f"{first} revoked\n{second} revoked\n"
+    assert returned["diff"]["before"] == f"{first} live\n{second} live\n"
+    assert returned["diff"]["after"] == f"{first} revoked\n{second} revoked\n"
     assert revoke.simulator.live() == []
 
 
 @pytest.mark.parametrize("check", [True, False], ids=["check", "real"])
 def test_there_is_no_diff_unless_asked_for(revoke: Revoke, check: bool) -> None:
-    told = revoke(revoke.simulator.mint(), check=check)
-    assert "diff" not in told.result
+    returned = revoke(revoke.simulator.mint(), check=check)
+    assert "diff" not in returned.result
     assert bool(revoke.simulator.writes()) is not check
 
 
 def test_nothing_changed_is_an_empty_diff(revoke: Revoke) -> None:
-    told = revoke(revoke.simulator.mint(known=False), diff=True)
-    assert told["diff"] == {"before": "", "after": ""}
-    assert told["changed"] is False
+    returned = revoke(revoke.simulator.mint(known=False), diff=True)
+    assert returned["diff"] == {"before": "", "after": ""}
+    assert returned["changed"] is False
     assert revoke.simulator.writes() == []

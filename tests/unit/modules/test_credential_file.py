@@ -21,9 +21,9 @@ from ansible_collections.nomba.auth.plugins.module_utils import _errors
 from ansible_collections.nomba.auth.plugins.modules import nomba_credential_file
 from tests.simulator.tokens import fingerprint
 from tests.unit.clock import FastClock
-from tests.unit.core.making import token
+from tests.unit.core.token_factory import token
 
-from .harness import Told, run_module
+from .harness import ModuleResult, run_module
 from .test_documents import ANSIBLES_OWN, VALUE
 
 OLD, NEW = token(sub="old"), token(sub="new")
@@ -56,7 +56,7 @@ class CredentialFile:
 
     def __call__(
         self, secret: str = NEW, check: bool = False, diff: bool = False, **options: Any
-    ) -> Told:
+    ) -> ModuleResult:
         given = {"dest": str(self.dest), "content": held(secret), **options}
         given.update(_ansible_check_mode=check, _ansible_diff=diff)
         return run_module(nomba_credential_file.main, given, self.monkeypatch)
@@ -90,10 +90,10 @@ def test_a_new_file_is_for_its_owner_alone_and_nothing_lies_beside_it(
 ) -> None:
     before = os.umask(0)
     try:
-        told = written()
+        returned = written()
     finally:
         os.umask(before)
-    assert told["changed"] is True
+    assert returned["changed"] is True
     assert written.dest.read_text() == held(NEW)
     assert written.mode == 0o600
     assert written.files == ["nomba.env"]
@@ -114,9 +114,9 @@ def test_a_reader_of_the_old_file_never_sees_the_new_one(written: CredentialFile
 def test_a_file_that_cannot_be_written_is_as_it_was(written: CredentialFile, call: str) -> None:
     written.hold()
     written.monkeypatch.setattr(os, call, _refuse)
-    told = written()
-    assert (told.error, told["changed"]) == ("not_written", False)
-    assert os.strerror(errno.ENOSPC) in told["msg"]
+    returned = written()
+    assert (returned.error, returned["changed"]) == ("not_written", False)
+    assert os.strerror(errno.ENOSPC) in returned["msg"]
     assert written.dest.read_text() == held(OLD)
     assert written.files == ["nomba.env"]
 
@@ -124,12 +124,12 @@ def test_a_file_that_cannot_be_written_is_as_it_was(written: CredentialFile, cal
 def test_a_second_run_leaves_the_very_same_file(written: CredentialFile) -> None:
     first = written()
     before = written.dest.stat()
-    told = written()
+    returned = written()
     after = written.dest.stat()
-    assert (first["changed"], told["changed"]) == (True, False)
+    assert (first["changed"], returned["changed"]) == (True, False)
     assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
-    assert told["before"] == told["fingerprints"] == [fingerprint(NEW)]
-    assert told["checksum"] == first["checksum"] == checksum(held(NEW))
+    assert returned["before"] == returned["fingerprints"] == [fingerprint(NEW)]
+    assert returned["checksum"] == first["checksum"] == checksum(held(NEW))
 
 
 @pytest.mark.parametrize("mode", [0o644, 0o640, 0o400])
@@ -154,9 +154,9 @@ def test_a_mode_that_lets_others_read_is_refused(
     written: CredentialFile, mode: object, check: bool
 ) -> None:
     written.hold()
-    told = written(mode=mode, check=check)
-    assert (told.error, told["changed"]) == ("invalid_option", False)
-    assert told["msg"].startswith("mode: ")
+    returned = written(mode=mode, check=check)
+    assert (returned.error, returned["changed"]) == ("invalid_option", False)
+    assert returned["msg"].startswith("mode: ")
     assert (written.dest.read_text(), written.mode) == (held(OLD), 0o600)
     assert written.files == ["nomba.env"]
 
@@ -169,9 +169,9 @@ def test_check_mode_writes_nothing_and_leaves_no_lock(
     if there:
         written.hold()
     options: dict[str, Any] = {"expected": checksum(held(OLD)) if there else ""}
-    told = written(check=True, **(options if expecting else {}))
-    assert (told.failed, told["changed"]) == (False, True)
-    assert told["before"] == ([fingerprint(OLD)] if there else [])
+    returned = written(check=True, **(options if expecting else {}))
+    assert (returned.failed, returned["changed"]) == (False, True)
+    assert returned["before"] == ([fingerprint(OLD)] if there else [])
     assert written.files == (["nomba.env"] if there else [])
     assert not there or written.dest.read_text() == held(OLD)
 
@@ -181,8 +181,8 @@ def test_check_mode_foretells_the_mode_of_a_good_file(
     written: CredentialFile, mode: int, changed: bool
 ) -> None:
     written.hold(NEW, mode)
-    told = written(check=True)
-    assert (told.failed, told["changed"]) == (False, changed)
+    returned = written(check=True)
+    assert (returned.failed, returned["changed"]) == (False, changed)
     assert written.mode == mode
     assert written.files == ["nomba.env"]
 
@@ -190,8 +190,8 @@ def test_check_mode_foretells_the_mode_of_a_good_file(
 @pytest.mark.parametrize("check", [False, True], ids=["real", "check"])
 def test_a_diff_shows_fingerprints_and_nothing_else(written: CredentialFile, check: bool) -> None:
     written.hold()
-    told = written(check=check, diff=True)
-    assert told["diff"] == {
+    returned = written(check=check, diff=True)
+    assert returned["diff"] == {
         "before_header": str(written.dest),
         "after_header": str(written.dest),
         "before": f"{fingerprint(OLD)}\n",
@@ -210,23 +210,23 @@ def test_no_part_of_a_token_is_in_the_output(
     written: CredentialFile, options: dict[str, Any], check: bool
 ) -> None:
     written.hold()
-    told = written(check=check, diff=True, **options)
+    returned = written(check=check, diff=True, **options)
     for part in (*OLD.split(".")[1:], *NEW.split(".")[1:]):
-        assert part not in told.output
-    assert held(NEW) not in told.output
-    assert "NOMBA_CLIENT_ID" not in told.output
+        assert part not in returned.output
+    assert held(NEW) not in returned.output
+    assert "NOMBA_CLIENT_ID" not in returned.output
 
 
 @pytest.mark.parametrize("there", [False, True], ids=["no file", "old file"])
 def test_what_was_expected_is_replaced(written: CredentialFile, there: bool) -> None:
     if there:
         written.hold()
-    told = written(expected=checksum(held(OLD)) if there else "")
-    assert (told.failed, told["changed"]) == (False, True)
+    returned = written(expected=checksum(held(OLD)) if there else "")
+    assert (returned.failed, returned["changed"]) == (False, True)
     assert written.dest.read_text() == held(NEW)
     assert (written.folder / ".nomba.env.lock").stat().st_mode & 0o777 == 0o600
     assert written.files == [".nomba.env.lock", "nomba.env"]
-    assert written(OLD, expected=told["checksum"])["changed"] is True
+    assert written(OLD, expected=returned["checksum"])["changed"] is True
 
 
 @pytest.mark.parametrize("expected", ["", checksum("something else"), checksum(held(NEW))])
@@ -235,16 +235,16 @@ def test_a_file_that_is_not_what_was_expected_is_left_alone(
 ) -> None:
     written.hold()
     before = written.dest.stat()
-    told = written(expected=expected)
-    assert (told.error, told["changed"]) == ("conflict", False)
+    returned = written(expected=expected)
+    assert (returned.error, returned["changed"]) == ("conflict", False)
     assert written.dest.read_text() == held(OLD)
     assert written.dest.stat().st_ino == before.st_ino
     assert written.files == [".nomba.env.lock", "nomba.env"]
 
 
 def test_a_file_that_was_expected_and_is_gone_is_a_conflict(written: CredentialFile) -> None:
-    told = written(expected=checksum(held(OLD)))
-    assert (told.error, told["changed"]) == ("conflict", False)
+    returned = written(expected=checksum(held(OLD)))
+    assert (returned.error, returned["changed"]) == ("conflict", False)
     assert written.files == [".nomba.env.lock"]
 
 
@@ -254,8 +254,8 @@ def test_a_lock_that_another_run_holds_is_waited_for_and_then_told(
     written.hold()
     with (written.folder / ".nomba.env.lock").open("w", encoding="utf-8") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        told = written(expected=checksum(held(OLD)))
-    assert (told.error, told["changed"]) == ("locked", False)
+        returned = written(expected=checksum(held(OLD)))
+    assert (returned.error, returned["changed"]) == ("locked", False)
     assert sum(written.clock.slept) == pytest.approx(10.0, abs=0.2)
     assert written.dest.read_text() == held(OLD)
 
@@ -265,10 +265,10 @@ def test_a_lock_that_another_run_holds_is_waited_for_and_then_told(
 def test_a_dest_that_cannot_be_a_file_is_refused(
     written: CredentialFile, dest: str, check: bool
 ) -> None:
-    told = written(dest=str(written.folder / dest), check=check)
-    assert (told.error, told["changed"]) == ("invalid_option", False)
-    assert told["msg"].startswith("dest: ")
-    assert "folder" in told["msg"]
+    returned = written(dest=str(written.folder / dest), check=check)
+    assert (returned.error, returned["changed"]) == ("invalid_option", False)
+    assert returned["msg"].startswith("dest: ")
+    assert "folder" in returned["msg"]
     assert written.files == []
 
 
@@ -278,8 +278,8 @@ def test_a_link_stays_and_its_target_is_replaced(written: CredentialFile, there:
         written.hold()
     link = written.folder.parent / "link.env"
     link.symlink_to(written.dest)
-    told = written(dest=str(link))
-    assert (told["changed"], link.is_symlink()) == (True, True)
+    returned = written(dest=str(link))
+    assert (returned["changed"], link.is_symlink()) == (True, True)
     assert not written.dest.is_symlink()
     assert (written.dest.read_text(), written.mode) == (held(NEW), 0o600)
     assert written.files == ["nomba.env"]
@@ -287,9 +287,9 @@ def test_a_link_stays_and_its_target_is_replaced(written: CredentialFile, there:
 
 def test_an_owner_who_does_not_exist_leaves_the_old_file(written: CredentialFile) -> None:
     written.hold()
-    told = written(owner="no-such-user-here")
-    assert told.error == "invalid_option"
-    assert told["msg"].startswith("owner: this host has no owner of this name")
+    returned = written(owner="no-such-user-here")
+    assert returned.error == "invalid_option"
+    assert returned["msg"].startswith("owner: this host has no owner of this name")
     assert written.dest.read_text() == held(OLD)
     assert written.files == ["nomba.env"]
 
@@ -297,16 +297,16 @@ def test_an_owner_who_does_not_exist_leaves_the_old_file(written: CredentialFile
 @pytest.mark.parametrize("check", [False, True], ids=["real", "check"])
 def test_a_file_of_more_than_a_mebibyte_is_refused(written: CredentialFile, check: bool) -> None:
     written.dest.write_bytes(b"x" * (1024 * 1024 + 1))
-    told = written(check=check)
-    assert (told.error, told["changed"]) == ("invalid_option", False)
-    assert told["msg"].startswith("dest: it holds more than 1 MiB")
+    returned = written(check=check)
+    assert (returned.error, returned["changed"]) == ("invalid_option", False)
+    assert returned["msg"].startswith("dest: it holds more than 1 MiB")
     assert written.dest.stat().st_size == 1024 * 1024 + 1
     assert written.files == ["nomba.env"]
 
 
 def test_a_content_of_more_than_a_mebibyte_is_refused(written: CredentialFile) -> None:
-    told = written(content="x" * (1024 * 1024 + 1))
-    assert (told.error, told["msg"][:25]) == ("invalid_option", "content: it is longer tha")
+    returned = written(content="x" * (1024 * 1024 + 1))
+    assert (returned.error, returned["msg"][:25]) == ("invalid_option", "content: it is longer tha")
     assert written(content="x" * 1024 * 1024)["changed"] is True
     assert written(content="x" * 1024 * 1024)["changed"] is False
 
@@ -316,24 +316,24 @@ def test_a_token_is_named_whatever_the_length_of_its_signature(
     written: CredentialFile, length: int
 ) -> None:
     odd = f"{NEW.rpartition('.')[0]}.{'s' * length}"
-    told = written(odd, diff=True)
-    assert told["fingerprints"] == [fingerprint(odd)]
-    assert told["diff"]["after"] == f"{fingerprint(odd)}\n"
-    assert "eyJ" not in told.output
+    returned = written(odd, diff=True)
+    assert returned["fingerprints"] == [fingerprint(odd)]
+    assert returned["diff"]["after"] == f"{fingerprint(odd)}\n"
+    assert "eyJ" not in returned.output
 
 
 def test_an_empty_content_asks_only_which_tokens_a_host_holds(written: CredentialFile) -> None:
     written.dest.write_text(held(OLD) + held(NEW) + held(OLD))
-    told = written(content="", check=True)
-    assert told["before"] == [fingerprint(OLD), fingerprint(NEW)]
-    assert told["fingerprints"] == []
+    returned = written(content="", check=True)
+    assert returned["before"] == [fingerprint(OLD), fingerprint(NEW)]
+    assert returned["fingerprints"] == []
     assert written.files == ["nomba.env"]
 
 
 def test_the_documented_results_are_what_is_returned(written: CredentialFile) -> None:
-    told = written(diff=True)
-    assert set(told.result) - ANSIBLES_OWN == set(RETURNED) - {"error"}
-    assert {name: type(told[name]).__name__ for name in set(RETURNED) - {"error"}} == {
+    returned = written(diff=True)
+    assert set(returned.result) - ANSIBLES_OWN == set(RETURNED) - {"error"}
+    assert {name: type(returned[name]).__name__ for name in set(RETURNED) - {"error"}} == {
         name: row["type"] for name, row in RETURNED.items() if name != "error"
     }
     refused = written(expected="")

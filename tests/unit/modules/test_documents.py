@@ -55,8 +55,8 @@ def documented(name: str) -> dict[str, Any]:
         shared = yaml.safe_load(FRAGMENTS[fragment].DOCUMENTATION)
         options.update(shared.get("options") or {})
         attributes.update(shared.get("attributes") or {})
-    for aspect, told in own["attributes"].items():
-        attributes[aspect] = {**attributes.get(aspect, {}), **told}
+    for aspect, module_result in own["attributes"].items():
+        attributes[aspect] = {**attributes.get(aspect, {}), **module_result}
     return {**own, "options": {**options, **own["options"]}, "attributes": attributes}
 
 
@@ -112,10 +112,13 @@ def test_the_documented_options_are_the_declared_ones(
     documents, declaration = documented(name)["options"], declared(name, monkeypatch)
     of_all_files = _file_options(name) - set(declaration)
     assert {
-        option: told.get(aspect, absent.get(aspect))
-        for option, told in documents.items()
+        option: module_result.get(aspect, absent.get(aspect))
+        for option, module_result in documents.items()
         if option not in of_all_files
-    } == {option: told.get(aspect, absent.get(aspect)) for option, told in declaration.items()}
+    } == {
+        option: module_result.get(aspect, absent.get(aspect))
+        for option, module_result in declaration.items()
+    }
 
 
 @pytest.mark.parametrize("name", MODULES)
@@ -124,8 +127,10 @@ def test_the_variables_of_the_environment_are_documented(
 ) -> None:
     options = documented(name)["options"]
     read_by_the_module = {"access_token": ["NOMBA_ACCESS_TOKEN"]}
-    for option, told in declared(name, monkeypatch).items():
-        _function, variables = told.get("fallback", (None, read_by_the_module.get(option, [])))
+    for option, module_result in declared(name, monkeypatch).items():
+        _function, variables = module_result.get(
+            "fallback", (None, read_by_the_module.get(option, []))
+        )
         text = str(options[option]["description"])
         ours = [variable for variable in variables if variable.startswith("NOMBA_")]
         assert re.findall(r"E\((NOMBA_\w+)\)", text) == ours
@@ -136,7 +141,9 @@ def test_options_that_hold_tokens_are_kept_out_of_logs(
     monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     declaration = declared(name, monkeypatch)
-    secret = {option for option, told in declaration.items() if told.get("no_log")}
+    secret = {
+        option for option, module_result in declaration.items() if module_result.get("no_log")
+    }
     # What a file is to hold is named by no kind of secret, and is one in this collection.
     named = {option for option in declaration if re.search("token|secret|^content$", option)}
     assert secret == named
@@ -203,11 +210,11 @@ def test_a_module_says_which_group_it_is_in(name: str) -> None:
 
 @pytest.mark.parametrize("name", MODULES)
 def test_what_all_modules_say_of_themselves_is_true_of_each(name: str) -> None:
-    told = yaml.safe_load(_attributes.ModuleDocFragment.DOCUMENTATION)["attributes"]
-    assert documented(name)["attributes"].keys() <= told.keys()
+    module_result = yaml.safe_load(_attributes.ModuleDocFragment.DOCUMENTATION)["attributes"]
+    assert documented(name)["attributes"].keys() <= module_result.keys()
     # Some only write files, and are in no group.
-    assert "without changing a file" in " ".join(told["check_mode"]["description"].split())
-    group = " ".join(told["action_group"]["description"].split())
+    assert "without changing a file" in " ".join(module_result["check_mode"]["description"].split())
+    group = " ".join(module_result["action_group"]["description"].split())
     assert "that speak to the API" in group or name in SPEAKING
 
 
@@ -242,13 +249,13 @@ def test_the_documented_results_are_what_is_returned(revoke: Revoke, tmp_path: P
     returned = yaml.safe_load(nomba_token_revoke.RETURN)
     (tmp_path / "log").write_text(revoke.simulator.mint())
     foreign = revoke.simulator.mint(client_id=SECOND_CLIENT_ID)
-    told = revoke(foreign, sources=[str(tmp_path), str(tmp_path / "missing")])
-    assert set(told.result) - ANSIBLES_OWN == set(returned)
+    module_result = revoke(foreign, sources=[str(tmp_path), str(tmp_path / "missing")])
+    assert set(module_result.result) - ANSIBLES_OWN == set(returned)
     contents = {name: set(told_of["contains"]) for name, told_of in returned.items()}
-    assert all(set(row) == contents["results"] for row in told["results"])
-    assert set(told["summary"]) == contents["summary"]
-    assert set(told["unread"][0]) == contents["unread"]
-    assert set(told["error"]) == contents["error"]
+    assert all(set(row) == contents["results"] for row in module_result["results"])
+    assert set(module_result["summary"]) == contents["summary"]
+    assert set(module_result["unread"][0]) == contents["unread"]
+    assert set(module_result["error"]) == contents["error"]
     assert len(revoke.simulator.writes()) == 2
 
 
@@ -256,12 +263,12 @@ def test_the_documented_types_are_those_of_what_is_returned(revoke: Revoke, tmp_
     kinds = {"str": str, "int": int, "bool": bool, "list": list, "dict": dict}
     rows = yaml.safe_load(nomba_token_revoke.RETURN)["results"]["contains"]
     (tmp_path / "log").write_text(revoke.simulator.mint())
-    told = revoke(sources=[str(tmp_path)])
-    assert {name: type(value) for name, value in told.row.items()} == {
+    module_result = revoke(sources=[str(tmp_path)])
+    assert {name: type(value) for name, value in module_result.row.items()} == {
         name: kinds[row["type"]] for name, row in rows.items()
     }
-    assert set(told.row["found_in"][0]) == set(rows["found_in"]["contains"])
-    assert set(told["summary"]["outcomes"]) == {outcome.value for outcome in Outcome}
+    assert set(module_result.row["found_in"][0]) == set(rows["found_in"]["contains"])
+    assert set(module_result["summary"]["outcomes"]) == {outcome.value for outcome in Outcome}
 
 
 @pytest.mark.parametrize(
@@ -272,8 +279,8 @@ def test_the_documented_types_are_those_of_what_is_returned(revoke: Revoke, tmp_
 def test_options_that_cannot_be_used_return_an_error_only(
     revoke: Revoke, options: dict[str, Any], keys: set[str]
 ) -> None:
-    told = revoke(revoke.simulator.mint(), **options)
+    module_result = revoke(revoke.simulator.mint(), **options)
     returned = yaml.safe_load(nomba_token_revoke.RETURN)
-    assert set(told.result) - ANSIBLES_OWN == keys
+    assert set(module_result.result) - ANSIBLES_OWN == keys
     assert returned["results"]["returned"] == "when the options could be used"
     assert revoke.simulator.requests() == []

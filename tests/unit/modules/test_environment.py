@@ -15,7 +15,7 @@ from tests.simulator.settings import OTHER_ACCOUNT_ID
 from tests.simulator.tokens import fingerprint
 
 from .harness import Revoke
-from .seeing import ONE_LIVE_TOKEN, operations
+from .request_log import ONE_LIVE_TOKEN, operations
 
 
 @pytest.mark.parametrize("form", ["{}", " Bearer {}\n"], ids=["plain", "with Bearer"])
@@ -24,9 +24,9 @@ def test_the_token_can_come_from_the_environment(
 ) -> None:
     token = revoke.simulator.mint()
     monkeypatch.setenv("NOMBA_ACCESS_TOKEN", form.format(token))
-    told = revoke()
-    assert told.outcomes == ["revoked"]
-    assert token not in told.output
+    result = revoke()
+    assert result.outcomes == ["revoked"]
+    assert token not in result.output
     assert not revoke.simulator.accepts(token)
 
 
@@ -42,8 +42,8 @@ def test_a_given_token_keeps_the_environment_out(
         "access_tokens": [given],
         "sources": [str(tmp_path)],
     }
-    told = revoke(**{way: ways[way]})
-    assert told.row["fingerprint"] == fingerprint(given)
+    result = revoke(**{way: ways[way]})
+    assert result.row["fingerprint"] == fingerprint(given)
     assert revoke.simulator.live() == [fingerprint(in_environment)]
     assert revoke.simulator.requests(fingerprint=fingerprint(in_environment)) == []
 
@@ -52,8 +52,8 @@ def test_a_source_without_tokens_keeps_the_environment_out(
     revoke: Revoke, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("NOMBA_ACCESS_TOKEN", revoke.simulator.mint())
-    told = revoke(sources=[str(tmp_path)])
-    assert told["results"] == []
+    result = revoke(sources=[str(tmp_path)])
+    assert result["results"] == []
     assert revoke.simulator.requests() == []
 
 
@@ -62,9 +62,9 @@ def test_an_empty_variable_is_no_token(
     revoke: Revoke, monkeypatch: pytest.MonkeyPatch, empty: str
 ) -> None:
     monkeypatch.setenv("NOMBA_ACCESS_TOKEN", empty)
-    told = revoke()
-    assert told.error == "no_token"
-    assert "give the whole token" in told["msg"]
+    result = revoke()
+    assert result.error == "no_token"
+    assert "give the whole token" in result["msg"]
     assert revoke.simulator.requests() == []
 
 
@@ -75,10 +75,10 @@ def test_the_connection_can_come_from_the_environment(
     monkeypatch.setenv("NOMBA_ACCOUNT_ID", revoke.simulator.account_id)
     monkeypatch.setenv("NOMBA_CLIENT_ID", revoke.simulator.client_id)
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", revoke.simulator.ca_path)
-    told = revoke(
+    result = revoke(
         revoke.simulator.mint(), api_url=None, account_id=None, client_id=None, ca_path=None
     )
-    assert told.outcomes == ["revoked"]
+    assert result.outcomes == ["revoked"]
     assert operations(revoke.simulator) == ONE_LIVE_TOKEN
 
 
@@ -86,6 +86,6 @@ def test_options_go_before_the_environment(revoke: Revoke, monkeypatch: pytest.M
     monkeypatch.setenv("NOMBA_BASE_URL", "https://192.0.2.1")
     monkeypatch.setenv("NOMBA_ACCOUNT_ID", OTHER_ACCOUNT_ID)
     monkeypatch.setenv("NOMBA_CLIENT_ID", OTHER_ACCOUNT_ID)
-    told = revoke(revoke.simulator.mint())
-    assert told.outcomes == ["revoked"]
+    result = revoke(revoke.simulator.mint())
+    assert result.outcomes == ["revoked"]
     assert {e.account_id for e in revoke.simulator.requests()} == {revoke.simulator.account_id}

@@ -18,7 +18,7 @@ from tests.simulator.settings import DEFAULT_CLIENTS, OTHER_ACCOUNT_ID, ApiClien
 from tests.simulator.tokens import fingerprint
 from tests.unit.clock import FastClock
 
-from .harness import Revoke, Told
+from .harness import ModuleResult, Revoke
 
 OTHER_CLIENT = ApiClient(
     "0d0d0d0d-5555-4555-8555-ffffffffffff", "c2VjcmV0", account_id=OTHER_ACCOUNT_ID
@@ -148,9 +148,9 @@ def mint(revoke: Revoke, gateway: Gateway, count: int = 1) -> list[str]:
     return tokens
 
 
-def verified(told: Told) -> list[str]:
+def verified(result: ModuleResult) -> list[str]:
     """The fingerprints of the tokens that are reported as verified."""
-    return [row["fingerprint"] for row in told["results"] if row["verified"]]
+    return [row["fingerprint"] for row in result["results"] if row["verified"]]
 
 
 # Refusals that are no evidence
@@ -163,8 +163,8 @@ def test_a_refusal_that_is_not_the_api_s_own_verifies_nothing(
 ) -> None:
     (token,) = mint(revoke, gateway)
     gateway.front, gateway.effective = lambda _token: page, effective
-    told = revoke(token, api_url=gateway.url)
-    assert (told.outcomes, told.error, verified(told)) == (["unknown"], "unknown", [])
+    result = revoke(token, api_url=gateway.url)
+    assert (result.outcomes, result.error, verified(result)) == (["unknown"], "unknown", [])
     assert gateway.revoked == [token]
     assert (token in gateway.live) is not effective
 
@@ -175,8 +175,8 @@ def test_a_refusal_before_the_revoke_does_not_prevent_it(
 ) -> None:
     (token,) = mint(revoke, gateway)
     gateway.front = lambda _token: None if gateway.revoked else page
-    told = revoke(token, api_url=gateway.url)
-    assert (told.outcomes, verified(told)) == (["revoked"], [fingerprint(token)])
+    result = revoke(token, api_url=gateway.url)
+    assert (result.outcomes, verified(result)) == (["revoked"], [fingerprint(token)])
     assert gateway.revoked == [token]
     assert gateway.live == set()
 
@@ -187,8 +187,8 @@ def test_a_refusal_after_a_revoke_without_effect_verifies_nothing(
 ) -> None:
     (token,) = mint(revoke, gateway)
     gateway.front, gateway.effective = lambda _token: page if gateway.revoked else None, False
-    told = revoke(token, api_url=gateway.url)
-    assert (told.outcomes, told.error, verified(told)) == (["unknown"], "unknown", [])
+    result = revoke(token, api_url=gateway.url)
+    assert (result.outcomes, result.error, verified(result)) == (["unknown"], "unknown", [])
     assert gateway.live == {token}
 
 
@@ -198,10 +198,10 @@ def test_without_required_proof_the_verdict_comes_first(
 ) -> None:
     (token,) = mint(revoke, gateway)
     gateway.front, gateway.effective = lambda _token: MESSAGE, False
-    told = revoke(token, api_url=gateway.url, proof=proof)
-    assert (told.outcomes, verified(told)) == (["revoked"], [])
-    assert told["msg"].startswith("NOT VERIFIED: 1 of 1 token(s). ")
-    assert (told["summary"]["verified"], told["summary"]["not_verified"]) == (0, 1)
+    result = revoke(token, api_url=gateway.url, proof=proof)
+    assert (result.outcomes, verified(result)) == (["revoked"], [])
+    assert result["msg"].startswith("NOT VERIFIED: 1 of 1 token(s). ")
+    assert (result["summary"]["verified"], result["summary"]["not_verified"]) == (0, 1)
     assert gateway.live == {token}
 
 
@@ -215,9 +215,9 @@ def test_the_api_s_own_form_of_a_refusal_is_learned_while_it_accepts_a_token(
     live, dead = mint(revoke, gateway, 2)
     gateway.live.discard(dead)
     gateway.refusal = page
-    told = revoke(live, dead, api_url=gateway.url, concurrency=1)
-    assert told.outcomes == ["revoked", "already_revoked"]
-    assert verified(told) == [fingerprint(live), fingerprint(dead)]
+    result = revoke(live, dead, api_url=gateway.url, concurrency=1)
+    assert result.outcomes == ["revoked", "already_revoked"]
+    assert verified(result) == [fingerprint(live), fingerprint(dead)]
     assert gateway.revoked == [live]
     assert gateway.live == set()
 
@@ -229,8 +229,8 @@ def test_a_form_of_refusal_that_no_accepted_token_confirms_is_not_learned(
     tokens = mint(revoke, gateway, 6)
     gateway.front = lambda _token: MESSAGE if len(gateway.asked) > 1 else None
     gateway.effective = False
-    told = revoke(*tokens, api_url=gateway.url, concurrency=1)
-    assert (told.outcomes, verified(told)) == (["unknown"] * 6, [])
+    result = revoke(*tokens, api_url=gateway.url, concurrency=1)
+    assert (result.outcomes, verified(result)) == (["unknown"] * 6, [])
     assert gateway.revoked == tokens
     assert gateway.live == set(tokens)
 
@@ -242,8 +242,8 @@ def test_a_gateway_that_refuses_one_token_verifies_nothing(
     leaked, other = mint(revoke, gateway, 2)
     gateway.front = lambda token: MESSAGE if token == leaked else None
     gateway.effective = False
-    told = revoke(other, leaked, api_url=gateway.url, concurrency=1)
-    assert (told.outcomes, verified(told)) == (["still_accepted", "unknown"], [])
+    result = revoke(other, leaked, api_url=gateway.url, concurrency=1)
+    assert (result.outcomes, verified(result)) == (["still_accepted", "unknown"], [])
     assert gateway.live == {leaked, other}
 
 
@@ -254,13 +254,13 @@ def test_a_gateway_that_refuses_one_token_verifies_nothing(
 def test_a_wrong_account_id_hides_no_live_token(revoke: Revoke, effective: bool) -> None:
     revoke.simulator.configure(revoke_effective=effective)
     token = revoke.simulator.mint()
-    told = revoke(token, account_id=OTHER_ACCOUNT_ID)
-    assert told.outcomes == ["revoked" if effective else "still_accepted"]
-    assert told.failed is not effective
-    assert verified(told) == [fingerprint(token)] * effective
+    result = revoke(token, account_id=OTHER_ACCOUNT_ID)
+    assert result.outcomes == ["revoked" if effective else "still_accepted"]
+    assert result.failed is not effective
+    assert verified(result) == [fingerprint(token)] * effective
     assert revoke.simulator.accepts(token) is not effective
     for account in (OTHER_ACCOUNT_ID, revoke.simulator.account_id):
-        assert account in told.warnings
+        assert account in result.warnings
 
 
 @pytest.mark.parametrize("effective", [True, False], ids=["effective", "without effect"])
@@ -269,9 +269,9 @@ def test_a_token_that_names_two_accounts_is_probed_under_both(
 ) -> None:
     revoke.simulator.configure(revoke_effective=effective)
     token = revoke.simulator.mint(claims={f"G:{OTHER_ACCOUNT_ID}": f"G:{OTHER_ACCOUNT_ID}"})
-    told = revoke(token, account_id=OTHER_ACCOUNT_ID)
-    assert told.outcomes == ["revoked" if effective else "still_accepted"]
-    assert verified(told) == [fingerprint(token)] * effective
+    result = revoke(token, account_id=OTHER_ACCOUNT_ID)
+    assert result.outcomes == ["revoked" if effective else "still_accepted"]
+    assert verified(result) == [fingerprint(token)] * effective
     assert revoke.simulator.accepts(token) is not effective
 
 
@@ -279,10 +279,10 @@ def test_refused_tokens_of_another_account_do_not_stop_live_ones(revoke: Revoke)
     revoke.simulator.configure(clients=[*DEFAULT_CLIENTS, OTHER_CLIENT])
     others = revoke.simulator.mint_many(30, client_id=OTHER_CLIENT.client_id)
     live = revoke.simulator.mint_many(10)
-    told = revoke(*others, *live, concurrency=1)
+    result = revoke(*others, *live, concurrency=1)
     outcomes = ["refused"] * 5 + ["not_attempted"] * 25 + ["revoked"] * 10
-    assert (told.outcomes, told.error) == (outcomes, "refused")
-    assert verified(told) == [fingerprint(token) for token in live]
+    assert (result.outcomes, result.error) == (outcomes, "refused")
+    assert verified(result) == [fingerprint(token) for token in live]
     assert set(revoke.simulator.live()) == {fingerprint(token) for token in others}
 
 
@@ -299,8 +299,8 @@ def test_answers_lost_until_the_deadline_leave_time_for_the_proof(
         return Page(0)
 
     gateway.on_revoke = time_out
-    told = revoke(token, api_url=gateway.url, deadline=60)
-    assert (told.outcomes, verified(told)) == (["revoked"], [fingerprint(token)])
+    result = revoke(token, api_url=gateway.url, deadline=60)
+    assert (result.outcomes, verified(result)) == (["revoked"], [fingerprint(token)])
     assert len(gateway.revoked) > 1
     assert gateway.live == set()
     assert sum(clock.slept) <= 60
@@ -314,8 +314,8 @@ def test_a_lost_answer_is_never_reported_as_nothing_sent(revoke: Revoke, gateway
         return Page(0)
 
     gateway.on_revoke = go_away
-    told = revoke(token, api_url=gateway.url, deadline=60)
-    assert (told.outcomes, told["changed"]) == (["unknown"], True)
-    assert "no connection to 127.0.0.1:" in told.row["reason"]
-    assert "nothing was sent" not in told.output
+    result = revoke(token, api_url=gateway.url, deadline=60)
+    assert (result.outcomes, result["changed"]) == (["unknown"], True)
+    assert "no connection to 127.0.0.1:" in result.row["reason"]
+    assert "nothing was sent" not in result.output
     assert gateway.revoked == [token]

@@ -18,7 +18,7 @@ from tests.simulator.faults import KINDS
 from tests.simulator.tokens import fingerprint
 
 from .harness import Revoke
-from .seeing import ticking
+from .request_log import ticking
 
 
 @dataclass(frozen=True)
@@ -158,16 +158,16 @@ def test_a_fault_leads_to_the_documented_outcome(
     token = revoke.simulator.mint()
     fault = {"kind": kind.name, "fingerprint": fingerprint(token), **kind.how, **place}
     revoke.simulator.fault(**fault)
-    told = revoke(token, **_limits(revoke, kind))
+    returned = revoke(token, **_limits(revoke, kind))
     want = wanted[kind.means]
-    assert (told.row["outcome"], told.row["verified"]) == (want.outcome, want.verified)
-    assert told.result.get("error", {}).get("code") == _error_code(want)
+    assert (returned.row["outcome"], returned.row["verified"]) == (want.outcome, want.verified)
+    assert returned.result.get("error", {}).get("code") == _error_code(want)
     posts = revoke.simulator.requests("revoke", fingerprint(token))
     probes = revoke.simulator.requests("balance", fingerprint(token))
     assert want.posts[0] <= len(posts) <= want.posts[1]
     assert want.probes[0] <= len(probes) <= want.probes[1]
     assert revoke.simulator.accepts(token) is want.alive
-    assert "Traceback" not in told.output
+    assert "Traceback" not in returned.output
 
 
 def _limits(revoke: Revoke, kind: Kind) -> dict[str, Any]:

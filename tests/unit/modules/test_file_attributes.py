@@ -17,7 +17,7 @@ import pytest
 from ansible.module_utils.basic import AnsibleModule
 
 from .harness import Revoke
-from .keeping import Token
+from .token_harness import Token
 from .writers import CONTENT, WITH_TOKENS, Writers, snapshot
 
 IS_ROOT = os.geteuid() == 0
@@ -63,9 +63,9 @@ def test_check_mode_foretells_the_change_and_a_second_run_makes_none(
         before = snapshot(path)
     foretold = write(module, path, check=True, **wish)
     assert held is None or snapshot(path) == before
-    told = write(module, path, **wish)
-    assert not told.failed
-    assert told["changed"] is foretold["changed"]
+    result = write(module, path, **wish)
+    assert not result.failed
+    assert result["changed"] is foretold["changed"]
     assert write(module, path, **wish)["changed"] is False
     assert write(module, path, check=True, **wish)["changed"] is False
     status = path.stat()
@@ -95,9 +95,9 @@ def test_what_cannot_be_set_is_refused_before_anything_is_sent(
     write: Writers, path: Path, module: str, option: str, value: str
 ) -> None:
     for check in (True, False):
-        told = write(module, path, check=check, **{option: value})
-        assert (told.error, told["changed"]) == ("invalid_option", False)
-        assert told["msg"].startswith(f"{option}: ")
+        result = write(module, path, check=check, **{option: value})
+        assert (result.error, result["changed"]) == ("invalid_option", False)
+        assert result["msg"].startswith(f"{option}: ")
     assert list(path.parent.iterdir()) == []
     assert write.simulator.requests() == []
 
@@ -110,9 +110,11 @@ def test_an_owner_whom_this_user_cannot_set_is_refused_before_an_issue(
         raise OSError(errno.EPERM, os.strerror(errno.EPERM))
 
     write.token.monkeypatch.setattr(os, "fchown", refuse)
-    told = write("nomba_token", path, **{option: "64001"})
-    assert told.error == "invalid_option"
-    assert told["msg"].startswith(f"{option}: it cannot be set: {os.strerror(errno.EPERM)}; run as")
+    result = write("nomba_token", path, **{option: "64001"})
+    assert result.error == "invalid_option"
+    assert result["msg"].startswith(
+        f"{option}: it cannot be set: {os.strerror(errno.EPERM)}; run as"
+    )
     assert not path.exists()
     assert write.simulator.requests() == []
 
@@ -158,8 +160,8 @@ def test_what_ansible_sets_goes_through_the_open_folder(
         write("nomba_credential_file", path)
     write.token.monkeypatch.setattr(AnsibleModule, "set_fs_attributes_if_different", set_attributes)
     options = {"setype": "etc_t", "attributes": "+d"}
-    told = write("nomba_credential_file", path, check=check, **options)
-    assert told["changed"] is True
+    result = write("nomba_credential_file", path, check=check, **options)
+    assert result["changed"] is True
     if check and not held:
         assert not path.exists()
         return
@@ -174,8 +176,8 @@ def test_what_ansible_sets_goes_through_the_open_folder(
 def test_unsafe_writes_change_nothing(write: Writers, path: Path) -> None:
     path.write_text("old\n")
     write.token.monkeypatch.setattr(os, "replace", _busy)
-    told = write("nomba_credential_file", path, unsafe_writes=True)
-    assert told.error == "not_written"
+    result = write("nomba_credential_file", path, unsafe_writes=True)
+    assert result.error == "not_written"
     assert path.read_text() == "old\n"
 
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The filters: by hand, and in a play."""
+"""The filters: by actor, and in a play."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from ansible_collections.nomba.auth.plugins.filter import rotation_plan as plan_
 from ansible_collections.nomba.auth.plugins.filter import rotation_step as step_file
 from ansible_collections.nomba.auth.plugins.filter import token_claims as claims_file
 from ansible_collections.nomba.auth.plugins.filter import token_fingerprint as fingerprint_file
-from ansible_collections.nomba.auth.plugins.module_utils._rotation import STEPS, Wish
+from ansible_collections.nomba.auth.plugins.module_utils._rotation import STEPS, RotationOptions
 from tests.simulator.handle import Handle
 from tests.simulator.tokens import fingerprint
 
@@ -38,9 +38,9 @@ FILTERS: dict[str, Any] = {
     "rotation_step": step_file.rotation_step,
     **OF_TOKENS,
 }
-# What the filters of a rotation hand on by name.
+# What the filters of a rotation actor on by name.
 HANDED_ON = {
-    "rotation_plan": {one.name for one in fields(Wish)} - {"owner"},
+    "rotation_plan": {one.name for one in fields(RotationOptions)} - {"owner"},
     "rotation_step": {
         name for step in STEPS.values() for name in list(inspect.signature(step).parameters)[2:]
     },
@@ -108,28 +108,28 @@ def test_a_fingerprint_is_that_of_the_token_alone(simulator: Handle, form: Any) 
 @pytest.mark.parametrize("form", FORMS.values(), ids=FORMS.keys())
 def test_claims_are_those_that_are_safe_to_show(simulator: Handle, form: Any) -> None:
     token = simulator.mint(claims={"iat": 1700000000, "exp": 1999999999})
-    told = token_claims(form(token))
-    assert set(told) == {"account", "roles", "subject", "iat", "exp"}
-    assert (told["account"], told["roles"]) == (simulator.account_id, ["VENDOR_API_ADMIN"])
-    assert (told["iat"], told["exp"]) == (1700000000, 1999999999)
-    assert "@" not in json.dumps(told)
+    result = token_claims(form(token))
+    assert set(result) == {"account", "roles", "subject", "iat", "exp"}
+    assert (result["account"], result["roles"]) == (simulator.account_id, ["VENDOR_API_ADMIN"])
+    assert (result["iat"], result["exp"]) == (1700000000, 1999999999)
+    assert "@" not in json.dumps(result)
 
 
 @pytest.mark.parametrize("form", FORMS.values(), ids=FORMS.keys())
 def test_all_claims_are_the_payload(simulator: Handle, form: Any) -> None:
     canary = hatch(simulator)
-    told = token_claims(form(canary.token), all=True)
-    assert isinstance(told, dict)
-    assert told[f"Email:{canary.email}"] == f"Email:{canary.email}"
+    result = token_claims(form(canary.token), all=True)
+    assert isinstance(result, dict)
+    assert result[f"Email:{canary.email}"] == f"Email:{canary.email}"
     assert canary.sings(json.dumps(token_claims(form(canary.token)))) == []
 
 
 def test_a_token_that_says_little_has_few_claims(simulator: Handle) -> None:
     account = f"G:{simulator.account_id}"
     hidden = dict.fromkeys((account, "R:VENDOR_API_ADMIN", "iat", "exp"))
-    told = token_claims(simulator.mint(claims={**hidden, "sub": "someone@leak.example"}))
+    result = token_claims(simulator.mint(claims={**hidden, "sub": "someone@leak.example"}))
     nothing = dict.fromkeys(("account", "subject", "iat", "exp"))
-    assert told == {**nothing, "roles": []}
+    assert result == {**nothing, "roles": []}
 
 
 @pytest.mark.parametrize("value", NO_STRINGS.values(), ids=NO_STRINGS.keys())
@@ -166,8 +166,8 @@ def test_a_library_that_is_missing_is_asked_for(
     monkeypatch.setitem(sys.modules, "jwt", None)
     with pytest.raises(AnsibleFilterError) as caught:
         token_claims(token)
-    told = "token_claims: the Python library PyJWT is not installed on the controller"
-    assert str(caught.value) == told
+    result = "token_claims: the Python library PyJWT is not installed on the controller"
+    assert str(caught.value) == result
     assert token_fingerprint(token) == fingerprint(token)
 
 
@@ -197,8 +197,8 @@ def play(tmp_path: Path, expressions: dict[str, str], **variables: Any) -> tuple
         text=True,
         check=False,
     )
-    told = json.loads(written.read_text()) if written.exists() else None
-    return run.returncode, run.stdout, told
+    result = json.loads(written.read_text()) if written.exists() else None
+    return run.returncode, run.stdout, result
 
 
 def test_the_filters_work_in_a_play(simulator: Handle, tmp_path: Path) -> None:
@@ -209,20 +209,20 @@ def test_the_filters_work_in_a_play(simulator: Handle, tmp_path: Path) -> None:
         "account": "((' Bearer ' ~ token) | nomba.auth.token_claims).account",
         "all": "token | nomba.auth.token_claims(all=true)",
     }
-    status, output, told = play(tmp_path, expressions, token=canary.token)
+    status, output, result = play(tmp_path, expressions, token=canary.token)
     assert status == 0, output
-    assert told["name"] == fingerprint(canary.token)
-    assert told["shown"] == token_claims(canary.token)
-    assert told["account"] == simulator.account_id
-    assert told["all"] == token_claims(canary.token, all=True)
+    assert result["name"] == fingerprint(canary.token)
+    assert result["shown"] == token_claims(canary.token)
+    assert result["account"] == simulator.account_id
+    assert result["all"] == token_claims(canary.token, all=True)
     assert canary.sings(output) == []
 
 
 def test_an_error_in_a_play_is_a_sentence(simulator: Handle, tmp_path: Path) -> None:
     head = simulator.mint().rpartition(".")[0]
     expressions = {"name": "token | nomba.auth.token_claims"}
-    status, output, told = play(tmp_path, expressions, token=head)
-    assert (status, told) == (2, None)
+    status, output, result = play(tmp_path, expressions, token=head)
+    assert (status, result) == (2, None)
     assert "this is no JWT whose claims can be read" in " ".join(output.split())
     assert head not in output
     assert "Traceback" not in output
@@ -239,10 +239,10 @@ def test_every_file_holds_the_filter_of_its_name() -> None:
 
 @pytest.mark.parametrize("name", files())
 def test_every_filter_is_documented_as_it_is(name: str) -> None:
-    told = yaml.safe_load((FOLDER / f"{name}.yml").read_text(encoding="utf-8"))
-    options = told["DOCUMENTATION"]["options"]
+    result = yaml.safe_load((FOLDER / f"{name}.yml").read_text(encoding="utf-8"))
+    options = result["DOCUMENTATION"]["options"]
     first, *others = inspect.signature(FILTERS[name]).parameters.values()
-    assert told["DOCUMENTATION"]["name"] == name
+    assert result["DOCUMENTATION"]["name"] == name
     assert (options.pop("_input")["required"], first.default) == (True, inspect.Parameter.empty)
     named = {one.name: one.default for one in others if one.kind is not one.VAR_KEYWORD}
     assert set(options) == set(named) | HANDED_ON.get(name, set())
@@ -250,5 +250,5 @@ def test_every_filter_is_documented_as_it_is(name: str) -> None:
         option: None if default is inspect.Parameter.empty else default
         for option, default in named.items()
     }
-    assert set(told) == {"DOCUMENTATION", "EXAMPLES", "RETURN"}
-    assert f"nomba.auth.{name}" in told["EXAMPLES"]
+    assert set(result) == {"DOCUMENTATION", "EXAMPLES", "RETURN"}
+    assert f"nomba.auth.{name}" in result["EXAMPLES"]

@@ -21,9 +21,9 @@ import pytest
 from ansible_collections.nomba.auth.plugins.modules import nomba_audit, nomba_credential_file
 from tests.unit.limits import file_size_limit
 
-from .harness import Revoke, Told, run_module
-from .keeping import Token
-from .seeing import operations
+from .harness import ModuleResult, Revoke, run_module
+from .request_log import operations
+from .token_harness import Token
 from .writers import WITH_TOKENS, Writers
 
 # Each write of the state is longer than a page, so that a part of it fits on a disk that is full.
@@ -41,9 +41,9 @@ def test_a_write_that_stops_half_way_leaves_the_old_state(write: Writers, tmp_pa
     path = tmp_path / "nomba"
     path.write_bytes(OLD)
     with file_size_limit(20_000):
-        told = write("nomba_credential_file", path, content=LONG)
-    assert (told.error, told["changed"]) == ("not_written", False)
-    assert os.strerror(errno.EFBIG) in told["msg"]
+        returned = write("nomba_credential_file", path, content=LONG)
+    assert (returned.error, returned["changed"]) == ("not_written", False)
+    assert os.strerror(errno.EFBIG) in returned["msg"]
     assert path.read_bytes() == OLD
     assert [file.name for file in tmp_path.iterdir() if file.is_file()] == ["nomba"]
 
@@ -52,9 +52,9 @@ def test_a_token_that_is_written_half_way_is_revoked_again(token: Token) -> None
     made = token.hold(lifetime=60, replaced=["x" * 20_000])
     before = token.dest.read_bytes()
     with file_size_limit(10_000):
-        told = token()
-    assert (told.error, told["changed"]) == ("not_written", False)
-    assert "was revoked again" in told["msg"]
+        returned = token()
+    assert (returned.error, returned["changed"]) == ("not_written", False)
+    assert "was revoked again" in returned["msg"]
     assert token.dest.read_bytes() == before
     assert token.simulator.live() == [made["fingerprint"]]
     assert token.files == [".token.json.lock", "token.json"]
@@ -63,8 +63,8 @@ def test_a_token_that_is_written_half_way_is_revoked_again(token: Token) -> None
 
 def test_a_reserve_that_stops_half_way_is_noticed_before_an_issue(token: Token) -> None:
     with file_size_limit(4096):
-        told = token()
-    assert told.error == "invalid_option"
+        returned = token()
+    assert returned.error == "invalid_option"
     assert token.files == [".token.json.lock"]
     assert token.simulator.requests() == []
 
@@ -78,8 +78,8 @@ def test_what_is_written_in_parts_is_whole(
     write.token.monkeypatch.setattr(
         os, "pwrite", lambda file, text, offset: pwrite(file, text[:length], offset)
     )
-    told = write(module, tmp_path / "nomba", **({} if "token" in module else {"content": LONG}))
-    assert told["changed"] is True
+    returned = write(module, tmp_path / "nomba", **({} if "token" in module else {"content": LONG}))
+    assert returned["changed"] is True
     held = (tmp_path / "nomba").read_bytes()
     assert held == LONG.encode() if module != "nomba_token" else json.loads(held)
     assert b"\0" not in held
@@ -100,8 +100,8 @@ def test_an_event_that_is_appended_half_way_is_taken_back(
     record.write_bytes(before)
     event = {"id": "3", "note": "x" * 1000}
     with file_size_limit(len(before) + 100):
-        told = write("nomba_audit", record, events=[event])
-    assert (told.error, told["changed"]) == ("not_written", False)
+        returned = write("nomba_audit", record, events=[event])
+    assert (returned.error, returned["changed"]) == ("not_written", False)
     assert record.read_bytes() == before
     assert write("nomba_audit", record, events=[event])["appended"] == 1
     assert record.read_bytes().startswith(before)
@@ -118,8 +118,8 @@ def test_a_record_that_cannot_be_cut_back_gets_its_line_ended(
     record = tmp_path / "audit.jsonl"
     with pytest.MonkeyPatch.context() as patch, file_size_limit(100):
         patch.setattr(os, "ftruncate", refuse)
-        told = write("nomba_audit", record, events=[{"id": "1", "note": "x" * 1000}])
-    assert told.error == "not_written"
+        returned = write("nomba_audit", record, events=[{"id": "1", "note": "x" * 1000}])
+    assert returned.error == "not_written"
     assert record.stat().st_size == 100
     assert write("nomba_audit", record, events=[{"id": "2"}])["appended"] == 1
     assert json.loads(record.read_bytes().splitlines()[-1]) == {"id": "2"}
@@ -133,9 +133,9 @@ def test_a_record_that_another_process_locks_for_ever_is_an_error(
     write.token.monkeypatch.setattr(nomba_audit, "SYSTEM", write.token.clock.as_clock())
     with record.open(encoding="utf-8") as other:
         fcntl.flock(other, fcntl.LOCK_EX)
-        told = write("nomba_audit", record)
-    assert told.error == "not_written"
-    assert "locked" in told["msg"]
+        returned = write("nomba_audit", record)
+    assert returned.error == "not_written"
+    assert "locked" in returned["msg"]
     assert sum(write.token.clock.slept) == pytest.approx(10.0, abs=0.2)
     assert record.read_bytes() == b""
 
@@ -150,9 +150,9 @@ def test_a_file_that_would_make_a_reader_wait_is_refused(
 
     (tmp_path / "nomba").touch(0o600)
     write.token.monkeypatch.setattr(os, "read", wait)
-    told = write(module, tmp_path / "nomba")
-    assert told.error == "invalid_option"
-    assert "it cannot be read: " in told["msg"]
+    returned = write(module, tmp_path / "nomba")
+    assert returned.error == "invalid_option"
+    assert "it cannot be read: " in returned["msg"]
 
 
 # A real disk that is full
@@ -166,10 +166,10 @@ def test_a_full_file_system_leaves_the_old_state(tmp_path: Path) -> None:
         check=False,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(str(Path(p).resolve()) for p in sys.path)},
     )
-    told = json.loads(run.stdout)
-    assert told["error"] == "not_written"
-    assert told["held"] == OLD.decode()
-    assert told["files"] == ["nomba"]
+    returned = json.loads(run.stdout)
+    assert returned["error"] == "not_written"
+    assert returned["held"] == OLD.decode()
+    assert returned["files"] == ["nomba"]
 
 
 def _with_a_small_disk(folder: Path) -> list[str]:
@@ -195,11 +195,11 @@ def main() -> None:
 
         resource.setrlimit(resource.RLIMIT_FSIZE, (40_000, 40_000))
     with pytest.MonkeyPatch.context() as patch:
-        told: Told = run_module(
+        returned: ModuleResult = run_module(
             nomba_credential_file.main, {"dest": str(path), "content": LONG * 2}, patch
         )
     result = {
-        "error": told.error if told.failed else "",
+        "error": returned.error if returned.failed else "",
         "held": path.read_text(),
         "files": [file.name for file in path.parent.iterdir()],
     }

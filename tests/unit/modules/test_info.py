@@ -26,8 +26,8 @@ from tests.simulator.tokens import fingerprint
 from tests.unit.clock import FastClock
 
 from .canary import hatch
-from .harness import Told, run_module
-from .seeing import ONE_DEAD_TOKEN, controls, operations
+from .harness import ModuleResult, run_module
+from .request_log import ONE_DEAD_TOKEN, controls, operations
 
 FRAGMENTS: dict[str, Any] = {
     "nomba.auth._connection": _connection.ModuleDocFragment,
@@ -49,7 +49,7 @@ class Info:
         self.monkeypatch = monkeypatch
         monkeypatch.setattr(nomba_token_info, "SYSTEM", clock.as_clock())
 
-    def __call__(self, *tokens: str, check: bool = False, **options: Any) -> Told:
+    def __call__(self, *tokens: str, check: bool = False, **options: Any) -> ModuleResult:
         options.setdefault("api_url", self.simulator.url)
         options.setdefault("ca_path", self.simulator.ca_path)
         if tokens:
@@ -58,7 +58,7 @@ class Info:
         given = {name: value for name, value in options.items() if value is not None}
         return run_module(nomba_token_info.main, given, self.monkeypatch)
 
-    def probe(self, *tokens: str, **options: Any) -> Told:
+    def probe(self, *tokens: str, **options: Any) -> ModuleResult:
         """The same with a probe for the simulator's account."""
         options.setdefault("account_id", self.simulator.account_id)
         return self(*tokens, probe=True, **options)
@@ -72,12 +72,12 @@ def info(simulator: Handle, clock: FastClock, monkeypatch: pytest.MonkeyPatch) -
     return Info(simulator, clock, monkeypatch)
 
 
-def probes(told: Told) -> list[str]:
+def probes(module_result: ModuleResult) -> list[str]:
     """What the probes showed, in order."""
-    return [row["probe"] for row in told["results"]]
+    return [row["probe"] for row in module_result["results"]]
 
 
-# What is told
+# What is returned
 
 
 def test_a_live_token_is_told_in_full(info: Info) -> None:
@@ -112,11 +112,11 @@ def test_an_undated_token_has_no_end(info: Info) -> None:
 
 @pytest.mark.parametrize("text", ["no token", "a.b.c", "x" * 9000])
 def test_a_malformed_token_has_nothing_but_a_name(info: Info, text: str) -> None:
-    told = info(text)
+    module_result = info(text)
     nothing = dict.fromkeys(("issued_at", "expires_at", "expires_in", "account"))
     row = {"fingerprint": fingerprint(text), "class": "malformed", "roles": [], "found_in": []}
-    assert told.row == {**row, **nothing}
-    assert not told.failed
+    assert module_result.row == {**row, **nothing}
+    assert not module_result.failed
 
 
 @pytest.mark.parametrize(
@@ -133,19 +133,19 @@ def test_the_leeway_moves_the_class_and_not_the_time_left(
 
 def test_rows_come_in_the_order_given_and_once(info: Info) -> None:
     one, two, three = info.simulator.mint_many(3)
-    told = info(two, f"Bearer {one}", "no token", two, access_token=three)
+    module_result = info(two, f"Bearer {one}", "no token", two, access_token=three)
     names = [fingerprint(text) for text in (three, two, one, "no token")]
-    assert [row["fingerprint"] for row in told["results"]] == names
-    assert told["summary"] == {"tokens": 4, "files": 0, "foreign": 0}
+    assert [row["fingerprint"] for row in module_result["results"]] == names
+    assert module_result["summary"] == {"tokens": 4, "files": 0, "foreign": 0}
 
 
 @pytest.mark.parametrize("check", [False, True], ids=["real", "check"])
 @pytest.mark.parametrize("probe", [False, True], ids=["no probe", "probe"])
 def test_nothing_is_ever_changed(info: Info, check: bool, probe: bool) -> None:
     token = info.simulator.mint()
-    told = info(token, check=check, probe=probe, account_id=info.simulator.account_id)
-    assert (told["changed"], told.failed) == (False, False)
-    assert told.row.get("probe") == ("accepted" if probe else None)
+    module_result = info(token, check=check, probe=probe, account_id=info.simulator.account_id)
+    assert (module_result["changed"], module_result.failed) == (False, False)
+    assert module_result.row.get("probe") == ("accepted" if probe else None)
     assert info.simulator.accepts(token)
     assert info.simulator.writes() == []
 
@@ -164,27 +164,27 @@ def test_no_address_and_no_token_is_ever_shown(info: Info, tmp_path: Path, probe
     given, found = hatch(info.simulator), hatch(info.simulator)
     (tmp_path / "log").write_text(f"token={found.token}\n")
     account = info.simulator.account_id
-    told = info(given.token, sources=[str(tmp_path)], probe=probe, account_id=account)
-    assert len(told["results"]) == 2
-    assert given.sings(told.output) == []
-    assert found.sings(told.output) == []
-    assert "@" not in told.output
+    module_result = info(given.token, sources=[str(tmp_path)], probe=probe, account_id=account)
+    assert len(module_result["results"]) == 2
+    assert given.sings(module_result.output) == []
+    assert found.sings(module_result.output) == []
+    assert "@" not in module_result.output
 
 
 def test_an_api_that_echoes_what_it_is_sent_shows_no_token(info: Info) -> None:
     canary = hatch(info.simulator)
     info.simulator.fault("balance", "echo", times=0)
-    told = info.probe(canary.token)
-    assert probes(told) == ["inconclusive"]
-    assert canary.sings(told.output) == []
+    module_result = info.probe(canary.token)
+    assert probes(module_result) == ["inconclusive"]
+    assert canary.sings(module_result.output) == []
 
 
 def test_the_environment_can_hold_the_token(info: Info, monkeypatch: pytest.MonkeyPatch) -> None:
     token = info.simulator.mint()
     monkeypatch.setenv("NOMBA_ACCESS_TOKEN", token)
-    told = info()
-    assert told.row["fingerprint"] == fingerprint(token)
-    assert token not in told.output
+    module_result = info()
+    assert module_result.row["fingerprint"] == fingerprint(token)
+    assert token not in module_result.output
 
 
 # Sources
@@ -194,54 +194,62 @@ def test_tokens_are_found_in_sources(info: Info, tmp_path: Path) -> None:
     one, two = info.simulator.mint_many(2)
     (tmp_path / "a").write_text(f"\n\nX={one}\nY={one}\n")
     (tmp_path / "b").write_text(f'{{"one":"{one}","two":"{two}"}}')
-    told = info(sources=[str(tmp_path)])
-    assert told["results"][0]["found_in"] == [
+    module_result = info(sources=[str(tmp_path)])
+    assert module_result["results"][0]["found_in"] == [
         {"path": str(tmp_path / "a"), "line": 3},
         {"path": str(tmp_path / "b"), "line": 1},
     ]
-    assert told["summary"] == {"tokens": 2, "files": 2, "foreign": 0}
+    assert module_result["summary"] == {"tokens": 2, "files": 2, "foreign": 0}
     assert info.simulator.requests() == []
 
 
 def test_sources_without_a_token_are_no_failure(info: Info, tmp_path: Path) -> None:
-    told = info.probe(sources=[str(tmp_path)])
-    assert (told["results"], told.failed, told["unread"]) == ([], False, [])
+    module_result = info.probe(sources=[str(tmp_path)])
+    assert (module_result["results"], module_result.failed, module_result["unread"]) == (
+        [],
+        False,
+        [],
+    )
     assert info.simulator.requests() == []
 
 
 def test_foreign_tokens_are_counted_and_left_alone(info: Info, tmp_path: Path) -> None:
     foreign = info.simulator.mint(claims={f"G:{info.simulator.account_id}": None})
     (tmp_path / "log").write_text(foreign)
-    told = info.probe(sources=[str(tmp_path)])
-    assert told["summary"] == {"tokens": 0, "files": 1, "foreign": 1}
-    assert "no Nomba account" in told.warnings
+    module_result = info.probe(sources=[str(tmp_path)])
+    assert module_result["summary"] == {"tokens": 0, "files": 1, "foreign": 1}
+    assert "no Nomba account" in module_result.warnings
     assert info.simulator.requests() == []
 
 
 def test_unread_sources_fail_and_keep_the_results(info: Info, tmp_path: Path) -> None:
     token, missing = info.simulator.mint(), str(tmp_path / "missing")
     (tmp_path / "log").write_text(token)
-    told = info.probe(sources=[str(tmp_path / "log"), missing])
-    assert (told.failed, told.error, told["changed"]) == (True, "source_unread", False)
-    assert told["unread"] == [{"path": missing, "reason": "No such file or directory"}]
-    assert probes(told) == ["accepted"]
-    assert missing in told["msg"]
+    module_result = info.probe(sources=[str(tmp_path / "log"), missing])
+    assert (module_result.failed, module_result.error, module_result["changed"]) == (
+        True,
+        "source_unread",
+        False,
+    )
+    assert module_result["unread"] == [{"path": missing, "reason": "No such file or directory"}]
+    assert probes(module_result) == ["accepted"]
+    assert missing in module_result["msg"]
 
 
 # The probe
 
 
 def test_without_a_probe_nothing_is_sent(info: Info) -> None:
-    told = info(info.simulator.mint(), account_id=info.simulator.account_id)
-    assert "probe" not in told.row
-    assert "reason" not in told.row
+    module_result = info(info.simulator.mint(), account_id=info.simulator.account_id)
+    assert "probe" not in module_result.row
+    assert "reason" not in module_result.row
     assert info.simulator.requests() == []
 
 
 def test_a_token_that_the_api_takes_is_accepted(info: Info) -> None:
     token = info.simulator.mint()
-    told = info.probe(token)
-    assert probes(told) == ["accepted"]
+    module_result = info.probe(token)
+    assert probes(module_result) == ["accepted"]
     assert operations(info.simulator, fingerprint(token)) == ["balance"]
     assert operations(info.simulator) == ["balance", "balance"]
     assert len(controls(info.simulator)) == 1
@@ -249,18 +257,18 @@ def test_a_token_that_the_api_takes_is_accepted(info: Info) -> None:
 
 def test_a_token_that_the_api_rejects_is_refused(info: Info) -> None:
     dead = info.simulator.mint_many(3, known=False)
-    told = info.probe(*dead)
-    assert probes(told) == ["refused"] * 3
-    assert not told.failed
+    module_result = info.probe(*dead)
+    assert probes(module_result) == ["refused"] * 3
+    assert not module_result.failed
     for token in dead:
         assert operations(info.simulator, fingerprint(token)) == ONE_DEAD_TOKEN
 
 
 def test_an_expired_token_is_probed_all_the_same(info: Info) -> None:
     looks_dead = info.simulator.mint(claims={"exp": 1600000000})
-    told = info.probe(looks_dead, info.simulator.mint(age=7200, lifetime=3600))
-    assert [row["class"] for row in told["results"]] == ["expired", "expired"]
-    assert probes(told) == ["accepted", "refused"]
+    module_result = info.probe(looks_dead, info.simulator.mint(age=7200, lifetime=3600))
+    assert [row["class"] for row in module_result["results"]] == ["expired", "expired"]
+    assert probes(module_result) == ["accepted", "refused"]
 
 
 @pytest.mark.parametrize(
@@ -281,10 +289,10 @@ def test_an_expired_token_is_probed_all_the_same(info: Info) -> None:
 )
 def test_an_answer_that_settles_nothing_is_inconclusive(info: Info, fault: dict[str, Any]) -> None:
     info.simulator.fault("balance", **fault, times=0)
-    told = info.probe(info.simulator.mint())
-    assert probes(told) == ["inconclusive"]
-    assert told.row["reason"]
-    assert not told.failed
+    module_result = info.probe(info.simulator.mint())
+    assert probes(module_result) == ["inconclusive"]
+    assert module_result.row["reason"]
+    assert not module_result.failed
     assert info.simulator.writes() == []
 
 
@@ -293,8 +301,8 @@ def test_a_token_of_another_account_is_probed_under_its_own_as_well(
     info: Info, account: str
 ) -> None:
     live, dead = info.simulator.mint(), info.simulator.mint(known=False)
-    told = info.probe(live, dead, account_id=account)
-    assert probes(told) == ["accepted", "refused"]
+    module_result = info.probe(live, dead, account_id=account)
+    assert probes(module_result) == ["accepted", "refused"]
     for token in (live, dead):
         asked = info.simulator.requests(fingerprint=fingerprint(token))
         assert [entry.account_id for entry in asked] == [account, info.simulator.account_id]
@@ -304,30 +312,30 @@ def test_a_token_of_another_account_is_probed_under_its_own_as_well(
 @pytest.mark.parametrize("account", [OTHER_ACCOUNT_ID, SUB_ACCOUNT_ID], ids=["other", "sub"])
 def test_a_refusal_that_may_be_about_the_account_is_inconclusive(info: Info, account: str) -> None:
     token = info.simulator.mint(claims={f"G:{info.simulator.account_id}": None})
-    told = info.probe(token, account_id=account)
-    assert probes(told) == ["inconclusive"]
+    module_result = info.probe(token, account_id=account)
+    assert probes(module_result) == ["inconclusive"]
     assert info.simulator.accepts(token)
     assert info.simulator.writes() == []
 
 
 def test_on_a_host_that_accepts_any_token_the_probe_is_meaningless(info: Info) -> None:
     info.simulator.configure(sandbox=True)
-    told = info.probe(info.simulator.mint(), info.simulator.mint(known=False))
-    assert probes(told) == ["meaningless", "meaningless"]
+    module_result = info.probe(info.simulator.mint(), info.simulator.mint(known=False))
+    assert probes(module_result) == ["meaningless", "meaningless"]
     assert operations(info.simulator) == ["balance"] * 3
 
 
 def test_what_is_malformed_is_not_sent(info: Info) -> None:
     token = info.simulator.mint()
-    told = info.probe("no token", token[:-3])
-    assert probes(told) == ["inconclusive", "inconclusive"]
+    module_result = info.probe("no token", token[:-3])
+    assert probes(module_result) == ["inconclusive", "inconclusive"]
     assert info.simulator.requests() == []
 
 
 def test_live_and_dead_tokens_are_distinguished_and_nothing_is_written(info: Info) -> None:
     live, dead = info.simulator.mint_many(20), info.simulator.mint_many(10, known=False)
-    told = info.probe(*live, *dead, "no token", concurrency=8)
-    assert probes(told) == ["accepted"] * 20 + ["refused"] * 10 + ["inconclusive"]
+    module_result = info.probe(*live, *dead, "no token", concurrency=8)
+    assert probes(module_result) == ["accepted"] * 20 + ["refused"] * 10 + ["inconclusive"]
     assert Counter(operations(info.simulator)) == {"balance": 20 + 2 * 10 + 1}
     assert len(info.simulator.live()) == 20
     assert info.simulator.writes() == []
@@ -337,9 +345,9 @@ def test_live_and_dead_tokens_are_distinguished_and_nothing_is_written(info: Inf
 
 
 def test_only_the_probe_needs_an_account(info: Info) -> None:
-    told = info(info.simulator.mint(), probe=True)
-    assert told.failed
-    assert "account_id" in told["msg"]
+    module_result = info(info.simulator.mint(), probe=True)
+    assert module_result.failed
+    assert "account_id" in module_result["msg"]
     assert not info(info.simulator.mint()).failed
     assert info.simulator.requests() == []
 
@@ -372,16 +380,16 @@ def test_a_client_is_not_needed(info: Info, client_id: str | None) -> None:
     ],
 )
 def test_an_option_that_cannot_be_used_is_named(info: Info, option: str, value: object) -> None:
-    told = info.probe(info.simulator.mint(), **{option: value})
-    assert told.error == "invalid_option"
-    assert told["msg"].startswith(f"{option}: ")
+    module_result = info.probe(info.simulator.mint(), **{option: value})
+    assert module_result.error == "invalid_option"
+    assert module_result["msg"].startswith(f"{option}: ")
     assert info.simulator.requests() == []
 
 
 def test_without_a_token_there_is_nothing_to_tell(info: Info) -> None:
-    told = info()
-    assert told.error == "no_token"
-    assert set(told.result) - ANSIBLES_OWN == {"error"}
+    module_result = info()
+    assert module_result.error == "no_token"
+    assert set(module_result.result) - ANSIBLES_OWN == {"error"}
     assert info(access_token=" ").error == "no_token"
 
 
@@ -391,10 +399,10 @@ def test_a_library_that_is_missing_is_asked_for(
 ) -> None:
     token = info.simulator.mint()
     monkeypatch.setitem(sys.modules, name, None)
-    told = info.probe(token)
-    assert told.error == "library_missing"
-    assert f"({library})" in told["msg"]
-    assert "Traceback" not in told["msg"]
+    module_result = info.probe(token)
+    assert module_result.error == "library_missing"
+    assert f"({library})" in module_result["msg"]
+    assert "Traceback" not in module_result["msg"]
 
 
 def test_without_a_probe_requests_is_not_needed(
@@ -416,25 +424,30 @@ def test_the_documented_options_are_the_declared_ones(
     for fragment in own["extends_documentation_fragment"]:
         documents.update(yaml.safe_load(FRAGMENTS[fragment].DOCUMENTATION).get("options", {}))
     documents.update(own["options"])
-    monkeypatch.setattr(nomba_token_info, "AnsibleModule", lambda **told: given.update(told))
+    monkeypatch.setattr(
+        nomba_token_info, "AnsibleModule", lambda **module_result: given.update(module_result)
+    )
     monkeypatch.setattr(nomba_token_info, "run", lambda *__: None)
     nomba_token_info.main()
     absent = {"required": False, "type": "str"}.get(aspect)
-    assert {option: told.get(aspect, absent) for option, told in documents.items()} == {
-        option: told.get(aspect, absent) for option, told in given["argument_spec"].items()
+    assert {
+        option: module_result.get(aspect, absent) for option, module_result in documents.items()
+    } == {
+        option: module_result.get(aspect, absent)
+        for option, module_result in given["argument_spec"].items()
     }
 
 
 def test_the_documented_results_are_what_is_returned(info: Info, tmp_path: Path) -> None:
     returned = yaml.safe_load(nomba_token_info.RETURN)
     (tmp_path / "log").write_text(info.simulator.mint())
-    told = info.probe(sources=[str(tmp_path), str(tmp_path / "missing")])
-    assert set(told.result) - ANSIBLES_OWN == set(returned)
+    module_result = info.probe(sources=[str(tmp_path), str(tmp_path / "missing")])
+    assert set(module_result.result) - ANSIBLES_OWN == set(returned)
     contents = {name: set(told_of["contains"]) for name, told_of in returned.items()}
-    assert set(told.row) == contents["results"] == ROW | {"found_in", "probe", "reason"}
-    assert set(told["summary"]) == contents["summary"]
-    assert set(told["unread"][0]) == contents["unread"]
-    assert set(told["error"]) == contents["error"]
+    assert set(module_result.row) == contents["results"] == ROW | {"found_in", "probe", "reason"}
+    assert set(module_result["summary"]) == contents["summary"]
+    assert set(module_result["unread"][0]) == contents["unread"]
+    assert set(module_result["error"]) == contents["error"]
 
 
 def test_the_documented_types_are_those_of_what_is_returned(info: Info, tmp_path: Path) -> None:
@@ -443,5 +456,5 @@ def test_the_documented_types_are_those_of_what_is_returned(info: Info, tmp_path
     (tmp_path / "log").write_text(info.simulator.mint())
     row = info.probe(sources=[str(tmp_path)]).row
     assert {name: type(value) for name, value in row.items()} == {
-        name: kinds[told["type"]] for name, told in rows.items()
+        name: kinds[module_result["type"]] for name, module_result in rows.items()
     }

@@ -15,9 +15,9 @@ import yaml
 
 from ansible_collections.nomba.auth.plugins.doc_fragments import _connection
 
-from .apart import run_apart
 from .harness import Revoke
-from .keeping import Token
+from .module_process import run_apart
+from .token_harness import Token
 
 LIBRARIES = {"requests": "requests", "jwt": "PyJWT"}
 
@@ -28,11 +28,13 @@ def test_a_library_that_is_missing_is_asked_for(
     revoke: Revoke, monkeypatch: pytest.MonkeyPatch, name: str, library: str, check: bool
 ) -> None:
     monkeypatch.setitem(sys.modules, name, None)
-    told = revoke(*revoke.simulator.mint_many(3), check=check)
-    assert told.error == "library_missing"
-    assert told["msg"].startswith(f"Failed to import the required Python library ({library}) on ")
-    assert sys.executable in told["msg"]
-    assert "Traceback" not in told["msg"]
+    module_result = revoke(*revoke.simulator.mint_many(3), check=check)
+    assert module_result.error == "library_missing"
+    assert module_result["msg"].startswith(
+        f"Failed to import the required Python library ({library}) on "
+    )
+    assert sys.executable in module_result["msg"]
+    assert "Traceback" not in module_result["msg"]
     assert revoke.simulator.requests() == []
 
 
@@ -40,9 +42,9 @@ def test_a_urllib3_that_is_missing_counts_as_requests(
     revoke: Revoke, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "urllib3", None)
-    told = revoke(revoke.simulator.mint())
-    assert told.error == "library_missing"
-    assert "(requests)" in told["msg"]
+    module_result = revoke(revoke.simulator.mint())
+    assert module_result.error == "library_missing"
+    assert "(requests)" in module_result["msg"]
     assert revoke.simulator.requests() == []
 
 
@@ -50,9 +52,9 @@ def test_without_requests_what_has_expired_is_skipped_all_the_same(
     revoke: Revoke, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "requests", None)
-    told = revoke(revoke.simulator.mint(age=7200, lifetime=3600), "this is no token")
-    assert told.outcomes == ["expired", "malformed"]
-    assert told.error == "malformed"
+    module_result = revoke(revoke.simulator.mint(age=7200, lifetime=3600), "this is no token")
+    assert module_result.outcomes == ["expired", "malformed"]
+    assert module_result.error == "malformed"
     assert revoke.simulator.requests() == []
 
 
@@ -60,8 +62,8 @@ def test_without_pyjwt_what_is_no_token_is_malformed_all_the_same(
     revoke: Revoke, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "jwt", None)
-    told = revoke("this is no token")
-    assert told.outcomes == ["malformed"]
+    module_result = revoke("this is no token")
+    assert module_result.outcomes == ["malformed"]
     assert revoke.simulator.requests() == []
 
 

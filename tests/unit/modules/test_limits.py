@@ -16,7 +16,7 @@ from ansible_collections.nomba.auth.plugins.modules import nomba_token_revoke
 from tests.simulator.tokens import fingerprint
 
 from .harness import Revoke
-from .seeing import ONE_LIVE_TOKEN, controls, operations, shared, ticking
+from .request_log import ONE_LIVE_TOKEN, controls, operations, shared, ticking
 
 PATIENT: dict[str, Any] = {"timeout": 10_000, "deadline": 100_000}
 
@@ -35,12 +35,12 @@ def windows(revoke: Revoke) -> Revoke:
 def test_a_low_traffic_account_sends_one_post_a_window(windows: Revoke) -> None:
     windows.simulator.configure(rate_class="low_traffic")
     tokens = windows.simulator.mint_many(3)
-    told = windows(*tokens, **PATIENT)
-    assert told.outcomes == ["revoked"] * 3
+    result = windows(*tokens, **PATIENT)
+    assert result.outcomes == ["revoked"] * 3
     posts = windows.simulator.requests("revoke")
     assert [post.status for post in posts] == [200] * 3
     assert all(late.time - soon.time >= 60 for soon, late in zip(posts, posts[1:]))
-    assert [row["attempts"] for row in told["results"]] == [1, 1, 1]
+    assert [row["attempts"] for row in result["results"]] == [1, 1, 1]
 
 
 def test_the_default_deadline_outlives_one_window_of_a_low_traffic_account(
@@ -48,8 +48,8 @@ def test_the_default_deadline_outlives_one_window_of_a_low_traffic_account(
 ) -> None:
     windows.simulator.configure(rate_class="low_traffic")
     windows.simulator.issue()  # somebody has used up this minute's POST
-    told = windows(windows.simulator.mint())
-    assert told.outcomes == ["revoked"]
+    result = windows(windows.simulator.mint())
+    assert result.outcomes == ["revoked"]
     assert [post.status for post in windows.simulator.requests("revoke")] == [429, 200]
     assert 59 <= sum(windows.clock.slept) <= 120
 
@@ -59,10 +59,10 @@ def test_a_deadline_shorter_than_the_windows_leaves_a_result_for_every_token(
 ) -> None:
     windows.simulator.configure(rate_class="low_traffic")
     tokens = windows.simulator.mint_many(5)
-    told = windows(*tokens, deadline=50)
-    assert Counter(told.outcomes) == {"revoked": 1, "not_attempted": 4}
-    assert (told.error, told["changed"]) == ("not_attempted", True)
-    assert [row["fingerprint"] for row in told["results"]] == list(map(fingerprint, tokens))
+    result = windows(*tokens, deadline=50)
+    assert Counter(result.outcomes) == {"revoked": 1, "not_attempted": 4}
+    assert (result.error, result["changed"]) == ("not_attempted", True)
+    assert [row["fingerprint"] for row in result["results"]] == list(map(fingerprint, tokens))
     assert len(windows.simulator.writes()) == 1
     assert len(windows.simulator.live()) == 4
 
@@ -71,8 +71,8 @@ def test_a_deadline_shorter_than_the_windows_leaves_a_result_for_every_token(
 @pytest.mark.parametrize("concurrency", [1, 8, 64])
 def test_forty_tokens_meet_no_429(windows: Revoke, rate_class: str, concurrency: int) -> None:
     windows.simulator.configure(rate_class=rate_class)
-    told = windows(*windows.simulator.mint_many(40), concurrency=concurrency, **PATIENT)
-    assert told.outcomes == ["revoked"] * 40
+    result = windows(*windows.simulator.mint_many(40), concurrency=concurrency, **PATIENT)
+    assert result.outcomes == ["revoked"] * 40
     assert {e.status for e in windows.simulator.requests("revoke")} == {200}
     assert 429 not in {e.status for e in windows.simulator.requests()}
     assert Counter(operations(windows.simulator)) == {"balance": 81, "revoke": 40}
@@ -83,16 +83,16 @@ def test_probes_and_revokes_count_together(windows: Revoke) -> None:
     windows.simulator.configure(rate_class="regular")
     dead, live = windows.simulator.mint_many(120, known=False), windows.simulator.mint_many(30)
     mixed = [token for group in zip(live, *[iter(dead)] * 4) for token in group]
-    told = windows(*mixed, concurrency=64, **PATIENT)
-    assert Counter(told.outcomes) == {"revoked": 30, "already_revoked": 120}
+    result = windows(*mixed, concurrency=64, **PATIENT)
+    assert Counter(result.outcomes) == {"revoked": 30, "already_revoked": 120}
     assert 429 not in {e.status for e in windows.simulator.requests()}
 
 
 @pytest.mark.parametrize("on", ["balance", "revoke"])
 def test_retry_after_is_honoured(revoke: Revoke, on: str) -> None:
     revoke.simulator.fault(on, "rate_limited", retry_after=17)
-    told = revoke(revoke.simulator.mint())
-    assert told.outcomes == ["revoked"]
+    result = revoke(revoke.simulator.mint())
+    assert result.outcomes == ["revoked"]
     assert sum(revoke.clock.slept) == pytest.approx(17, abs=1)
     assert operations(revoke.simulator).count(on) == ONE_LIVE_TOKEN.count(on) + 1
 
@@ -101,16 +101,16 @@ def test_retry_after_may_be_a_date(revoke: Revoke) -> None:
     now = revoke.clock.as_clock().now()
     later = formatdate(now + 40, usegmt=True)
     revoke.simulator.fault("revoke", "rate_limited", headers={"Retry-After": later})
-    told = revoke(revoke.simulator.mint())
-    assert told.outcomes == ["revoked"]
+    result = revoke(revoke.simulator.mint())
+    assert result.outcomes == ["revoked"]
     assert sum(revoke.clock.slept) == pytest.approx(40, abs=3)
     assert operations(revoke.simulator).count("revoke") == 2
 
 
 def test_a_server_in_trouble_may_ask_for_time(revoke: Revoke) -> None:
     revoke.simulator.fault("revoke", "status", status=503, headers={"Retry-After": "23"})
-    told = revoke(revoke.simulator.mint())
-    assert told.outcomes == ["revoked"]
+    result = revoke(revoke.simulator.mint())
+    assert result.outcomes == ["revoked"]
     assert sum(revoke.clock.slept) == pytest.approx(23, abs=1)
     assert operations(revoke.simulator).count("revoke") == 2
 
@@ -118,8 +118,8 @@ def test_a_server_in_trouble_may_ask_for_time(revoke: Revoke) -> None:
 def test_a_429_names_the_window_to_wait_for(revoke: Revoke) -> None:
     headers = {"X-Rate-Limit-Limit": "1", "X-Rate-Limit-Window": "45s"}
     revoke.simulator.fault("revoke", "rate_limited", headers=headers)
-    told = revoke(revoke.simulator.mint())
-    assert told.outcomes == ["revoked"]
+    result = revoke(revoke.simulator.mint())
+    assert result.outcomes == ["revoked"]
     assert sum(revoke.clock.slept) >= 45
     assert operations(revoke.simulator).count("revoke") == 2
 
@@ -127,9 +127,9 @@ def test_a_429_names_the_window_to_wait_for(revoke: Revoke) -> None:
 def test_a_429_that_outlasts_the_deadline_is_hinted_at(revoke: Revoke) -> None:
     revoke.simulator.fault("revoke", "rate_limited", retry_after=3600)
     token = revoke.simulator.mint()
-    told = revoke(token)
-    assert told.outcomes == ["unknown"]
-    assert "run again with a longer deadline" in told["msg"]
+    result = revoke(token)
+    assert result.outcomes == ["unknown"]
+    assert "run again with a longer deadline" in result["msg"]
     assert operations(revoke.simulator).count("revoke") == 1
     assert revoke.simulator.accepts(token)
 
@@ -140,8 +140,8 @@ def test_a_429_that_outlasts_the_deadline_is_hinted_at(revoke: Revoke) -> None:
 def test_rate_limited_probes_do_not_delay_the_revoke(revoke: Revoke, how: dict[str, Any]) -> None:
     revoke.simulator.fault("balance", "rate_limited", times=0, **how)
     token = revoke.simulator.mint()
-    told = revoke(token)
-    assert (told.outcomes, told.row["verified"]) == (["unknown"], False)
+    result = revoke(token)
+    assert (result.outcomes, result.row["verified"]) == (["unknown"], False)
     assert operations(revoke.simulator).count("revoke") == 1
     assert operations(revoke.simulator).count("balance") <= 2 * 6
     assert not revoke.simulator.accepts(token)
@@ -150,8 +150,8 @@ def test_rate_limited_probes_do_not_delay_the_revoke(revoke: Revoke, how: dict[s
 @pytest.mark.parametrize("text", ["-5", "1.5", "soon", "", "Mon, 31 Feb 2028 25:61:61 GMT"])
 def test_a_retry_after_without_sense_is_as_good_as_none(revoke: Revoke, text: str) -> None:
     revoke.simulator.fault("revoke", "rate_limited", headers={"Retry-After": text})
-    told = revoke(revoke.simulator.mint())
-    assert told.outcomes == ["revoked"]
+    result = revoke(revoke.simulator.mint())
+    assert result.outcomes == ["revoked"]
     assert 0 < sum(revoke.clock.slept) <= 1
     assert operations(revoke.simulator).count("revoke") == 2
 
@@ -159,9 +159,9 @@ def test_a_retry_after_without_sense_is_as_good_as_none(revoke: Revoke, text: st
 def test_a_retry_after_of_ages_is_not_waited_for(revoke: Revoke) -> None:
     ages = {"Retry-After": "9" * 5000}
     revoke.simulator.fault("revoke", "rate_limited", headers=ages, times=0)
-    told = revoke(revoke.simulator.mint())
-    assert told.outcomes == ["unknown"]
-    assert "Traceback" not in told.output
+    result = revoke(revoke.simulator.mint())
+    assert result.outcomes == ["unknown"]
+    assert "Traceback" not in result.output
     assert operations(revoke.simulator).count("revoke") == 1
 
 
@@ -171,12 +171,12 @@ def test_a_run_out_of_time_leaves_a_result_for_every_token(
 ) -> None:
     revoke.simulator.fault("revoke", "rate_limited", retry_after=3600, times=0)
     tokens = revoke.simulator.mint_many(20)
-    told = revoke(*tokens, concurrency=concurrency)
-    assert [row["fingerprint"] for row in told["results"]] == list(map(fingerprint, tokens))
+    result = revoke(*tokens, concurrency=concurrency)
+    assert [row["fingerprint"] for row in result["results"]] == list(map(fingerprint, tokens))
     sent = len(revoke.simulator.writes())
     assert 1 <= sent <= concurrency
-    assert Counter(told.outcomes) == {"unknown": sent, "not_attempted": 20 - sent}
-    assert told.error == "unknown"
+    assert Counter(result.outcomes) == {"unknown": sent, "not_attempted": 20 - sent}
+    assert result.error == "unknown"
     assert len(revoke.simulator.live()) == 20
 
 
@@ -184,75 +184,75 @@ def test_a_deadline_in_the_middle_of_a_run_leaves_a_result_for_every_token(
     revoke: Revoke,
 ) -> None:
     revoke.monkeypatch.setattr(nomba_token_revoke, "SYSTEM", ticking(revoke.clock, 1))
-    told = revoke(*revoke.simulator.mint_many(90), deadline=600, timeout=500, concurrency=1)
-    done = Counter(told.outcomes)
+    result = revoke(*revoke.simulator.mint_many(90), deadline=600, timeout=500, concurrency=1)
+    done = Counter(result.outcomes)
     assert done["revoked"] > 0
     assert done["not_attempted"] > 0
-    assert "revoked" not in told.outcomes[done["revoked"] :]
-    assert len(told.outcomes) == 90
+    assert "revoked" not in result.outcomes[done["revoked"] :]
+    assert len(result.outcomes) == 90
     assert len(revoke.simulator.live()) >= done["not_attempted"]
 
 
 def test_a_check_run_out_of_time_names_the_tokens_it_did_not_probe(revoke: Revoke) -> None:
     revoke.monkeypatch.setattr(nomba_token_revoke, "SYSTEM", ticking(revoke.clock, 1))
-    told = revoke(
+    result = revoke(
         *revoke.simulator.mint_many(90), deadline=400, timeout=300, concurrency=1, check=True
     )
-    done = Counter(told.outcomes)
+    done = Counter(result.outcomes)
     assert set(done) == {"revoked", "not_attempted"}
     assert len(revoke.simulator.requests()) <= done["revoked"] + len(controls(revoke.simulator))
     assert len(controls(revoke.simulator)) == 1
-    assert told.error == "not_attempted"
+    assert result.error == "not_attempted"
     assert revoke.simulator.writes() == []
 
 
 @pytest.mark.parametrize("status", [400, 403, 404])
 def test_five_identical_refusals_abort_the_run(revoke: Revoke, status: int) -> None:
     revoke.simulator.fault("revoke", "status", status=status, times=0)
-    told = revoke(*revoke.simulator.mint_many(9), concurrency=1)
-    assert told.outcomes == ["refused"] * 5 + ["not_attempted"] * 4
-    assert told.error == "refused"
+    result = revoke(*revoke.simulator.mint_many(9), concurrency=1)
+    assert result.outcomes == ["refused"] * 5 + ["not_attempted"] * 4
+    assert result.error == "refused"
     aborted = "aborted: the first 5 tokens of this account failed identically"
-    assert [row["reason"] for row in told["results"][5:]] == [aborted] * 4
+    assert [row["reason"] for row in result["results"][5:]] == [aborted] * 4
     assert operations(revoke.simulator).count("revoke") == 5
 
 
 def test_five_identical_refusals_abort_a_run_of_many_workers(revoke: Revoke) -> None:
     revoke.simulator.fault("revoke", "status", status=403, times=0)
-    told = revoke(*revoke.simulator.mint_many(60), concurrency=4)
-    refused = told.outcomes.count("refused")
+    result = revoke(*revoke.simulator.mint_many(60), concurrency=4)
+    refused = result.outcomes.count("refused")
     assert 5 <= refused <= 5 + 3
-    assert told.outcomes.count("not_attempted") == 60 - refused
+    assert result.outcomes.count("not_attempted") == 60 - refused
     assert operations(revoke.simulator).count("revoke") == refused
 
 
 def test_five_different_refusals_abort_nothing(revoke: Revoke) -> None:
     revoke.simulator.fault("revoke", "status", status=400, skip=0, times=3)
     revoke.simulator.fault("revoke", "status", status=403, times=4)
-    told = revoke(*revoke.simulator.mint_many(9), concurrency=1)
-    assert told.outcomes == ["refused"] * 7 + ["revoked"] * 2
+    result = revoke(*revoke.simulator.mint_many(9), concurrency=1)
+    assert result.outcomes == ["refused"] * 7 + ["revoked"] * 2
     assert operations(revoke.simulator).count("revoke") == 9
 
 
 def test_a_success_among_the_first_keeps_the_run_going(revoke: Revoke) -> None:
     revoke.simulator.fault("revoke", "status", status=403, skip=1, times=6)
-    told = revoke(*revoke.simulator.mint_many(9), concurrency=1)
-    assert told.outcomes == ["revoked"] + ["refused"] * 6 + ["revoked"] * 2
+    result = revoke(*revoke.simulator.mint_many(9), concurrency=1)
+    assert result.outcomes == ["revoked"] + ["refused"] * 6 + ["revoked"] * 2
     assert operations(revoke.simulator).count("revoke") == 9
 
 
 @pytest.mark.parametrize("abort_after", [0, 2])
 def test_the_abort_rule_can_be_changed_and_switched_off(revoke: Revoke, abort_after: int) -> None:
     revoke.simulator.fault("revoke", "status", status=403, times=0)
-    told = revoke(*revoke.simulator.mint_many(9), concurrency=1, abort_after=abort_after)
-    assert told.outcomes == ["refused"] * (sent := abort_after or 9) + ["not_attempted"] * (
+    result = revoke(*revoke.simulator.mint_many(9), concurrency=1, abort_after=abort_after)
+    assert result.outcomes == ["refused"] * (sent := abort_after or 9) + ["not_attempted"] * (
         9 - sent
     )
     assert operations(revoke.simulator).count("revoke") == sent
 
 
 def test_a_negative_abort_after_is_refused(revoke: Revoke) -> None:
-    told = revoke(revoke.simulator.mint(), abort_after=-1)
-    assert told.error == "invalid_option"
-    assert told["msg"] == "abort_after: give a number of tokens, or 0 to try every token"
+    result = revoke(revoke.simulator.mint(), abort_after=-1)
+    assert result.error == "invalid_option"
+    assert result["msg"] == "abort_after: give a number of tokens, or 0 to try every token"
     assert revoke.simulator.requests() == []

@@ -16,7 +16,7 @@ from tests.simulator.tokens import fingerprint
 from tests.unit.clock import FastClock
 
 from .harness import Revoke
-from .seeing import ONE_LIVE_TOKEN, operations
+from .request_log import ONE_LIVE_TOKEN, operations
 
 HOUR = 3600.0
 # A Date has whole seconds, and some pass before it is compared.
@@ -30,10 +30,10 @@ def test_a_lost_answer_is_settled_by_the_probe(revoke: Revoke, dead: str) -> Non
     revoke.simulator.configure(revoke_dead=dead)
     revoke.simulator.fault("revoke", "lost_answer")
     token = revoke.simulator.mint()
-    told = revoke(token)
-    assert (told.outcomes, told.row["verified"]) == (["revoked"], True)
-    assert (told["changed"], told.failed) == (True, False)
-    assert told.row["attempts"] == 2
+    result = revoke(token)
+    assert (result.outcomes, result.row["verified"]) == (["revoked"], True)
+    assert (result["changed"], result.failed) == (True, False)
+    assert result.row["attempts"] == 2
     sent = operations(revoke.simulator, fingerprint(token))
     assert sent == ["balance", "revoke", "revoke", "balance"]
     assert not revoke.simulator.accepts(token)
@@ -42,9 +42,9 @@ def test_a_lost_answer_is_settled_by_the_probe(revoke: Revoke, dead: str) -> Non
 def test_answers_lost_for_ever_are_settled_by_the_probe(revoke: Revoke) -> None:
     revoke.simulator.fault("revoke", "lost_answer", times=0)
     token = revoke.simulator.mint()
-    told = revoke(token)
-    assert (told.outcomes, told.row["verified"]) == (["revoked"], True)
-    assert "the connection failed or was cut" in told.row["reason"]
+    result = revoke(token)
+    assert (result.outcomes, result.row["verified"]) == (["revoked"], True)
+    assert "the connection failed or was cut" in result.row["reason"]
     assert 2 <= operations(revoke.simulator).count("revoke") <= 6
     assert revoke.simulator.requests("balance")[-1].status == 401
 
@@ -56,8 +56,8 @@ def test_an_answer_lost_and_an_effect_late_are_settled_by_waiting(
     revoke.simulator.configure(revoke_delay_requests=3)
     revoke.simulator.fault("revoke", "lost_answer", times=times)
     token = revoke.simulator.mint()
-    told = revoke(token)
-    assert (told.outcomes, told.row["verified"]) == (["revoked"], True)
+    result = revoke(token)
+    assert (result.outcomes, result.row["verified"]) == (["revoked"], True)
     probes = revoke.simulator.requests("balance", fingerprint(token))
     assert [probe.status for probe in probes] == [200, 200, 200, 200, 401]
     assert not revoke.simulator.accepts(token)
@@ -68,17 +68,17 @@ def test_a_lost_answer_and_no_probe_to_settle_it_is_unknown(revoke: Revoke) -> N
     token = revoke.simulator.mint()
     hold = {"fingerprint": fingerprint(token), "skip": 1, "times": 0}
     revoke.simulator.fault("balance", "status", status=403, **hold)
-    told = revoke(token)
-    assert (told.outcomes, told.row["verified"]) == (["unknown"], False)
-    assert (told["changed"], told.error) == (True, "unknown")
+    result = revoke(token)
+    assert (result.outcomes, result.row["verified"]) == (["unknown"], False)
+    assert (result["changed"], result.error) == (True, "unknown")
     assert len(revoke.simulator.requests("balance", fingerprint(token))) > 2
 
 
 def test_a_no_whose_effect_took_place_is_settled_by_the_probe(revoke: Revoke) -> None:
     revoke.simulator.fault("revoke", "status", status=400, effect=True)
     token = revoke.simulator.mint()
-    told = revoke(token)
-    assert (told.outcomes, told.row["verified"]) == (["revoked"], True)
+    result = revoke(token)
+    assert (result.outcomes, result.row["verified"]) == (["revoked"], True)
     assert operations(revoke.simulator) == ONE_LIVE_TOKEN
     assert not revoke.simulator.accepts(token)
 
@@ -88,8 +88,8 @@ def test_a_server_error_whose_effect_took_place_is_settled_by_the_probe(
     revoke: Revoke, status: int
 ) -> None:
     revoke.simulator.fault("revoke", "status", status=status, effect=True, times=0)
-    told = revoke(revoke.simulator.mint())
-    assert (told.outcomes, told.row["verified"]) == (["revoked"], True)
+    result = revoke(revoke.simulator.mint())
+    assert (result.outcomes, result.row["verified"]) == (["revoked"], True)
     assert (operations(revoke.simulator).count("revoke") == 1) is (status == 500)
 
 
@@ -102,11 +102,11 @@ def test_a_server_error_whose_effect_took_place_is_settled_by_the_probe(
 def test_a_redirect_is_never_followed(revoke: Revoke, on: str, place: str, status: int) -> None:
     location = "/elsewhere" if place == "here" else f"{revoke.simulator.http_url}/elsewhere"
     revoke.simulator.fault(on, "redirect", status=status, location=location, times=0)
-    told = revoke(revoke.simulator.mint())
-    assert told.row["verified"] is False
+    result = revoke(revoke.simulator.mint())
+    assert result.row["verified"] is False
     assert "elsewhere" not in operations(revoke.simulator)
     assert operations(revoke.simulator).count("revoke") == 1
-    assert (f"HTTP {status}, a redirect" in told.row["reason"]) is (on == "revoke")
+    assert (f"HTTP {status}, a redirect" in result.row["reason"]) is (on == "revoke")
 
 
 def test_a_netrc_that_names_the_host_adds_no_authorization(
@@ -116,8 +116,8 @@ def test_a_netrc_that_names_the_host_adds_no_authorization(
     (tmp_path / ".netrc").chmod(0o600)
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.delenv("NETRC", raising=False)
-    told = revoke(revoke.simulator.mint())
-    assert told.outcomes == ["revoked"]
+    result = revoke(revoke.simulator.mint())
+    assert result.outcomes == ["revoked"]
     assert operations(revoke.simulator) == ONE_LIVE_TOKEN
     assert [e.authorization for e in revoke.simulator.requests()] == [True, True, False, True]
     assert len({e.fingerprint for e in revoke.simulator.requests()}) == 2  # token and control
@@ -126,8 +126,8 @@ def test_a_netrc_that_names_the_host_adds_no_authorization(
 def test_a_cookie_is_not_kept(revoke: Revoke) -> None:
     cookie = {"Set-Cookie": "session=1; Path=/"}
     revoke.simulator.fault("any", "slow", delay=0, headers=cookie, times=0)
-    told = revoke(revoke.simulator.mint())
-    assert told.outcomes == ["revoked"]
+    result = revoke(revoke.simulator.mint())
+    assert result.outcomes == ["revoked"]
     assert not any("cookie" in e.header_names for e in revoke.simulator.requests())
 
 
@@ -146,9 +146,9 @@ def test_a_cookie_is_not_kept(revoke: Revoke) -> None:
 )
 def test_headers_without_sense_do_no_harm(revoke: Revoke, headers: dict[str, str]) -> None:
     revoke.simulator.fault("any", "slow", delay=0, headers=headers, times=0)
-    told = revoke(*revoke.simulator.mint_many(3))
-    assert told.outcomes == ["revoked"] * 3
-    assert "Traceback" not in told.output
+    result = revoke(*revoke.simulator.mint_many(3))
+    assert result.outcomes == ["revoked"] * 3
+    assert "Traceback" not in result.output
     assert revoke.simulator.live() == []
 
 
@@ -159,9 +159,9 @@ def test_a_clock_that_is_ahead_skips_no_live_token(revoke: Revoke, clock: FastCl
     clock.ahead = HOUR
     looks_expired = revoke.simulator.mint(lifetime=1800)
     live = revoke.simulator.mint(lifetime=3 * HOUR)
-    told = revoke(looks_expired, live)
-    assert told.outcomes == ["revoked", "revoked"]
-    assert AHEAD.search(told.warnings)
+    result = revoke(looks_expired, live)
+    assert result.outcomes == ["revoked", "revoked"]
+    assert AHEAD.search(result.warnings)
     assert revoke.simulator.live() == []
 
 
@@ -169,9 +169,9 @@ def test_a_clock_that_is_behind_sends_what_has_expired(revoke: Revoke, clock: Fa
     clock.ahead = -HOUR
     expired = revoke.simulator.mint(age=HOUR, lifetime=1800)
     live = revoke.simulator.mint()
-    told = revoke(expired, live)
-    assert told.outcomes == ["already_revoked", "revoked"]
-    assert BEHIND.search(told.warnings)
+    result = revoke(expired, live)
+    assert result.outcomes == ["already_revoked", "revoked"]
+    assert BEHIND.search(result.warnings)
     assert revoke.simulator.live() == []
 
 
@@ -180,25 +180,25 @@ def test_a_difference_of_clocks_is_told_and_does_no_harm(
     revoke: Revoke, offset: float, where: re.Pattern[str]
 ) -> None:
     revoke.simulator.configure(clock_offset=offset)
-    told = revoke(*revoke.simulator.mint_many(2))
-    assert told.outcomes == ["revoked", "revoked"]
-    assert where.search(told.warnings)
+    result = revoke(*revoke.simulator.mint_many(2))
+    assert result.outcomes == ["revoked", "revoked"]
+    assert where.search(result.warnings)
     assert revoke.simulator.live() == []
 
 
 def test_a_difference_within_the_leeway_is_not_told(revoke: Revoke, clock: FastClock) -> None:
     clock.ahead = 200
-    told = revoke(revoke.simulator.mint())
-    assert told.outcomes == ["revoked"]
-    assert told.warnings == ""
+    result = revoke(revoke.simulator.mint())
+    assert result.outcomes == ["revoked"]
+    assert result.warnings == ""
     assert len(revoke.simulator.writes()) == 1
 
 
 def test_a_token_from_the_future_shows_that_the_clock_is_wrong(revoke: Revoke) -> None:
     now = int(revoke.clock.as_clock().now())
     token = revoke.simulator.mint(claims={"iat": now + 7200, "exp": now - 7200})
-    told = revoke(token)
-    assert told.outcomes == ["revoked"]
+    result = revoke(token)
+    assert result.outcomes == ["revoked"]
     assert not revoke.simulator.accepts(token)
     assert len(revoke.simulator.writes()) == 1
 
@@ -207,7 +207,7 @@ def test_without_a_date_the_clock_of_this_host_decides(revoke: Revoke, clock: Fa
     clock.ahead = HOUR
     revoke.simulator.fault("any", "no_date", times=0)
     looks_expired, live = revoke.simulator.mint(lifetime=1800), revoke.simulator.mint()
-    told = revoke(looks_expired, live)
-    assert told.outcomes == ["expired", "revoked"]
-    assert told.warnings == ""
+    result = revoke(looks_expired, live)
+    assert result.outcomes == ["expired", "revoked"]
+    assert result.warnings == ""
     assert revoke.simulator.requests(fingerprint=fingerprint(looks_expired)) == []

@@ -82,12 +82,12 @@ ARGUMENTS: dict[str, tuple[list[str], str]] = {
 
 @pytest.mark.parametrize("name", ARGUMENTS)
 def test_a_misspelt_argument_stops_the_playbook(controller: Controller, name: str) -> None:
-    (playbook, *arguments), told = ARGUMENTS[name]
+    (playbook, *arguments), result = ARGUMENTS[name]
     # The playbook of a user who has set this in the environment has something to revoke.
     controller.environment["NOMBA_ACCESS_TOKEN"] = controller.simulator.mint()
     ran = controller.run(playbook, *arguments)
     assert ran.status != 0
-    assert told in ran.output
+    assert result in ran.output
     assert_nothing_was_done(controller)
 
 

@@ -33,10 +33,10 @@ def lines(path: Path) -> list[dict[str, Any]]:
 
 
 def test_the_last_line_says_that_all_is_done(revoke: Revoke, path: Path) -> None:
-    told = revoke(*revoke.simulator.mint_many(5), progress=str(path))
+    returned = revoke(*revoke.simulator.mint_many(5), progress=str(path))
     last = lines(path)[-1]
     assert (last["done"], last["failed"], last["tokens"]) == (5, 0, 5)
-    assert told.outcomes == ["revoked"] * 5
+    assert returned.outcomes == ["revoked"] * 5
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
@@ -66,17 +66,17 @@ def test_a_deadline_that_comes_early_leaves_a_result_for_every_token(
 ) -> None:
     revoke.simulator.configure(rate_class="low_traffic")
     tokens = revoke.simulator.mint_many(6)
-    told = revoke(*tokens, deadline=90, concurrency=1, progress=str(path))
-    failed = 6 - told.outcomes.count("revoked")
-    assert told["summary"]["tokens"] == 6
-    assert "not_attempted" in told.outcomes
+    returned = revoke(*tokens, deadline=90, concurrency=1, progress=str(path))
+    failed = 6 - returned.outcomes.count("revoked")
+    assert returned["summary"]["tokens"] == 6
+    assert "not_attempted" in returned.outcomes
     assert len(revoke.simulator.live()) == failed == lines(path)[-1]["failed"]
 
 
 def test_the_file_names_no_token(revoke: Revoke, path: Path) -> None:
     token = revoke.simulator.mint()
-    told = revoke(token, progress=str(path))
-    assert told.row["fingerprint"] not in path.read_text()
+    returned = revoke(token, progress=str(path))
+    assert returned.row["fingerprint"] not in path.read_text()
     assert token not in path.read_text()
 
 
@@ -94,10 +94,10 @@ def test_check_mode_leaves_the_file_alone(revoke: Revoke, path: Path) -> None:
 def test_a_file_that_cannot_be_written_stops_before_anything_is_sent(
     revoke: Revoke, tmp_path: Path, name: str
 ) -> None:
-    told = revoke(revoke.simulator.mint(), progress=f"{tmp_path}/{name}")
-    assert told.error == "invalid_option"
-    assert told["msg"].startswith("progress: it")
-    assert "folder" in told["msg"]
+    returned = revoke(revoke.simulator.mint(), progress=f"{tmp_path}/{name}")
+    assert returned.error == "invalid_option"
+    assert returned["msg"].startswith("progress: it")
+    assert "folder" in returned["msg"]
     assert revoke.simulator.requests() == []
 
 
@@ -108,8 +108,8 @@ def test_a_full_disk_neither_stops_a_revocation_nor_leaves_half_a_line(
     path.write_bytes(before)
     tokens = revoke.simulator.mint_many(3)
     with file_size_limit(len(before) + 20):
-        told = revoke(*tokens, progress=str(path))
-    assert told.outcomes == ["revoked"] * 3
+        returned = revoke(*tokens, progress=str(path))
+    assert returned.outcomes == ["revoked"] * 3
     assert revoke.simulator.live() == []
     assert path.read_bytes() == before
 

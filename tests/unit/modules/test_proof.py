@@ -11,25 +11,25 @@ import pytest
 from tests.simulator.tokens import fingerprint
 from tests.unit.clock import FastClock
 
-from .harness import Revoke, Told
-from .seeing import ONE_LIVE_TOKEN, controls, operations
+from .harness import ModuleResult, Revoke
+from .request_log import ONE_LIVE_TOKEN, controls, operations
 
 PROOFS = ["required", "attempt", "none"]
 
 
-def says_not_verified(told: Told, count: int, tokens: int) -> bool:
+def says_not_verified(result: ModuleResult, count: int, tokens: int) -> bool:
     """Whether message, summary and warnings all report the tokens that no probe confirmed."""
-    first = told["msg"].startswith(f"NOT VERIFIED: {count} of {tokens} token(s). ")
-    summary = told["summary"]
+    first = result["msg"].startswith(f"NOT VERIFIED: {count} of {tokens} token(s). ")
+    summary = result["summary"]
     counts = (summary["verified"], summary["not_verified"])
-    warned = f"{count} token(s) NOT verified" in told.warnings
+    warned = f"{count} token(s) NOT verified" in result.warnings
     return first and warned and counts == (tokens - count, count)
 
 
-def says_nothing_of_verification(told: Told) -> bool:
+def says_nothing_of_verification(result: ModuleResult) -> bool:
     """Whether no token is reported as revoked and not verified."""
-    silent = "NOT VERIFIED" not in told["msg"] and "NOT verified" not in told.warnings
-    return silent and told["summary"]["not_verified"] == 0
+    silent = "NOT VERIFIED" not in result["msg"] and "NOT verified" not in result.warnings
+    return silent and result["summary"]["not_verified"] == 0
 
 
 @pytest.mark.parametrize(
@@ -37,11 +37,11 @@ def says_nothing_of_verification(told: Told) -> bool:
 )
 def test_the_proof_costs_one_request(revoke: Revoke, proof: str, probes: int) -> None:
     token = revoke.simulator.mint()
-    told = revoke(token, proof=proof)
+    result = revoke(token, proof=proof)
     verified = proof != "none"
-    assert (told.outcomes, told.row["verified"]) == (["revoked"], verified)
-    assert says_nothing_of_verification(told) if verified else says_not_verified(told, 1, 1)
-    assert (told.warnings == "") is verified
+    assert (result.outcomes, result.row["verified"]) == (["revoked"], verified)
+    assert says_nothing_of_verification(result) if verified else says_not_verified(result, 1, 1)
+    assert (result.warnings == "") is verified
     assert len(revoke.simulator.requests("balance", fingerprint(token))) == probes
     assert operations(revoke.simulator) == ONE_LIVE_TOKEN[: probes + 2]
     assert not revoke.simulator.accepts(token)
@@ -51,9 +51,9 @@ def test_proof_is_required_by_default(revoke: Revoke) -> None:
     token = revoke.simulator.mint()
     mark = fingerprint(token)
     revoke.simulator.fault("balance", "status", status=403, skip=1, times=0, fingerprint=mark)
-    told = revoke(token)
-    assert (told.outcomes, told.error, told["changed"]) == (["unknown"], "unknown", True)
-    assert says_nothing_of_verification(told)
+    result = revoke(token)
+    assert (result.outcomes, result.error, result["changed"]) == (["unknown"], "unknown", True)
+    assert says_nothing_of_verification(result)
     assert len(revoke.simulator.writes()) == 1
 
 
@@ -62,10 +62,10 @@ def test_the_verdict_counts_the_tokens_that_are_not_verified(revoke: Revoke) -> 
     for token in tokens[:2]:
         mark = fingerprint(token)
         revoke.simulator.fault("balance", "status", status=403, times=0, fingerprint=mark)
-    told = revoke(*tokens, proof="attempt")
-    assert not told.failed
-    assert says_not_verified(told, 2, 5)
-    assert told["msg"].endswith("token(s). 5 token(s): 5 revoked.")
+    result = revoke(*tokens, proof="attempt")
+    assert not result.failed
+    assert says_not_verified(result, 2, 5)
+    assert result["msg"].endswith("token(s). 5 token(s): 5 revoked.")
     assert revoke.simulator.live() == []
 
 
@@ -79,11 +79,11 @@ def test_a_host_that_accepts_any_token_proves_nothing(
 ) -> None:
     revoke.simulator.configure(sandbox=True)
     token = revoke.simulator.mint()
-    told = revoke(token, proof=proof)
-    assert (told.outcomes, told.row["verified"]) == ([outcome], False)
-    assert told.failed is (proof == "required")
-    assert told.failed or says_not_verified(told, 1, 1)
-    assert "this host accepts any token" in told.row["reason"]
+    result = revoke(token, proof=proof)
+    assert (result.outcomes, result.row["verified"]) == ([outcome], False)
+    assert result.failed is (proof == "required")
+    assert result.failed or says_not_verified(result, 1, 1)
+    assert "this host accepts any token" in result.row["reason"]
     assert len(controls(revoke.simulator)) == 1
     assert revoke.simulator.accepts(token)
 
@@ -91,8 +91,8 @@ def test_a_host_that_accepts_any_token_proves_nothing(
 def test_the_negative_control_is_asked_once_a_run(revoke: Revoke) -> None:
     revoke.simulator.configure(sandbox=True)
     tokens = revoke.simulator.mint_many(6)
-    told = revoke(*tokens)
-    assert told.outcomes == ["unknown"] * 6
+    result = revoke(*tokens)
+    assert result.outcomes == ["unknown"] * 6
     assert len(controls(revoke.simulator)) == 1
     assert operations(revoke.simulator).count("revoke") == 6
 
@@ -101,8 +101,8 @@ def test_a_negative_control_without_an_answer_is_asked_again(revoke: Revoke) -> 
     revoke.simulator.configure(sandbox=True)
     first, second = revoke.simulator.mint_many(2)
     revoke.simulator.fault("balance", "status", status=500, skip=1)
-    told = revoke(first, second, concurrency=1)
-    assert told.outcomes == ["unknown", "unknown"]
+    result = revoke(first, second, concurrency=1)
+    assert result.outcomes == ["unknown", "unknown"]
     assert [entry.status for entry in controls(revoke.simulator)] == [500, 200]
 
 
@@ -116,11 +116,11 @@ def test_a_revoke_without_effect_is_noticed_by_a_probe(
 ) -> None:
     revoke.simulator.configure(revoke_effective=False)
     token = revoke.simulator.mint()
-    told = revoke(token, proof=proof)
-    assert (told.outcomes, told.row["verified"]) == ([outcome], False)
-    assert told["changed"] is True
-    assert told.failed is (proof != "none")
-    assert told.failed or says_not_verified(told, 1, 1)
+    result = revoke(token, proof=proof)
+    assert (result.outcomes, result.row["verified"]) == ([outcome], False)
+    assert result["changed"] is True
+    assert result.failed is (proof != "none")
+    assert result.failed or says_not_verified(result, 1, 1)
     assert revoke.simulator.accepts(token)
     assert operations(revoke.simulator).count("revoke") == 1
 
@@ -128,10 +128,10 @@ def test_a_revoke_without_effect_is_noticed_by_a_probe(
 def test_a_token_that_stays_alive_fails_with_a_code_of_its_own(revoke: Revoke) -> None:
     revoke.simulator.configure(revoke_effective=False)
     token = revoke.simulator.mint()
-    told = revoke(token)
-    assert told.error == "still_accepted"
-    assert f"{fingerprint(token)} is still_accepted: HTTP 200, code 00" in told["msg"]
-    assert "valid before, valid after" in told["msg"]
+    result = revoke(token)
+    assert result.error == "still_accepted"
+    assert f"{fingerprint(token)} is still_accepted: HTTP 200, code 00" in result["msg"]
+    assert "valid before, valid after" in result["msg"]
     assert sum(revoke.clock.slept) == pytest.approx(15, abs=1)
     assert revoke.simulator.accepts(token)
 
@@ -142,9 +142,9 @@ def test_a_revoke_that_takes_effect_late_is_waited_for(
 ) -> None:
     revoke.simulator.configure(revoke_delay_requests=accepted)
     token = revoke.simulator.mint()
-    told = revoke(token)
-    assert told.outcomes == ["revoked"]
-    assert told.row["verified"] is True
+    result = revoke(token)
+    assert result.outcomes == ["revoked"]
+    assert result.row["verified"] is True
     assert len(clock.slept) == accepted
     probes = revoke.simulator.requests("balance", fingerprint(token))
     assert [probe.status for probe in probes] == [200] * (1 + accepted) + [401]
@@ -154,8 +154,8 @@ def test_a_revoke_that_takes_effect_late_is_waited_for(
 def test_a_proof_later_than_the_deadline_is_not_waited_for(revoke: Revoke) -> None:
     revoke.simulator.configure(revoke_delay_requests=50)
     token = revoke.simulator.mint()
-    told = revoke(token, deadline=5)
-    assert told.outcomes == ["still_accepted"]
+    result = revoke(token, deadline=5)
+    assert result.outcomes == ["still_accepted"]
     assert sum(revoke.clock.slept) <= 5
     assert len(revoke.simulator.writes()) == 1
 
@@ -168,10 +168,10 @@ def test_a_proof_later_than_the_deadline_is_not_waited_for(revoke: Revoke) -> No
 def test_an_inconclusive_probe_is_no_proof(revoke: Revoke, proof: str, outcome: str) -> None:
     revoke.simulator.fault("balance", "status", status=403, times=0)
     token = revoke.simulator.mint()
-    told = revoke(token, proof=proof)
-    assert (told.outcomes, told.row["verified"]) == ([outcome], False)
-    assert told.failed is (proof == "required")
-    assert told.failed or says_not_verified(told, 1, 1)
+    result = revoke(token, proof=proof)
+    assert (result.outcomes, result.row["verified"]) == ([outcome], False)
+    assert result.failed is (proof == "required")
+    assert result.failed or says_not_verified(result, 1, 1)
     assert len(revoke.simulator.writes()) == 1
     assert not revoke.simulator.accepts(token)
 
@@ -181,8 +181,8 @@ def test_an_inconclusive_probe_does_not_change_what_an_earlier_one_showed(revoke
     token = revoke.simulator.mint()
     hold = {"fingerprint": fingerprint(token), "skip": 2, "times": 0}
     revoke.simulator.fault("balance", "status", status=403, **hold)
-    told = revoke(token)
-    assert told.outcomes == ["still_accepted"]
+    result = revoke(token)
+    assert result.outcomes == ["still_accepted"]
     assert len(revoke.simulator.writes()) == 1
 
 
@@ -190,8 +190,8 @@ def test_an_inconclusive_probe_does_not_change_what_an_earlier_one_showed(revoke
 def test_a_lost_answer_is_settled_by_a_probe_whatever_the_proof(revoke: Revoke, proof: str) -> None:
     revoke.simulator.fault("revoke", "lost_answer", times=0)
     token = revoke.simulator.mint()
-    told = revoke(token, proof=proof)
-    assert told.outcomes == ["revoked"]
-    assert told.row["verified"] is True
+    result = revoke(token, proof=proof)
+    assert result.outcomes == ["revoked"]
+    assert result.row["verified"] is True
     assert revoke.simulator.requests("balance")[-1].status == 401
     assert not revoke.simulator.accepts(token)

@@ -22,7 +22,7 @@ from tests.simulator.tokens import fingerprint
 from tests.unit.clock import FastClock
 
 from .harness import Revoke
-from .seeing import ONE_DEAD_TOKEN, ONE_LIVE_TOKEN, controls, operations
+from .request_log import ONE_DEAD_TOKEN, ONE_LIVE_TOKEN, controls, operations
 
 FORMS: dict[str, Callable[[str], str]] = {
     "the same": lambda token: token,
@@ -36,11 +36,11 @@ FORMS: dict[str, Callable[[str], str]] = {
 
 def test_a_live_token_is_revoked_and_verified(revoke: Revoke) -> None:
     token = revoke.simulator.mint()
-    told = revoke(token)
-    assert told.outcomes == ["revoked"]
-    assert told.row["verified"] is True
-    assert told["changed"] is True
-    assert told.warnings == ""
+    result = revoke(token)
+    assert result.outcomes == ["revoked"]
+    assert result.row["verified"] is True
+    assert result["changed"] is True
+    assert result.warnings == ""
     assert not revoke.simulator.accepts(token)
     assert operations(revoke.simulator) == ONE_LIVE_TOKEN
     own = operations(revoke.simulator, fingerprint(token))
@@ -48,9 +48,9 @@ def test_a_live_token_is_revoked_and_verified(revoke: Revoke) -> None:
 
 
 def test_the_revoke_names_client_and_token_and_carries_no_authorization(revoke: Revoke) -> None:
-    told = revoke(revoke.simulator.mint())
+    result = revoke(revoke.simulator.mint())
     (post,) = revoke.simulator.requests("revoke")
-    assert not told.failed
+    assert not result.failed
     assert post.path == "/v1/auth/token/revoke"
     assert post.body_fields == ("access_token", "clientId")
     assert (post.client_id, post.account_id) == (
@@ -62,36 +62,36 @@ def test_the_revoke_names_client_and_token_and_carries_no_authorization(revoke: 
 
 def test_a_row_says_what_decided_it(revoke: Revoke) -> None:
     made = revoke.simulator.mint_pair(claims={"exp": 1999999999})
-    told = revoke(made["access_token"])
-    assert told.row == {
+    result = revoke(made["access_token"])
+    assert result.row == {
         "fingerprint": made["fingerprint"],
         "outcome": "revoked",
         "verified": True,
-        "reason": told.row["reason"],
+        "reason": result.row["reason"],
         "expires_at": "2033-05-18T03:33:19Z",
         "attempts": 1,
         "http_status": 200,
         "code": "00",
         "found_in": [],
     }
-    assert told.row["reason"].startswith("HTTP 200, code 00")
-    assert told.row["reason"].endswith("; valid before, rejected after")
+    assert result.row["reason"].startswith("HTTP 200, code 00")
+    assert result.row["reason"].endswith("; valid before, rejected after")
 
 
 def test_the_message_counts_the_outcomes(revoke: Revoke) -> None:
     tokens = revoke.simulator.mint_many(2)
     expired = revoke.simulator.mint(age=7200, lifetime=3600)
-    told = revoke(*tokens, expired)
-    assert told["msg"] == "3 token(s): 2 revoked, 1 expired."
+    result = revoke(*tokens, expired)
+    assert result["msg"] == "3 token(s): 2 revoked, 1 expired."
     assert len(revoke.simulator.writes()) == 2
 
 
 def test_an_expired_token_is_skipped_and_nothing_is_sent(revoke: Revoke) -> None:
-    told = revoke(revoke.simulator.mint(age=7200, lifetime=3600))
-    assert told.outcomes == ["expired"]
-    assert (told["changed"], told.failed) == (False, False)
-    assert told.row["verified"] is False
-    assert told.row["attempts"] == 0
+    result = revoke(revoke.simulator.mint(age=7200, lifetime=3600))
+    assert result.outcomes == ["expired"]
+    assert (result["changed"], result.failed) == (False, False)
+    assert result.row["verified"] is False
+    assert result.row["attempts"] == 0
     assert revoke.simulator.requests() == []
 
 
@@ -103,25 +103,25 @@ def test_the_leeway_keeps_a_token_from_being_skipped(
 ) -> None:
     now = revoke.clock.as_clock().now()
     token = revoke.simulator.mint(claims={"exp": int(now) - past})
-    told = revoke(token)
-    assert told.outcomes == [outcome]
+    result = revoke(token)
+    assert result.outcomes == [outcome]
     assert revoke.simulator.accepts(token) is (outcome == "expired")
 
 
 def test_an_expired_token_can_be_revoked_all_the_same(revoke: Revoke) -> None:
     looks_dead = revoke.simulator.mint(claims={"exp": 1600000000})
     is_dead = revoke.simulator.mint(age=7200, lifetime=3600)
-    told = revoke(looks_dead, is_dead, expired="revoke")
-    assert told.outcomes == ["revoked", "already_revoked"]
+    result = revoke(looks_dead, is_dead, expired="revoke")
+    assert result.outcomes == ["revoked", "already_revoked"]
     assert not revoke.simulator.accepts(looks_dead)
     assert [post.fingerprint for post in revoke.simulator.writes()] == [fingerprint(looks_dead)]
 
 
 def test_an_undated_token_is_revoked(revoke: Revoke) -> None:
     token = revoke.simulator.mint(claims={"exp": None})
-    told = revoke(token)
-    assert told.outcomes == ["revoked"]
-    assert told.row["expires_at"] is None
+    result = revoke(token)
+    assert result.outcomes == ["revoked"]
+    assert result.row["expires_at"] is None
     assert not revoke.simulator.accepts(token)
     assert operations(revoke.simulator) == ONE_LIVE_TOKEN
 
@@ -130,19 +130,19 @@ def test_revoking_twice_changes_nothing(revoke: Revoke) -> None:
     token = revoke.simulator.mint()
     revoke(token)
     revoke.simulator.forget_requests()
-    told = revoke(token)
-    assert told.outcomes == ["already_revoked"]
-    assert told.row["verified"] is True
-    assert (told["changed"], told.failed) == (False, False)
+    result = revoke(token)
+    assert result.outcomes == ["already_revoked"]
+    assert result.row["verified"] is True
+    assert (result["changed"], result.failed) == (False, False)
     assert operations(revoke.simulator) == ONE_DEAD_TOKEN
 
 
 @pytest.mark.parametrize("form", FORMS.values(), ids=FORMS.keys())
 def test_a_duplicate_is_done_once(revoke: Revoke, form: Callable[[str], str]) -> None:
     token = revoke.simulator.mint()
-    told = revoke(token, form(token), access_token=form(token))
-    assert told.outcomes == ["revoked"]
-    assert told.row["fingerprint"] == fingerprint(token)
+    result = revoke(token, form(token), access_token=form(token))
+    assert result.outcomes == ["revoked"]
+    assert result.row["fingerprint"] == fingerprint(token)
     assert operations(revoke.simulator) == ONE_LIVE_TOKEN
     assert not revoke.simulator.accepts(token)
 
@@ -152,10 +152,10 @@ def test_a_token_is_taken_out_of_what_copying_added(
     revoke: Revoke, form: Callable[[str], str]
 ) -> None:
     token = revoke.simulator.mint()
-    told = revoke(access_token=form(token))
-    assert told.outcomes == ["revoked"]
+    result = revoke(access_token=form(token))
+    assert result.outcomes == ["revoked"]
     assert not revoke.simulator.accepts(token)
-    assert token not in told.output
+    assert token not in result.output
 
 
 def test_rows_come_in_the_order_given(revoke: Revoke) -> None:
@@ -163,8 +163,8 @@ def test_rows_come_in_the_order_given(revoke: Revoke) -> None:
     expired = revoke.simulator.mint(age=7200, lifetime=3600)
     revoke.simulator.fault("balance", "slow", delay=0.1, fingerprint=fingerprint(live[0]))
     given = [*live[:4], "no-token", expired, *live[4:]]
-    told = revoke(*given, access_token=live[7], concurrency=8)
-    assert [row["fingerprint"] for row in told["results"]] == [
+    result = revoke(*given, access_token=live[7], concurrency=8)
+    assert [row["fingerprint"] for row in result["results"]] == [
         fingerprint(token) for token in [live[7], *given[:-1]]
     ]
     assert revoke.simulator.live() == []
@@ -173,10 +173,10 @@ def test_rows_come_in_the_order_given(revoke: Revoke) -> None:
 def test_one_bad_token_takes_nothing_away_from_the_others(revoke: Revoke) -> None:
     foreign = revoke.simulator.mint(client_id=SECOND_CLIENT_ID)
     live = revoke.simulator.mint_many(2)
-    told = revoke(live[0], foreign, "no-token", live[1])
-    assert told.outcomes == ["revoked", "refused", "malformed", "revoked"]
-    assert (told.failed, told["changed"]) == (True, True)
-    assert told.error == "refused"
+    result = revoke(live[0], foreign, "no-token", live[1])
+    assert result.outcomes == ["revoked", "refused", "malformed", "revoked"]
+    assert (result.failed, result["changed"]) == (True, True)
+    assert result.error == "refused"
     assert revoke.simulator.live() == [fingerprint(foreign)]
 
 
@@ -184,29 +184,29 @@ def test_each_of_fifty_tokens_has_its_own_outcome(revoke: Revoke) -> None:
     live = revoke.simulator.mint_many(30)
     expired = revoke.simulator.mint_many(8, age=7200, lifetime=3600)
     dead = revoke.simulator.mint_many(8, known=False)
-    told = revoke(*live, *expired, *dead, *(f"no token {n}" for n in range(4)), concurrency=8)
+    result = revoke(*live, *expired, *dead, *(f"no token {n}" for n in range(4)), concurrency=8)
     wanted = {"revoked": 30, "expired": 8, "already_revoked": 8, "malformed": 4}
-    assert Counter(told.outcomes) == wanted
-    assert told["summary"]["tokens"] == 50
-    assert {k: n for k, n in told["summary"]["outcomes"].items() if n} == wanted
+    assert Counter(result.outcomes) == wanted
+    assert result["summary"]["tokens"] == 50
+    assert {k: n for k, n in result["summary"]["outcomes"].items() if n} == wanted
     probes = 2 * len(live) + 2 * len(dead) + 1  # the last is the negative control
     assert Counter(operations(revoke.simulator)) == {"balance": probes, "revoke": 30}
 
 
 def test_the_concurrency_bounds_the_number_of_workers(revoke: Revoke) -> None:
     tokens = revoke.simulator.mint_many(12)
-    told = revoke(*tokens, concurrency=3)
-    assert set(told.outcomes) == {"revoked"}
+    result = revoke(*tokens, concurrency=3)
+    assert set(result.outcomes) == {"revoked"}
     assert len({post.connection for post in revoke.simulator.requests("revoke")}) <= 3
 
 
 def test_a_token_of_another_client_is_refused(revoke: Revoke) -> None:
     token = revoke.simulator.mint(client_id=SECOND_CLIENT_ID)
-    told = revoke(token)
-    assert told.outcomes == ["refused"]
-    assert (told.error, told["changed"]) == ("refused", False)
-    assert told.row["http_status"] == 403
-    assert "client_id or account_id of another account" in told["msg"]
+    result = revoke(token)
+    assert result.outcomes == ["refused"]
+    assert (result.error, result["changed"]) == ("refused", False)
+    assert result.row["http_status"] == 403
+    assert "client_id or account_id of another account" in result["msg"]
     assert revoke.simulator.accepts(token)
     assert operations(revoke.simulator) == ONE_LIVE_TOKEN
 
@@ -214,9 +214,9 @@ def test_a_token_of_another_client_is_refused(revoke: Revoke) -> None:
 def test_a_revoke_for_another_client_that_is_ignored_is_noticed(revoke: Revoke) -> None:
     revoke.simulator.configure(revoke_foreign_client="ignore")
     token = revoke.simulator.mint(client_id=SECOND_CLIENT_ID)
-    told = revoke(token)
-    assert told.outcomes == ["still_accepted"]
-    assert (told.error, told["changed"]) == ("still_accepted", True)
+    result = revoke(token)
+    assert result.outcomes == ["still_accepted"]
+    assert (result.error, result["changed"]) == ("still_accepted", True)
     assert revoke.simulator.accepts(token)
     assert operations(revoke.simulator).count("revoke") == 1
 
@@ -236,9 +236,9 @@ def test_a_dead_token_that_names_no_account_is_revoked_and_not_verified(
 ) -> None:
     revoke.simulator.configure(revoke_dead=answer)
     claims = {f"G:{revoke.simulator.account_id}": None}
-    told = revoke(revoke.simulator.mint(known=False, claims=claims))
-    assert (told.outcomes, told.row["verified"]) == ([outcome], False)
-    assert told.failed
+    result = revoke(revoke.simulator.mint(known=False, claims=claims))
+    assert (result.outcomes, result.row["verified"]) == ([outcome], False)
+    assert result.failed
     assert operations(revoke.simulator).count("revoke") == 1
 
 
@@ -249,9 +249,9 @@ def test_a_dead_token_that_names_an_account_is_already_revoked(
 ) -> None:
     revoke.simulator.configure(revoke_dead=answer)
     claims = {f"G:{revoke.simulator.account_id}": None, f"G:{account}": f"G:{account}"}
-    told = revoke(revoke.simulator.mint(known=False, claims=claims))
-    assert (told.outcomes, told.row["verified"]) == (["already_revoked"], True)
-    assert (told["changed"], told.failed) == (False, False)
+    result = revoke(revoke.simulator.mint(known=False, claims=claims))
+    assert (result.outcomes, result.row["verified"]) == (["already_revoked"], True)
+    assert (result["changed"], result.failed) == (False, False)
     # For evidence it is probed under the account that it names, and on another connection.
     evidence = revoke.simulator.requests("balance")[-1]
     assert evidence.account_id == account
@@ -261,12 +261,12 @@ def test_a_dead_token_that_names_an_account_is_already_revoked(
 
 def test_a_token_of_another_account_is_verified_under_its_own(revoke: Revoke) -> None:
     token, account = revoke.simulator.mint(), revoke.simulator.account_id
-    told = revoke(token, account_id=OTHER_ACCOUNT_ID)
-    assert (told.outcomes, told.row["verified"]) == (["revoked"], True)
+    result = revoke(token, account_id=OTHER_ACCOUNT_ID)
+    assert (result.outcomes, result.row["verified"]) == (["revoked"], True)
     assert not revoke.simulator.accepts(token)
     assert len(revoke.simulator.writes()) == 1
     shown = f"Some tokens name the account {account}, but account_id is {OTHER_ACCOUNT_ID}."
-    assert shown in told.warnings
+    assert shown in result.warnings
     own = revoke.simulator.requests(fingerprint=fingerprint(token))
     asked = [(entry.operation, entry.account_id) for entry in own]
     assert asked == [
@@ -281,9 +281,9 @@ def test_a_token_of_another_account_is_verified_under_its_own(revoke: Revoke) ->
 def test_an_id_in_capitals_is_the_same_id(revoke: Revoke, option: str) -> None:
     token = revoke.simulator.mint()
     capitals: Any = getattr(revoke.simulator, option).upper()
-    told = revoke(token, **{option: capitals})
-    assert told.outcomes == ["revoked"]
-    assert told.row["verified"] is True
+    result = revoke(token, **{option: capitals})
+    assert result.outcomes == ["revoked"]
+    assert result.row["verified"] is True
     assert not revoke.simulator.accepts(token)
     assert len(revoke.simulator.writes()) == 1
 
@@ -292,16 +292,16 @@ def test_a_token_that_a_newer_session_ended_is_already_revoked(revoke: Revoke) -
     revoke.simulator.configure(sessions="single")
     older, newer = (revoke.simulator.issue()["access_token"] for __ in range(2))
     revoke.simulator.forget_requests()
-    told = revoke(older, newer, concurrency=1)
-    assert told.outcomes == ["already_revoked", "revoked"]
+    result = revoke(older, newer, concurrency=1)
+    assert result.outcomes == ["already_revoked", "revoked"]
     assert revoke.simulator.live() == []
     assert [post.fingerprint for post in revoke.simulator.writes()] == [fingerprint(newer)]
 
 
 def test_evidence_comes_over_connections_of_its_own(revoke: Revoke) -> None:
     tokens = revoke.simulator.mint_many(3)
-    told = revoke(*tokens, concurrency=1)
-    assert told.outcomes == ["revoked"] * 3
+    result = revoke(*tokens, concurrency=1)
+    assert result.outcomes == ["revoked"] * 3
     entries = revoke.simulator.requests()
     shared = [entry for entry in entries if "connection" not in entry.header_names]
     exclusive = [entry for entry in entries if "connection" in entry.header_names]
@@ -315,14 +315,14 @@ def test_evidence_comes_over_connections_of_its_own(revoke: Revoke) -> None:
 
 def test_plain_http_is_enough_on_this_host(revoke: Revoke, clock: FastClock) -> None:
     token = revoke.simulator.mint()
-    told = revoke(token, api_url=revoke.simulator.http_url)
-    assert told.outcomes == ["revoked"]
+    result = revoke(token, api_url=revoke.simulator.http_url)
+    assert result.outcomes == ["revoked"]
     assert not revoke.simulator.accepts(token)
     assert clock.slept == []
 
 
 def test_a_certificate_can_go_unchecked(revoke: Revoke) -> None:
     token = revoke.simulator.mint()
-    told = revoke(token, ca_path=None, validate_certs=False)
-    assert told.outcomes == ["revoked"]
+    result = revoke(token, ca_path=None, validate_certs=False)
+    assert result.outcomes == ["revoked"]
     assert not revoke.simulator.accepts(token)

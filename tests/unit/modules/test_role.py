@@ -79,11 +79,11 @@ def passing(task: Mapping[str, Any]) -> set[str]:
 
 
 def test_the_defaults_are_those_that_the_specification_tells() -> None:
-    told = {name: option["default"] for name, option in OPTIONS.items() if "default" in option}
+    result = {name: option["default"] for name, option in OPTIONS.items() if "default" in option}
     given = _load(ROLE / "defaults" / "main.yml")
-    assert given == told
+    assert given == result
     assert {name: type(value) for name, value in given.items()} == {
-        name: type(value) for name, value in told.items()
+        name: type(value) for name, value in result.items()
     }
 
 

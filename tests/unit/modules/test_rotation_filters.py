@@ -80,14 +80,14 @@ NO_STATE: dict[str, Any] = {
 def in_service() -> dict[str, Any]:
     """The document of a token that is in service."""
     document = rotation_step("", "begin", HAND, mode="token", why="the store holds no token")
-    document = rotation_step(document, "propose", HAND, credential=CREDENTIAL)
+    document = rotation_step(document, "set_pending", HAND, credential=CREDENTIAL)
     document = rotation_step(document, "promote", HAND, hosts=["a", "b"])
-    return rotation_step(document, "end", HAND, results=[])
+    return rotation_step(document, "finish", HAND, results=[])
 
 
 def planned(document: object, **wishes: Any) -> dict[str, Any]:
     """What to do now, with a token that the API takes."""
-    given = {"max_age": 900.0, "lease": 600.0, **wishes}
+    given = {"max_age": 900.0, "lock_timeout": 600.0, **wishes}
     return rotation_plan(document, HAND, OWNER, "accepted", "dead", **given)
 
 
@@ -119,7 +119,7 @@ def test_the_steps_lead_from_nothing_to_a_token_in_service() -> None:
     assert document["current"]["access_token"] == TOKEN
     assert document["current"]["fingerprint"] == fingerprint(TOKEN)
     assert (document["pending"], document["previous"], document["rotation"]) == (None, [], None)
-    steps = ["begin", "issue", "prove", "publish", "promote", "report"]
+    steps = ["begin", "issue", "verify", "publish", "promote", "report"]
     assert [event["step"] for event in document["events"]] == steps
     assert json.loads(json.dumps(document)) == document
 
@@ -133,28 +133,28 @@ def test_a_step_is_done_in_the_hand_that_was_given() -> None:
         "controller",
         "it was forced",
     )
-    assert rotation_step(None, "end", results=[]) == {"format": 1, **EMPTY}
+    assert rotation_step(None, "finish", results=[]) == {"format": 1, **EMPTY}
 
 
 def test_a_rotation_that_was_abandoned_leaves_the_old_token() -> None:
     document = rotation_step(in_service(), "begin", HAND, mode="token", why="it was forced")
     given = {"failed_step": "issue", "reason": "the API does not answer"}
-    document = rotation_step(document, "abandon", HAND, **given)
+    document = rotation_step(document, "roll_back", HAND, **given)
     assert document["rotation"]["reason"] == "issue: the API does not answer"
-    document = rotation_step(document, "end", HAND, results=[])
+    document = rotation_step(document, "finish", HAND, results=[])
     assert document["current"] == in_service()["current"] | {"since": document["current"]["since"]}
     assert document["events"][-1]["outcome"] == "rolled_back"
 
 
 def test_what_is_condemned_is_retired() -> None:
     document = rotation_step(in_service(), "begin", HAND, mode="emergency", why="a leak")
-    document = rotation_step(document, "condemn", HAND)
+    document = rotation_step(document, "mark_compromised", HAND)
     assert (document["current"], len(document["previous"])) == (None, 1)
     fresh = {**CREDENTIAL, "access_token": TOKEN[::-1]}
-    document = rotation_step(document, "propose", HAND, credential=fresh)
+    document = rotation_step(document, "set_pending", HAND, credential=fresh)
     document = rotation_step(document, "promote", HAND, hosts=[])
     row = {"fingerprint": fingerprint(TOKEN), "outcome": "revoked", "verified": True}
-    document = rotation_step(document, "end", HAND, results=[row])
+    document = rotation_step(document, "finish", HAND, results=[row])
     assert (document["previous"], TOKEN in json.dumps(document)) == ([], False)
 
 
@@ -166,26 +166,32 @@ def test_a_plan_is_a_dictionary_without_a_secret() -> None:
         "mode": "token",
         "why": "",
         "begin": False,
-        "condemn": False,
+        "mark_compromised": False,
         "issue": False,
-        "put_back": False,
+        "rollback": False,
         "blocked": "",
     }
 
 
 def test_a_plan_follows_the_wishes() -> None:
     forced, emergency = planned(in_service(), force=True), planned(in_service(), emergency=True)
-    assert (forced["why"], forced["issue"], forced["condemn"]) == ("it was forced", True, False)
-    assert (emergency["mode"], emergency["condemn"]) == ("emergency", True)
+    assert (forced["why"], forced["issue"], forced["mark_compromised"]) == (
+        "it was forced",
+        True,
+        False,
+    )
+    assert (emergency["mode"], emergency["mark_compromised"]) == ("emergency", True)
     assert planned(in_service(), max_age=0.0)["why"] == "the current token is older than 0 s"
 
 
 def test_a_plan_heeds_whoever_is_at_work() -> None:
     other = {**HAND, "run": "there/2/2"}
     document = rotation_step(in_service(), "begin", other, mode="token", why="it was forced")
-    told = rotation_plan(document, HAND, OWNER, "accepted", "alive", max_age=900, lease=600)
-    assert told["blocked"].startswith("another rotation is at work on this machine")
-    assert not told["begin"]
+    result = rotation_plan(
+        document, HAND, OWNER, "accepted", "alive", max_age=900, lock_timeout=600
+    )
+    assert result["blocked"].startswith("another rotation is at work on this machine")
+    assert not result["begin"]
     assert planned(document)["begin"]
 
 
@@ -209,8 +215,8 @@ def test_another_document_is_refused_without_being_repeated(
 ) -> None:
     with pytest.raises(AnsibleFilterError) as caught:
         FILTERS[name](document if isinstance(document, str) else write(document))
-    told = "the store holds something else than the state of a rotation"
-    assert str(caught.value) == f"{name}: {told}"
+    result = "the store holds something else than the state of a rotation"
+    assert str(caught.value) == f"{name}: {result}"
     assert "eyJ" not in repr(caught.value)
 
 
@@ -225,18 +231,18 @@ def test_a_damaged_document_is_refused_without_being_repeated(name: str, lost: s
 
 
 @pytest.mark.parametrize(
-    ("step", "given", "told"),
+    ("step", "given", "result"),
     [
-        ("condemn", {}, "no rotation has begun"),
-        ("propose", {"credential": CREDENTIAL}, "no rotation has begun"),
+        ("mark_compromised", {}, "no rotation has begun"),
+        ("set_pending", {"credential": CREDENTIAL}, "no rotation has begun"),
         ("promote", {"hosts": ["a"]}, "no rotation has begun"),
-        ("abandon", {"failed_step": "issue", "reason": "no answer"}, "no rotation has begun"),
+        ("roll_back", {"failed_step": "issue", "reason": "no answer"}, "no rotation has begun"),
     ],
 )
-def test_a_step_out_of_order_is_refused(step: str, given: dict[str, Any], told: str) -> None:
+def test_a_step_out_of_order_is_refused(step: str, given: dict[str, Any], result: str) -> None:
     with pytest.raises(AnsibleFilterError) as caught:
         rotation_step(in_service(), step, HAND, **given)
-    assert str(caught.value) == f"rotation_step: {told}"
+    assert str(caught.value) == f"rotation_step: {result}"
     assert caught.value.__cause__ is None
 
 
@@ -244,7 +250,7 @@ def test_a_step_out_of_order_is_refused(step: str, given: dict[str, Any], told: 
 def test_a_token_that_is_refused_is_not_repeated(credential: dict[str, str]) -> None:
     document = rotation_step(in_service(), "begin", HAND, mode="token", why="it was forced")
     with pytest.raises(AnsibleFilterError) as caught:
-        rotation_step(document, "propose", HAND, credential=credential)
+        rotation_step(document, "set_pending", HAND, credential=credential)
     assert str(caught.value).startswith("rotation_step: ")
     assert "eyJ" not in repr(caught.value)
 
@@ -255,13 +261,16 @@ WRONG_STEPS: dict[str, tuple[dict[str, Any], str]] = {
     "no step": ({}, "rotation_step: step: give one of load, begin, "),
     "unknown step": ({"step": TOKEN}, "rotation_step: step: give one of load, begin, "),
     "a list for a step": ({"step": ["begin"]}, "rotation_step: step: give one of "),
-    "a text for a hand": ({"step": "load", "hand": TOKEN}, "rotation_step: hand: give a dict"),
+    "a text for an actor": ({"step": "load", "actor": TOKEN}, "rotation_step: actor: give a dict"),
     "nothing given": ({"step": "begin"}, "rotation_step begin: mode: it is missing; give one of"),
     "unknown mode": (
         {"step": "begin", "mode": TOKEN, "why": ""},
         "rotation_step begin: mode: give one of token, client, emergency",
     ),
-    "another step's": ({"step": "condemn", "why": ""}, "rotation_step condemn: why: no such"),
+    "another step's": (
+        {"step": "mark_compromised", "why": ""},
+        "rotation_step mark_compromised: why: no such",
+    ),
     "a text for hosts": ({"step": "promote", "hosts": TOKEN}, "rotation_step promote: hosts: give"),
     "a number for a host": ({"step": "promote", "hosts": [1]}, "rotation_step promote: hosts: "),
     "a word for died": (
@@ -269,33 +278,33 @@ WRONG_STEPS: dict[str, tuple[dict[str, Any], str]] = {
         "rotation_step promote: died: give true or false",
     ),
     "a token for a credential": (
-        {"step": "propose", "credential": TOKEN},
-        "rotation_step propose: credential: give a dictionary with the texts access_token, ",
+        {"step": "set_pending", "credential": TOKEN},
+        "rotation_step set_pending: credential: give a dictionary with the texts access_token, ",
     ),
     "a row without an outcome": (
-        {"step": "end", "results": [{"fingerprint": "sha256:0", "verified": True}]},
-        "rotation_step end: results: give a list, and each of it a dictionary with the texts",
+        {"step": "finish", "results": [{"fingerprint": "sha256:0", "verified": True}]},
+        "rotation_step finish: results: give a list, and each of it a dictionary with the texts",
     ),
     "a row that does not say whether it is verified": (
-        {"step": "end", "results": [{"fingerprint": "sha256:0", "outcome": "revoked"}]},
-        "rotation_step end: results: give a list, and each of it a dictionary with the texts",
+        {"step": "finish", "results": [{"fingerprint": "sha256:0", "outcome": "revoked"}]},
+        "rotation_step finish: results: give a list, and each of it a dictionary with the texts",
     ),
 }
 PLANNED: dict[str, Any] = {
-    "hand": HAND,
+    "actor": HAND,
     "owner": OWNER,
     "probe": "accepted",
-    "holder": "dead",
+    "lock_holder": "dead",
     "max_age": 900,
-    "lease": 600,
+    "lock_timeout": 600,
 }
 WRONG_PLANS: dict[str, Any] = {
-    "hand": {},
+    "actor": {},
     "owner": {**OWNER, "client_id": None},
     "probe": 7,
-    "holder": "perhaps",
+    "lock_holder": "perhaps",
     "max_age": "900",
-    "lease": float("nan"),
+    "lock_timeout": float("nan"),
     "force": "yes",
     "emergency": 1,
 }
@@ -303,10 +312,10 @@ WRONG_PLANS: dict[str, Any] = {
 
 @pytest.mark.parametrize("name", WRONG_STEPS)
 def test_a_step_with_wrong_arguments_is_refused_in_one_sentence(name: str) -> None:
-    given, told = WRONG_STEPS[name]
+    given, result = WRONG_STEPS[name]
     with pytest.raises(AnsibleFilterError) as caught:
         rotation_step(in_service(), **given)
-    assert str(caught.value).startswith(told)
+    assert str(caught.value).startswith(result)
     assert "eyJ" not in repr(caught.value)
 
 
@@ -342,7 +351,7 @@ def test_every_file_holds_the_filter_of_its_name(file: Any) -> None:
 
 @contextmanager
 def child() -> Iterator[subprocess.Popen[bytes]]:
-    """A process that waits until it is told to end."""
+    """A process that waits until it is asked to end."""
     command = [sys.executable, "-c", "import sys; sys.stdin.read()"]
     with subprocess.Popen(command, stdin=subprocess.PIPE) as process:
         try:

@@ -23,8 +23,8 @@ from ansible.module_utils import basic
 from tests.simulator.settings import OTHER_ACCOUNT_ID, SECOND_CLIENT_ID
 
 from .canary import Canary, contents, hatch
-from .harness import Revoke, Told
-from .keeping import Token
+from .harness import ModuleResult, Revoke
+from .token_harness import Token
 
 PASSWORD = "hunter2-hunter2-hunter2"
 
@@ -42,7 +42,7 @@ class Given:
     folder: Path
     way: str
 
-    def __call__(self, **options: Any) -> Told:
+    def __call__(self, **options: Any) -> ModuleResult:
         if self.way == "option":
             return self.revoke(self.canary.token, **options)
         source = self.folder / "log"
@@ -50,7 +50,7 @@ class Given:
         return self.revoke(sources=[str(source)], **options)
 
 
-Situation = Callable[[Given], Told]
+Situation = Callable[[Given], ModuleResult]
 
 
 @dataclass
@@ -98,7 +98,7 @@ def _plain(**options: Any) -> Situation:
 def _faulty(on: str, kind: str, **how: Any) -> Situation:
     """A run with a fault for ever; {token} and {email} in its parameters are filled in."""
 
-    def situation(given: Given) -> Told:
+    def situation(given: Given) -> ModuleResult:
         filled = {name: _filled(value, given.canary) for name, value in how.items()}
         given.revoke.simulator.fault(on, kind, times=0, **filled)
         return given()
@@ -117,7 +117,7 @@ def _filled(value: Any, canary: Canary) -> Any:
 def _configured(**settings: Any) -> Situation:
     """A run against a simulator with other habits."""
 
-    def situation(given: Given) -> Told:
+    def situation(given: Given) -> ModuleResult:
         given.revoke.simulator.configure(**settings)
         return given()
 
@@ -127,7 +127,7 @@ def _configured(**settings: Any) -> Situation:
 def _raising(error: Callable[[str], Exception]) -> Situation:
     """A run in which the library raises, and quotes the token and the address."""
 
-    def situation(given: Given) -> Told:
+    def situation(given: Given) -> ModuleResult:
         def send(*_words: Any, **_options: Any) -> None:
             raise error(f"{given.canary.token} {given.canary.email}")
 
@@ -138,40 +138,40 @@ def _raising(error: Callable[[str], Exception]) -> Situation:
 
 
 def _missing(library: str) -> Situation:
-    def situation(given: Given) -> Told:
+    def situation(given: Given) -> ModuleResult:
         given.revoke.monkeypatch.setitem(sys.modules, library, None)
         return given()
 
     return situation
 
 
-def _from_environment(given: Given) -> Told:
+def _from_environment(given: Given) -> ModuleResult:
     given.revoke.monkeypatch.setenv("NOMBA_ACCESS_TOKEN", f" Bearer {given.canary.token} ")
     return given.revoke()
 
 
-def _unread(given: Given) -> Told:
+def _unread(given: Given) -> ModuleResult:
     return given.revoke(given.canary.token, sources=[str(given.folder / "missing")])
 
 
-def _strange_authority(given: Given) -> Told:
+def _strange_authority(given: Given) -> ModuleResult:
     trustme.CA().cert_pem.write_to_path(str(given.folder / "ca.pem"))
     return given(ca_path=str(given.folder / "ca.pem"))
 
 
-def _proxied(given: Given) -> Told:
+def _proxied(given: Given) -> ModuleResult:
     proxy = given.revoke.simulator.http_url.replace("//", f"//me:{PASSWORD}@")
     given.revoke.monkeypatch.setenv("https_proxy", proxy)
     given.revoke.monkeypatch.setenv("no_proxy", "")
     return given()
 
 
-def _malformed(given: Given) -> Told:
+def _malformed(given: Given) -> ModuleResult:
     token = given.canary.token
     return given.revoke(token[:-1], token[1:], f"{token}.{token}", f'{{"t":"{token}"}}', token[:90])
 
 
-def _expired(given: Given) -> Told:
+def _expired(given: Given) -> ModuleResult:
     given.canary = hatch(given.revoke.simulator, age=7200, lifetime=3600)
     return given()
 
@@ -180,7 +180,7 @@ def _url_with(form: str) -> Situation:
     return lambda given: given(api_url=form.format(token=given.canary.token))
 
 
-def _short_of_time(given: Given) -> Told:
+def _short_of_time(given: Given) -> ModuleResult:
     given.revoke.simulator.fault("revoke", "rate_limited", retry_after=3600, times=0)
     return given(access_token=hatch(given.revoke.simulator).token, deadline=10, concurrency=1)
 
@@ -239,34 +239,36 @@ SITUATIONS: dict[str, Situation] = {
 def test_nothing_of_a_token_comes_out(
     given: Given, logged: Logged, temporary: Path, situation: Situation
 ) -> None:
-    told = situation(given)
-    assert given.canary.sings(told.output) == []
+    returned = situation(given)
+    assert given.canary.sings(returned.output) == []
     assert given.canary.sings(*logged.syslog, logged.libraries.text) == []
     assert given.canary.sings(*contents(temporary)) == []
-    assert any("Invoked with" in line for line in logged.syslog) is not _is_refused_at_once(told)
+    assert any("Invoked with" in line for line in logged.syslog) is not _is_refused_at_once(
+        returned
+    )
 
 
-def _is_refused_at_once(told: Told) -> bool:
+def _is_refused_at_once(returned: ModuleResult) -> bool:
     """Whether AnsibleModule itself refused the options, before it logs that it was called."""
-    return told.failed and "error" not in told.result
+    return returned.failed and "error" not in returned.result
 
 
 @pytest.mark.parametrize("option", ["account_id", "client_id", "ca_path", "api_url"])
 def test_a_token_in_a_wrong_option_is_not_repeated(revoke: Revoke, option: str) -> None:
     # In the result, that is. What Ansible itself tells syslog at the start is out of reach.
     canary = hatch(revoke.simulator)
-    told = revoke("this is no token", **{option: canary.token})
-    assert told.failed
-    assert canary.sings(told.output) == []
+    returned = revoke("this is no token", **{option: canary.token})
+    assert returned.failed
+    assert canary.sings(returned.output) == []
     assert revoke.simulator.requests() == []
 
 
 def test_token_given_as_a_source_is_revoked_and_not_repeated(revoke: Revoke) -> None:
     canary = hatch(revoke.simulator)
-    told = revoke("this is no token", sources=[canary.token])
-    assert told.failed
-    assert told.outcomes == ["malformed", "revoked"]
-    assert canary.sings(told.output) == []
+    returned = revoke("this is no token", sources=[canary.token])
+    assert returned.failed
+    assert returned.outcomes == ["malformed", "revoked"]
+    assert canary.sings(returned.output) == []
     assert revoke.simulator.live() == []
 
 

@@ -191,7 +191,7 @@ def test_tokens_of_a_playbook_show_nowhere(terminal: Terminal) -> None:
 
 
 def _tasks(ways: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """For each way to hand a token over: a check run, a run that fails, and one that succeeds."""
+    """For each way to give a token: a check run, a run that fails, and one that succeeds."""
     for options in ways:
         wrong = {**options, "client_id": SECOND_CLIENT_ID}
         yield {"name": "Check", MODULE: options, "check_mode": True, "diff": True}

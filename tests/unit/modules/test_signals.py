@@ -17,7 +17,7 @@ import pytest
 from tests.simulator.handle import Handle
 from tests.simulator.tokens import fingerprint
 
-from .apart import Apart, await_end, start_apart
+from .module_process import Apart, await_end, start_apart
 
 # A run that is stopped has ended long before, and a run that is not lasts longer (seconds).
 ENDED, DEADLINE = 30, 600

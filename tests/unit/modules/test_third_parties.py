@@ -18,8 +18,8 @@ from typing import Any
 import pytest
 
 from .exchanger import exchanging
-from .harness import Revoke, Told
-from .keeping import Token
+from .harness import ModuleResult, Revoke
+from .token_harness import Token
 from .writers import CONTENT, OPTIONS, WITH_TOKENS, WITHOUT_TOKENS, Writers, snapshot, special_file
 
 IS_ROOT = os.geteuid() == 0
@@ -101,12 +101,12 @@ def test_only_a_regular_file_is_taken(
     (tmp_path / "etc").mkdir()
     with special_file(tmp_path / "etc" / "nomba", kind) as path:
         before = snapshot(tmp_path / "etc"), path.lstat()
-        told = write(module, path, check=check)
+        result = write(module, path, check=check)
         if module == "nomba_token_revoke" and check:
-            assert not told.failed  # check mode does not look at the file
+            assert not result.failed  # check mode does not look at the file
         else:
-            assert (told.error, told["changed"]) == ("invalid_option", False)
-            assert told["msg"].startswith(f"{OPTIONS[module]}: it is a {kind}; name a")
+            assert (result.error, result["changed"]) == ("invalid_option", False)
+            assert result["msg"].startswith(f"{OPTIONS[module]}: it is a {kind}; name a")
             assert write.simulator.requests() == []
         assert (snapshot(tmp_path / "etc"), path.lstat()[:6]) == (before[0], before[1][:6])
 
@@ -127,9 +127,9 @@ def test_a_lock_is_a_regular_file_of_its_own(
         with special_file(lock, kind):
             give(lock)
     before = snapshot(folder), snapshot(victim.parent)
-    told = write(module, folder / "nomba", **to_owner(module), **_locking(module))
-    assert (told.error, told["changed"]) == ("invalid_option", False)
-    assert told["msg"].startswith("dest: its lock file .nomba.lock is a ")
+    result = write(module, folder / "nomba", **to_owner(module), **_locking(module))
+    assert (result.error, result["changed"]) == ("invalid_option", False)
+    assert result["msg"].startswith("dest: its lock file .nomba.lock is a ")
     assert (snapshot(folder), snapshot(victim.parent)) == before
     assert write.simulator.requests() == []
 
@@ -143,8 +143,8 @@ def test_a_lock_that_leads_nowhere_creates_no_file(
     write: Writers, folder: Path, victim: Path, module: str
 ) -> None:
     plant_link(folder / ".nomba.lock", victim.with_name("new"))
-    told = write(module, folder / "nomba", **to_owner(module), **_locking(module))
-    assert told.error == "invalid_option"
+    result = write(module, folder / "nomba", **to_owner(module), **_locking(module))
+    assert result.error == "invalid_option"
     assert [path.name for path in victim.parent.iterdir()] == ["victim"]
 
 
@@ -158,10 +158,10 @@ def test_a_link_of_another_user_is_not_followed(
 ) -> None:
     plant_link(folder / "nomba", victim.with_name(target))
     before = snapshot(folder), snapshot(victim.parent)
-    told = write(module, folder / "nomba", **to_owner(module))
-    assert (told.error, told["changed"]) == ("invalid_option", False)
-    assert told["msg"].startswith(f"{OPTIONS[module]}: ")
-    assert "link" in told["msg"]
+    result = write(module, folder / "nomba", **to_owner(module))
+    assert (result.error, result["changed"]) == ("invalid_option", False)
+    assert result["msg"].startswith(f"{OPTIONS[module]}: ")
+    assert "link" in result["msg"]
     assert write.simulator.requests() == []
     assert (snapshot(folder), snapshot(victim.parent)) == before
 
@@ -173,9 +173,9 @@ def test_a_link_of_another_user_is_not_followed_in_place_of_a_folder(
     plant_link(folder / "conf", victim.parent)
     before = snapshot(folder), snapshot(victim.parent)
     for name in ("victim", "new"):
-        told = write(module, folder / "conf" / name, **to_owner(module))
-        assert (told.error, told["changed"]) == ("invalid_option", False)
-        assert "is a link of " in told["msg"]
+        result = write(module, folder / "conf" / name, **to_owner(module))
+        assert (result.error, result["changed"]) == ("invalid_option", False)
+        assert "is a link of " in result["msg"]
     assert (snapshot(folder), snapshot(victim.parent)) == before
     assert write.simulator.requests() == []
 
@@ -186,9 +186,9 @@ def test_a_link_of_root_that_another_user_can_move_is_not_followed(
 ) -> None:
     (folder / "conf").symlink_to(victim.parent)
     before = snapshot(folder), snapshot(victim.parent)
-    told = write(module, folder / "conf" / "new", **to_owner(module))
-    assert (told.error, told["changed"]) == ("invalid_option", False)
-    assert "link" in told["msg"]
+    result = write(module, folder / "conf" / "new", **to_owner(module))
+    assert (result.error, result["changed"]) == ("invalid_option", False)
+    assert "link" in result["msg"]
     assert (snapshot(folder), snapshot(victim.parent)) == before
 
 
@@ -199,9 +199,9 @@ def test_an_own_link_to_a_link_of_another_user_is_not_followed(
     plant_link(folder / "nomba", victim)
     (folder.parent / "own").symlink_to(folder / "nomba")
     before = snapshot(folder), snapshot(victim.parent)
-    told = write(module, folder.parent / "own", **to_owner(module))
-    assert (told.error, told["changed"]) == ("invalid_option", False)
-    assert "is a link of " in told["msg"]
+    result = write(module, folder.parent / "own", **to_owner(module))
+    assert (result.error, result["changed"]) == ("invalid_option", False)
+    assert "is a link of " in result["msg"]
     assert (snapshot(folder), snapshot(victim.parent)) == before
 
 
@@ -211,9 +211,9 @@ def test_no_link_at_all_is_followed_to_a_record(
 ) -> None:
     (tmp_path / "link").symlink_to(victim)
     before = snapshot(victim.parent)
-    told = write(module, tmp_path / "link")
-    assert told.error == "invalid_option"
-    assert told["msg"] == f"{OPTIONS[module]}: it is a link; name the file itself"
+    result = write(module, tmp_path / "link")
+    assert result.error == "invalid_option"
+    assert result["msg"] == f"{OPTIONS[module]}: it is a link; name the file itself"
     assert snapshot(victim.parent) == before
     assert write.simulator.requests() == []
 
@@ -224,8 +224,8 @@ def test_a_hard_link_to_another_file_is_not_appended_to(
 ) -> None:
     os.link(victim, folder / "nomba")
     before = snapshot(victim)
-    told = write(module, folder / "nomba")
-    assert told.error == "invalid_option"
+    result = write(module, folder / "nomba")
+    assert result.error == "invalid_option"
     assert snapshot(victim) == before
     assert write.simulator.requests() == []
 
@@ -236,9 +236,9 @@ def test_the_file_of_another_user_is_not_appended_to(
 ) -> None:
     (folder / "nomba").write_bytes(b"")
     give(folder / "nomba")
-    told = write(module, folder / "nomba")
-    assert told.error == "invalid_option"
-    assert " belongs to " in told["msg"]
+    result = write(module, folder / "nomba")
+    assert result.error == "invalid_option"
+    assert " belongs to " in result["msg"]
     assert (folder / "nomba").read_bytes() == b""
 
 
@@ -249,8 +249,8 @@ def test_the_token_of_another_user_is_not_given_away_by_a_hard_link(
     write.token.dest.replace(victim)
     os.link(victim, folder / "nomba")
     before = snapshot(victim)
-    told = write("nomba_token", folder / "nomba", **(to_owner("nomba_token") if IS_ROOT else {}))
-    assert told.error == "invalid_option"
+    result = write("nomba_token", folder / "nomba", **(to_owner("nomba_token") if IS_ROOT else {}))
+    assert result.error == "invalid_option"
     assert snapshot(victim) == before
     assert write.simulator.requests() == []
 
@@ -287,13 +287,13 @@ def test_a_folder_that_a_third_party_can_write_holds_no_token(
     os.chown(folder, uid, gid)
     folder.chmod(mode)
     before = snapshot(folder)
-    told = write(module, path)
+    result = write(module, path)
     if IS_ROOT and name != "nomba" and "sticky" in kind:
-        assert not told.failed  # as below /tmp, nobody else can move the folder of root
+        assert not result.failed  # as below /tmp, nobody else can move the folder of root
         return
-    assert (told.error, told["changed"]) == ("invalid_option", False)
-    assert "can be written by " in told["msg"]
-    assert "could exchange the file; use a folder that only root, you" in told["msg"]
+    assert (result.error, result["changed"]) == ("invalid_option", False)
+    assert "can be written by " in result["msg"]
+    assert "could exchange the file; use a folder that only root, you" in result["msg"]
     assert snapshot(folder) == before
     assert write.simulator.requests() == []
 
@@ -305,8 +305,8 @@ def test_the_folder_of_the_files_owner_is_the_common_case(
     options = {**to_owner(module), "group": str(STRANGER if IS_ROOT else os.getgid())}
     path = folder / "nomba"
     foretold = write(module, path, check=True, **options)
-    told, again = write(module, path, **options), write(module, path, **options)
-    assert (foretold["changed"], told["changed"], again["changed"]) == (True, True, False)
+    result, again = write(module, path, **options), write(module, path, **options)
+    assert (foretold["changed"], result["changed"], again["changed"]) == (True, True, False)
     status = path.stat()
     assert (status.st_uid, str(status.st_gid)) == (STRANGER, options["group"])
     assert status.st_mode & 0o7777 == 0o600
@@ -338,9 +338,9 @@ def test_a_file_stays_with_its_owner_where_no_other_is_named(
     before = path.stat()
     if not IS_ROOT:
         write.token.monkeypatch.undo()
-    told = write("nomba_credential_file", path)
+    result = write("nomba_credential_file", path)
     after = path.stat()
-    assert told["changed"] is (held != CONTENT)
+    assert result["changed"] is (held != CONTENT)
     assert path.read_text() == CONTENT
     assert (after.st_uid, after.st_gid, after.st_mode) == (
         before.st_uid,
@@ -358,7 +358,7 @@ def test_nothing_that_is_exchanged_meanwhile_leads_to_another_file(
     give(folder.parent)
     before = snapshot(victim.parent)
     own = to_owner("nomba_credential_file")
-    results: list[Told] = []
+    results: list[ModuleResult] = []
     with exchanging(folder.parent, victim, STRANGER):
         for number in range(60):
             given = {"content": f"{number}\n", **own}
@@ -369,5 +369,5 @@ def test_nothing_that_is_exchanged_meanwhile_leads_to_another_file(
                 write("nomba_token_revoke", folder / "progress"),
             ]
             assert snapshot(victim.parent) == before
-    codes = {told.error for told in results if told.failed}
+    codes = {result.error for result in results if result.failed}
     assert codes <= {"invalid_option", "not_written", "conflict", "locked"}

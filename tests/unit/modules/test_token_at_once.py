@@ -16,8 +16,8 @@ import pytest
 
 from ansible_collections.nomba.auth.plugins.modules import nomba_token
 
-from .keeping import Token, start_apart
-from .seeing import operations
+from .request_log import operations
+from .token_harness import Token, start_apart
 
 
 @pytest.fixture
@@ -32,9 +32,9 @@ def lock(token: Token) -> Iterator[int]:
 def test_two_runs_at_once_issue_once(token: Token) -> None:
     token.simulator.fault("issue", "slow", delay=1)
     runs = [start_apart(token.options()) for __ in range(2)]
-    told = [json.loads(run.communicate()[0]) for run in runs]
-    assert sorted(result["action"] for result in told) == ["issued", "kept"]
-    assert len({result["fingerprint"] for result in told}) == 1
+    returned = [json.loads(run.communicate()[0]) for run in runs]
+    assert sorted(result["action"] for result in returned) == ["issued", "kept"]
+    assert len({result["fingerprint"] for result in returned}) == 1
     assert len(token.simulator.live()) == 1
     assert operations(token.simulator) == ["issue"]
 
@@ -50,9 +50,9 @@ def test_a_run_waits_for_the_other_and_finds_its_token(token: Token, lock: int) 
             fcntl.flock(lock, fcntl.LOCK_UN)
 
     token.monkeypatch.setattr(nomba_token, "SYSTEM", replace(still, sleep=other_run_ends))
-    told = token()
-    assert (told["action"], told["changed"]) == ("kept", False)
-    assert told["fingerprint"] == made["fingerprint"]
+    returned = token()
+    assert (returned["action"], returned["changed"]) == ("kept", False)
+    assert returned["fingerprint"] == made["fingerprint"]
     assert len(token.clock.slept) == 3
     assert token.simulator.requests() == []
 
@@ -63,17 +63,17 @@ def test_a_file_that_stays_locked_ends_the_run_at_its_deadline(
 ) -> None:
     if held:
         token.hold()
-    told = token(deadline=5)
+    returned = token(deadline=5)
     assert lock
-    assert (told.error, told["changed"]) == ("locked", False)
-    assert told["msg"].startswith("dest: ")
+    assert (returned.error, returned["changed"]) == ("locked", False)
+    assert returned["msg"].startswith("dest: ")
     assert 0 < sum(token.clock.slept) < 5.2
     assert token.simulator.requests() == []
 
 
 def test_the_lock_is_free_after_a_run_that_failed(token: Token) -> None:
     assert token(client_secret="d3Jvbmc=").error == "forbidden"
-    told = token()
-    assert told["action"] == "issued"
+    returned = token()
+    assert returned["action"] == "issued"
     assert token.clock.slept == []
     assert operations(token.simulator) == ["issue", "issue"]

@@ -16,7 +16,7 @@ from ansible_collections.nomba.auth.plugins.module_utils._clock import SYSTEM
 from ansible_collections.nomba.auth.plugins.modules import nomba_token
 from tests.simulator.settings import SECOND_CLIENT_ID
 
-from .keeping import Token
+from .token_harness import Token
 
 Situation = Callable[[Token], dict[str, Any]]
 
@@ -99,40 +99,40 @@ def _state(token: Token) -> list[Any]:
 def test_check_mode_decides_like_the_run_that_follows(token: Token, situation: Situation) -> None:
     options = situation(token)
     before = _state(token)
-    told = token(check=True, diff=True, **options)
+    returned = token(check=True, diff=True, **options)
     assert _state(token) == before
     assert token.simulator.requests() == []
     real = token(**options)
     for name in ("changed", "action", "failed", "error"):
-        assert told.result.get(name) == real.result.get(name)
+        assert returned.result.get(name) == real.result.get(name)
 
 
 @pytest.mark.parametrize("check", [False, True], ids=["real", "check"])
 def test_a_good_token_is_told_by_its_fingerprint_and_time(token: Token, check: bool) -> None:
     made = token.hold(expires_at="2026-01-13T17:38:20.512Z")
     token.monkeypatch.setattr(nomba_token, "SYSTEM", replace(SYSTEM, now=lambda: 1768322000.0))
-    told = token(check=check)
-    assert told["fingerprint"] == made["fingerprint"]
-    assert told["expires_at"] == "2026-01-13T17:38:20Z"
-    assert told["changed"] is False
+    returned = token(check=check)
+    assert returned["fingerprint"] == made["fingerprint"]
+    assert returned["expires_at"] == "2026-01-13T17:38:20Z"
+    assert returned["changed"] is False
     assert token.simulator.requests() == []
 
 
 def test_without_a_file_check_mode_returns_no_token(token: Token) -> None:
-    told = token(check=True, dest=None)
-    assert (told["action"], told["changed"]) == ("issued", True)
-    assert {"access_token", "fingerprint"} & set(told.result) == set()
+    returned = token(check=True, dest=None)
+    assert (returned["action"], returned["changed"]) == ("issued", True)
+    assert {"access_token", "fingerprint"} & set(returned.result) == set()
     assert token.files == []
     assert token.simulator.requests() == []
 
 
 def test_a_diff_shows_fingerprints_only(token: Token) -> None:
     made = token.hold(lifetime=60)
-    told = token(diff=True)
-    assert set(told["diff"]) == {"before", "after"}
-    assert made["fingerprint"] in told["diff"]["before"]
-    assert told["fingerprint"] in told["diff"]["after"]
-    assert "eyJ" not in told.output
+    returned = token(diff=True)
+    assert set(returned["diff"]) == {"before", "after"}
+    assert made["fingerprint"] in returned["diff"]["before"]
+    assert returned["fingerprint"] in returned["diff"]["after"]
+    assert "eyJ" not in returned.output
     assert len(token.simulator.writes()) == 1
 
 
@@ -140,7 +140,7 @@ def test_a_diff_shows_fingerprints_only(token: Token) -> None:
 def test_a_diff_is_empty_where_nothing_was_or_nothing_changes(token: Token, held: bool) -> None:
     if held:
         token.hold()
-    told = token(diff=True)
-    assert bool(told["diff"]["before"]) is held
-    assert (told["diff"]["before"] == told["diff"]["after"]) is held
+    returned = token(diff=True)
+    assert bool(returned["diff"]["before"]) is held
+    assert (returned["diff"]["before"] == returned["diff"]["after"]) is held
     assert len(token.simulator.writes()) == (not held)

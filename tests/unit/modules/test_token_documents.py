@@ -11,11 +11,11 @@ import sys
 import yaml
 
 from ansible_collections.nomba.auth.plugins.module_utils import _errors
-from ansible_collections.nomba.auth.plugins.module_utils._issuing import _CAUSES
+from ansible_collections.nomba.auth.plugins.module_utils._issue import _CAUSES
 from ansible_collections.nomba.auth.plugins.modules import nomba_token
 
-from .keeping import Token
 from .test_documents import ANSIBLES_OWN, VALUE
+from .token_harness import Token
 
 NAME = "nomba_token"
 
@@ -40,10 +40,10 @@ def test_the_documented_results_of_nomba_token_are_what_is_returned(token: Token
     returned = yaml.safe_load(nomba_token.RETURN)
     token.simulator.configure(revoke_effective=False)
     token.hold(lifetime=60)
-    told = token(revoke_replaced=True, diff=True)
-    assert set(told.result) - ANSIBLES_OWN == set(returned) - {"access_token"}
-    assert set(told["replaced"][0]) == set(returned["replaced"]["contains"])
-    assert set(told["error"]) == set(returned["error"]["contains"])
+    module_result = token(revoke_replaced=True, diff=True)
+    assert set(module_result.result) - ANSIBLES_OWN == set(returned) - {"access_token"}
+    assert set(module_result["replaced"][0]) == set(returned["replaced"]["contains"])
+    assert set(module_result["error"]) == set(returned["error"]["contains"])
     handed_over = token(dest=None)
     assert set(handed_over.result) - ANSIBLES_OWN == set(returned) - {"replaced", "error"}
     assert len(token.simulator.requests("issue")) == 1
@@ -62,7 +62,7 @@ def test_the_documented_keys_of_the_file_are_in_it(token: Token) -> None:
 
 def test_a_library_that_is_missing_is_named_before_an_issue(token: Token) -> None:
     token.monkeypatch.setitem(sys.modules, "requests", None)
-    told = token()
-    assert told.error == "library_missing"
+    module_result = token()
+    assert module_result.error == "library_missing"
     assert token.files == [".token.json.lock"]
     assert token.simulator.requests() == []

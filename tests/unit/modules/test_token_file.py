@@ -17,8 +17,8 @@ import pytest
 from tests.simulator.settings import OTHER_ACCOUNT_ID, SECOND_CLIENT_ID
 from tests.simulator.tokens import fingerprint
 
-from .keeping import Token
-from .seeing import ONE_LIVE_TOKEN, operations
+from .request_log import ONE_LIVE_TOKEN, operations
+from .token_harness import Token
 
 SOMETHING_ELSE = {
     "words": b"not a token\n",
@@ -37,32 +37,32 @@ def _refuse(*_words: Any, **_options: Any) -> Any:
 
 
 def test_a_token_is_issued_into_a_new_file(token: Token) -> None:
-    told = token()
+    returned = token()
     document = token.document
-    assert (told["action"], told["changed"]) == ("issued", True)
-    assert told["fingerprint"] == fingerprint(document["access_token"])
-    assert token.simulator.live() == [told["fingerprint"]]
+    assert (returned["action"], returned["changed"]) == ("issued", True)
+    assert returned["fingerprint"] == fingerprint(document["access_token"])
+    assert token.simulator.live() == [returned["fingerprint"]]
     assert document["refresh_token"]
     assert document["client_id"] == token.simulator.client_id
-    assert told["expires_at"][:19] == document["expires_at"][:19]
+    assert returned["expires_at"][:19] == document["expires_at"][:19]
     assert operations(token.simulator) == ["issue"]
 
 
 def test_the_result_holds_no_token(token: Token) -> None:
-    told = token()
-    assert "access_token" not in told.result
-    assert token.document["access_token"] not in told.output
-    assert token.document["refresh_token"] not in told.output
+    returned = token()
+    assert "access_token" not in returned.result
+    assert token.document["access_token"] not in returned.output
+    assert token.document["refresh_token"] not in returned.output
     assert len(token.simulator.writes()) == 1
 
 
 def test_only_the_owner_can_read_what_is_left(token: Token) -> None:
     before = os.umask(0)
     try:
-        told = token()
+        returned = token()
     finally:
         os.umask(before)
-    assert not told.failed
+    assert not returned.failed
     assert token.mode == 0o600
     assert token.files == [".token.json.lock", "token.json"]
     assert (token.folder / ".token.json.lock").stat().st_mode & 0o777 == 0o600
@@ -82,9 +82,9 @@ def test_a_second_run_changes_and_sends_nothing(token: Token) -> None:
     first = token()
     content = token.dest.read_bytes()
     token.simulator.forget_requests()
-    told = token()
-    assert (told["action"], told["changed"]) == ("kept", False)
-    assert told["fingerprint"] == first["fingerprint"]
+    returned = token()
+    assert (returned["action"], returned["changed"]) == ("kept", False)
+    assert returned["fingerprint"] == first["fingerprint"]
     assert token.dest.read_bytes() == content
     assert token.simulator.requests() == []
 
@@ -93,15 +93,15 @@ def test_a_second_run_changes_and_sends_nothing(token: Token) -> None:
 def test_the_mode_of_a_good_file_is_repaired_without_a_request(token: Token, mode: int) -> None:
     token.hold()
     token.dest.chmod(mode)
-    told = token()
-    assert (told["action"], told["changed"]) == ("kept", True)
+    returned = token()
+    assert (returned["action"], returned["changed"]) == ("kept", True)
     assert token.mode == 0o600
     assert token.simulator.requests() == []
 
 
 def test_a_stricter_mode_is_given(token: Token) -> None:
-    told = token(mode="0400")
-    assert not told.failed
+    returned = token(mode="0400")
+    assert not returned.failed
     assert token.mode == 0o400
     assert token(mode="0400")["changed"] is False
     assert operations(token.simulator) == ["issue"]
@@ -112,26 +112,26 @@ def test_a_stricter_mode_is_given(token: Token) -> None:
 def test_a_mode_that_lets_others_read_is_refused(token: Token, mode: object, held: bool) -> None:
     if held:
         token.hold()
-    told = token(mode=mode)
-    assert (told.error, told["changed"]) == ("invalid_option", False)
-    assert told["msg"].startswith("mode: ")
+    returned = token(mode=mode)
+    assert (returned.error, returned["changed"]) == ("invalid_option", False)
+    assert returned["msg"].startswith("mode: ")
     assert token.dest.exists() is held
     assert not held or token.mode == 0o600
     assert token.simulator.requests() == []
 
 
 def test_an_owner_who_does_not_exist_stops_the_run_before_an_issue(token: Token) -> None:
-    told = token(owner="no-such-user-here")
-    assert told.error == "invalid_option"
-    assert told["msg"].startswith("owner: ")
+    returned = token(owner="no-such-user-here")
+    assert returned.error == "invalid_option"
+    assert returned["msg"].startswith("owner: ")
     assert token.files == []
     assert token.simulator.requests() == []
 
 
 def test_force_replaces_a_good_token(token: Token) -> None:
     made = token.hold()
-    told = token(force=True)
-    assert (told["action"], told["changed"]) == ("refreshed", True)
+    returned = token(force=True)
+    assert (returned["action"], returned["changed"]) == ("refreshed", True)
     assert token.document["access_token"] != made["access_token"]
     assert token.document["replaced"] == []
     assert token.simulator.accepts(made["access_token"])
@@ -151,9 +151,9 @@ def test_a_file_of_somebody_else_is_replaced_with_a_warning(
     token: Token, changes: dict[str, Any]
 ) -> None:
     made = token.hold(**changes)
-    told = token(revoke_replaced=True)
-    assert (told["action"], told["changed"]) == ("issued", True)
-    assert made["fingerprint"] in told.warnings
+    returned = token(revoke_replaced=True)
+    assert (returned["action"], returned["changed"]) == ("issued", True)
+    assert made["fingerprint"] in returned.warnings
     assert token.document["client_id"] == token.simulator.client_id
     assert token.simulator.accepts(made["access_token"])
     assert operations(token.simulator) == ["issue"]
@@ -165,17 +165,17 @@ def test_a_file_that_is_something_else_is_never_overwritten(
     token: Token, content: bytes, check: bool
 ) -> None:
     token.dest.write_bytes(content)
-    told = token(force=True, check=check)
-    assert (told.error, told["changed"]) == ("invalid_option", False)
-    assert told["msg"].startswith("dest: it holds something else")
+    returned = token(force=True, check=check)
+    assert (returned.error, returned["changed"]) == ("invalid_option", False)
+    assert returned["msg"].startswith("dest: it holds something else")
     assert token.dest.read_bytes() == content
     assert token.simulator.requests() == []
 
 
 def test_an_empty_file_is_filled(token: Token) -> None:
     token.dest.touch(0o644)
-    told = token()
-    assert told["action"] == "issued"
+    returned = token()
+    assert returned["action"] == "issued"
     assert token.mode == 0o600
     assert operations(token.simulator) == ["issue"]
 
@@ -183,9 +183,9 @@ def test_an_empty_file_is_filled(token: Token) -> None:
 @pytest.mark.parametrize("check", [False, True], ids=["real", "check"])
 @pytest.mark.parametrize("dest", ["", "missing/token.json"], ids=["a folder", "in no folder"])
 def test_a_dest_that_cannot_be_a_file_is_refused(token: Token, dest: str, check: bool) -> None:
-    told = token(dest=str(token.folder / dest), check=check)
-    assert told.error == "invalid_option"
-    assert "folder" in told["msg"]
+    returned = token(dest=str(token.folder / dest), check=check)
+    assert returned.error == "invalid_option"
+    assert "folder" in returned["msg"]
     assert token.files == []
     assert token.simulator.requests() == []
 
@@ -197,35 +197,37 @@ def test_a_folder_that_cannot_be_written_is_noticed_before_an_issue(token: Token
         return int((_refuse if flags & os.O_EXCL else open_file)(path, flags, *words, **options))
 
     token.monkeypatch.setattr(os, "open", refuse_new)
-    told = token()
-    assert told.error == "invalid_option"
-    assert "its folder cannot be written" in told["msg"]
+    returned = token()
+    assert returned.error == "invalid_option"
+    assert "its folder cannot be written" in returned["msg"]
     assert not token.dest.exists()
     assert token.simulator.requests() == []
 
 
 def test_a_lock_that_cannot_be_made_is_noticed_before_an_issue(token: Token) -> None:
     (token.folder / ".token.json.lock").mkdir()
-    told = token()
-    assert told.error == "invalid_option"
-    assert told["msg"].startswith("dest: its lock file .token.json.lock is a folder; remove that")
+    returned = token()
+    assert returned.error == "invalid_option"
+    assert returned["msg"].startswith(
+        "dest: its lock file .token.json.lock is a folder; remove that"
+    )
     assert token.simulator.requests() == []
 
 
 def test_a_file_system_without_locks_is_noticed_before_an_issue(token: Token) -> None:
     token.monkeypatch.setattr(fcntl, "flock", _refuse)
-    told = token()
-    assert told.error == "invalid_option"
-    assert told["msg"].startswith("dest: its lock file .token.json.lock is unusable: ")
+    returned = token()
+    assert returned.error == "invalid_option"
+    assert returned["msg"].startswith("dest: its lock file .token.json.lock is unusable: ")
     assert token.simulator.requests() == []
 
 
 def test_a_full_disk_is_noticed_before_an_issue(token: Token) -> None:
     made = token.hold(lifetime=60)
     token.monkeypatch.setattr(os, "pwrite", _refuse)
-    told = token()
-    assert told.error == "invalid_option"
-    assert "cannot be written" in told["msg"]
+    returned = token()
+    assert returned.error == "invalid_option"
+    assert "cannot be written" in returned["msg"]
     assert token.document["access_token"] == made["access_token"]
     assert token.files == [".token.json.lock", "token.json"]
     assert token.simulator.requests() == []
@@ -235,10 +237,10 @@ def test_a_full_disk_is_noticed_before_an_issue(token: Token) -> None:
 def test_a_token_that_cannot_be_written_is_revoked_again(token: Token, call: str) -> None:
     made = token.hold(lifetime=60)
     token.monkeypatch.setattr(os, call, _refuse)
-    told = token()
-    assert (told.error, told["changed"]) == ("not_written", False)
-    assert os.strerror(errno.ENOSPC) in told["msg"]
-    assert "was revoked again" in told["msg"]
+    returned = token()
+    assert (returned.error, returned["changed"]) == ("not_written", False)
+    assert os.strerror(errno.ENOSPC) in returned["msg"]
+    assert "was revoked again" in returned["msg"]
     assert token.simulator.live() == [made["fingerprint"]]
     assert token.document["access_token"] == made["access_token"]
     assert token.files == [".token.json.lock", "token.json"]
@@ -248,10 +250,10 @@ def test_a_token_that_cannot_be_written_is_revoked_again(token: Token, call: str
 def test_a_token_that_can_be_neither_written_nor_revoked_is_told(token: Token) -> None:
     token.simulator.configure(revoke_effective=False)
     token.monkeypatch.setattr(os, "replace", _refuse)
-    told = token()
+    returned = token()
     (alive,) = token.simulator.live()
-    assert told.error == "not_written"
-    assert f"The new token {alive} could not be revoked" in told["msg"]
+    assert returned.error == "not_written"
+    assert f"The new token {alive} could not be revoked" in returned["msg"]
     assert not token.dest.exists()
     assert len(token.simulator.requests("issue")) == 1
 
@@ -266,8 +268,8 @@ def test_a_token_in_its_place_is_not_revoked_for_what_comes_after(token: Token) 
         fsync(file)
 
     token.monkeypatch.setattr(os, "fsync", files_only)
-    told = token()
-    assert told["action"] == "issued"
+    returned = token()
+    assert returned["action"] == "issued"
     assert token.simulator.accepts(token.document["access_token"])
     assert operations(token.simulator) == ["issue"]
 
@@ -278,19 +280,19 @@ def test_a_link_stays_and_its_target_is_replaced(token: Token, there: bool) -> N
         token.hold(lifetime=60)
     link = token.folder.parent / "link.json"
     link.symlink_to(token.dest)
-    told = token(dest=str(link))
-    assert told["changed"] is True
+    returned = token(dest=str(link))
+    assert returned["changed"] is True
     assert link.is_symlink()
     assert not token.dest.is_symlink()
-    assert told["fingerprint"] == fingerprint(token.document["access_token"])
+    assert returned["fingerprint"] == fingerprint(token.document["access_token"])
     assert operations(token.simulator) == ["refresh" if there else "issue"]
 
 
 def test_without_a_file_the_token_is_handed_over(token: Token) -> None:
-    told, again = token(dest=None), token(dest=None)
-    assert (told["action"], told["changed"]) == ("issued", True)
-    assert told["fingerprint"] == fingerprint(told["access_token"])
-    assert told["access_token"] != again["access_token"]
-    assert token.simulator.accepts(told["access_token"])
+    returned, again = token(dest=None), token(dest=None)
+    assert (returned["action"], returned["changed"]) == ("issued", True)
+    assert returned["fingerprint"] == fingerprint(returned["access_token"])
+    assert returned["access_token"] != again["access_token"]
+    assert token.simulator.accepts(returned["access_token"])
     assert token.files == []
     assert operations(token.simulator) == ["issue", "issue"]

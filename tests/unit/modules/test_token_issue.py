@@ -13,8 +13,8 @@ import pytest
 from ansible_collections.nomba.auth.plugins.modules import nomba_token
 from tests.simulator.settings import OTHER_ACCOUNT_ID, SUB_ACCOUNT_ID
 
-from .keeping import Token
-from .seeing import ONE_LIVE_TOKEN, operations, shared
+from .request_log import ONE_LIVE_TOKEN, operations, shared
+from .token_harness import Token
 
 UNKNOWN_CLIENT_ID = "ffffffff-0000-4000-8000-ffffffffffff"
 
@@ -48,12 +48,12 @@ def _place(to_file: bool) -> dict[str, Any]:
     ],
     ids=["unknown client", "wrong secret", "other account", "sub-account"],
 )
-@pytest.mark.parametrize("to_file", [True, False], ids=["file", "hand over"])
+@pytest.mark.parametrize("to_file", [True, False], ids=["file", "returned"])
 def test_a_refused_issue_has_its_code(
     token: Token, options: dict[str, Any], code: str, to_file: bool
 ) -> None:
-    told = token(**_place(to_file), **options)
-    assert (told.error, told["changed"]) == (code, False)
+    result = token(**_place(to_file), **options)
+    assert (result.error, result["changed"]) == (code, False)
     assert not token.dest.exists()
     assert token.simulator.live() == []
     assert operations(token.simulator) == ["issue"]
@@ -61,34 +61,34 @@ def test_a_refused_issue_has_its_code(
 
 def test_a_suspended_client_is_an_unknown_one(token: Token) -> None:
     token.simulator.suspend(token.simulator.client_id)
-    told = token()
-    assert told.error == "unknown_client"
-    assert "suspended" in told["msg"]
+    result = token()
+    assert result.error == "unknown_client"
+    assert "suspended" in result["msg"]
     assert operations(token.simulator) == ["issue"]
 
 
 def test_a_forbidden_issue_names_all_likely_causes(token: Token) -> None:
-    told = token(client_secret="d3Jvbmc=")
+    result = token(client_secret="d3Jvbmc=")
     causes = ["client_secret", "account_id", "sub-account", "allow list", "firewall"]
-    assert [cause for cause in causes if cause not in told["msg"]] == []
-    assert "403" in told["msg"]
+    assert [cause for cause in causes if cause not in result["msg"]] == []
+    assert "403" in result["msg"]
     assert operations(token.simulator) == ["issue"]
 
 
 @pytest.mark.parametrize(("status", "code"), [(400, "bad_request"), (401, "refused")])
 def test_another_refusal_has_its_code(token: Token, status: int, code: str) -> None:
     token.simulator.fault("issue", "status", status=status)
-    told = token()
-    assert told.error == code
-    assert str(status) in told["msg"]
+    result = token()
+    assert result.error == code
+    assert str(status) in result["msg"]
     assert operations(token.simulator) == ["issue"]
 
 
 def test_a_refused_issue_leaves_the_file_as_it_was(token: Token) -> None:
     token.hold(lifetime=60, refresh_token=None)
     content = token.dest.read_bytes()
-    told = token(client_secret="d3Jvbmc=")
-    assert told.error == "forbidden"
+    result = token(client_secret="d3Jvbmc=")
+    assert result.error == "forbidden"
     assert token.dest.read_bytes() == content
     assert token.files == [".token.json.lock", "token.json"]
     assert operations(token.simulator) == ["issue"]
@@ -99,9 +99,9 @@ def test_an_issue_without_a_clear_answer_is_not_sent_again(
     token: Token, fault: dict[str, Any]
 ) -> None:
     token.simulator.fault("issue", **fault)
-    told = token(timeout=0.5 if fault["kind"] == "stalled" else 10)
-    assert (told.error, told["changed"]) == ("no_clear_answer", False)
-    assert "may have been issued" in told["msg"]
+    result = token(timeout=0.5 if fault["kind"] == "stalled" else 10)
+    assert (result.error, result["changed"]) == ("no_clear_answer", False)
+    assert "may have been issued" in result["msg"]
     assert not token.dest.exists()
     assert operations(token.simulator) == ["issue"]
 
@@ -109,21 +109,21 @@ def test_an_issue_without_a_clear_answer_is_not_sent_again(
 def test_an_issue_that_came_too_often_is_sent_again(token: Token) -> None:
     token.simulator.fault("issue", "rate_limited", retry_after=7)
     token.monkeypatch.setattr(nomba_token, "SYSTEM", shared(token.clock, token.simulator))
-    told = token()
-    assert told["action"] == "issued"
+    result = token()
+    assert result["action"] == "issued"
     assert sum(token.clock.slept) >= 7
     assert [entry.status for entry in token.simulator.requests("issue")] == [429, 200]
 
 
 @pytest.mark.parametrize("secret", [None, "", "  "], ids=["none", "empty", "spaces"])
-@pytest.mark.parametrize("to_file", [True, False], ids=["file", "hand over"])
+@pytest.mark.parametrize("to_file", [True, False], ids=["file", "returned"])
 @pytest.mark.parametrize("check", [False, True], ids=["real", "check"])
 def test_a_missing_secret_is_asked_for(
     token: Token, secret: str | None, to_file: bool, check: bool
 ) -> None:
-    told = token(check=check, client_secret=secret, **_place(to_file))
-    assert (told.error, told["changed"]) == ("invalid_option", False)
-    assert told["msg"].startswith("client_secret: ")
+    result = token(check=check, client_secret=secret, **_place(to_file))
+    assert (result.error, result["changed"]) == ("invalid_option", False)
+    assert result["msg"].startswith("client_secret: ")
     assert token.files == []
     assert token.simulator.requests() == []
 
@@ -131,39 +131,39 @@ def test_a_missing_secret_is_asked_for(
 @pytest.mark.parametrize("variable", ["NOMBA_CLIENT_SECRET", "NOMBA_PRIVATE_KEY"])
 def test_the_secret_can_come_from_the_environment(token: Token, variable: str) -> None:
     token.monkeypatch.setenv(variable, f" {token.simulator.client_secret}\n")
-    told = token(client_secret=None)
-    assert told["action"] == "issued"
-    assert token.simulator.client_secret not in told.output
+    result = token(client_secret=None)
+    assert result["action"] == "issued"
+    assert token.simulator.client_secret not in result.output
     assert operations(token.simulator) == ["issue"]
 
 
 def test_the_secret_s_own_variable_comes_first(token: Token) -> None:
     token.monkeypatch.setenv("NOMBA_CLIENT_SECRET", token.simulator.client_secret)
     token.monkeypatch.setenv("NOMBA_PRIVATE_KEY", "d3Jvbmc=")
-    told = token(client_secret=None)
-    assert told["action"] == "issued"
+    result = token(client_secret=None)
+    assert result["action"] == "issued"
     assert operations(token.simulator) == ["issue"]
 
 
-@pytest.mark.parametrize("to_file", [True, False], ids=["file", "hand over"])
+@pytest.mark.parametrize("to_file", [True, False], ids=["file", "returned"])
 def test_a_token_of_another_account_is_revoked_again(token: Token, to_file: bool) -> None:
     token.simulator.configure(business_id=OTHER_ACCOUNT_ID)
-    told = token(**_place(to_file))
-    assert (told.error, told["changed"]) == ("wrong_account", False)
-    assert told["msg"].startswith("account_id: ")
-    assert OTHER_ACCOUNT_ID in told["msg"]
+    result = token(**_place(to_file))
+    assert (result.error, result["changed"]) == ("wrong_account", False)
+    assert result["msg"].startswith("account_id: ")
+    assert OTHER_ACCOUNT_ID in result["msg"]
     assert token.simulator.live() == []
     assert not token.dest.exists()
     assert operations(token.simulator) == ["issue", *ONE_LIVE_TOKEN]
-    assert told["msg"].endswith(" was revoked again.")
+    assert result["msg"].endswith(" was revoked again.")
     assert token.simulator.requests("revoke")[0].account_id == token.simulator.account_id
 
 
 def test_a_refreshed_token_of_another_account_is_revoked_again(token: Token) -> None:
     made = token.hold(lifetime=200)
     token.simulator.configure(business_id=OTHER_ACCOUNT_ID)
-    told = token(revoke_replaced=True)
-    assert told.error == "wrong_account"
+    result = token(revoke_replaced=True)
+    assert result.error == "wrong_account"
     assert token.document["access_token"] == made["access_token"]
     assert token.simulator.live() == [made["fingerprint"]]
     assert operations(token.simulator) == ["refresh", *ONE_LIVE_TOKEN]
@@ -171,8 +171,8 @@ def test_a_refreshed_token_of_another_account_is_revoked_again(token: Token) -> 
 
 @pytest.mark.parametrize("span", [-1, float("nan"), 1e9])
 def test_a_span_without_sense_is_refused(token: Token, span: float) -> None:
-    told = token(min_remaining=str(span))
-    assert told.error == "invalid_option"
-    assert told["msg"].startswith("min_remaining: ")
+    result = token(min_remaining=str(span))
+    assert result.error == "invalid_option"
+    assert result["msg"].startswith("min_remaining: ")
     assert token.files == []
     assert token.simulator.requests() == []

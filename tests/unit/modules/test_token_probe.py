@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from .keeping import Token
-from .seeing import operations
+from .request_log import operations
+from .token_harness import Token
 
 
 def revoke(token: Token, text: str) -> None:

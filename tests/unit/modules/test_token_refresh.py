@@ -10,16 +10,16 @@ import pytest
 
 from tests.simulator.tokens import fingerprint
 
-from .keeping import Token
-from .seeing import operations
+from .request_log import operations
+from .token_harness import Token
 
 
 def test_a_token_that_is_due_is_refreshed_without_the_secret(token: Token) -> None:
     token.simulator.configure(refresh_needs_bearer=True)
     made = token.hold(lifetime=200)
-    told = token(client_secret=None)
+    result = token(client_secret=None)
     (post,) = token.simulator.requests()
-    assert (told["action"], told["changed"]) == ("refreshed", True)
+    assert (result["action"], result["changed"]) == ("refreshed", True)
     assert post.path == "/v1/auth/token/refresh"
     assert post.body_fields == ("grant_type", "refresh_token")
     assert post.fingerprint == fingerprint(made["refresh_token"])
@@ -28,9 +28,9 @@ def test_a_token_that_is_due_is_refreshed_without_the_secret(token: Token) -> No
 
 def test_both_tokens_are_new_after_a_refresh(token: Token) -> None:
     made = token.hold(lifetime=200)
-    told = token()
+    result = token()
     document = token.document
-    assert told["fingerprint"] == fingerprint(document["access_token"])
+    assert result["fingerprint"] == fingerprint(document["access_token"])
     assert document["access_token"] != made["access_token"]
     assert document["refresh_token"] != made["refresh_token"]
     assert token.simulator.accepts(document["access_token"])
@@ -46,17 +46,17 @@ def test_the_earlier_of_both_times_decides(
     token: Token, exp: int, expires_at: int, action: str
 ) -> None:
     token.hold(lifetime=exp, expires_at=token.moment(expires_at))
-    told = token()
-    assert told["action"] == action
-    assert told["changed"] is (action == "refreshed")
+    result = token()
+    assert result["action"] == action
+    assert result["changed"] is (action == "refreshed")
     assert operations(token.simulator) == ([] if action == "kept" else ["refresh"])
 
 
 @pytest.mark.parametrize(("least", "action"), [(1000, "refreshed"), (800, "kept"), (0, "kept")])
 def test_min_remaining_decides(token: Token, least: int, action: str) -> None:
     token.hold(lifetime=900)
-    told = token(min_remaining=least)
-    assert told["action"] == action
+    result = token(min_remaining=least)
+    assert result["action"] == action
     assert len(token.simulator.writes()) == (action == "refreshed")
 
 
@@ -64,35 +64,35 @@ def test_an_expired_token_is_refreshed(token: Token) -> None:
     token.simulator.configure(refresh_needs_bearer=True)
     made = token.simulator.mint_pair(age=7200, lifetime=3600)
     token.write(made)
-    told = token(min_remaining=0)
-    assert told["action"] == "refreshed"
-    assert told.warnings == ""
+    result = token(min_remaining=0)
+    assert result["action"] == "refreshed"
+    assert result.warnings == ""
     assert operations(token.simulator) == ["refresh"]
 
 
 def test_a_token_without_a_time_is_not_good(token: Token) -> None:
     made = token.simulator.mint_pair(claims={"exp": None})
     token.write(made)
-    told = token()
-    assert told["action"] == "refreshed"
+    result = token()
+    assert result["action"] == "refreshed"
     assert operations(token.simulator) == ["refresh"]
 
 
 def test_without_a_refresh_token_one_is_issued(token: Token) -> None:
     token.hold(lifetime=60, refresh_token=None)
-    told = token()
-    assert told["action"] == "issued"
-    assert told.warnings == ""
+    result = token()
+    assert result["action"] == "issued"
+    assert result.warnings == ""
     assert operations(token.simulator) == ["issue"]
 
 
 def test_a_refresh_that_is_not_allowed_gives_way_to_an_issue(token: Token) -> None:
     token.simulator.configure(refresh_enabled=False)
     token.hold(lifetime=60)
-    told = token()
-    assert told["action"] == "issued"
-    assert "did not refresh" in told.warnings
-    assert "nobody holds" not in told.warnings
+    result = token()
+    assert result["action"] == "issued"
+    assert "did not refresh" in result.warnings
+    assert "nobody holds" not in result.warnings
     assert token.simulator.accepts(token.document["access_token"])
     assert operations(token.simulator) == ["refresh", "issue"]
 
@@ -100,10 +100,10 @@ def test_a_refresh_that_is_not_allowed_gives_way_to_an_issue(token: Token) -> No
 def test_a_dead_refresh_token_gives_way_to_an_issue(token: Token) -> None:
     other = token.simulator.mint_pair(known=False)
     token.hold(lifetime=60, refresh_token=other["refresh_token"])
-    told = token()
-    assert told["action"] == "issued"
-    assert "did not refresh" in told.warnings
-    assert other["refresh_token"] not in told.output
+    result = token()
+    assert result["action"] == "issued"
+    assert "did not refresh" in result.warnings
+    assert other["refresh_token"] not in result.output
     assert operations(token.simulator) == ["refresh", "issue"]
 
 
@@ -113,19 +113,19 @@ def test_a_lost_refresh_is_not_sent_again_but_gives_way_to_an_issue(
 ) -> None:
     token.hold(lifetime=60)
     token.simulator.fault("refresh", kind)
-    told = token()
-    assert told["action"] == "issued"
-    assert "did not refresh" in told.warnings
-    assert "nobody holds" in told.warnings
-    assert told["fingerprint"] in token.simulator.live()
+    result = token()
+    assert result["action"] == "issued"
+    assert "did not refresh" in result.warnings
+    assert "nobody holds" in result.warnings
+    assert result["fingerprint"] in token.simulator.live()
     assert operations(token.simulator) == ["refresh", "issue"]
 
 
 def test_a_refused_refresh_without_a_secret_says_what_is_missing(token: Token) -> None:
     token.simulator.configure(refresh_enabled=False)
     made = token.hold(lifetime=60)
-    told = token(client_secret=None)
-    assert told.error == "invalid_option"
-    assert told["msg"].startswith("client_secret: ")
+    result = token(client_secret=None)
+    assert result.error == "invalid_option"
+    assert result["msg"].startswith("client_secret: ")
     assert token.document["access_token"] == made["access_token"]
     assert operations(token.simulator) == ["refresh"]

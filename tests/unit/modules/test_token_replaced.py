@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.nomba.auth.plugins.module_utils import _issuing
+from ansible_collections.nomba.auth.plugins.module_utils import _issue
 from ansible_collections.nomba.auth.plugins.module_utils._client import Grant
 from tests.simulator.tokens import fingerprint
 
-from .keeping import Token
-from .seeing import ONE_DEAD_TOKEN, ONE_LIVE_TOKEN, operations
+from .request_log import ONE_DEAD_TOKEN, ONE_LIVE_TOKEN, operations
+from .token_harness import Token
 
 
 def _first_tried(how: str) -> dict[str, Any]:
@@ -27,11 +27,11 @@ def _first_tried(how: str) -> dict[str, Any]:
 @pytest.mark.parametrize("how", ["refresh", "issue"])
 def test_a_replaced_token_is_revoked_after_the_new_one_is_issued(token: Token, how: str) -> None:
     made = token.hold(lifetime=200, **_first_tried(how))
-    told = token(revoke_replaced=True)
-    (row,) = told["replaced"]
+    returned = token(revoke_replaced=True)
+    (row,) = returned["replaced"]
     assert (row["fingerprint"], row["outcome"]) == (made["fingerprint"], "revoked")
     assert row["verified"] is True
-    assert token.simulator.live() == [told["fingerprint"]]
+    assert token.simulator.live() == [returned["fingerprint"]]
     assert token.document["replaced"] == []
     assert token.mode == 0o600
     assert operations(token.simulator) == [how, *ONE_LIVE_TOKEN]
@@ -49,16 +49,16 @@ def test_the_successor_is_in_its_place_before_the_revoke(token: Token) -> None:
         replace(name, target, **folders)
 
     token.monkeypatch.setattr(os, "replace", seen)
-    told = token(revoke_replaced=True)
-    assert told.error == "not_retired"
+    returned = token(revoke_replaced=True)
+    assert returned.error == "not_retired"
     assert replaces == ["token.json"]
     assert token.document["replaced"] == [made["access_token"]]
 
 
 def test_a_replaced_token_stays_alive_where_nobody_asked(token: Token) -> None:
     made = token.hold(lifetime=200)
-    told = token()
-    assert "replaced" not in told.result
+    returned = token()
+    assert "replaced" not in returned.result
     assert token.document["replaced"] == []
     assert token.simulator.accepts(made["access_token"])
     assert operations(token.simulator) == ["refresh"]
@@ -67,14 +67,14 @@ def test_a_replaced_token_stays_alive_where_nobody_asked(token: Token) -> None:
 def test_a_replaced_token_that_lives_on_is_kept_and_fails_the_run(token: Token) -> None:
     token.simulator.configure(revoke_effective=False)
     made = token.hold(lifetime=200)
-    told = token(revoke_replaced=True)
-    assert (told.error, told["changed"]) == ("not_retired", True)
-    assert told.failed
-    assert made["fingerprint"] in told["msg"]
-    assert told["replaced"][0]["outcome"] == "still_accepted"
+    returned = token(revoke_replaced=True)
+    assert (returned.error, returned["changed"]) == ("not_retired", True)
+    assert returned.failed
+    assert made["fingerprint"] in returned["msg"]
+    assert returned["replaced"][0]["outcome"] == "still_accepted"
     assert token.document["replaced"] == [made["access_token"]]
     assert token.document["access_token"] != made["access_token"]
-    assert set(token.simulator.live()) == {told["fingerprint"], made["fingerprint"]}
+    assert set(token.simulator.live()) == {returned["fingerprint"], made["fingerprint"]}
     assert operations(token.simulator)[:5] == ["refresh", *ONE_LIVE_TOKEN]
 
 
@@ -84,10 +84,10 @@ def test_the_next_run_finishes_a_revoke_that_failed(token: Token) -> None:
     token(revoke_replaced=True)
     token.simulator.configure(revoke_effective=True)
     token.simulator.forget_requests()
-    told = token(revoke_replaced=True)
-    assert (told["action"], told["changed"]) == ("kept", True)
-    assert told["replaced"][0]["fingerprint"] == made["fingerprint"]
-    assert token.simulator.live() == [told["fingerprint"]]
+    returned = token(revoke_replaced=True)
+    assert (returned["action"], returned["changed"]) == ("kept", True)
+    assert returned["replaced"][0]["fingerprint"] == made["fingerprint"]
+    assert token.simulator.live() == [returned["fingerprint"]]
     assert token.document["replaced"] == []
     assert operations(token.simulator) == ONE_LIVE_TOKEN
     assert token(revoke_replaced=True)["changed"] is False
@@ -96,8 +96,8 @@ def test_the_next_run_finishes_a_revoke_that_failed(token: Token) -> None:
 def test_a_run_that_was_killed_before_the_revoke_is_finished(token: Token) -> None:
     older = token.simulator.mint_many(2)
     made = token.hold(replaced=older)
-    told = token(revoke_replaced=True, client_secret=None)
-    assert [row["outcome"] for row in told["replaced"]] == ["revoked", "revoked"]
+    returned = token(revoke_replaced=True, client_secret=None)
+    assert [row["outcome"] for row in returned["replaced"]] == ["revoked", "revoked"]
     assert token.simulator.live() == [made["fingerprint"]]
     assert token.document["replaced"] == []
     assert len(token.simulator.requests("revoke")) == 2
@@ -106,12 +106,12 @@ def test_a_run_that_was_killed_before_the_revoke_is_finished(token: Token) -> No
 def test_a_replaced_token_joins_those_that_are_still_to_be_revoked(token: Token) -> None:
     older = token.simulator.mint()
     made = token.hold(lifetime=200, replaced=[older])
-    told = token(revoke_replaced=True)
-    assert [row["fingerprint"] for row in told["replaced"]] == [
+    returned = token(revoke_replaced=True)
+    assert [row["fingerprint"] for row in returned["replaced"]] == [
         fingerprint(older),
         made["fingerprint"],
     ]
-    assert token.simulator.live() == [told["fingerprint"]]
+    assert token.simulator.live() == [returned["fingerprint"]]
     assert token.document["replaced"] == []
     assert len(token.simulator.requests("revoke")) == 2
 
@@ -119,16 +119,16 @@ def test_a_replaced_token_joins_those_that_are_still_to_be_revoked(token: Token)
 def test_a_replaced_token_that_only_looks_expired_is_revoked(token: Token) -> None:
     looks_dead = token.simulator.mint(claims={"exp": 1600000000})
     token.hold(replaced=[looks_dead])
-    told = token(revoke_replaced=True)
-    assert told["replaced"][0]["outcome"] == "revoked"
+    returned = token(revoke_replaced=True)
+    assert returned["replaced"][0]["outcome"] == "revoked"
     assert not token.simulator.accepts(looks_dead)
     assert operations(token.simulator) == ONE_LIVE_TOKEN
 
 
 def test_the_file_without_its_replaced_tokens_has_the_mode_asked_for(token: Token) -> None:
     token.hold(replaced=[token.simulator.mint()])
-    told = token(revoke_replaced=True, mode="0400")
-    assert not told.failed
+    returned = token(revoke_replaced=True, mode="0400")
+    assert not returned.failed
     assert token.mode == 0o400
     assert len(token.simulator.writes()) == 1
 
@@ -136,8 +136,8 @@ def test_the_file_without_its_replaced_tokens_has_the_mode_asked_for(token: Toke
 def test_what_is_still_to_be_revoked_outlives_a_run_that_does_not_revoke(token: Token) -> None:
     older = token.simulator.mint()
     token.hold(lifetime=200, replaced=[older])
-    told = token()
-    assert told["action"] == "refreshed"
+    returned = token()
+    assert returned["action"] == "refreshed"
     assert token.document["replaced"] == [older]
     assert token.simulator.accepts(older)
     assert operations(token.simulator) == ["refresh"]
@@ -148,8 +148,8 @@ def test_of_several_replaced_tokens_only_the_dead_are_forgotten(token: Token) ->
     token.hold(replaced=[stubborn, other])
     mark = fingerprint(stubborn)
     token.simulator.fault("revoke", "status", status=403, times=0, fingerprint=mark)
-    told = token(revoke_replaced=True)
-    assert told.error == "not_retired"
+    returned = token(revoke_replaced=True)
+    assert returned.error == "not_retired"
     assert token.document["replaced"] == [stubborn]
     assert not token.simulator.accepts(other)
     assert token.simulator.accepts(token.document["access_token"])
@@ -160,9 +160,9 @@ def test_of_several_replaced_tokens_only_the_dead_are_forgotten(token: Token) ->
 def test_a_token_that_the_newer_session_ended_is_verified(token: Token, how: str) -> None:
     token.simulator.configure(sessions="single")
     made = token.hold(lifetime=200, **_first_tried(how))
-    told = token(revoke_replaced=True)
-    assert told["replaced"][0]["outcome"] == "already_revoked"
-    assert told["replaced"][0]["verified"] is True
+    returned = token(revoke_replaced=True)
+    assert returned["replaced"][0]["outcome"] == "already_revoked"
+    assert returned["replaced"][0]["verified"] is True
     assert token.document["replaced"] == []
     assert not token.simulator.accepts(made["access_token"])
     assert operations(token.simulator) == [how, *ONE_DEAD_TOKEN]
@@ -171,9 +171,9 @@ def test_a_token_that_the_newer_session_ended_is_verified(token: Token, how: str
 def test_the_same_token_granted_again_is_not_revoked(token: Token) -> None:
     made = token.hold(lifetime=60)
     again = Grant(made["access_token"])
-    token.monkeypatch.setattr(_issuing, "grant_of", lambda _reading: again)
-    told = token(revoke_replaced=True)
-    assert told["action"] == "refreshed"
+    token.monkeypatch.setattr(_issue, "grant_of", lambda _reading: again)
+    returned = token(revoke_replaced=True)
+    assert returned["action"] == "refreshed"
     assert token.document["replaced"] == []
     assert token.simulator.accepts(made["access_token"])
     assert operations(token.simulator) == ["refresh"]
@@ -183,10 +183,10 @@ def test_a_list_that_cannot_be_cleared_is_told_and_cleared_by_the_next_run(token
     token.hold(replaced=[token.simulator.mint()])
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "pwrite", _refuse)
-        told = token(revoke_replaced=True)
-    assert not told.failed
-    assert told["replaced"][0]["outcome"] == "revoked"
-    assert "next run" in told.warnings
+        returned = token(revoke_replaced=True)
+    assert not returned.failed
+    assert returned["replaced"][0]["outcome"] == "revoked"
+    assert "next run" in returned.warnings
     assert len(token.document["replaced"]) == 1
     assert token(revoke_replaced=True)["replaced"][0]["outcome"] == "already_revoked"
     assert token.document["replaced"] == []

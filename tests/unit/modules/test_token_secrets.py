@@ -19,10 +19,10 @@ from ansible.module_utils import basic
 from tests.simulator.settings import OTHER_ACCOUNT_ID, SECOND_CLIENT_ID
 
 from .canary import Canary, hatch
-from .harness import Told
-from .keeping import Token
+from .harness import ModuleResult
+from .token_harness import Token
 
-Situation = Callable[[Token, Canary], Told]
+Situation = Callable[[Token, Canary], ModuleResult]
 
 
 def _plain(**options: Any) -> Situation:
@@ -30,7 +30,7 @@ def _plain(**options: Any) -> Situation:
 
 
 def _faulty(on: str, kind: str, **how: Any) -> Situation:
-    def situation(token: Token, _canary: Canary) -> Told:
+    def situation(token: Token, _canary: Canary) -> ModuleResult:
         token.simulator.fault(on, kind, times=0, **how)
         return token(force=True, revoke_replaced=True)
 
@@ -38,14 +38,14 @@ def _faulty(on: str, kind: str, **how: Any) -> Situation:
 
 
 def _configured(**settings: Any) -> Situation:
-    def situation(token: Token, _canary: Canary) -> Told:
+    def situation(token: Token, _canary: Canary) -> ModuleResult:
         token.simulator.configure(**settings)
         return token(force=True, revoke_replaced=True)
 
     return situation
 
 
-def _raising(token: Token, canary: Canary) -> Told:
+def _raising(token: Token, canary: Canary) -> ModuleResult:
     def send(*_words: Any, **_options: Any) -> None:
         raise requests.ConnectionError(" ".join((canary.token, canary.email, *canary.others)))
 
@@ -53,7 +53,7 @@ def _raising(token: Token, canary: Canary) -> Told:
     return token(force=True)
 
 
-def _unwritten(token: Token, _canary: Canary) -> Told:
+def _unwritten(token: Token, _canary: Canary) -> ModuleResult:
     def replace(*_words: Any, **_options: Any) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
@@ -61,12 +61,12 @@ def _unwritten(token: Token, _canary: Canary) -> Told:
     return token(force=True)
 
 
-def _broken(token: Token, _canary: Canary) -> Told:
+def _broken(token: Token, _canary: Canary) -> ModuleResult:
     token.dest.write_bytes(token.dest.read_bytes()[:-3])
     return token()
 
 
-def _issued(token: Token, _canary: Canary) -> Told:
+def _issued(token: Token, _canary: Canary) -> ModuleResult:
     token.dest.unlink()
     return token(diff=True)
 
@@ -111,8 +111,8 @@ def test_nothing_secret_comes_out_of_keeping_a_token(
     canary = hatch(token.simulator, token.simulator.client_secret, refresh, older.email)
     pair = {"access_token": canary.token, "refresh_token": refresh}
     token.write(pair, replaced=[older.token])
-    told = situation(token, canary)
-    seen = [told.output, *lines, caplog.text]
+    result = situation(token, canary)
+    seen = [result.output, *lines, caplog.text]
     assert canary.sings(*seen) == []
     assert older.sings(*seen) == []
     # Also of those that were issued meanwhile, and perhaps thrown away: all begin alike.
@@ -123,18 +123,18 @@ def test_nothing_secret_comes_out_of_keeping_a_token(
 def test_the_tokens_that_are_written_are_nowhere_in_the_result(token: Token, fault: str) -> None:
     token.hold(lifetime=60)
     token.simulator.fault("refresh", fault, status=403)
-    told = token()
+    result = token()
     new = Canary(token.document["access_token"], token.document["refresh_token"])
-    assert new.sings(told.output) == []
-    assert token.document["refresh_token"] not in told.output
+    assert new.sings(result.output) == []
+    assert token.document["refresh_token"] not in result.output
     assert [entry.operation for entry in token.simulator.requests()] == ["refresh", "issue"]
 
 
-@pytest.mark.parametrize("to_file", [True, False], ids=["file", "hand over"])
+@pytest.mark.parametrize("to_file", [True, False], ids=["file", "returned"])
 def test_a_secret_that_is_echoed_is_not_repeated(token: Token, to_file: bool) -> None:
     token.simulator.fault("issue", "echo", status=403)
     place: dict[str, Any] = {} if to_file else {"dest": None}
-    told = token(**place)
-    assert told.error == "forbidden"
-    assert token.simulator.client_secret[:20] not in told.output
+    result = token(**place)
+    assert result.error == "forbidden"
+    assert token.simulator.client_secret[:20] not in result.output
     assert len(token.simulator.requests("issue")) == 1

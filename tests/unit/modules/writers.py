@@ -16,8 +16,8 @@ from typing import Any
 
 from ansible_collections.nomba.auth.plugins.modules import nomba_audit, nomba_credential_file
 
-from .harness import Revoke, Told, run_module
-from .keeping import Token
+from .harness import ModuleResult, Revoke, run_module
+from .token_harness import Token
 
 # By the option that names the file.
 OPTIONS = {
@@ -40,7 +40,9 @@ class Writers:
         self.revoke = revoke
         self.simulator = token.simulator
 
-    def __call__(self, module: str, path: Path, check: bool = False, **options: Any) -> Told:
+    def __call__(
+        self, module: str, path: Path, check: bool = False, **options: Any
+    ) -> ModuleResult:
         if module == "nomba_token":
             return self.token(dest=str(path), check=check, **options)
         if module == "nomba_token_revoke":

@@ -11,7 +11,7 @@ import pytest
 
 from tests.simulator.fixtures import simulator, simulator_server
 from tests.simulator.handle import Handle
-from tests.unit.simulator.asking import Asking, Rules
+from tests.unit.simulator.rules_client import Asking, Rules
 
 __all__ = ["api", "ask", "simulator", "simulator_server"]
 

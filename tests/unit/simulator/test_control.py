@@ -14,7 +14,7 @@ from tests.simulator import settings as known
 from tests.simulator.handle import Handle, SimulatorError
 from tests.simulator.rules import BALANCE
 from tests.simulator.tokens import fingerprint
-from tests.unit.simulator.asking import Asking, asked
+from tests.unit.simulator.rules_client import Asking, asked
 
 
 def test_a_reset_forgets_everything(simulator: Handle) -> None:
@@ -63,10 +63,10 @@ def test_other_clients_can_be_set(simulator: Handle) -> None:
 def test_a_minted_token_is_in_the_book(
     simulator: Handle, how: dict[str, object], state: str
 ) -> None:
-    told = simulator.token(simulator.mint(**how))
+    returned = simulator.token(simulator.mint(**how))
 
-    assert told is not None
-    assert (told["state"], told["issued_via"]) == (state, "control")
+    assert returned is not None
+    assert (returned["state"], returned["issued_via"]) == (state, "control")
 
 
 def test_a_token_can_be_minted_that_nobody_knows(simulator: Handle) -> None:

@@ -17,7 +17,7 @@ import pytest
 
 from tests.simulator.handle import Handle
 from tests.simulator.rules import BALANCE, REVOKE
-from tests.unit.simulator.asking import Asking
+from tests.unit.simulator.rules_client import Asking
 
 # Long enough that a test which waits for it fails by its own timeout.
 NEVER = 3600

@@ -10,7 +10,7 @@ import pytest
 from tests.simulator import rules
 from tests.simulator import settings as known
 from tests.simulator.rules import Call
-from tests.unit.simulator.asking import Rules, data
+from tests.unit.simulator.rules_client import Rules, data
 
 UNAUTHORIZED = {"code": "401", "description": "Unauthorized"}
 

@@ -13,10 +13,10 @@ import pytest
 
 from tests.simulator import settings as known
 from tests.simulator.rules import Reply
-from tests.unit.simulator.asking import GRANT, Rules, data
+from tests.unit.simulator.rules_client import GRANT, Rules, data
 
 
-def told(reply: Reply) -> tuple[int, object]:
+def result(reply: Reply) -> tuple[int, object]:
     """Status and text, after making sure that the code repeats the status."""
     assert reply.body["code"] == str(reply.status)
     return reply.status, reply.body["description"]
@@ -54,14 +54,14 @@ def test_the_business_is_the_account_unless_a_test_says_otherwise(api: Rules) ->
 
 @pytest.mark.parametrize("account_id", [None, ""])
 def test_no_account_is_what_was_seen_live(api: Rules, account_id: str | None) -> None:
-    assert told(api.issue(account_id=account_id)) == (400, "AccountId not passed in header.")
+    assert result(api.issue(account_id=account_id)) == (400, "AccountId not passed in header.")
 
 
 @pytest.mark.parametrize("header", ["Bearer rubbish", "Basic dTpw", "Bearer a.b.c.d", ""])
 def test_a_malformed_authorization_is_parsed_all_the_same(api: Rules, header: str) -> None:
     expected = (400, "JWT strings must contain exactly 2 period characters")
 
-    assert told(api.issue(authorization=header)) == expected
+    assert result(api.issue(authorization=header)) == expected
 
 
 def test_a_well_formed_authorization_does_no_harm(api: Rules) -> None:
@@ -71,24 +71,24 @@ def test_a_well_formed_authorization_does_no_harm(api: Rules) -> None:
 def test_an_unknown_client_is_not_found(api: Rules) -> None:
     expected = (404, "Client record not found or client has been suspended")
 
-    assert told(api.issue({**GRANT, "client_id": "nobody"})) == expected
+    assert result(api.issue({**GRANT, "client_id": "nobody"})) == expected
 
 
 def test_a_suspended_client_is_not_found_either(api: Rules) -> None:
     client = known.ApiClient(known.DEFAULT_CLIENT_ID, "x", known.DEFAULT_ACCOUNT_ID, True)
     api.api.settings = api.api.settings.with_client(client)
 
-    assert told(api.issue())[0] == 404
+    assert result(api.issue())[0] == 404
 
 
 def test_a_stray_character_in_the_secret_is_forbidden(api: Rules) -> None:
     secret = known.DEFAULT_CLIENT_SECRET + "="
 
-    assert told(api.issue({**GRANT, "client_secret": secret})) == (403, "Forbidden error")
+    assert result(api.issue({**GRANT, "client_secret": secret})) == (403, "Forbidden error")
 
 
 def test_another_account_is_forbidden(api: Rules) -> None:
-    assert told(api.issue(account_id=known.OTHER_ACCOUNT_ID)) == (403, "Forbidden error")
+    assert result(api.issue(account_id=known.OTHER_ACCOUNT_ID)) == (403, "Forbidden error")
 
 
 @pytest.mark.parametrize(
@@ -103,7 +103,7 @@ def test_another_account_is_forbidden(api: Rules) -> None:
     ],
 )
 def test_any_other_body_is_a_bad_request(api: Rules, body: dict[str, Any]) -> None:
-    assert told(api.issue(body))[0] == 400
+    assert result(api.issue(body))[0] == 400
 
 
 def test_a_second_issue_leaves_the_first_token_alive(api: Rules) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from tests.simulator import rules
 from tests.simulator import settings as known
-from tests.unit.simulator.asking import Rules, data
+from tests.unit.simulator.rules_client import Rules, data
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import pytest
 
 from tests.simulator import rules
 from tests.simulator import settings as known
-from tests.unit.simulator.asking import Rules
+from tests.unit.simulator.rules_client import Rules
 
 SUCCESS = {"code": "00", "description": "Token revoked successfully"}
 DEAD = [

@@ -22,7 +22,7 @@ import requests
 from tests.simulator.handle import Handle
 from tests.simulator.rules import BALANCE
 from tests.simulator.server import Announcement, Options, running, write_announcement
-from tests.unit.simulator.asking import Asking, asked
+from tests.unit.simulator.rules_client import Asking, asked
 
 ROOT = Path(__file__).parents[3]
 

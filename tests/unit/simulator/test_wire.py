@@ -15,7 +15,7 @@ from tests.simulator import rules
 from tests.simulator import settings as known
 from tests.simulator.handle import Handle
 from tests.simulator.tokens import fingerprint
-from tests.unit.simulator.asking import GRANT, Asking, asked
+from tests.unit.simulator.rules_client import GRANT, Asking, asked
 
 JSON = {"accountId": known.DEFAULT_ACCOUNT_ID, "Content-Type": "application/json"}
 

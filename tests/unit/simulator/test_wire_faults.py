@@ -21,7 +21,7 @@ from tests.simulator.server import Options, listening
 from tests.simulator.tokens import fingerprint
 from tests.simulator.wire import MISSING_BYTES
 from tests.simulator.world import Simulator
-from tests.unit.simulator.asking import Asking, asked
+from tests.unit.simulator.rules_client import Asking, asked
 
 
 @pytest.mark.parametrize(

@@ -51,7 +51,7 @@ def test_a_refused_consumer_recovers_by_a_new_file_and_a_signal(
 ) -> None:
     simulator.configure(sessions="single")
     put_token(stage, "shop", new := simulator.issue()["access_token"])
-    refused = await_tally(stage, "shop", lambda told: told["refused"] > 2)
+    refused = await_tally(stage, "shop", lambda result: result["refused"] > 2)
     hang_up(stage, "shop")
     healed = await_tally(stage, "shop", is_served_since_reload)
 
@@ -65,9 +65,9 @@ def test_a_refused_consumer_recovers_by_a_new_file_and_a_signal(
 def test_a_bad_file_leaves_the_consumer_with_what_it_has(stage: Stage, played: str) -> None:
     write_private(stage.host("shop") / "token.env", "NOMBA_ACCESS_TOKEN=half")
     hang_up(stage, "shop")
-    told = await_tally(stage, "shop", is_served_since_reload)
+    result = await_tally(stage, "shop", is_served_since_reload)
 
-    assert (told["reloads"], told["fingerprint"]) == (1, fingerprint(played))
+    assert (result["reloads"], result["fingerprint"]) == (1, fingerprint(played))
 
 
 def test_no_consumer_tells_its_token(stage: Stage, played: str) -> None:
@@ -195,17 +195,17 @@ def hang_up(stage: Stage, name: str) -> None:
     os.kill(pid_of(stage, name), signal.SIGHUP)
 
 
-def is_served_since_reload(told: dict[str, Any]) -> bool:
+def is_served_since_reload(result: dict[str, Any]) -> bool:
     """Whether the consumer has read its file again, and the API likes what it read."""
-    return bool(told["reloads"] == 1 and told["accepted_since_reload"] > 0)
+    return bool(result["reloads"] == 1 and result["accepted_since_reload"] > 0)
 
 
 def await_tally(stage: Stage, name: str, is_so: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
     """What a consumer wrote down, once it is as wanted."""
     deadline = time.monotonic() + 10
     while time.monotonic() < deadline:
-        told = json.loads((stage.host(name) / "consumer.json").read_text(encoding="utf-8"))
-        if is_so(told):
-            return dict(told)
+        result = json.loads((stage.host(name) / "consumer.json").read_text(encoding="utf-8"))
+        if is_so(result):
+            return dict(result)
         time.sleep(0.01)
-    raise TimeoutError(f"the consumer of {name} stayed at {told}")
+    raise TimeoutError(f"the consumer of {name} stayed at {result}")

@@ -14,18 +14,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.nomba.auth.plugins.module_utils._client import Grant
-from ansible_collections.nomba.auth.plugins.module_utils._kept import (
-    Kept,
+from ansible_collections.nomba.auth.plugins.module_utils._stored_token import (
     Owner,
+    StoredToken,
     dump,
     keep,
     load,
     without_replaced,
 )
-from ansible_collections.nomba.auth.plugins.module_utils._when import show_time
+from ansible_collections.nomba.auth.plugins.module_utils._timestamps import show_time
 from tests.unit.clock import NOW
 
-from .making import ACCOUNT, token
+from .token_factory import ACCOUNT, token
 
 pytestmark = pytest.mark.pure
 
@@ -34,7 +34,7 @@ OWNER = Owner("https://api.example", ACCOUNT, "2242b79d-f2cf-4ccc-ada1-e890bd1a9
 texts = st.text(max_size=40)
 words = st.text(min_size=1, max_size=40)
 kepts = st.builds(
-    Kept,
+    StoredToken,
     owner=st.builds(Owner, words, words, words),
     access_token=words,
     refresh_token=st.none() | texts,
@@ -51,22 +51,22 @@ NEEDED = {
 }
 
 
-def kept(exp: float | None = None, expires_at: float | None = None, **more: Any) -> Kept:
+def kept(exp: float | None = None, expires_at: float | None = None, **more: Any) -> StoredToken:
     """A kept token whose claim and whose field end at these moments."""
     claims = {} if exp is None else {"exp": exp}
-    return Kept(OWNER, token(**claims), expires_at=show_time(expires_at), **more)
+    return StoredToken(OWNER, token(**claims), expires_at=show_time(expires_at), **more)
 
 
 # The document
 
 
 @given(kepts)
-def test_what_is_dumped_is_loaded_as_it_was(one: Kept) -> None:
+def test_what_is_dumped_is_loaded_as_it_was(one: StoredToken) -> None:
     assert load(dump(one)) == one
 
 
 def test_the_document_is_made_for_programs() -> None:
-    one = Kept(OWNER, "a token", "a refresh token", "2022-07-08T14:33:00Z", ("an old one",))
+    one = StoredToken(OWNER, "a token", "a refresh token", "2022-07-08T14:33:00Z", ("an old one",))
     assert json.loads(dump(one)) == {
         "access_token": "a token",
         "account_id": OWNER.account_id,
@@ -109,7 +109,7 @@ def test_no_bytes_are_too_strange(document: bytes) -> None:
 
 
 def test_a_token_and_its_owner_are_enough() -> None:
-    assert load(json.dumps(NEEDED).encode()) == Kept(OWNER, "a token")
+    assert load(json.dumps(NEEDED).encode()) == StoredToken(OWNER, "a token")
 
 
 @pytest.mark.parametrize("name", NEEDED)
@@ -122,7 +122,7 @@ def test_another_programs_document_is_none(name: str, value: object) -> None:
 @pytest.mark.parametrize("value", ["17", "null", "{}", "[1]", "true"])
 def test_fields_of_another_kind_are_left_out(value: str) -> None:
     fields = dict.fromkeys(("refresh_token", "expires_at", "replaced"), json.loads(value))
-    assert load(json.dumps({**NEEDED, **fields}).encode()) == Kept(OWNER, "a token")
+    assert load(json.dumps({**NEEDED, **fields}).encode()) == StoredToken(OWNER, "a token")
 
 
 @given(
@@ -165,20 +165,20 @@ def test_no_later_moment_makes_it_usable_for_longer(one: int, other: int) -> Non
 
 @pytest.mark.parametrize("expires_at", ["nonsense", "", "1657290780"])
 def test_a_field_that_is_no_moment_is_left_out_of_account(expires_at: str) -> None:
-    one = Kept(OWNER, token(exp=NOW), expires_at=expires_at)
+    one = StoredToken(OWNER, token(exp=NOW), expires_at=expires_at)
     assert one.usable_until() == NOW
-    assert Kept(OWNER, "no JWT", expires_at=expires_at).usable_until() is None
+    assert StoredToken(OWNER, "no JWT", expires_at=expires_at).usable_until() is None
 
 
 @pytest.mark.parametrize(("left", "good"), [(301, True), (300, True), (299, False), (-1, False)])
 def test_it_is_good_for_what_is_left(left: int, good: bool) -> None:
-    assert kept(NOW + left).good_for(NOW, 300) is good
-    assert kept(NOW + 9000, NOW + left).good_for(NOW, 300) is good
+    assert kept(NOW + left).valid_for(NOW, 300) is good
+    assert kept(NOW + 9000, NOW + left).valid_for(NOW, 300) is good
 
 
 def test_what_has_no_end_is_good_for_nothing() -> None:
-    assert kept().good_for(NOW, 0) is False
-    assert kept().good_for(0, 0) is False
+    assert kept().valid_for(NOW, 0) is False
+    assert kept().valid_for(0, 0) is False
 
 
 # What was replaced
@@ -186,7 +186,7 @@ def test_what_has_no_end_is_good_for_nothing() -> None:
 
 def test_a_grant_is_kept_with_all_that_is_needed() -> None:
     one = keep(OWNER, Grant("new", "refresh", "2022-07-08T14:33:00Z", ACCOUNT), ("old", "older"))
-    assert one == Kept(OWNER, "new", "refresh", "2022-07-08T14:33:00Z", ("old", "older"))
+    assert one == StoredToken(OWNER, "new", "refresh", "2022-07-08T14:33:00Z", ("old", "older"))
 
 
 def test_a_token_never_replaces_itself() -> None:
@@ -201,6 +201,6 @@ def test_the_dead_are_forgotten_and_no_others() -> None:
 
 
 def test_a_repr_shows_no_secret() -> None:
-    shown = repr(Kept(OWNER, "SECRET one", "SECRET two", None, ("SECRET three",)))
+    shown = repr(StoredToken(OWNER, "SECRET one", "SECRET two", None, ("SECRET three",)))
     assert "SECRET" not in shown
     assert ACCOUNT in shown

@@ -14,7 +14,7 @@ from ansible.errors import AnsibleFilterError
 
 from ansible_collections.nomba.auth.plugins.module_utils._clock import SYSTEM
 from ansible_collections.nomba.auth.plugins.module_utils._errors import BadState
-from ansible_collections.nomba.auth.plugins.module_utils._rotation import Hand, State, load
+from ansible_collections.nomba.auth.plugins.module_utils._rotation import Actor, State, load
 
 
 def checked_state(document: object) -> State:
@@ -29,14 +29,14 @@ def checked_state(document: object) -> State:
     return load(document)
 
 
-def checked_hand(hand: Mapping[str, str] | None) -> Hand:
+def checked_actor(actor: Mapping[str, str] | None) -> Actor:
     """Who does a step, now."""
-    given = hand or {}
-    return Hand(SYSTEM.now(), *(str(given.get(name, "")) for name in ("run", "actor", "host")))
+    given = actor or {}
+    return Actor(SYSTEM.now(), *(str(given.get(name, "")) for name in ("run", "actor", "host")))
 
 
 @contextmanager
-def telling_bad_states(name: str) -> Iterator[None]:
+def bad_state_as_filter_error(name: str) -> Iterator[None]:
     """Turn our errors into Ansible's. None of their texts holds a secret."""
     try:
         yield

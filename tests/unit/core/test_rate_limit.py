@@ -12,17 +12,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.nomba.auth.plugins.module_utils._pacing import (
-    UNTIL_AN_ANSWER,
+from ansible_collections.nomba.auth.plugins.module_utils._rate_limit import (
+    WAIT_FOR_ANSWER,
     Bucket,
-    Pacer,
+    RateLimiter,
     window_seconds,
 )
 
 pytestmark = pytest.mark.pure
 
 
-def told(limit: object, window: object = "60s", remaining: object = None) -> dict[str, str]:
+def result(limit: object, window: object = "60s", remaining: object = None) -> dict[str, str]:
     """The headers of an answer."""
     values = {"limit": limit, "window": window, "remaining": remaining}
     given = {name: str(value) for name, value in values.items() if value is not None}
@@ -32,7 +32,7 @@ def told(limit: object, window: object = "60s", remaining: object = None) -> dic
 def knowing(limit: int, window: str = "60s") -> Bucket:
     """A bucket that knows its limit and has nothing under way, and nothing spent."""
     bucket = Bucket()
-    bucket.learn(0, told(limit, window))
+    bucket.update_from_headers(0, result(limit, window))
     return bucket
 
 
@@ -42,17 +42,17 @@ def knowing(limit: int, window: str = "60s") -> Bucket:
 def test_the_first_request_goes_alone() -> None:
     bucket = Bucket()
     assert bucket.wait(0) == 0
-    bucket.take()
-    assert bucket.wait(0) == UNTIL_AN_ANSWER
+    bucket.acquire()
+    assert bucket.wait(0) == WAIT_FOR_ANSWER
 
 
 def test_after_a_first_request_without_an_answer_the_next_goes_alone() -> None:
     bucket = Bucket()
-    bucket.take()
-    bucket.give_back(1)
+    bucket.acquire()
+    bucket.release(1)
     assert bucket.wait(1) == 0
-    bucket.take()
-    assert bucket.wait(1) == UNTIL_AN_ANSWER
+    bucket.acquire()
+    assert bucket.wait(1) == WAIT_FOR_ANSWER
 
 
 @pytest.mark.parametrize(
@@ -61,97 +61,97 @@ def test_after_a_first_request_without_an_answer_the_next_goes_alone() -> None:
         {},
         {"x-rate-limit-limit": "15"},
         {"x-rate-limit-window": "1s"},
-        told("many", "1s"),
-        told("0", "1s"),
-        told("-3", "1s"),
-        told("15", "0s"),
-        told("15", "soon"),
-        told("15", "1 fortnight"),
-        told("9" * 400, "1s"),
-        told("15", "9" * 400),
-        told("", ""),
+        result("many", "1s"),
+        result("0", "1s"),
+        result("-3", "1s"),
+        result("15", "0s"),
+        result("15", "soon"),
+        result("15", "1 fortnight"),
+        result("9" * 400, "1s"),
+        result("15", "9" * 400),
+        result("", ""),
     ],
     ids=str,
 )
 def test_without_a_limit_and_a_window_nothing_is_held_back(headers: dict[str, str]) -> None:
     bucket = Bucket()
     for __ in range(100):
-        bucket.take()
-        bucket.learn(0, headers)
-        bucket.give_back(0)
+        bucket.acquire()
+        bucket.update_from_headers(0, headers)
+        bucket.release(0)
     assert bucket.wait(0) == 0
 
 
 def test_a_place_is_free_one_window_after_the_answer() -> None:
     bucket = knowing(limit=1)
-    bucket.take()
-    bucket.give_back(7)
+    bucket.acquire()
+    bucket.release(7)
     assert [bucket.wait(now) for now in (7, 37, 66.5, 67)] == [60, 30, 0.5, 0]
 
 
 def test_requests_under_way_hold_their_places() -> None:
     bucket = knowing(limit=2)
-    bucket.take()
+    bucket.acquire()
     assert bucket.wait(1000) == 0
-    bucket.take()
-    assert bucket.wait(2000) == UNTIL_AN_ANSWER
+    bucket.acquire()
+    assert bucket.wait(2000) == WAIT_FOR_ANSWER
 
 
 def test_what_was_sent_before_the_limit_was_known_holds_its_place() -> None:
     bucket = Bucket()
-    bucket.take()
-    bucket.give_back(5)  # no answer, and yet the API may have counted it
-    bucket.take()
-    bucket.learn(10, told(limit=2))
-    bucket.give_back(10)
+    bucket.acquire()
+    bucket.release(5)  # no answer, and yet the API may have counted it
+    bucket.acquire()
+    bucket.update_from_headers(10, result(limit=2))
+    bucket.release(10)
     assert bucket.wait(10) == 55
 
 
 def test_a_limit_below_one_still_lets_one_through() -> None:
     assert knowing(limit=1, window="1s").wait(0) == 0
     bucket = Bucket()
-    bucket.learn(0, told("0.5"))
+    bucket.update_from_headers(0, result("0.5"))
     assert bucket.wait(0) == 0
 
 
 def test_a_limit_that_is_raised_opens_the_bucket() -> None:
     bucket = knowing(limit=1)
-    bucket.take()
-    bucket.give_back(0)
+    bucket.acquire()
+    bucket.release(0)
     assert bucket.wait(1) == 59
-    bucket.learn(1, told(limit=2))
+    bucket.update_from_headers(1, result(limit=2))
     assert bucket.wait(1) == 0
 
 
 def test_an_answer_without_headers_changes_no_limit() -> None:
     bucket = knowing(limit=1)
-    bucket.take()
-    bucket.learn(0, {})
-    assert bucket.wait(0) == UNTIL_AN_ANSWER
+    bucket.acquire()
+    bucket.update_from_headers(0, {})
+    assert bucket.wait(0) == WAIT_FOR_ANSWER
 
 
 def test_nothing_remaining_that_we_did_not_use_closes_for_a_window() -> None:
     bucket = knowing(limit=5)
-    bucket.take()
-    bucket.learn(10, told(limit=5, remaining=0))
-    bucket.give_back(10)
+    bucket.acquire()
+    bucket.update_from_headers(10, result(limit=5, remaining=0))
+    bucket.release(10)
     assert [bucket.wait(now) for now in (10, 69, 70)] == [60, 1, 0]
 
 
 def test_nothing_remaining_that_we_used_ourselves_closes_nothing_more() -> None:
     bucket = knowing(limit=2)
-    bucket.take()
-    bucket.take()
-    bucket.give_back(0)
-    bucket.learn(10, told(limit=2, remaining=0))
-    bucket.give_back(10)
+    bucket.acquire()
+    bucket.acquire()
+    bucket.release(0)
+    bucket.update_from_headers(10, result(limit=2, remaining=0))
+    bucket.release(10)
     assert bucket.wait(10) == 50
 
 
 def test_something_remaining_closes_nothing() -> None:
     bucket = knowing(limit=5)
-    bucket.take()
-    bucket.learn(10, told(limit=5, remaining=1))
+    bucket.acquire()
+    bucket.update_from_headers(10, result(limit=5, remaining=1))
     assert bucket.wait(10) == 0
 
 
@@ -196,40 +196,40 @@ def test_a_missing_window_has_no_length() -> None:
 
 
 def test_a_post_counts_with_all_requests_too() -> None:
-    pacer = Pacer()
-    _ask(pacer, "GET", 0, told(limit=2))
-    _ask(pacer, "POST", 0, told(limit=9))
+    pacer = RateLimiter()
+    _ask(pacer, "GET", 0, result(limit=2))
+    _ask(pacer, "POST", 0, result(limit=9))
     assert pacer.wait("GET", 0) == 60
     assert pacer.wait("POST", 0) == 60
 
 
 def test_a_get_does_not_count_as_a_post() -> None:
-    pacer = Pacer()
-    _ask(pacer, "POST", 0, told(limit=2))
+    pacer = RateLimiter()
+    _ask(pacer, "POST", 0, result(limit=2))
     for __ in range(50):
-        _ask(pacer, "GET", 0, told(limit=100))
+        _ask(pacer, "GET", 0, result(limit=100))
     assert pacer.wait("POST", 0) == 0
 
 
 def test_the_limit_of_post_does_not_hold_back_a_get() -> None:
-    pacer = Pacer()
-    _ask(pacer, "GET", 0, told(limit=25))
-    _ask(pacer, "POST", 0, told(limit=1))
+    pacer = RateLimiter()
+    _ask(pacer, "GET", 0, result(limit=25))
+    _ask(pacer, "POST", 0, result(limit=1))
     assert pacer.wait("POST", 0) == 60
     assert pacer.wait("GET", 0) == 0
 
 
 def test_a_place_is_taken_only_when_the_request_may_start() -> None:
-    pacer = Pacer()
-    _ask(pacer, "GET", 0, told(limit=3))
-    _ask(pacer, "POST", 0, told(limit=1))
+    pacer = RateLimiter()
+    _ask(pacer, "GET", 0, result(limit=3))
+    _ask(pacer, "POST", 0, result(limit=1))
     assert [pacer.wait("POST", 0) for __ in range(5)] == [60] * 5
     assert pacer.wait("GET", 0) == 0
 
 
 @pytest.mark.parametrize(("method", "other"), [("GET", "POST"), ("POST", "GET")])
 def test_a_kind_that_was_asked_to_wait_does_not_stop_the_other(method: str, other: str) -> None:
-    pacer = Pacer()
+    pacer = RateLimiter()
     pacer.close(method, 40)
     pacer.close(method, 30)
     assert [pacer.wait(method, now) for now in (0, 39.5)] == [40, 0.5]
@@ -257,7 +257,7 @@ class Model:
     posts: int
     window: int
     offset: int = 0
-    pacer: Pacer = field(default_factory=Pacer)
+    pacer: RateLimiter = field(default_factory=RateLimiter)
     arrived: list[tuple[int, str]] = field(default_factory=list)
 
     def run(self, trips: list[Trip]) -> int:
@@ -296,7 +296,7 @@ class Model:
         begin = now - (now - self.offset) % self.window
         counted = [one for moment, one in self.arrived if begin <= moment <= now]
         used = counted.count("POST") if method == "POST" else len(counted)
-        return told(limit, f"{self.window}s", max(0, limit - used))
+        return result(limit, f"{self.window}s", max(0, limit - used))
 
 
 trips = st.builds(
@@ -344,6 +344,6 @@ def test_a_regular_account_revokes_fifteen_tokens_a_second() -> None:
     assert model.run([Trip("GET"), *[Trip("POST")] * 60]) == 3
 
 
-def _ask(pacer: Pacer, method: str, now: float, headers: dict[str, str]) -> None:
+def _ask(pacer: RateLimiter, method: str, now: float, headers: dict[str, str]) -> None:
     assert pacer.wait(method, now) == 0
     pacer.done(method, now, headers)

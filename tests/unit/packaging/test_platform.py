@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What stands around the collection says the same as its modules."""
+"""The examples and metadata for Automation Platform match the modules."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ from ansible_collections.nomba.auth.plugins.modules import nomba_token
 ROOT = Path(nomba_token.__file__).parents[2]
 PLATFORM = ROOT / "docs" / "examples" / "automation_platform"
 MODULES = sorted(path.stem for path in (ROOT / "plugins" / "modules").glob("*.py"))
-# What a library is called in a Python program, where it is another name than its package's.
+# Import names that differ from the name of the package.
 PACKAGES = {"jwt": "PyJWT"}
 
 
 class _Captured(Exception):
-    """The argument spec has been seen."""
+    """The argument spec was captured."""
 
 
 def capture(into: dict[str, Any], **how: Any) -> None:
-    """What stands in for AnsibleModule."""
+    """Replacement for AnsibleModule that captures its arguments."""
     into.update(how)
     raise _Captured
 
@@ -79,11 +79,11 @@ def test_an_optional_field_that_is_no_secret_has_a_default() -> None:
 
 
 def test_job_templates_use_playbooks_that_exist() -> None:
-    told = load(PLATFORM / "job_templates.yml")
-    names = [template["name"] for template in told["job_templates"]]
-    for template in told["job_templates"]:
+    examples = load(PLATFORM / "job_templates.yml")
+    names = [template["name"] for template in examples["job_templates"]]
+    for template in examples["job_templates"]:
         assert (ROOT / "playbooks" / template["playbook"]).is_file()
-    assert {schedule["unified_job_template"] for schedule in told["schedules"]} <= set(names)
+    assert {schedule["unified_job_template"] for schedule in examples["schedules"]} <= set(names)
 
 
 def test_an_execution_environment_gets_the_libraries_that_plugins_import() -> None:

@@ -17,7 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from enum import Enum
 
-from ansible_collections.nomba.auth.plugins.module_utils._answer import Reading, Verdict
+from ansible_collections.nomba.auth.plugins.module_utils._answer import ApiResult, Verdict
 from ansible_collections.nomba.auth.plugins.module_utils._client import Client
 from ansible_collections.nomba.auth.plugins.module_utils._clock import Clock
 from ansible_collections.nomba.auth.plugins.module_utils._token import Token, make_unissued_token
@@ -45,7 +45,7 @@ class ProbeResult:
     """
 
     probe: Probe
-    reading: Reading
+    reading: ApiResult
     account_id: str
     names_account: bool
 
@@ -84,7 +84,7 @@ class NegativeControl:
                 self._tries = _CONTROL_TRIES
             self._tries += 1
 
-    def refuses(self, reading: Reading) -> bool:
+    def refuses(self, reading: ApiResult) -> bool:
         """Whether an answer is recognisably this API's refusal of a token."""
         known = reading.signature is not None and reading.signature == self._refusal
         return reading.refuses_token or known
@@ -93,14 +93,14 @@ class NegativeControl:
         """Whether there was an answer that settles it."""
         client = self._client.of_account(account_id)
         reading = client.probe(self._unissued(accepted, account_id), exclusive=True)
-        if reading.verdict is Verdict.YES:
+        if reading.verdict is Verdict.SUCCEEDED:
             self.checks_tokens = False
             return True
         if reading.signature is None or reading.refuses_token:
             return reading.refuses_token
         # No documented refusal. It is the API's own if the way to it still works: something
         # between, which begins to refuse every request, would refuse the accepted token as well.
-        if client.probe(accepted.text, exclusive=True).verdict is not Verdict.YES:
+        if client.probe(accepted.text, exclusive=True).verdict is not Verdict.SUCCEEDED:
             return False
         self._refusal = reading.signature
         return True
@@ -168,7 +168,7 @@ class Prober:
     def _probe_as(self, token: Token, account_id: str, exclusive: bool) -> ProbeResult:
         reading = self._client.of_account(account_id).probe(token.text, exclusive)
         probe = Probe.INCONCLUSIVE
-        if reading.verdict is Verdict.YES:
+        if reading.verdict is Verdict.SUCCEEDED:
             probe = Probe.ACCEPTED
             self._control.learn(token, account_id)
         elif self._control.refuses(reading):
@@ -209,4 +209,4 @@ def interpret(result: ProbeResult, checks_tokens: bool) -> TokenStatus:
 
 def _is_rejected(result: ProbeResult) -> bool:
     """Whether a server said no, be it about the token, about the account, or in no known form."""
-    return result.reading.verdict is Verdict.NO or result.reading.signature is not None
+    return result.reading.verdict is Verdict.REJECTED or result.reading.signature is not None

@@ -23,60 +23,60 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.nomba.auth.plugins.module_utils import _sources
-from ansible_collections.nomba.auth.plugins.module_utils._sources import (
-    Harvest,
-    Place,
-    gather,
+from ansible_collections.nomba.auth.plugins.module_utils import _scan
+from ansible_collections.nomba.auth.plugins.module_utils._scan import (
+    Location,
+    ScanResult,
+    scan,
     shown_path,
 )
 from ansible_collections.nomba.auth.plugins.module_utils._token import fingerprint
 
-from .making import ACCOUNT, SEED, claims, jwt, rs256, signed, token
+from .token_factory import ACCOUNT, SEED, claims, jwt, rs256, signed, token
 
 pytestmark = pytest.mark.pure
 
 ONE, TWO, THREE = (token(n=number) for number in range(1, 4))
 
 
-def texts(harvest: Harvest) -> list[str]:
+def texts(harvest: ScanResult) -> list[str]:
     """The tokens, in order."""
     return [found.text for found in harvest.tokens]
 
 
-def places(harvest: Harvest, text: str) -> list[tuple[str, int | None]]:
+def places(harvest: ScanResult, text: str) -> list[tuple[str, int | None]]:
     """Where a token stands: names of files, and lines."""
     return [(Path(place.path).name, place.line) for place in harvest.places[fingerprint(text)]]
 
 
-def sweep(*sources: Path) -> Harvest:
+def sweep(*sources: Path) -> ScanResult:
     """What these sources hold."""
-    return gather([], map(str, sources))
+    return scan([], map(str, sources))
 
 
 # Options
 
 
 def test_given_tokens_keep_their_order() -> None:
-    assert texts(gather([TWO, ONE, THREE], [])) == [TWO, ONE, THREE]
+    assert texts(scan([TWO, ONE, THREE], [])) == [TWO, ONE, THREE]
 
 
 @pytest.mark.parametrize("again", [ONE, f" {ONE}\n", f"Bearer {ONE}", f"bearer  {ONE}"])
 def test_a_token_given_twice_is_one(again: str) -> None:
-    harvest = gather([ONE, TWO, again], [])
+    harvest = scan([ONE, TWO, again], [])
     assert texts(harvest) == [ONE, TWO]
     assert harvest.places == {fingerprint(ONE): [], fingerprint(TWO): []}
 
 
 @pytest.mark.parametrize("text", ["nonsense", rs256()], ids=["no JWT", "another service's"])
 def test_what_was_given_is_gathered_whatever_it_is(text: str) -> None:
-    harvest = gather([text], [])
+    harvest = scan([text], [])
     assert texts(harvest) == [text]
     assert harvest.foreign == 0
 
 
 def test_nothing_given_is_an_empty_harvest() -> None:
-    assert gather([], []) == Harvest()
+    assert scan([], []) == ScanResult()
 
 
 # Order and places
@@ -89,7 +89,7 @@ def test_options_come_first_then_sources_in_order_then_names_in_order(tmp_path: 
     (tmp_path / "folder" / "a").write_text(ONE)
     last = token(n=4)
     (tmp_path / "single").write_text(last)
-    found = gather(["given"], [str(tmp_path / "single"), str(tmp_path / "folder")])
+    found = scan(["given"], [str(tmp_path / "single"), str(tmp_path / "folder")])
     assert texts(found) == ["given", last, ONE, TWO, THREE]
 
 
@@ -103,7 +103,7 @@ def test_folders_are_walked_in_the_order_of_their_names(tmp_path: Path) -> None:
 def test_a_token_of_options_and_files_is_one_with_all_its_places(tmp_path: Path) -> None:
     (tmp_path / "a").write_text(f"\n{ONE}")
     (tmp_path / "b").write_text(f"{TWO}\n\n{ONE}")
-    harvest = gather([ONE], [str(tmp_path)])
+    harvest = scan([ONE], [str(tmp_path)])
     assert texts(harvest) == [ONE, TWO]
     assert places(harvest, ONE) == [("a", 2), ("b", 3)]
     assert places(harvest, TWO) == [("b", 1)]
@@ -118,7 +118,7 @@ def test_a_file_is_a_place_once_by_the_first_line(tmp_path: Path) -> None:
 
 def test_a_place_is_the_whole_path(tmp_path: Path) -> None:
     (tmp_path / "leak").write_text(ONE)
-    assert sweep(tmp_path).places[fingerprint(ONE)] == [Place(str(tmp_path / "leak"), 1)]
+    assert sweep(tmp_path).places[fingerprint(ONE)] == [Location(str(tmp_path / "leak"), 1)]
 
 
 @pytest.mark.parametrize("chunk", [1, 7, 64, 300])
@@ -126,7 +126,7 @@ def test_the_size_of_what_is_read_at_once_changes_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chunk: int
 ) -> None:
     (tmp_path / "log").write_text(f"first\n{ONE}\n{TWO}\n")
-    monkeypatch.setattr(_sources, "_CHUNK", chunk)
+    monkeypatch.setattr(_scan, "_CHUNK", chunk)
     harvest = sweep(tmp_path)
     assert texts(harvest) == [ONE, TWO]
     assert (places(harvest, ONE), places(harvest, TWO)) == ([("log", 2)], [("log", 3)])
@@ -175,11 +175,11 @@ def test_jwts_of_other_services_are_counted_once_and_left_alone(tmp_path: Path) 
 def test_files_without_a_token_are_read_and_counted(tmp_path: Path) -> None:
     (tmp_path / "empty").touch()
     (tmp_path / "words").write_text("nothing here")
-    assert sweep(tmp_path) == Harvest(files=2)
+    assert sweep(tmp_path) == ScanResult(files=2)
 
 
 def test_an_empty_folder_is_no_trouble(tmp_path: Path) -> None:
-    assert sweep(tmp_path) == Harvest()
+    assert sweep(tmp_path) == ScanResult()
 
 
 # Links, and files that are met twice
@@ -213,7 +213,7 @@ def test_a_link_to_a_folder_is_followed_only_as_a_source(tmp_path: Path) -> None
     (tmp_path / "elsewhere" / "leak").write_text(ONE)
     (tmp_path / "folder").mkdir()
     (tmp_path / "folder" / "link").symlink_to(tmp_path / "elsewhere")
-    assert sweep(tmp_path / "folder") == Harvest()
+    assert sweep(tmp_path / "folder") == ScanResult()
     assert texts(sweep(tmp_path / "folder" / "link")) == [ONE]
 
 
@@ -289,7 +289,7 @@ def test_a_source_that_cannot_be_read_is_noted_and_the_others_are_read(
 @pytest.mark.parametrize("source", ["a\0b", "\ud800"], ids=["NUL", "surrogate"])
 def test_a_source_that_no_file_can_be_named_is_noted(tmp_path: Path, source: str) -> None:
     (tmp_path / "leak").write_text(ONE)
-    harvest = gather([], [source, str(tmp_path)])
+    harvest = scan([], [source, str(tmp_path)])
     assert texts(harvest) == [ONE]
     assert harvest.unread == [(shown_path(source), "it cannot be read")]
 
@@ -300,7 +300,7 @@ def test_an_empty_source_is_not_the_current_folder(
 ) -> None:
     (tmp_path / "leak").write_text(ONE)
     monkeypatch.chdir(tmp_path)
-    harvest = gather([], [source])
+    harvest = scan([], [source])
     assert texts(harvest) == []
     assert [path for path, reason in harvest.unread] == [shown_path(source)]
 
@@ -330,7 +330,7 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 def test_a_pipe_in_a_folder_is_not_opened(tmp_path: Path, opened: list[str]) -> None:
     pipe(tmp_path)
-    assert sweep(tmp_path) == Harvest()
+    assert sweep(tmp_path) == ScanResult()
     assert opened == []
 
 
@@ -458,7 +458,7 @@ def test_file_that_grows_while_it_is_read_is_read_to_a_limit(
         return read(descriptor, size)
 
     monkeypatch.setattr(os, "read", read_and_write)
-    monkeypatch.setattr(_sources, "_MAX_GROWTH", 100_000)
+    monkeypatch.setattr(_scan, "_MAX_GROWTH", 100_000)
     harvest = sweep(tmp_path)
     assert texts(harvest) == [ONE]
     assert [path for path, reason in harvest.unread if "it did not end" in reason] == [str(log)]
@@ -478,7 +478,7 @@ def test_file_that_claims_an_impossible_size_is_not_read(
 ) -> None:
     (tmp_path / "core").write_text(ONE)
     (tmp_path / "log").write_text(TWO[:100])
-    monkeypatch.setattr(_sources, "_MAX_SIZE", len(ONE) - 1)
+    monkeypatch.setattr(_scan, "_MAX_SIZE", len(ONE) - 1)
     harvest = sweep(tmp_path)
     assert harvest.files == 1
     ((path, reason),) = harvest.unread
@@ -521,7 +521,7 @@ def test_file_of_proc_is_read_though_it_reports_no_size() -> None:
         process.stdin.write(b"ready")  # type: ignore[union-attr]
         process.stdin.flush()  # type: ignore[union-attr]
         process.stdout.read(5)  # type: ignore[union-attr]
-        harvest = gather([], [source])
+        harvest = scan([], [source])
         process.communicate()
     assert (texts(harvest), harvest.unread) == ([ONE], [])
 
@@ -569,7 +569,7 @@ def test_piece_of_a_known_token_is_a_place_of_the_whole_one(
     piece, whole = ("b", "a") if where == "behind" else ("a", "b")
     (tmp_path / piece).write_text(f"\n{ONE[:-cut]}\n")
     (tmp_path / whole).write_text("" if where == "given" else ONE)
-    harvest = gather([ONE] if where == "given" else [], [str(tmp_path)])
+    harvest = scan([ONE] if where == "given" else [], [str(tmp_path)])
     assert texts(harvest) == [ONE]
     in_files = set() if where == "given" else {(whole, 1)}
     assert set(places(harvest, ONE)) == {(piece, 2), *in_files}
@@ -584,7 +584,7 @@ def test_piece_that_two_tokens_may_begin_with_is_a_row_of_its_own(tmp_path: Path
 
 def test_piece_that_was_given_keeps_its_row(tmp_path: Path) -> None:
     (tmp_path / "a").write_text(f"{ONE}\n{ONE[:-5]}\n")
-    assert texts(gather([ONE[:-5]], [str(tmp_path)])) == [ONE[:-5], ONE]
+    assert texts(scan([ONE[:-5]], [str(tmp_path)])) == [ONE[:-5], ONE]
 
 
 # Paths
@@ -598,17 +598,17 @@ def test_token_in_a_path_is_found_and_not_shown(tmp_path: Path) -> None:
     folder = f"{tmp_path}/{marks[0]}"
     log = f"{folder}/below/x{marks[1]}.log"
     assert texts(harvest) == [ONE, TWO, THREE]
-    assert harvest.places[marks[0]] == [Place(folder, None)]
-    assert harvest.places[marks[1]] == [Place(log, None), Place(log, 2)]
-    assert harvest.places[marks[2]] == [Place(log, 2)]
+    assert harvest.places[marks[0]] == [Location(folder, None)]
+    assert harvest.places[marks[1]] == [Location(log, None), Location(log, 2)]
+    assert harvest.places[marks[2]] == [Location(log, 2)]
 
 
 @pytest.mark.parametrize("source", ["/missing/{}/x", "{}", "{}\0", "/dev/null/{}", "x{}\udcff"])
 def test_token_in_the_path_of_a_source_that_cannot_be_read_is_found(source: str) -> None:
     path = source.format(ONE)
-    harvest = gather([], [path, path])
+    harvest = scan([], [path, path])
     assert texts(harvest) == [ONE]
-    assert harvest.places[fingerprint(ONE)] == [Place(shown_path(path), None)]
+    assert harvest.places[fingerprint(ONE)] == [Location(shown_path(path), None)]
     assert [path for path, __ in harvest.unread] == [shown_path(path)] * 2
     assert fingerprint(ONE) in shown_path(path)
 
@@ -648,7 +648,7 @@ def test_address_in_a_path_is_not_shown(tmp_path: Path) -> None:
     (tmp_path / "ada@bank.example" / "log").write_text(ONE)
     (tmp_path / "ada@bank.example" / "link").symlink_to("missing")
     harvest = sweep(tmp_path)
-    assert harvest.places[fingerprint(ONE)] == [Place(f"{tmp_path}/<e-mail>/log", 1)]
+    assert harvest.places[fingerprint(ONE)] == [Location(f"{tmp_path}/<e-mail>/log", 1)]
     assert harvest.unread == [
         (f"{tmp_path}/<e-mail>/link", os.strerror(errno.ENOENT)),
     ]
@@ -721,7 +721,7 @@ def test_a_scan_that_is_stopped_lists_what_it_did_not_read(tmp_path: Path) -> No
         folder.mkdir()
         (folder / "a.log").write_text(SEED)
     asked = iter([False, False, False])  # for the first file: when it is opened, and at each chunk
-    found = gather([], [str(first), str(second), str(third)], lambda: next(asked, True))
+    found = scan([], [str(first), str(second), str(third)], lambda: next(asked, True))
     assert [token.text for token in found.tokens] == [SEED]
     assert found.files == 2
     unread = dict(found.unread)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The event filter: what goes into the file, what goes on, and where it refuses to write."""
+"""The event filter: content of the file, content of the event, and rejected folders."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ FILTER = runpy.run_path(str(ROOT / "extensions/eda/plugins/event_filter/spool_to
 
 
 def spool(event: object, folder: Path) -> dict[str, Any]:
-    """What is left of an event."""
-    told = FILTER["main"](event, folder=str(folder))
-    assert list(told) == ["nomba_alert"]
-    return dict(told["nomba_alert"])
+    """The event after the filter."""
+    filtered = FILTER["main"](event, folder=str(folder))
+    assert list(filtered) == ["nomba_alert"]
+    return dict(filtered["nomba_alert"])
 
 
-def test_a_token_is_found_wherever_it_stands(simulator: Handle, tmp_path: Path) -> None:
+def test_token_is_found_in_any_field(simulator: Handle, tmp_path: Path) -> None:
     token, other, glued = simulator.mint_many(3)
     deep = [[{"a": {f"see {other}": None}}, 7, True], f"x{glued}.eyJ"]
     alert = spool({"payload": {"secret": token, "more": deep}, "meta": {}}, tmp_path / "new")
@@ -45,7 +45,9 @@ def test_a_token_is_found_wherever_it_stands(simulator: Handle, tmp_path: Path) 
     assert set(alert["fingerprints"]) == marks
 
 
-def test_nothing_of_the_alert_goes_on(simulator: Handle, tmp_path: Path) -> None:
+def test_filtered_event_contains_only_path_and_fingerprints(
+    simulator: Handle, tmp_path: Path
+) -> None:
     token = simulator.mint()
     event = {"payload": {"by": "ada@bank.example", "token": token}, "meta": {"headers": token}}
     alert = spool(event, tmp_path / "new")
@@ -54,7 +56,7 @@ def test_nothing_of_the_alert_goes_on(simulator: Handle, tmp_path: Path) -> None
     assert "ada" not in Path(alert["spool"]).read_text(encoding="ascii")
 
 
-def test_the_file_is_for_its_owner_only(simulator: Handle, tmp_path: Path) -> None:
+def test_file_is_readable_by_its_owner_only(simulator: Handle, tmp_path: Path) -> None:
     alert = spool({"payload": simulator.mint()}, tmp_path / "new")
     path = Path(alert["spool"])
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
@@ -168,7 +170,7 @@ def test_a_folder_below_one_that_others_can_write_is_refused(
     assert not list((tmp_path / "app").iterdir())
 
 
-def test_a_full_disk_leaves_no_half_of_a_file(simulator: Handle, tmp_path: Path) -> None:
+def test_full_disk_leaves_no_partial_file(simulator: Handle, tmp_path: Path) -> None:
     event = {"payload": simulator.mint()}
     with file_size_limit(100), pytest.raises(OSError, match="File too large"):
         spool(event, tmp_path / "new")

@@ -29,7 +29,7 @@ GRANT = {
 
 
 class Rules:
-    """The rules, with a clock that stands still until it is told."""
+    """The rules, with a clock that only tests advance."""
 
     def __init__(self) -> None:
         self.api = Api(known.Settings(), key=b"k" * 32)
@@ -40,7 +40,7 @@ class Rules:
         self.api.settings = known.from_json(settings, self.api.settings)
 
     def post(self, path: str, body: dict[str, Any] | None, **call: str | None) -> Reply:
-        """A POST of JSON with the accountId header, unless told otherwise."""
+        """A POST of JSON with the accountId header, by default."""
         headers: dict[str, str | None] = {
             "account_id": known.DEFAULT_ACCOUNT_ID,
             "content_type": "application/json",

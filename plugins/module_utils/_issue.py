@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ansible_collections.nomba.auth.plugins.module_utils._answer import Reading, Verdict
+from ansible_collections.nomba.auth.plugins.module_utils._answer import ApiResult, Verdict
 from ansible_collections.nomba.auth.plugins.module_utils._client import Client, Grant, grant_of
 from ansible_collections.nomba.auth.plugins.module_utils._errors import (
     InvalidOption,
@@ -22,7 +22,7 @@ from ansible_collections.nomba.auth.plugins.module_utils._errors import (
     NombaError,
     NotSent,
 )
-from ansible_collections.nomba.auth.plugins.module_utils._kept import Kept
+from ansible_collections.nomba.auth.plugins.module_utils._stored_token import StoredToken
 
 ISSUED, REFRESHED = "issued", "refreshed"
 
@@ -56,7 +56,7 @@ class Obtained:
     warnings: tuple[str, ...] = ()
 
 
-def obtain(client: Client, secret: str | None, kept: Kept | None) -> Obtained:
+def obtain(client: Client, secret: str | None, kept: StoredToken | None) -> Obtained:
     """A new token. Raises InvalidOption, IssueRefused, NoClearAnswer, NotSent."""
     if kept is None or not kept.refresh_token:
         return Obtained(issue(client, secret), ISSUED)
@@ -65,7 +65,7 @@ def obtain(client: Client, secret: str | None, kept: Kept | None) -> Obtained:
     if grant is not None:
         return Obtained(grant, REFRESHED)
     warning = f"The API did not refresh the token ({reading.problem}), so one was issued."
-    if reading.sent and reading.verdict is not Verdict.NO:
+    if reading.sent and reading.verdict is not Verdict.REJECTED:
         warning += f" {_LOST}"
     try:
         return Obtained(issue(client, secret), ISSUED, (warning,))
@@ -90,11 +90,11 @@ def require(secret: str | None) -> str:
     return secret.strip()
 
 
-def refusal(reading: Reading) -> Exception:
+def refusal(reading: ApiResult) -> Exception:
     """The error for an issue that returned no token."""
     if not reading.sent:
         return NotSent(f"No token was issued: {reading.problem}.")
-    if reading.verdict is not Verdict.NO:
+    if reading.verdict is not Verdict.REJECTED:
         return NoClearAnswer(f"The API gave no clear answer: {reading.problem}. {_LOST}")
     # HTTP 200 may carry a failure, whose code then says what the status says elsewhere.
     kind = reading.code if reading.status == 200 else str(reading.status)

@@ -49,7 +49,7 @@ _ESCAPED = re.compile(
 
 
 @dataclass(frozen=True)
-class Place:
+class Location:
     """Where a token stands: a path as `shown_path` shows it, and the first line there (from 1).
 
     line: None when the token stands in the path itself.
@@ -60,7 +60,7 @@ class Place:
 
 
 @dataclass
-class Harvest:
+class ScanResult:
     """Distinct tokens in the order met, and what was seen on the way.
 
     places: by fingerprint, one per file and one per path. unread: path, as it is shown, and reason.
@@ -69,7 +69,7 @@ class Harvest:
     """
 
     tokens: list[Token] = field(default_factory=list)
-    places: dict[str, list[Place]] = field(default_factory=dict)
+    places: dict[str, list[Location]] = field(default_factory=dict)
     unread: list[tuple[str, str]] = field(default_factory=list)
     foreign: int = 0
     files: int = 0
@@ -85,9 +85,9 @@ def _never() -> bool:
     return False
 
 
-def gather(
+def scan(
     texts: Iterable[str], sources: Iterable[str], stopped: Callable[[], bool] = _never
-) -> Harvest:
+) -> ScanResult:
     """Read the given tokens, then all tokens in the sources. Raises LibraryMissing.
 
     stopped: whether to end early; the sources that were not read to their end are then unread.
@@ -123,7 +123,7 @@ def _escape(match: re.Match[str]) -> str:
     return rf"\x{code:02x}" if code < 0x80 else rf"\u{code:04x}"
 
 
-def _merge_pieces(result: Harvest, given: int) -> None:
+def _merge_pieces(result: ScanResult, given: int) -> None:
     """Drop a found token that was cut short, when the whole one is known: it is the same token.
 
     Only a piece that holds the whole payload tells that for sure. Its places are kept.
@@ -154,11 +154,11 @@ class _Scan:
 
     def __init__(self, stopped: Callable[[], bool]) -> None:
         self._stopped = stopped
-        self.result = Harvest()
+        self.result = ScanResult()
         self.other_jwts: set[str] = set()
         self._files: set[tuple[int, int]] = set()
 
-    def add(self, token: Token, place: Place | None = None) -> None:
+    def add(self, token: Token, place: Location | None = None) -> None:
         """Add a token, and where it stands."""
         if token.fingerprint not in self.result.places:
             self.result.places[token.fingerprint] = []
@@ -218,7 +218,7 @@ class _Scan:
         for text in texts:
             if ".e" in text:
                 for finding in find_tokens([text.encode("utf-8", "surrogatepass")]):
-                    self._found(finding.token, Place(shown_path(path), None))
+                    self._found(finding.token, Location(shown_path(path), None))
 
     def _file(self, path: str) -> None:
         """Read a file. What is no file is passed over, and so is one that was read before."""
@@ -253,7 +253,7 @@ class _Scan:
         else:
             self.result.files += 1
             for finding in find_tokens(self._chunks(path, descriptor, status.st_size)):
-                self._found(finding.token, Place(shown_path(path), finding.line))
+                self._found(finding.token, Location(shown_path(path), finding.line))
 
     def _chunks(self, path: str, descriptor: int, size: int) -> Iterator[bytes]:
         """The contents of a file, as long as it was when it was opened, and what it grew by."""
@@ -272,7 +272,7 @@ class _Scan:
         if self._stopped():
             raise _Stopped
 
-    def _found(self, token: Token, place: Place) -> None:
+    def _found(self, token: Token, place: Location) -> None:
         if token.accounts:
             self.add(token, place)
         else:
@@ -292,7 +292,7 @@ class _Scan:
         self.result.unread.append((shown_path(path), reason))
 
 
-def _is_listed(place: Place, places: list[Place]) -> bool:
+def _is_listed(place: Location, places: list[Location]) -> bool:
     """Whether a place is among those of a token, where a file counts by its first line only."""
     if place.line is None:
         return place in places

@@ -2,17 +2,23 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The file that keeps a token: read, locked, and replaced in one step."""
+"""Files replaced atomically: read, locked, compared and written whole or not at all."""
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from types import TracebackType
 
 from ansible_collections.nomba.auth.plugins.module_utils._clock import Clock
-from ansible_collections.nomba.auth.plugins.module_utils._errors import InvalidOption, Locked
+from ansible_collections.nomba.auth.plugins.module_utils._errors import (
+    Conflict,
+    InvalidOption,
+    Locked,
+    NotWritten,
+)
 from ansible_collections.nomba.auth.plugins.module_utils._secure_open import (
     FileEntry,
     OpenFile,
@@ -25,6 +31,8 @@ from ansible_collections.nomba.auth.plugins.module_utils._secure_open import (
 # Bytes. A file with a token is far smaller; reading a part of one would compare that part.
 MAX_FILE_SIZE = 1024 * 1024
 _RESERVED = 8192
+# Seconds for which to wait for another process that writes the same file.
+_LOCK_TIMEOUT = 10.0
 
 # Gives an open file the owner and mode that the user wants; returns whether that changed anything.
 # Raises InvalidOption.
@@ -140,6 +148,45 @@ class AtomicReplacement:
         # The file is in its place. What fails from here on must not get its token revoked.
         with suppress(OSError):
             sync_folder(folder)
+
+
+def checksum(content: bytes | None) -> str:
+    """The SHA-256 of a content in hexadecimal digits; empty without any."""
+    return "" if content is None else hashlib.sha256(content).hexdigest()
+
+
+def require_unchanged(held: bytes | None, expected: str | None) -> None:
+    """Raises Conflict when the file holds something else than was expected."""
+    if expected is not None and checksum(held) != expected:
+        raise Conflict(
+            "dest: it has changed since it was read; another run is at work, look at it first"
+        )
+
+
+def replace_if_unchanged(
+    entry: FileEntry,
+    content: bytes,
+    expected: str | None,
+    set_attributes: SetAttributes,
+    clock: Clock,
+) -> tuple[bytes | None, bool]:
+    """Write the content; returns what was there before, and whether anything is different now.
+
+    expected: the checksum of what must be there, None for anything. Raises Conflict, Locked,
+    NotWritten, InvalidOption.
+    """
+    with nullcontext() if expected is None else file_lock(entry, clock, _LOCK_TIMEOUT):
+        held = read_file(entry)
+        require_unchanged(held, expected)
+        if held == content:
+            return held, set_existing(entry, set_attributes)
+        with AtomicReplacement(entry) as replacement:
+            set_attributes(replacement.file)
+            try:
+                replacement.commit(content)
+            except OSError as error:
+                raise NotWritten(f"dest: {error.strerror}; it is as it was") from None
+        return held, True
 
 
 def _read(entry: FileEntry, descriptor: int) -> bytes:

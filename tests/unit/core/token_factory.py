@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Tokens made by hand, byte by byte, without the library that reads them."""
+"""Tokens built byte by byte, without the library that reads them."""
 
 from __future__ import annotations
 

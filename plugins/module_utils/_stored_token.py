@@ -15,8 +15,8 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from ansible_collections.nomba.auth.plugins.module_utils._client import Grant
+from ansible_collections.nomba.auth.plugins.module_utils._timestamps import parse_time
 from ansible_collections.nomba.auth.plugins.module_utils._token import read
-from ansible_collections.nomba.auth.plugins.module_utils._when import parse_time
 
 _NEEDED = ("access_token", "api_url", "account_id", "client_id")
 
@@ -31,7 +31,7 @@ class Owner:
 
 
 @dataclass(frozen=True)
-class Kept:
+class StoredToken:
     """A token with what is needed to go on using it.
 
     expires_at is the API's own text (RFC 3339, UTC). replaced holds older tokens that are still to
@@ -58,31 +58,31 @@ class Kept:
         known = [moment for moment in moments if moment is not None]
         return min(known) if known else None
 
-    def good_for(self, now: float, least: float) -> bool:
+    def valid_for(self, now: float, least: float) -> bool:
         """Whether it can be used for at least so many seconds more."""
         until = self.usable_until()
         return until is not None and until - now >= least
 
 
-def keep(owner: Owner, grant: Grant, replaced: tuple[str, ...] = ()) -> Kept:
+def keep(owner: Owner, grant: Grant, replaced: tuple[str, ...] = ()) -> StoredToken:
     """What to keep of a grant."""
     others = tuple(token for token in replaced if token != grant.access_token)
-    return Kept(owner, grant.access_token, grant.refresh_token, grant.expires_at, others)
+    return StoredToken(owner, grant.access_token, grant.refresh_token, grant.expires_at, others)
 
 
-def without_replaced(kept: Kept, dead: frozenset[str]) -> Kept:
+def without_replaced(kept: StoredToken, dead: frozenset[str]) -> StoredToken:
     """The same, less the replaced tokens that are dead."""
     return replace(kept, replaced=tuple(token for token in kept.replaced if token not in dead))
 
 
-def dump(kept: Kept) -> bytes:
+def dump(kept: StoredToken) -> bytes:
     """The document. Programs read `access_token` and `expires_at`; the rest is ours."""
     document = {**asdict(kept), **asdict(kept.owner)}
     del document["owner"]
     return (json.dumps(document, indent=2, sort_keys=True) + "\n").encode()
 
 
-def load(text: bytes) -> Kept | None:
+def load(text: bytes) -> StoredToken | None:
     """The kept token in a document; None when it is not such a document."""
     try:
         document = json.loads(text)
@@ -91,7 +91,7 @@ def load(text: bytes) -> Kept | None:
     if not isinstance(document, dict) or not all(_is_text(document, name) for name in _NEEDED):
         return None  # other programs keep an access_token in a file too
     owner = Owner(document["api_url"], document["account_id"], document["client_id"])
-    return Kept(
+    return StoredToken(
         owner=owner,
         access_token=document["access_token"],
         refresh_token=_text(document, "refresh_token"),

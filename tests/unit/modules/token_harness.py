@@ -22,7 +22,7 @@ from ansible_collections.nomba.auth.plugins.modules import nomba_token
 from tests.simulator.handle import Handle
 from tests.unit.clock import FastClock
 
-from .harness import Told, run_module
+from .harness import ModuleResult, run_module
 
 
 class Token:
@@ -43,7 +43,7 @@ class Token:
         self.dest = self.folder / "token.json"
         monkeypatch.setattr(nomba_token, "SYSTEM", clock.as_clock())
 
-    def __call__(self, check: bool = False, diff: bool = False, **options: Any) -> Told:
+    def __call__(self, check: bool = False, diff: bool = False, **options: Any) -> ModuleResult:
         given = self.options(**options)
         given.update(_ansible_check_mode=check, _ansible_diff=diff)
         return run_module(nomba_token.main, given, self.monkeypatch)

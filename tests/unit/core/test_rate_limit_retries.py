@@ -10,7 +10,7 @@ import itertools
 
 import pytest
 
-from ansible_collections.nomba.auth.plugins.module_utils._answer import Answer
+from ansible_collections.nomba.auth.plugins.module_utils._answer import HttpAnswer
 from ansible_collections.nomba.auth.plugins.module_utils._http_session import (
     Connection,
     HttpSession,
@@ -26,9 +26,9 @@ WEEK = 7 * 24 * 3600.0
 def test_more_than_a_thousand_limits_in_a_row_are_outlasted(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    limits = itertools.repeat(Answer(429, {}, b""), 1100)
-    answers = itertools.chain(limits, [Answer(200, {}, b"")])
+    limits = itertools.repeat(HttpAnswer(429, {}, b""), 1100)
+    answers = itertools.chain(limits, [HttpAnswer(200, {}, b"")])
     monkeypatch.setattr(HttpSession, "send", lambda *__: next(answers))
     link = Connection("http://127.0.0.1:9", True, True, None, timeout=1, deadline=WEEK)
     transport = HttpTransport(link, StillClock().as_clock())
-    assert transport.send("POST", "/", {}, {}) == Answer(200, {}, b"", attempts=1101)
+    assert transport.send("POST", "/", {}, {}) == HttpAnswer(200, {}, b"", attempts=1101)

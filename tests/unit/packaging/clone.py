@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A throw-away repository with the files of this one."""
+"""A temporary repository with the files of this one."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 from tests.tools.build_tree import git
 from tests.tools.project import ROOT
 
-# What is built or installed, and what only a folder of the build tree holds.
+# Build output, installed tools, and files that exist only in the build tree.
 NOT_COPIED = shutil.ignore_patterns(
     ".git",
     ".build",
@@ -27,7 +27,7 @@ NOT_COPIED = shutil.ignore_patterns(
 
 
 def make_clone(folder: Path) -> Path:
-    """Make the repository, with one commit."""
+    """Create the repository with one commit."""
     root = folder / "clone"
     shutil.copytree(ROOT, root, ignore=NOT_COPIED, symlinks=True)
     git("init", "--quiet", "--template=", cwd=root)
@@ -39,6 +39,6 @@ def make_clone(folder: Path) -> Path:
 
 
 def state(root: Path) -> tuple[str, str, str]:
-    """Where the repository stands: commit, tags, and what is not committed."""
+    """The state of the repository: commit, tags, and uncommitted files."""
     commit = git("rev-parse", "HEAD", cwd=root)
     return commit, git("tag", "--list", cwd=root), git("status", "--porcelain", cwd=root)

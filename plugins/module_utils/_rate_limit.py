@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import Mapping
 
 # The answer to a request still under way decides.
-UNTIL_AN_ANSWER = float("inf")
+WAIT_FOR_ANSWER = float("inf")
 
 _NUMBER = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)\s*(ms|s|m)?")
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0}
@@ -45,22 +45,22 @@ class Bucket:
         if now < self._closed_until:
             return self._closed_until - now
         if not self._known:
-            return UNTIL_AN_ANSWER if self._under_way else 0.0
+            return WAIT_FOR_ANSWER if self._under_way else 0.0
         if self._limit is None or self._under_way + len(self._held) < self._limit:
             return 0.0
-        return self._held[0] + self._window - now if self._held else UNTIL_AN_ANSWER
+        return self._held[0] + self._window - now if self._held else WAIT_FOR_ANSWER
 
-    def take(self) -> None:
+    def acquire(self) -> None:
         """A request starts."""
         self._under_way += 1
 
-    def give_back(self, now: float) -> None:
+    def release(self, now: float) -> None:
         """A request has ended, with or without an answer."""
         self._under_way -= 1
         self._held.append(now)  # kept before the limit is known, too: it counts from the start
 
-    def learn(self, now: float, headers: Mapping[str, str]) -> None:
-        """Take in what an answer to this kind of request told."""
+    def update_from_headers(self, now: float, headers: Mapping[str, str]) -> None:
+        """Read the limits in the headers of an answer to this kind of request."""
         self._known = True
         limit = _number(headers.get("x-rate-limit-limit"))
         window = _number(headers.get("x-rate-limit-window"))
@@ -76,7 +76,7 @@ class Bucket:
         self._closed_until = max(self._closed_until, until)
 
 
-class Pacer:
+class RateLimiter:
     """The allowances of one account: every request counts in one, a POST in a second one too."""
 
     def __init__(self) -> None:
@@ -93,16 +93,16 @@ class Pacer:
         wait = max(bucket.wait(now) for bucket in buckets)
         if not wait:
             for bucket in buckets:
-                bucket.take()
+                bucket.acquire()
         return wait
 
     def done(self, method: str, now: float, headers: Mapping[str, str] | None) -> None:
         """A request has ended; headers is None when no answer came."""
         own = self._posts if method == "POST" else self._all
         if headers is not None:
-            own.learn(now, headers)
+            own.update_from_headers(now, headers)
         for bucket in self._buckets(method):
-            bucket.give_back(now)
+            bucket.release(now)
 
     def close(self, method: str, until: float) -> None:
         """The API asked to hold this kind of request back. A revoke goes on when probes may not."""

@@ -36,11 +36,11 @@ def test_a_token_is_found_in_any_format(
     token, file = revoke.simulator.mint(), tmp_path / "file"
     file.write_bytes(form(token))
     line = form(token).replace(b"\0", b"").split(token.encode())[0].count(b"\n") + 1
-    told = revoke(sources=[str(file)])
-    assert told.outcomes == ["revoked"]
-    assert told.row["found_in"] == [{"path": str(file), "line": line}]
+    result = revoke(sources=[str(file)])
+    assert result.outcomes == ["revoked"]
+    assert result.row["found_in"] == [{"path": str(file), "line": line}]
     assert not revoke.simulator.accepts(token)
-    assert token not in told.output
+    assert token not in result.output
 
 
 @pytest.mark.parametrize(("alg", "length"), [("HS384", 64), ("HS512", 86), ("RS256", 342)])
@@ -51,8 +51,8 @@ def test_token_of_another_alg_is_sent_whole(
     payload = revoke.simulator.mint().split(".")[1]
     token = f"{header}.{payload}.{'A' * length}"
     (tmp_path / "log").write_text(f"token={token};")
-    told = revoke(sources=[str(tmp_path)])
-    assert told.row["fingerprint"] == fingerprint(token)
+    result = revoke(sources=[str(tmp_path)])
+    assert result.row["fingerprint"] == fingerprint(token)
     sent = {entry.fingerprint for entry in revoke.simulator.requests()}
     assert sent == {fingerprint(token)}
 
@@ -62,10 +62,10 @@ def test_a_folder_is_swept_with_all_folders_below_it(revoke: Revoke, tmp_path: P
     for depth, token in zip(["a", "b/c", "b/c/d/e"], tokens):
         (tmp_path / depth).mkdir(parents=True, exist_ok=True)
         (tmp_path / depth / "log").write_text(token)
-    told = revoke(sources=[str(tmp_path)])
-    assert [row["fingerprint"] for row in told["results"]] == list(map(fingerprint, tokens))
-    assert told.outcomes == ["revoked"] * 3
-    assert told["summary"]["files"] == 3
+    result = revoke(sources=[str(tmp_path)])
+    assert [row["fingerprint"] for row in result["results"]] == list(map(fingerprint, tokens))
+    assert result.outcomes == ["revoked"] * 3
+    assert result["summary"]["files"] == 3
     assert revoke.simulator.live() == []
 
 
@@ -74,8 +74,8 @@ def test_a_row_names_every_file_with_the_first_line(revoke: Revoke, tmp_path: Pa
     first, second = tmp_path / "a.log", tmp_path / "b.log"
     first.write_text(f"\n\n{token}\n{token}\n")
     second.write_text(f"{token} {token}")
-    told = revoke(token, sources=[str(tmp_path)])
-    assert told.row["found_in"] == [
+    result = revoke(token, sources=[str(tmp_path)])
+    assert result.row["found_in"] == [
         {"path": str(first), "line": 3},
         {"path": str(second), "line": 1},
     ]
@@ -87,18 +87,18 @@ def test_a_file_reached_by_several_ways_is_read_once(revoke: Revoke, tmp_path: P
     file.write_text(token)
     (tmp_path / "other").symlink_to(file)
     (tmp_path / "third").hardlink_to(file)
-    told = revoke(sources=[str(file), str(tmp_path)])
-    assert told.row["found_in"] == [{"path": str(file), "line": 1}]
-    assert told["summary"]["files"] == 1
+    result = revoke(sources=[str(file), str(tmp_path)])
+    assert result.row["found_in"] == [{"path": str(file), "line": 1}]
+    assert result["summary"]["files"] == 1
     assert len(revoke.simulator.writes()) == 1
 
 
 def test_given_tokens_come_before_found_ones(revoke: Revoke, tmp_path: Path) -> None:
     found, single, several = revoke.simulator.mint_many(3)
     (tmp_path / "log").write_text(found)
-    told = revoke(several, access_token=single, sources=[str(tmp_path)])
+    result = revoke(several, access_token=single, sources=[str(tmp_path)])
     order = [fingerprint(token) for token in (single, several, found)]
-    assert [row["fingerprint"] for row in told["results"]] == order
+    assert [row["fingerprint"] for row in result["results"]] == order
     assert revoke.simulator.live() == []
 
 
@@ -106,19 +106,19 @@ def test_a_jwt_of_another_service_is_left_alone(revoke: Revoke, tmp_path: Path) 
     foreign = revoke.simulator.mint(claims={f"G:{revoke.simulator.account_id}": None})
     token = revoke.simulator.mint()
     (tmp_path / "log").write_text(f"{foreign}\n{token}\n{foreign}\n")
-    told = revoke(sources=[str(tmp_path)])
-    assert told.outcomes == ["revoked"]
-    assert told["summary"]["foreign"] == 1
-    assert "1 JWT(s) name no Nomba account and were left alone" in told.warnings
+    result = revoke(sources=[str(tmp_path)])
+    assert result.outcomes == ["revoked"]
+    assert result["summary"]["foreign"] == 1
+    assert "1 JWT(s) name no Nomba account and were left alone" in result.warnings
     assert revoke.simulator.requests(fingerprint=fingerprint(foreign)) == []
     assert revoke.simulator.accepts(foreign)
 
 
 def test_a_jwt_that_names_no_account_is_revoked_when_given(revoke: Revoke) -> None:
     token = revoke.simulator.mint(claims={f"G:{revoke.simulator.account_id}": None})
-    told = revoke(token)
-    assert told.outcomes == ["revoked"]
-    assert told.warnings == ""
+    result = revoke(token)
+    assert result.outcomes == ["revoked"]
+    assert result.warnings == ""
     assert not revoke.simulator.accepts(token)
 
 
@@ -130,11 +130,11 @@ def test_the_summary_counts_tokens_outcomes_files_and_foreign_ones(
     foreign = revoke.simulator.mint(claims={f"G:{revoke.simulator.account_id}": None})
     (tmp_path / "one").write_text("\n".join([*live, dead]))
     (tmp_path / "two").write_text("\n".join([expired, foreign, live[0]]))
-    told = revoke("this is no token", sources=[str(tmp_path)])
+    result = revoke("this is no token", sources=[str(tmp_path)])
     counts = {"revoked": 2, "already_revoked": 1, "expired": 1, "malformed": 1}
     zeros = dict.fromkeys(["refused", "still_accepted", "unknown", "not_attempted"], 0)
     outcomes = {**counts, **zeros}
-    assert told["summary"] == {
+    assert result["summary"] == {
         "tokens": 5,
         "verified": 3,
         "not_verified": 0,
@@ -149,7 +149,7 @@ def test_a_swept_folder_is_already_revoked_the_second_time(revoke: Revoke, tmp_p
     (tmp_path / "log").write_text(" ".join(revoke.simulator.mint_many(3)))
     revoke(sources=[str(tmp_path)])
     revoke.simulator.forget_requests()
-    told = revoke(sources=[str(tmp_path)])
-    assert told.outcomes == ["already_revoked"] * 3
-    assert (told["changed"], told.failed) == (False, False)
+    result = revoke(sources=[str(tmp_path)])
+    assert result.outcomes == ["already_revoked"] * 3
+    assert (result["changed"], result.failed) == (False, False)
     assert revoke.simulator.writes() == []

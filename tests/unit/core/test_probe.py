@@ -11,9 +11,9 @@ from typing import cast
 
 import pytest
 
-from ansible_collections.nomba.auth.plugins.module_utils._answer import Reading, Verdict
+from ansible_collections.nomba.auth.plugins.module_utils._answer import ApiResult, Verdict
 from ansible_collections.nomba.auth.plugins.module_utils._client import Client
-from ansible_collections.nomba.auth.plugins.module_utils._probing import (
+from ansible_collections.nomba.auth.plugins.module_utils._probe import (
     NegativeControl,
     Probe,
     ProbeResult,
@@ -24,12 +24,12 @@ from ansible_collections.nomba.auth.plugins.module_utils._token import read
 from tests.unit.clock import StillClock
 
 from .fake_api import EMPTY_401, FORBIDDEN, NO_ANSWER, UNAUTHORIZED, YES, FakeApi, live, many
-from .making import ACCOUNT, OTHER_ACCOUNT, SEED, rs256, token
+from .token_factory import ACCOUNT, OTHER_ACCOUNT, SEED, rs256, token
 
 pytestmark = pytest.mark.pure
 
-IN_A_SUCCESS = Reading(Verdict.NO, "HTTP 200, code 401", 200, "401")
-BROKEN = Reading(Verdict.UNCLEAR, "HTTP 500, code 500", 500, "500")
+IN_A_SUCCESS = ApiResult(Verdict.REJECTED, "HTTP 200, code 401", 200, "401")
+BROKEN = ApiResult(Verdict.UNKNOWN, "HTTP 500, code 500", 500, "500")
 
 
 def probes(api: FakeApi, *texts: str, issued: bool = True, workers: int = 1) -> list[str]:
@@ -57,8 +57,8 @@ def probes(api: FakeApi, *texts: str, issued: bool = True, workers: int = 1) -> 
         (NO_ANSWER, True, False, "inconclusive"),
     ],
 )
-def test_a_probe_is_interpreted(reading: Reading, own: bool, checks: bool, shown: str) -> None:
-    probe = Probe.ACCEPTED if reading.verdict is Verdict.YES else Probe.INCONCLUSIVE
+def test_a_probe_is_interpreted(reading: ApiResult, own: bool, checks: bool, shown: str) -> None:
+    probe = Probe.ACCEPTED if reading.verdict is Verdict.SUCCEEDED else Probe.INCONCLUSIVE
     probe = Probe.REFUSED if reading.refuses_token else probe
     status = interpret(ProbeResult(probe, reading, ACCOUNT, own), checks)
     assert status.probe == shown
@@ -100,7 +100,7 @@ def test_on_a_host_that_takes_any_token_no_probe_means_anything(workers: int) ->
 
 
 @pytest.mark.parametrize("answer", [NO_ANSWER, BROKEN, FORBIDDEN])
-def test_a_control_without_an_answer_changes_nothing(answer: Reading) -> None:
+def test_a_control_without_an_answer_changes_nothing(answer: ApiResult) -> None:
     assert probes(FakeApi(probes=[None, answer]), live()) == ["accepted"]
 
 

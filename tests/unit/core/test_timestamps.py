@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.nomba.auth.plugins.module_utils._when import parse_time, show_time
+from ansible_collections.nomba.auth.plugins.module_utils._timestamps import parse_time, show_time
 
 pytestmark = pytest.mark.pure
 

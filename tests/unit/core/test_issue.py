@@ -12,7 +12,7 @@ from typing import cast
 
 import pytest
 
-from ansible_collections.nomba.auth.plugins.module_utils._answer import Reading, Verdict
+from ansible_collections.nomba.auth.plugins.module_utils._answer import ApiResult, Verdict
 from ansible_collections.nomba.auth.plugins.module_utils._client import Client, Grant
 from ansible_collections.nomba.auth.plugins.module_utils._errors import (
     InvalidOption,
@@ -20,7 +20,7 @@ from ansible_collections.nomba.auth.plugins.module_utils._errors import (
     NoClearAnswer,
     NotSent,
 )
-from ansible_collections.nomba.auth.plugins.module_utils._issuing import (
+from ansible_collections.nomba.auth.plugins.module_utils._issue import (
     ISSUED,
     REFRESHED,
     issue,
@@ -28,9 +28,9 @@ from ansible_collections.nomba.auth.plugins.module_utils._issuing import (
     refusal,
     require,
 )
-from ansible_collections.nomba.auth.plugins.module_utils._kept import Kept, Owner
+from ansible_collections.nomba.auth.plugins.module_utils._stored_token import Owner, StoredToken
 
-from .making import ACCOUNT, SEED, token
+from .token_factory import ACCOUNT, SEED, token
 
 pytestmark = pytest.mark.pure
 
@@ -38,37 +38,39 @@ SECRET = "SECRET" * 14 + "AA=="
 REFRESH = "01h4eks80yjzqxvjmkk2hbexfr1688561328991"
 NEW = token(number=1)
 OWNER = Owner("https://api.example", ACCOUNT, "a client")
-KEPT = Kept(OWNER, SEED, REFRESH)
+KEPT = StoredToken(OWNER, SEED, REFRESH)
 LOST = "A token may have been issued that nobody holds"
 
 
-def yes(**data: str) -> Reading:
+def yes(**data: str) -> ApiResult:
     """An answer that grants this."""
-    return Reading(Verdict.YES, "HTTP 200, code 00", 200, "00", data)
+    return ApiResult(Verdict.SUCCEEDED, "HTTP 200, code 00", 200, "00", data)
 
 
-def no(status: int) -> Reading:
+def no(status: int) -> ApiResult:
     """A refusal with this status."""
-    return Reading(Verdict.NO, f"HTTP {status}, code {status}", status, str(status))
+    return ApiResult(Verdict.REJECTED, f"HTTP {status}, code {status}", status, str(status))
 
 
-CUT = Reading(Verdict.UNCLEAR, "the connection failed or was cut")
-BROKEN = Reading(Verdict.UNCLEAR, "HTTP 500, code 500", 500, "500")
+CUT = ApiResult(Verdict.UNKNOWN, "the connection failed or was cut")
+BROKEN = ApiResult(Verdict.UNKNOWN, "HTTP 500, code 500", 500, "500")
 
 
 @dataclass
 class FakeClient:
-    """Answers as it is told, and keeps what it was asked."""
+    """Gives the answers that it was made with, and keeps the requests."""
 
-    issues: Reading = field(default_factory=lambda: yes(access_token=NEW))
-    refreshes: Reading = field(default_factory=lambda: yes(access_token=NEW, refresh_token="next"))
+    issues: ApiResult = field(default_factory=lambda: yes(access_token=NEW))
+    refreshes: ApiResult = field(
+        default_factory=lambda: yes(access_token=NEW, refresh_token="next")
+    )
     asked: list[tuple[str, ...]] = field(default_factory=list)
 
-    def issue(self, secret: str) -> Reading:
+    def issue(self, secret: str) -> ApiResult:
         self.asked.append(("issue", secret))
         return self.issues
 
-    def refresh(self, refresh_token: str, access_token: str) -> Reading:
+    def refresh(self, refresh_token: str, access_token: str) -> ApiResult:
         self.asked.append(("refresh", refresh_token, access_token))
         return self.refreshes
 
@@ -78,7 +80,7 @@ class FakeClient:
 
 
 def causes() -> Mapping[int, tuple[str, tuple[str, ...]]]:
-    """By status: the code, and all that the user should be told to look at."""
+    """By status: the code, and all that the message must tell the user to check."""
     allow_list = ("address", "allow list")
     firewall = ("firewall", "country", "cloud")
     accounts = ("account_id", "parent account", "sub-account")
@@ -105,7 +107,7 @@ def test_without_a_kept_token_one_is_issued() -> None:
 @pytest.mark.parametrize("refresh_token", [None, ""])
 def test_without_a_refresh_token_one_is_issued(refresh_token: str | None) -> None:
     api = FakeClient()
-    got = obtain(api.client, SECRET, Kept(OWNER, SEED, refresh_token))
+    got = obtain(api.client, SECRET, StoredToken(OWNER, SEED, refresh_token))
     assert (got.how, got.warnings) == (ISSUED, ())
     assert api.asked == [("issue", SECRET)]
 
@@ -130,7 +132,7 @@ def test_a_refresh_that_is_refused_is_made_up_for_by_an_issue(status: int) -> No
 
 
 @pytest.mark.parametrize("said", [CUT, BROKEN, yes(), yes(refresh_token="next")])
-def test_a_refresh_without_a_clear_answer_is_told_as_a_possible_loss(said: Reading) -> None:
+def test_a_refresh_without_a_clear_answer_is_told_as_a_possible_loss(said: ApiResult) -> None:
     api = FakeClient(refreshes=said)
     got = obtain(api.client, SECRET, KEPT)
     (warning,) = got.warnings
@@ -186,15 +188,15 @@ def test_a_refusal_has_a_code_and_names_every_cause(status: int) -> None:
 
 
 def test_a_refusal_within_a_success_gives_no_cause() -> None:
-    said = Reading(Verdict.NO, "HTTP 200, code 99", 200, "99")
-    told = refusal(said)
-    assert isinstance(told, IssueRefused)
-    assert told.code == "refused"
-    assert "code 99" in str(told)
+    said = ApiResult(Verdict.REJECTED, "HTTP 200, code 99", 200, "99")
+    result = refusal(said)
+    assert isinstance(result, IssueRefused)
+    assert result.code == "refused"
+    assert "code 99" in str(result)
 
 
 @pytest.mark.parametrize("said", [CUT, BROKEN, yes(), yes(refresh_token="next")])
-def test_what_is_no_clear_answer_may_have_issued_a_token(said: Reading) -> None:
+def test_what_is_no_clear_answer_may_have_issued_a_token(said: ApiResult) -> None:
     api = FakeClient(issues=said)
     with pytest.raises(NoClearAnswer, match=LOST) as caught:
         issue(api.client, SECRET)
@@ -204,7 +206,7 @@ def test_what_is_no_clear_answer_may_have_issued_a_token(said: Reading) -> None:
 
 
 def test_what_was_not_sent_cannot_have_issued_a_token() -> None:
-    unsent = Reading(Verdict.UNCLEAR, "no connection to api.example:443", sent=False)
+    unsent = ApiResult(Verdict.UNKNOWN, "no connection to api.example:443", sent=False)
     with pytest.raises(NotSent, match="no connection to api") as caught:
         issue(FakeClient(issues=unsent).client, SECRET)
     assert caught.value.code == "not_sent"
@@ -212,13 +214,13 @@ def test_what_was_not_sent_cannot_have_issued_a_token() -> None:
 
 
 def test_a_refresh_that_was_not_sent_lost_no_token() -> None:
-    unsent = Reading(Verdict.UNCLEAR, "no connection to api.example:443", sent=False)
+    unsent = ApiResult(Verdict.UNKNOWN, "no connection to api.example:443", sent=False)
     obtained = obtain(FakeClient(refreshes=unsent).client, SECRET, KEPT)
     assert LOST not in " ".join(obtained.warnings)
 
 
 @pytest.mark.parametrize("said", [no(400), no(403), no(404), no(401), CUT, yes()])
-def test_what_is_told_and_what_is_held_shows_no_secret(said: Reading) -> None:
+def test_what_is_told_and_what_is_held_shows_no_secret(said: ApiResult) -> None:
     with pytest.raises((IssueRefused, NoClearAnswer)) as caught:
         obtain(FakeClient(said, said).client, SECRET, KEPT)
     shown = f"{caught.value} {caught.value!r} {obtain(FakeClient().client, SECRET, KEPT)!r}"
