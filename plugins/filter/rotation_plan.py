@@ -33,7 +33,7 @@ WHO = {
     "probe": TEXT,
     "lock_holder": one_of("alive", "dead", "elsewhere"),
 }
-WISHES = {"max_age": SECONDS, "lock_timeout": SECONDS, "force": TRUTH, "emergency": TRUTH}
+SETTINGS = {"max_age": SECONDS, "lock_timeout": SECONDS, "force": TRUTH, "emergency": TRUTH}
 
 
 def rotation_plan(
@@ -42,17 +42,19 @@ def rotation_plan(
     owner: Any = None,
     probe: Any = None,
     lock_holder: Any = None,
-    **wishes: Any,
+    **settings: Any,
 ) -> dict[str, Any]:
     """The plan as a dictionary; it holds no secret."""
     who = {"actor": actor, "owner": owner, "probe": probe, "lock_holder": lock_holder}
-    given = {**{name: value for name, value in who.items() if value is not None}, **wishes}
-    check("rotation_plan", given, {**WHO, **WISHES}, optional="force emergency")
-    wish = RotationOptions(
-        Owner(owner["api_url"], owner["account_id"], owner["client_id"]), **wishes
+    given = {**{name: value for name, value in who.items() if value is not None}, **settings}
+    check("rotation_plan", given, {**WHO, **SETTINGS}, optional="force emergency")
+    options = RotationOptions(
+        Owner(owner["api_url"], owner["account_id"], owner["client_id"]), **settings
     )
     with bad_state_as_filter_error("rotation_plan"):
-        return asdict(plan(checked_state(document), checked_actor(actor), wish, probe, lock_holder))
+        return asdict(
+            plan(checked_state(document), checked_actor(actor), options, probe, lock_holder)
+        )
 
 
 class FilterModule:

@@ -256,12 +256,12 @@ def _resumed(state: State, rotation: Rotation, options: RotationOptions, mode: M
     """How to go on where an earlier run was stopped."""
     # An emergency that has compromised already has left no current token.
     begun_only = rotation.phase is Phase.ISSUING and state.current is not None
-    condemn_now = options.emergency and (rotation.mode is not Mode.EMERGENCY or begun_only)
+    compromise_now = options.emergency and (rotation.mode is not Mode.EMERGENCY or begun_only)
     why = f"an earlier run was stopped while it was {rotation.phase.value}"
-    if rotation.phase is Phase.RETURNING and not condemn_now:
+    if rotation.phase is Phase.RETURNING and not compromise_now:
         return Plan(mode.value, why, begin=True, rollback=True)
-    issuing = condemn_now or rotation.phase is Phase.ISSUING
-    return Plan(mode.value, why, begin=True, mark_compromised=condemn_now, issue=issuing)
+    issuing = compromise_now or rotation.phase is Phase.ISSUING
+    return Plan(mode.value, why, begin=True, mark_compromised=compromise_now, issue=issuing)
 
 
 def _mode(state: State, options: RotationOptions) -> Mode:

@@ -226,7 +226,7 @@ class _Walk:
             self._option,
             self._folder,
             name,
-            os.path.join(self._path, name),  # noqa: PTH118 -- a str, as the rest of the walk
+            os.path.join(self._path, name),  # noqa: PTH118 -- a str, as the rest of the path
             os.geteuid(),
             tuple(self._folders),
         )
@@ -379,7 +379,7 @@ def printable(path: str) -> str:
 
 
 def _open_to_list(folder: int) -> int:
-    """The same folder once more: the descriptor of the walk is good for nothing but names."""
+    """The same folder once more: the descriptor of the lookup resolves names only."""
     return os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=folder)
 
 

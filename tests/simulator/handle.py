@@ -42,8 +42,13 @@ class Handle:
     @classmethod
     def from_announcement(cls, path: str | Path) -> Handle:
         """The simulator that wrote this announce file."""
-        told = json.loads(Path(path).read_text(encoding="utf-8"))
-        return cls(told["url"], told["http_url"], told["ca_path"], told.get("control_url"))
+        announced = json.loads(Path(path).read_text(encoding="utf-8"))
+        return cls(
+            announced["url"],
+            announced["http_url"],
+            announced["ca_path"],
+            announced.get("control_url"),
+        )
 
     # Who may ask
 

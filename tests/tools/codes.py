@@ -192,18 +192,18 @@ def outcome_meanings() -> dict[str, str]:
 
 def codes() -> Iterator[tuple[str, ...]]:
     """Yield a row for each code, with what the modules that return it say of it."""
-    told: dict[str, dict[str, list[str]]] = {}
+    meanings: dict[str, dict[str, list[str]]] = {}
     of_outcomes = outcome_meanings()
     for module in sorted(path.stem for path in MODULES.glob("nomba_*.py")):
         for line in returned(module)["error"]["contains"]["code"]["description"]:
             for code, text in meaning(line):
                 # The module that has outcomes says of these codes only that they are outcomes.
                 own = of_outcomes.get(code, text) if module == REVOKES else text
-                told.setdefault(code, {}).setdefault(sentence(own), []).append(f"``{module}``")
-    for code, text in codes_of_no_module(set(told)):
-        told[code] = {text: ["the role, in its error message"]}
-    for code in sorted(told, key=list(REMEDIES).index):
-        said = (f"{', '.join(who)}: {text}" for text, who in told[code].items())
+                meanings.setdefault(code, {}).setdefault(sentence(own), []).append(f"``{module}``")
+    for code, text in codes_of_no_module(set(meanings)):
+        meanings[code] = {text: ["the role, in its error message"]}
+    for code in sorted(meanings, key=list(REMEDIES).index):
+        said = (f"{', '.join(who)}: {text}" for text, who in meanings[code].items())
         yield f"``{code}``", " ".join(said), REMEDIES[code]
 
 

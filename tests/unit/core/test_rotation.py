@@ -647,14 +647,16 @@ def test_a_token_in_the_document_came_in_at_some_time(since: object) -> None:
 # The plan: whether a token is due
 
 
-def wish(max_age: float = 900, lock_timeout: float = 600, **more: Any) -> RotationOptions:
+def rotation_options(
+    max_age: float = 900, lock_timeout: float = 600, **more: Any
+) -> RotationOptions:
     """What the user wants."""
     return RotationOptions(more.pop("owner", OWNER), max_age, lock_timeout, **more)
 
 
 def planned(state: State, probe: str = "accepted", lock_holder: str = "dead", **more: Any) -> Plan:
     """The plan at NOW."""
-    return plan(state, actor(), wish(**more), probe, lock_holder)
+    return plan(state, actor(), rotation_options(**more), probe, lock_holder)
 
 
 def due(why: str, mode: str = "token", mark_compromised: bool = False) -> Plan:
@@ -726,9 +728,9 @@ def test_the_gravest_reason_is_the_one_that_is_told() -> None:
     assert planned(old, "refused", owner=owner, emergency=True).mode == "emergency"
 
 
-@pytest.mark.parametrize("wishes", [{"force": True}, {"max_age": 0}], ids=["forced", "old"])
-def test_no_rotation_begins_on_an_api_that_accepts_any_token(wishes: dict[str, Any]) -> None:
-    one = planned(State(held(OLD)), "meaningless", **wishes)
+@pytest.mark.parametrize("changes", [{"force": True}, {"max_age": 0}], ids=["forced", "old"])
+def test_no_rotation_begins_on_an_api_that_accepts_any_token(changes: dict[str, Any]) -> None:
+    one = planned(State(held(OLD)), "meaningless", **changes)
     assert one == Plan("token", "", blocked=one.blocked)
     assert one.blocked.startswith("credential_rotation_api_url: this API accepts a token that")
 
@@ -808,9 +810,9 @@ def test_a_run_that_is_alive_blocks_all_others(lock_timeout: float, emergency: b
 @pytest.mark.parametrize("lock_holder", ["alive", "elsewhere"])
 def test_who_is_blocked_learns_by_whom(lock_holder: str) -> None:
     state = begin(State(held(OLD)), actor(0, "here.boot/77/1"), "token", "it was forced")
-    one = plan(state, replace(actor(5), actor="bob"), wish(), "accepted", lock_holder)
+    one = plan(state, replace(actor(5), actor="bob"), rotation_options(), "accepted", lock_holder)
     assert f"begun by ada at {show_time(NOW)} (process 77)" in one.blocked
-    nameless = plan(at_work(run="there"), actor(), wish(), "accepted", lock_holder)
+    nameless = plan(at_work(run="there"), actor(), rotation_options(), "accepted", lock_holder)
     assert f", begun at {show_time(NOW)}" in nameless.blocked
 
 
@@ -820,7 +822,7 @@ def test_a_run_that_is_dead_blocks_nobody() -> None:
 
 @pytest.mark.parametrize(("after", "left"), [(0, 600), (1, 599), (599, 1)])
 def test_a_run_elsewhere_blocks_others_for_its_lease(after: float, left: int) -> None:
-    one = plan(at_work(run="there/2/2"), actor(after), wish(), "accepted", "elsewhere")
+    one = plan(at_work(run="there/2/2"), actor(after), rotation_options(), "accepted", "elsewhere")
     assert one == Plan("token", "", blocked=one.blocked)
     assert f"last wrote {after} s ago; wait {left} s more" in one.blocked
     assert "credential_rotation_lock_timeout" in one.blocked
@@ -831,7 +833,7 @@ def test_a_run_elsewhere_blocks_nobody_after_its_lease(after: float, lock_timeou
     one = plan(
         at_work(run="there/2/2"),
         actor(after),
-        wish(lock_timeout=lock_timeout),
+        rotation_options(lock_timeout=lock_timeout),
         "accepted",
         "elsewhere",
     )
@@ -840,7 +842,7 @@ def test_a_run_elsewhere_blocks_nobody_after_its_lease(after: float, lock_timeou
 
 def test_a_lease_counts_from_what_a_run_wrote_last() -> None:
     state = begin(at_work(), actor(500, "there/2/2"), "token", "it was stopped")
-    one = plan(state, actor(700), wish(), "accepted", "elsewhere")
+    one = plan(state, actor(700), rotation_options(), "accepted", "elsewhere")
     assert "last wrote 200 s ago; wait 400 s more" in one.blocked
 
 

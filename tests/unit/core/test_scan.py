@@ -39,17 +39,17 @@ pytestmark = pytest.mark.pure
 ONE, TWO, THREE = (token(n=number) for number in range(1, 4))
 
 
-def texts(harvest: ScanResult) -> list[str]:
+def texts(scanned: ScanResult) -> list[str]:
     """The tokens, in order."""
-    return [found.text for found in harvest.tokens]
+    return [found.text for found in scanned.tokens]
 
 
-def places(harvest: ScanResult, text: str) -> list[tuple[str, int | None]]:
+def places(scanned: ScanResult, text: str) -> list[tuple[str, int | None]]:
     """Where a token stands: names of files, and lines."""
-    return [(Path(place.path).name, place.line) for place in harvest.places[fingerprint(text)]]
+    return [(Path(place.path).name, place.line) for place in scanned.places[fingerprint(text)]]
 
 
-def sweep(*sources: Path) -> ScanResult:
+def scan_folder(*sources: Path) -> ScanResult:
     """What these sources hold."""
     return scan([], map(str, sources))
 
@@ -63,19 +63,19 @@ def test_given_tokens_keep_their_order() -> None:
 
 @pytest.mark.parametrize("again", [ONE, f" {ONE}\n", f"Bearer {ONE}", f"bearer  {ONE}"])
 def test_a_token_given_twice_is_one(again: str) -> None:
-    harvest = scan([ONE, TWO, again], [])
-    assert texts(harvest) == [ONE, TWO]
-    assert harvest.places == {fingerprint(ONE): [], fingerprint(TWO): []}
+    scanned = scan([ONE, TWO, again], [])
+    assert texts(scanned) == [ONE, TWO]
+    assert scanned.places == {fingerprint(ONE): [], fingerprint(TWO): []}
 
 
 @pytest.mark.parametrize("text", ["nonsense", rs256()], ids=["no JWT", "another service's"])
 def test_what_was_given_is_gathered_whatever_it_is(text: str) -> None:
-    harvest = scan([text], [])
-    assert texts(harvest) == [text]
-    assert harvest.foreign == 0
+    scanned = scan([text], [])
+    assert texts(scanned) == [text]
+    assert scanned.foreign == 0
 
 
-def test_nothing_given_is_an_empty_harvest() -> None:
+def test_nothing_given_is_an_empty_result() -> None:
     assert scan([], []) == ScanResult()
 
 
@@ -97,28 +97,28 @@ def test_folders_are_walked_in_the_order_of_their_names(tmp_path: Path) -> None:
     for name, text in (("c", THREE), ("a", ONE), ("b", TWO)):
         (tmp_path / name).mkdir()
         (tmp_path / name / "file").write_text(text)
-    assert texts(sweep(tmp_path)) == [ONE, TWO, THREE]
+    assert texts(scan_folder(tmp_path)) == [ONE, TWO, THREE]
 
 
 def test_a_token_of_options_and_files_is_one_with_all_its_places(tmp_path: Path) -> None:
     (tmp_path / "a").write_text(f"\n{ONE}")
     (tmp_path / "b").write_text(f"{TWO}\n\n{ONE}")
-    harvest = scan([ONE], [str(tmp_path)])
-    assert texts(harvest) == [ONE, TWO]
-    assert places(harvest, ONE) == [("a", 2), ("b", 3)]
-    assert places(harvest, TWO) == [("b", 1)]
+    scanned = scan([ONE], [str(tmp_path)])
+    assert texts(scanned) == [ONE, TWO]
+    assert places(scanned, ONE) == [("a", 2), ("b", 3)]
+    assert places(scanned, TWO) == [("b", 1)]
 
 
 def test_a_file_is_a_place_once_by_the_first_line(tmp_path: Path) -> None:
     (tmp_path / "log").write_text(f"first\n{ONE} {ONE}\n{TWO}\n{ONE}\n")
-    harvest = sweep(tmp_path)
-    assert places(harvest, ONE) == [("log", 2)]
-    assert places(harvest, TWO) == [("log", 3)]
+    scanned = scan_folder(tmp_path)
+    assert places(scanned, ONE) == [("log", 2)]
+    assert places(scanned, TWO) == [("log", 3)]
 
 
 def test_a_place_is_the_whole_path(tmp_path: Path) -> None:
     (tmp_path / "leak").write_text(ONE)
-    assert sweep(tmp_path).places[fingerprint(ONE)] == [Location(str(tmp_path / "leak"), 1)]
+    assert scan_folder(tmp_path).places[fingerprint(ONE)] == [Location(str(tmp_path / "leak"), 1)]
 
 
 @pytest.mark.parametrize("chunk", [1, 7, 64, 300])
@@ -127,9 +127,9 @@ def test_the_size_of_what_is_read_at_once_changes_nothing(
 ) -> None:
     (tmp_path / "log").write_text(f"first\n{ONE}\n{TWO}\n")
     monkeypatch.setattr(_scan, "_CHUNK", chunk)
-    harvest = sweep(tmp_path)
-    assert texts(harvest) == [ONE, TWO]
-    assert (places(harvest, ONE), places(harvest, TWO)) == ([("log", 2)], [("log", 3)])
+    scanned = scan_folder(tmp_path)
+    assert texts(scanned) == [ONE, TWO]
+    assert (places(scanned, ONE), places(scanned, TWO)) == ([("log", 2)], [("log", 3)])
 
 
 # What a file may be
@@ -138,48 +138,48 @@ def test_the_size_of_what_is_read_at_once_changes_nothing(
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"])
 def test_a_text_may_have_any_of_the_usual_encodings(tmp_path: Path, encoding: str) -> None:
     (tmp_path / "text").write_text(f"first\ntoken = {ONE}\n", encoding=encoding)
-    harvest = sweep(tmp_path)
-    assert texts(harvest) == [ONE]
-    assert places(harvest, ONE) == [("text", 2)]
+    scanned = scan_folder(tmp_path)
+    assert texts(scanned) == [ONE]
+    assert places(scanned, ONE) == [("text", 2)]
 
 
 def test_a_binary_file_is_searched_too(tmp_path: Path) -> None:
     noise = bytes(range(256))
     (tmp_path / "core").write_bytes(noise + b"=" + ONE.encode() + b"\0" + noise)
-    assert texts(sweep(tmp_path)) == [ONE]
+    assert texts(scan_folder(tmp_path)) == [ONE]
 
 
 def test_hidden_files_are_searched_too(tmp_path: Path) -> None:
     (tmp_path / ".config").mkdir()
     (tmp_path / ".config" / ".env").write_text(ONE)
-    assert texts(sweep(tmp_path)) == [ONE]
+    assert texts(scan_folder(tmp_path)) == [ONE]
 
 
 def test_a_name_may_be_no_text(tmp_path: Path) -> None:
     Path(os.fsdecode(bytes(tmp_path) + b"/\xff\n")).write_text(ONE)
-    harvest = sweep(tmp_path)
-    assert texts(harvest) == [ONE]
-    assert places(harvest, ONE) == [(r"\xff\x0a", 1)]
+    scanned = scan_folder(tmp_path)
+    assert texts(scanned) == [ONE]
+    assert places(scanned, ONE) == [(r"\xff\x0a", 1)]
 
 
 def test_jwts_of_other_services_are_counted_once_and_left_alone(tmp_path: Path) -> None:
     other = rs256(b'{"iss":"another"}')
     (tmp_path / "a").write_text(f"{rs256()}\n{ONE}\n{rs256()}")
     (tmp_path / "b").write_text(f"{rs256()}\n{other}")
-    harvest = sweep(tmp_path)
-    assert texts(harvest) == [ONE]
-    assert harvest.foreign == 2
-    assert harvest.files == 2
+    scanned = scan_folder(tmp_path)
+    assert texts(scanned) == [ONE]
+    assert scanned.foreign == 2
+    assert scanned.files == 2
 
 
 def test_files_without_a_token_are_read_and_counted(tmp_path: Path) -> None:
     (tmp_path / "empty").touch()
     (tmp_path / "words").write_text("nothing here")
-    assert sweep(tmp_path) == ScanResult(files=2)
+    assert scan_folder(tmp_path) == ScanResult(files=2)
 
 
 def test_an_empty_folder_is_no_trouble(tmp_path: Path) -> None:
-    assert sweep(tmp_path) == ScanResult()
+    assert scan_folder(tmp_path) == ScanResult()
 
 
 # Links, and files that are met twice
@@ -187,25 +187,25 @@ def test_an_empty_folder_is_no_trouble(tmp_path: Path) -> None:
 
 def test_a_source_named_twice_is_read_once(tmp_path: Path) -> None:
     (tmp_path / "leak").write_text(ONE)
-    harvest = sweep(tmp_path, tmp_path / "leak", tmp_path)
-    assert texts(harvest) == [ONE]
-    assert harvest.files == 1
+    scanned = scan_folder(tmp_path, tmp_path / "leak", tmp_path)
+    assert texts(scanned) == [ONE]
+    assert scanned.files == 1
 
 
 def test_a_file_with_two_names_is_read_once(tmp_path: Path) -> None:
     (tmp_path / "b").write_text(ONE)
     os.link(tmp_path / "b", tmp_path / "c")
     (tmp_path / "a").symlink_to("b")
-    harvest = sweep(tmp_path)
-    assert harvest.files == 1
-    assert places(harvest, ONE) == [("a", 1)]
+    scanned = scan_folder(tmp_path)
+    assert scanned.files == 1
+    assert places(scanned, ONE) == [("a", 1)]
 
 
 def test_a_link_to_a_file_is_followed(tmp_path: Path) -> None:
     (tmp_path / "elsewhere").write_text(ONE)
     (tmp_path / "folder").mkdir()
     (tmp_path / "folder" / "link").symlink_to("../elsewhere")
-    assert places(sweep(tmp_path / "folder"), ONE) == [("link", 1)]
+    assert places(scan_folder(tmp_path / "folder"), ONE) == [("link", 1)]
 
 
 def test_a_link_to_a_folder_is_followed_only_as_a_source(tmp_path: Path) -> None:
@@ -213,17 +213,17 @@ def test_a_link_to_a_folder_is_followed_only_as_a_source(tmp_path: Path) -> None
     (tmp_path / "elsewhere" / "leak").write_text(ONE)
     (tmp_path / "folder").mkdir()
     (tmp_path / "folder" / "link").symlink_to(tmp_path / "elsewhere")
-    assert sweep(tmp_path / "folder") == ScanResult()
-    assert texts(sweep(tmp_path / "folder" / "link")) == [ONE]
+    assert scan_folder(tmp_path / "folder") == ScanResult()
+    assert texts(scan_folder(tmp_path / "folder" / "link")) == [ONE]
 
 
 def test_a_folder_that_links_to_itself_is_walked_once(tmp_path: Path) -> None:
     (tmp_path / "below").mkdir()
     (tmp_path / "below" / "again").symlink_to(tmp_path)
     (tmp_path / "below" / "leak").write_text(ONE)
-    harvest = sweep(tmp_path)
-    assert texts(harvest) == [ONE]
-    assert (harvest.files, harvest.unread) == (1, [])
+    scanned = scan_folder(tmp_path)
+    assert texts(scanned) == [ONE]
+    assert (scanned.files, scanned.unread) == (1, [])
 
 
 # What cannot be read
@@ -281,17 +281,17 @@ def test_a_source_that_cannot_be_read_is_noted_and_the_others_are_read(
 ) -> None:
     (tmp_path / "leak").write_text(ONE)
     source = make(tmp_path)
-    harvest = sweep(source, tmp_path / "leak")
-    assert texts(harvest) == [ONE]
-    assert harvest.unread == [(str(source), reason)]
+    scanned = scan_folder(source, tmp_path / "leak")
+    assert texts(scanned) == [ONE]
+    assert scanned.unread == [(str(source), reason)]
 
 
 @pytest.mark.parametrize("source", ["a\0b", "\ud800"], ids=["NUL", "surrogate"])
 def test_a_source_that_no_file_can_be_named_is_noted(tmp_path: Path, source: str) -> None:
     (tmp_path / "leak").write_text(ONE)
-    harvest = scan([], [source, str(tmp_path)])
-    assert texts(harvest) == [ONE]
-    assert harvest.unread == [(shown_path(source), "it cannot be read")]
+    scanned = scan([], [source, str(tmp_path)])
+    assert texts(scanned) == [ONE]
+    assert scanned.unread == [(shown_path(source), "it cannot be read")]
 
 
 @pytest.mark.parametrize("source", ["", " ", "\n"], ids=["empty", "space", "newline"])
@@ -300,18 +300,18 @@ def test_an_empty_source_is_not_the_current_folder(
 ) -> None:
     (tmp_path / "leak").write_text(ONE)
     monkeypatch.chdir(tmp_path)
-    harvest = scan([], [source])
-    assert texts(harvest) == []
-    assert [path for path, reason in harvest.unread] == [shown_path(source)]
+    scanned = scan([], [source])
+    assert texts(scanned) == []
+    assert [path for path, reason in scanned.unread] == [shown_path(source)]
 
 
 @pytest.mark.parametrize("make", [dangling, link_to_itself], ids=["dangling", "to itself"])
 def test_a_link_in_a_folder_that_leads_nowhere_is_noted(tmp_path: Path, make: Any) -> None:
     (tmp_path / "leak").write_text(ONE)
     link = make(tmp_path)
-    harvest = sweep(tmp_path)
-    assert texts(harvest) == [ONE]
-    assert harvest.unread == [(str(link), UNREADABLE[make])]
+    scanned = scan_folder(tmp_path)
+    assert texts(scanned) == [ONE]
+    assert scanned.unread == [(str(link), UNREADABLE[make])]
 
 
 @pytest.fixture
@@ -330,7 +330,7 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 def test_a_pipe_in_a_folder_is_not_opened(tmp_path: Path, opened: list[str]) -> None:
     pipe(tmp_path)
-    assert sweep(tmp_path) == ScanResult()
+    assert scan_folder(tmp_path) == ScanResult()
     assert opened == []
 
 
@@ -342,9 +342,9 @@ def test_pipe_put_in_the_place_of_a_file_is_not_waited_for(
     (tmp_path / "log").unlink()
     os.mkfifo(tmp_path / "log")
     monkeypatch.setattr(os, "stat", lambda *_args, **_options: file)
-    harvest = sweep(tmp_path / "log")
-    assert texts(harvest) == []
-    assert harvest.unread == [(str(tmp_path / "log"), "it is neither a file nor a folder")]
+    scanned = scan_folder(tmp_path / "log")
+    assert texts(scanned) == []
+    assert scanned.unread == [(str(tmp_path / "log"), "it is neither a file nor a folder")]
 
 
 def test_a_file_that_may_not_be_read_is_noted(
@@ -360,9 +360,9 @@ def test_a_file_that_may_not_be_read_is_noted(
     (tmp_path / "secret").write_text(ONE)
     (tmp_path / "leak").write_text(TWO)
     monkeypatch.setattr(os, "open", refuse)
-    harvest = sweep(tmp_path)
-    assert (texts(harvest), harvest.files) == ([TWO], 1)
-    assert harvest.unread == [(str(tmp_path / "secret"), os.strerror(errno.EACCES))]
+    scanned = scan_folder(tmp_path)
+    assert (texts(scanned), scanned.files) == ([TWO], 1)
+    assert scanned.unread == [(str(tmp_path / "secret"), os.strerror(errno.EACCES))]
 
 
 def test_a_folder_that_may_not_be_listed_is_noted(
@@ -378,9 +378,9 @@ def test_a_folder_that_may_not_be_listed_is_noted(
     (tmp_path / "secret").mkdir()
     (tmp_path / "leak").write_text(ONE)
     monkeypatch.setattr(os, "scandir", refuse)
-    harvest = sweep(tmp_path)
-    assert texts(harvest) == [ONE]
-    assert harvest.unread == [(str(tmp_path / "secret"), os.strerror(errno.EACCES))]
+    scanned = scan_folder(tmp_path)
+    assert texts(scanned) == [ONE]
+    assert scanned.unread == [(str(tmp_path / "secret"), os.strerror(errno.EACCES))]
 
 
 def test_what_was_listed_before_a_folder_failed_is_read(
@@ -399,9 +399,9 @@ def test_what_was_listed_before_a_folder_failed_is_read(
             yield listed()
 
     monkeypatch.setattr(os, "scandir", break_off)
-    harvest = sweep(tmp_path)
-    assert texts(harvest) == [ONE]
-    assert harvest.unread == [(str(tmp_path), os.strerror(errno.EIO))]
+    scanned = scan_folder(tmp_path)
+    assert texts(scanned) == [ONE]
+    assert scanned.unread == [(str(tmp_path), os.strerror(errno.EIO))]
 
 
 def reading(monkeypatch: pytest.MonkeyPatch, *chunks: bytes | OSError) -> None:
@@ -427,18 +427,18 @@ def test_what_was_found_before_a_read_failed_is_kept(
 ) -> None:
     (tmp_path / "log").touch()
     reading(monkeypatch, f"{ONE} and more".encode(), error)
-    harvest = sweep(tmp_path)
-    assert texts(harvest) == [ONE]
-    assert harvest.unread == [(str(tmp_path / "log"), reason)]
+    scanned = scan_folder(tmp_path)
+    assert texts(scanned) == [ONE]
+    assert scanned.unread == [(str(tmp_path / "log"), reason)]
 
 
 def test_no_file_stays_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "log").write_text(ONE)
     pipe(tmp_path)
     before = set(Path("/proc/self/fd").iterdir())
-    sweep(tmp_path)
+    scan_folder(tmp_path)
     reading(monkeypatch, OSError())
-    sweep(tmp_path)
+    scan_folder(tmp_path)
     assert set(Path("/proc/self/fd").iterdir()) == before
 
 
@@ -459,9 +459,9 @@ def test_file_that_grows_while_it_is_read_is_read_to_a_limit(
 
     monkeypatch.setattr(os, "read", read_and_write)
     monkeypatch.setattr(_scan, "_MAX_GROWTH", 100_000)
-    harvest = sweep(tmp_path)
-    assert texts(harvest) == [ONE]
-    assert [path for path, reason in harvest.unread if "it did not end" in reason] == [str(log)]
+    scanned = scan_folder(tmp_path)
+    assert texts(scanned) == [ONE]
+    assert [path for path, reason in scanned.unread if "it did not end" in reason] == [str(log)]
 
 
 def test_file_that_grew_a_little_is_read_as_a_whole(
@@ -469,8 +469,8 @@ def test_file_that_grew_a_little_is_read_as_a_whole(
 ) -> None:
     (tmp_path / "log").touch()
     reading(monkeypatch, f"{ONE}\n".encode(), f"{TWO}\n".encode())
-    harvest = sweep(tmp_path)
-    assert (texts(harvest), harvest.unread) == ([ONE, TWO], [])
+    scanned = scan_folder(tmp_path)
+    assert (texts(scanned), scanned.unread) == ([ONE, TWO], [])
 
 
 def test_file_that_claims_an_impossible_size_is_not_read(
@@ -479,9 +479,9 @@ def test_file_that_claims_an_impossible_size_is_not_read(
     (tmp_path / "core").write_text(ONE)
     (tmp_path / "log").write_text(TWO[:100])
     monkeypatch.setattr(_scan, "_MAX_SIZE", len(ONE) - 1)
-    harvest = sweep(tmp_path)
-    assert harvest.files == 1
-    ((path, reason),) = harvest.unread
+    scanned = scan_folder(tmp_path)
+    assert scanned.files == 1
+    ((path, reason),) = scanned.unread
     assert path == str(tmp_path / "core")
     assert "larger than 64 TiB" in reason
 
@@ -504,10 +504,10 @@ def test_holes_of_a_sparse_file_are_not_read(
         return chunk
 
     monkeypatch.setattr(os, "read", count)
-    harvest = sweep(tmp_path)
-    assert texts(harvest) == [ONE, TWO]
-    assert places(harvest, TWO) == [("sparse", 3)]
-    assert harvest.unread == []
+    scanned = scan_folder(tmp_path)
+    assert texts(scanned) == [ONE, TWO]
+    assert places(scanned, TWO) == [("sparse", 3)]
+    assert scanned.unread == []
     assert sum(sizes) < 10 * 1024**2
 
 
@@ -521,9 +521,9 @@ def test_file_of_proc_is_read_though_it_reports_no_size() -> None:
         process.stdin.write(b"ready")  # type: ignore[union-attr]
         process.stdin.flush()  # type: ignore[union-attr]
         process.stdout.read(5)  # type: ignore[union-attr]
-        harvest = scan([], [source])
+        scanned = scan([], [source])
         process.communicate()
-    assert (texts(harvest), harvest.unread) == ([ONE], [])
+    assert (texts(scanned), scanned.unread) == ([ONE], [])
 
 
 # Files that hide text
@@ -534,20 +534,20 @@ def test_container_is_scanned_as_it_is_and_listed_as_unread(tmp_path: Path) -> N
         archive.writestr("app.log", ONE)
     with gzip.open(tmp_path / "app.log", "w") as stream:
         stream.write(TWO.encode())
-    harvest = sweep(tmp_path)
-    assert texts(harvest) == [ONE]
-    assert [name for name, __ in places(harvest, ONE)] == ["logs"]
-    assert [(Path(path).name, reason.split(",")[0]) for path, reason in harvest.unread] == [
+    scanned = scan_folder(tmp_path)
+    assert texts(scanned) == [ONE]
+    assert [name for name, __ in places(scanned, ONE)] == ["logs"]
+    assert [(Path(path).name, reason.split(",")[0]) for path, reason in scanned.unread] == [
         ("app.log", "it is compressed (gzip)"),
         ("logs", "it is an archive (zip)"),
     ]
-    assert harvest.files == 2
+    assert scanned.files == 2
 
 
 def test_name_makes_no_container(tmp_path: Path) -> None:
     (tmp_path / "app.log.gz").write_text(ONE)
-    harvest = sweep(tmp_path)
-    assert (texts(harvest), harvest.unread) == ([ONE], [])
+    scanned = scan_folder(tmp_path)
+    assert (texts(scanned), scanned.unread) == ([ONE], [])
 
 
 # Tokens that were cut short
@@ -555,10 +555,10 @@ def test_name_makes_no_container(tmp_path: Path) -> None:
 
 def test_cut_token_is_listed_with_its_place(tmp_path: Path) -> None:
     (tmp_path / "log").write_text(f"\ntoken={ONE[:-5]}\n")
-    harvest = sweep(tmp_path)
-    (found,) = harvest.tokens
+    scanned = scan_folder(tmp_path)
+    (found,) = scanned.tokens
     assert not found.well_formed
-    assert places(harvest, found.text) == [("log", 2)]
+    assert places(scanned, found.text) == [("log", 2)]
 
 
 @pytest.mark.parametrize("where", ["before", "behind", "given"])
@@ -569,17 +569,17 @@ def test_piece_of_a_known_token_is_a_place_of_the_whole_one(
     piece, whole = ("b", "a") if where == "behind" else ("a", "b")
     (tmp_path / piece).write_text(f"\n{ONE[:-cut]}\n")
     (tmp_path / whole).write_text("" if where == "given" else ONE)
-    harvest = scan([ONE] if where == "given" else [], [str(tmp_path)])
-    assert texts(harvest) == [ONE]
+    scanned = scan([ONE] if where == "given" else [], [str(tmp_path)])
+    assert texts(scanned) == [ONE]
     in_files = set() if where == "given" else {(whole, 1)}
-    assert set(places(harvest, ONE)) == {(piece, 2), *in_files}
+    assert set(places(scanned, ONE)) == {(piece, 2), *in_files}
 
 
 def test_piece_that_two_tokens_may_begin_with_is_a_row_of_its_own(tmp_path: Path) -> None:
     (tmp_path / "a").write_text(f"{ONE}\n{TWO}\n{ONE[:150]}\n")
-    harvest = sweep(tmp_path)
-    assert texts(harvest) == [ONE, TWO, ONE[:150]]
-    assert [found.well_formed for found in harvest.tokens] == [True, True, False]
+    scanned = scan_folder(tmp_path)
+    assert texts(scanned) == [ONE, TWO, ONE[:150]]
+    assert [found.well_formed for found in scanned.tokens] == [True, True, False]
 
 
 def test_piece_that_was_given_keeps_its_row(tmp_path: Path) -> None:
@@ -594,62 +594,62 @@ def test_token_in_a_path_is_found_and_not_shown(tmp_path: Path) -> None:
     (tmp_path / ONE / "below").mkdir(parents=True)
     (tmp_path / ONE / "below" / f"x{TWO}.log").write_text(f"\n{TWO}{THREE}")
     marks = [fingerprint(text) for text in (ONE, TWO, THREE)]
-    harvest = sweep(tmp_path)
+    scanned = scan_folder(tmp_path)
     folder = f"{tmp_path}/{marks[0]}"
     log = f"{folder}/below/x{marks[1]}.log"
-    assert texts(harvest) == [ONE, TWO, THREE]
-    assert harvest.places[marks[0]] == [Location(folder, None)]
-    assert harvest.places[marks[1]] == [Location(log, None), Location(log, 2)]
-    assert harvest.places[marks[2]] == [Location(log, 2)]
+    assert texts(scanned) == [ONE, TWO, THREE]
+    assert scanned.places[marks[0]] == [Location(folder, None)]
+    assert scanned.places[marks[1]] == [Location(log, None), Location(log, 2)]
+    assert scanned.places[marks[2]] == [Location(log, 2)]
 
 
 @pytest.mark.parametrize("source", ["/missing/{}/x", "{}", "{}\0", "/dev/null/{}", "x{}\udcff"])
 def test_token_in_the_path_of_a_source_that_cannot_be_read_is_found(source: str) -> None:
     path = source.format(ONE)
-    harvest = scan([], [path, path])
-    assert texts(harvest) == [ONE]
-    assert harvest.places[fingerprint(ONE)] == [Location(shown_path(path), None)]
-    assert [path for path, __ in harvest.unread] == [shown_path(path)] * 2
+    scanned = scan([], [path, path])
+    assert texts(scanned) == [ONE]
+    assert scanned.places[fingerprint(ONE)] == [Location(shown_path(path), None)]
+    assert [path for path, __ in scanned.unread] == [shown_path(path)] * 2
     assert fingerprint(ONE) in shown_path(path)
 
 
 def test_token_in_a_name_that_cannot_be_read_is_found(tmp_path: Path) -> None:
     (tmp_path / ONE).symlink_to("missing")
     os.mkfifo(tmp_path / TWO)
-    harvest = sweep(tmp_path)
-    assert sorted(texts(harvest)) == sorted([ONE, TWO])
-    assert [path for path, __ in harvest.unread] == [f"{tmp_path}/{fingerprint(ONE)}"]
+    scanned = scan_folder(tmp_path)
+    assert sorted(texts(scanned)) == sorted([ONE, TWO])
+    assert [path for path, __ in scanned.unread] == [f"{tmp_path}/{fingerprint(ONE)}"]
 
 
 def test_token_in_the_target_of_a_link_is_found(tmp_path: Path) -> None:
     (tmp_path / "lock").symlink_to(f"{ONE}:8080")
-    harvest = sweep(tmp_path)
-    assert texts(harvest) == [ONE]
-    assert places(harvest, ONE) == [("lock", None)]
+    scanned = scan_folder(tmp_path)
+    assert texts(scanned) == [ONE]
+    assert places(scanned, ONE) == [("lock", None)]
 
 
 def test_token_cut_by_the_longest_name_is_malformed(tmp_path: Path) -> None:
     long = signed("HS512", 64, json.dumps({**claims(), "sub": "x" * 200}).encode())
     (tmp_path / long[:255]).touch()
-    (found,) = sweep(tmp_path).tokens
+    (found,) = scan_folder(tmp_path).tokens
     assert (found.well_formed, found.accounts) == (False, (ACCOUNT,))
 
 
 def test_jwt_of_another_service_in_a_path_is_counted_and_not_shown(tmp_path: Path) -> None:
     other = jwt(b'{"iss":"x"}')
     (tmp_path / other).write_text(ONE)
-    harvest = sweep(tmp_path)
-    assert (texts(harvest), harvest.foreign) == ([ONE], 1)
-    assert places(harvest, ONE) == [(fingerprint(other), 1)]
+    scanned = scan_folder(tmp_path)
+    assert (texts(scanned), scanned.foreign) == ([ONE], 1)
+    assert places(scanned, ONE) == [(fingerprint(other), 1)]
 
 
 def test_address_in_a_path_is_not_shown(tmp_path: Path) -> None:
     (tmp_path / "ada@bank.example").mkdir()
     (tmp_path / "ada@bank.example" / "log").write_text(ONE)
     (tmp_path / "ada@bank.example" / "link").symlink_to("missing")
-    harvest = sweep(tmp_path)
-    assert harvest.places[fingerprint(ONE)] == [Location(f"{tmp_path}/<e-mail>/log", 1)]
-    assert harvest.unread == [
+    scanned = scan_folder(tmp_path)
+    assert scanned.places[fingerprint(ONE)] == [Location(f"{tmp_path}/<e-mail>/log", 1)]
+    assert scanned.unread == [
         (f"{tmp_path}/<e-mail>/link", os.strerror(errno.ENOENT)),
     ]
 
@@ -697,8 +697,8 @@ def test_deeply_nested_folders_are_read(tmp_path: Path) -> None:
     deepest = tmp_path.joinpath(*["d"] * depth)
     (deepest / "leak").write_text(ONE)
     try:
-        harvest = sweep(tmp_path)
-        assert (texts(harvest), harvest.unread) == ([ONE], [])
+        scanned = scan_folder(tmp_path)
+        assert (texts(scanned), scanned.unread) == ([ONE], [])
     finally:  # what removes temporary folders recurses, too
         (deepest / "leak").unlink()
         os.removedirs(deepest)
@@ -708,9 +708,9 @@ def test_deeply_nested_folders_are_read(tmp_path: Path) -> None:
 def test_folder_whose_path_is_too_long_is_noted(tmp_path: Path) -> None:
     (tmp_path / "leak").write_text(ONE)
     nest(tmp_path, "d" * 250, 20)
-    harvest = sweep(tmp_path)
-    assert texts(harvest) == [ONE]
-    ((path, reason),) = harvest.unread
+    scanned = scan_folder(tmp_path)
+    assert texts(scanned) == [ONE]
+    ((path, reason),) = scanned.unread
     assert len(path) > 4000
     assert reason == os.strerror(errno.ENAMETOOLONG)
 

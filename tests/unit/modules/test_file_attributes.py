@@ -41,7 +41,7 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "etc" / "nomba"
 
 
-WISHES: list[dict[str, Any]] = [
+SETTINGS: list[dict[str, Any]] = [
     {},
     {"owner": str(UID), "group": str(GID), "mode": "0400"},
     {"owner": ME, "group": GROUP, "mode": "u=r,go="},
@@ -52,26 +52,26 @@ WISHES: list[dict[str, Any]] = [
 
 
 @pytest.mark.parametrize("held", [0o600, 0o400, None], ids=lambda mode: mode and oct(mode))
-@pytest.mark.parametrize("wish", WISHES, ids=str)
+@pytest.mark.parametrize("setting", SETTINGS, ids=str)
 @pytest.mark.parametrize("module", WITH_TOKENS)
 def test_check_mode_foretells_the_change_and_a_second_run_makes_none(
-    write: Writers, path: Path, module: str, wish: dict[str, Any], held: int | None
+    write: Writers, path: Path, module: str, setting: dict[str, Any], held: int | None
 ) -> None:
     if held is not None:
         write(module, path)
         path.chmod(held)
         before = snapshot(path)
-    foretold = write(module, path, check=True, **wish)
+    foretold = write(module, path, check=True, **setting)
     assert held is None or snapshot(path) == before
-    result = write(module, path, **wish)
+    result = write(module, path, **setting)
     assert not result.failed
     assert result["changed"] is foretold["changed"]
-    assert write(module, path, **wish)["changed"] is False
-    assert write(module, path, check=True, **wish)["changed"] is False
+    assert write(module, path, **setting)["changed"] is False
+    assert write(module, path, check=True, **setting)["changed"] is False
     status = path.stat()
-    if wish.get("owner") == str(UID):
+    if setting.get("owner") == str(UID):
         assert status.st_uid == UID
-    if "group" in wish:
+    if "group" in setting:
         assert status.st_gid in {GID, os.getgid()}
     assert status.st_mode & 0o7777 in {0o600, 0o400}
 
