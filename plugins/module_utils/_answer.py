@@ -24,7 +24,7 @@ from typing import Any
 SUCCESS = "00"
 UNAUTHORIZED = "401"
 
-# 4xx answers that say something about the moment or the way, and nothing about the request.
+# 4xx answers that are transient, or come from a proxy: they do not reject the request itself.
 _TRANSIENT_4XX = frozenset({407, 408, 425, 429})
 _CODE = re.compile(r"[A-Za-z0-9_-]{1,8}")
 _DESCRIPTION_CHARACTERS = 120

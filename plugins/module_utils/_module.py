@@ -327,7 +327,7 @@ def _register_no_log_values(module: AnsibleModule) -> None:
     """Ansible blanks out these values wherever they stand in a result, its msg included."""
     several = module.params.get("access_tokens") or []
     given = {module.params.get("access_token"), *several}
-    # What is too short to be a token would only blank out parts of our own words.
+    # Ansible masks these values everywhere: one too short to be a token would mask our own text.
     module.no_log_values.difference_update({v for v in given if v and len(v) < _SHORTEST})
     # A result repeats all options: a password in a URL, or a token in a wrong place, stays hidden.
     for name in ("api_url", "account_id", "client_id", "ca_path"):

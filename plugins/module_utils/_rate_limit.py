@@ -15,7 +15,7 @@ import re
 from collections import deque
 from collections.abc import Mapping
 
-# The answer to a request still under way decides.
+# No request may start before the answer to one in flight has shown the limits.
 WAIT_FOR_ANSWER = float("inf")
 
 _NUMBER = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)\s*(ms|s|m)?")
@@ -25,9 +25,9 @@ _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0}
 class Bucket:
     """The allowance of one kind of request.
 
-    A request holds a place from its start until one window after its answer. Whatever the moment
-    at which the server's window starts, all the requests that it can count in that window hold
-    their places together, so that never more than the limit fall into one.
+    A request counts from its start until one window after its answer. So, whenever the server's
+    window starts, all requests that fall into it count at the same time here, and they never
+    exceed the limit.
     """
 
     def __init__(self) -> None:
@@ -35,7 +35,7 @@ class Bucket:
         self._limit: int | None = None
         self._window = 0.0
         self._under_way = 0
-        self._held: deque[float] = deque()  # the moments of answers
+        self._held: deque[float] = deque()  # when answers came
         self._closed_until = 0.0
 
     def wait(self, now: float) -> float:
@@ -57,7 +57,7 @@ class Bucket:
     def release(self, now: float) -> None:
         """A request has ended, with or without an answer."""
         self._under_way -= 1
-        self._held.append(now)  # kept before the limit is known, too: it counts from the start
+        self._held.append(now)  # also before the limit is known
 
     def update_from_headers(self, now: float, headers: Mapping[str, str]) -> None:
         """Read the limits in the headers of an answer to this kind of request."""
@@ -69,7 +69,7 @@ class Bucket:
         self._limit, self._window = max(1, int(limit)), window
         spent = _number(headers.get("x-rate-limit-remaining")) == 0
         if spent and self._under_way + len(self._held) < self._limit:
-            self.close(now + window)  # somebody else uses the same account
+            self.close(now + window)  # another client uses the same account
 
     def close(self, until: float) -> None:
         """No request before this moment."""

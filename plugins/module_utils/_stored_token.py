@@ -51,8 +51,8 @@ class StoredToken:
     def usable_until(self) -> float | None:
         """When to stop using it: the *earlier* of exp and expires_at, in seconds (UTC).
 
-        None when neither can be read. (When it can do no more harm is the later of the two; a
-        skip is decided by `_token.classify`, which leans to that side.)
+        None when neither can be read. This is the safe side for *using* a token. The safe side
+        for *skipping* a revocation is the later time, see `_token.classify`.
         """
         moments = (read(self.access_token).expires_at, parse_time(self.expires_at))
         known = [moment for moment in moments if moment is not None]

@@ -18,7 +18,7 @@ from ansible.errors import AnsibleFilterError
 
 @dataclass(frozen=True)
 class ArgumentType:
-    """What an argument may be. description: how people call it."""
+    """A type of arguments. description: how an error message names it."""
 
     description: str
     fits: Callable[[Any], bool]

@@ -120,7 +120,7 @@ def environment(tree: Path, folder: Path) -> dict[str, str]:
         VAULT_ADDR=record["bao"]["url"],
         VAULT_TOKEN=record["bao"]["token"],
         USER="operator",
-        # That name has no home, and Ansible would make one in the tree that others are packing.
+        # This user has no home directory. Ansible would create one in the tree that is packed.
         ANSIBLE_REMOTE_TMP=str(folder / "remote-tmp"),
     )
 
