@@ -262,13 +262,13 @@ def _return_token(module: AnsibleModule, keeper: TokenKeeper, owner: Owner) -> d
         require(module.params["client_secret"])
         return {"changed": True, "action": "issued", "msg": "A token would be issued."}
     grant = keeper.issue(owner)
-    result = _described(keep(owner, grant))
+    described = _described(keep(owner, grant))
     return {
-        **result,
+        **described,
         "changed": True,
         "action": "issued",
         "access_token": grant.access_token,
-        "msg": f"{result['fingerprint']} was issued.",
+        "msg": f"{described['fingerprint']} was issued.",
     }
 
 
@@ -313,12 +313,12 @@ def _check_mode(
 
 
 def _outcome(module: AnsibleModule, done: EnsureResult) -> dict[str, Any]:
-    result = _described(done.kept)
+    described = _described(done.kept)
     result: dict[str, Any] = {
-        **result,
+        **described,
         "changed": done.changed,
         "action": done.action,
-        "msg": f"{result['fingerprint']} was {done.action}.",
+        "msg": f"{described['fingerprint']} was {done.action}.",
     }
     if done.retired:
         result["replaced"] = [
