@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The walk to a file, who could exchange it, and writes that are complete."""
+"""Opening a file safely, who could exchange it, and writes that are complete."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def accept(path: object, owner: int = ME) -> None:
         assert entry.owned_by(owner).owner == owner
 
 
-# The walk
+# Folders and links on the path
 
 
 def test_a_path_leads_where_the_system_says(tmp_path: Path) -> None:

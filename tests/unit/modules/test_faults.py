@@ -94,7 +94,7 @@ ENDLESS = ("endless", "endless_interim", "endless_trailers", "slow_headers", "en
 MANY = 20
 
 # The probes are those of the token itself: a refusal in the first one is read again. A server
-# that speaks for the API, and refuses each time a token that is alive, cannot be told from it.
+# that answers as the API does, and always refuses a live token, looks the same as the API.
 PROBE_BEFORE = {
     "genuine": Wanted("revoked", True, (1, 1), (2, 2)),
     "retryable": Wanted("revoked", True, (1, 1), (3, 3)),

@@ -85,9 +85,9 @@ def in_service() -> dict[str, Any]:
     return rotation_step(document, "finish", HAND, results=[])
 
 
-def planned(document: object, **wishes: Any) -> dict[str, Any]:
+def planned(document: object, **settings: Any) -> dict[str, Any]:
     """What to do now, with a token that the API takes."""
-    given = {"max_age": 900.0, "lock_timeout": 600.0, **wishes}
+    given = {"max_age": 900.0, "lock_timeout": 600.0, **settings}
     return rotation_plan(document, HAND, OWNER, "accepted", "dead", **given)
 
 
@@ -173,7 +173,7 @@ def test_a_plan_is_a_dictionary_without_a_secret() -> None:
     }
 
 
-def test_a_plan_follows_the_wishes() -> None:
+def test_a_plan_follows_the_options() -> None:
     forced, emergency = planned(in_service(), force=True), planned(in_service(), emergency=True)
     assert (forced["why"], forced["issue"], forced["mark_compromised"]) == (
         "it was forced",
