@@ -4,7 +4,7 @@
 # Everything starts from a bare Python of 3.11 or newer with pip, in a fresh clone.
 # The tools look at a copy of the tree in .build/ansible_collections/nomba/auth.
 
-PACKAGES := lint-packages stage-packages java-packages node-packages guide-packages
+PACKAGES := lint-packages testbed-packages java-packages node-packages guide-packages
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -31,7 +31,7 @@ AROUND := $(OTHERS) $(OLDEST) $(IMPORTER) $(QUALITY) $(NPM) $(RULEBOOK) $(DOCS)
 
 # Programs that only the system has, and their packages.
 PROGRAMS_lint-packages := shellcheck=shellcheck
-PROGRAMS_stage-packages := sshd=openssh-server
+PROGRAMS_testbed-packages := sshd=openssh-server
 PROGRAMS_java-packages := java=openjdk-17-jre-headless
 PROGRAMS_node-packages := node=nodejs npm=npm
 PROGRAMS_guide-packages := curl=curl jq=jq
@@ -42,7 +42,7 @@ help: ## Say what can be done here
 demo: $(NEWEST) ## Watch tokens being revoked and rotated, against a simulator on this machine
 	@$(RUN)in_tree python tests/demo/run.py $(ARGS)
 
-test: $(NEWEST) $(OTHERS) $(OLDEST) $(BARE) lint-packages stage-packages ## Lint, sanity, units, integration, molecule, package: before a change lands
+test: $(NEWEST) $(OTHERS) $(OLDEST) $(BARE) lint-packages testbed-packages ## Lint, sanity, units, integration, molecule, package: before a change lands
 	@$(RUN)everything test
 
 lint: $(NEWEST) $(OTHERS) lint-packages ## Linters and type checkers; a warning is a failure
@@ -51,19 +51,19 @@ lint: $(NEWEST) $(OTHERS) lint-packages ## Linters and type checkers; a warning 
 sanity: $(NEWEST) lint-packages ## ansible-test sanity on every Python (ARGS="--test pep8")
 	@$(RUN)sanity $(ARGS)
 
-units: $(NEWEST) $(OLDEST) $(BARE) stage-packages ## Unit tests: newest Ansible with coverage, none at all, oldest
+units: $(NEWEST) $(OLDEST) $(BARE) testbed-packages ## Unit tests: newest Ansible with coverage, none at all, oldest
 	@$(RUN)units
 
-quick: $(NEWEST) stage-packages ## Unit tests on the newest Ansible only (ARGS="-k revoke -x" go to pytest)
+quick: $(NEWEST) testbed-packages ## Unit tests on the newest Ansible only (ARGS="-k revoke -x" go to pytest)
 	@$(RUN)units --quick $(ARGS)
 
 integration: $(NEWEST) $(OLDEST) $(BARE) ## Real playbooks against the simulator, newest and oldest Ansible
 	@$(RUN)integration $(ARGS)
 
-molecule: $(NEWEST) $(OTHERS) stage-packages ## Rotations on three hosts over SSH (ARGS="rotate stores")
+molecule: $(NEWEST) $(OTHERS) testbed-packages ## Rotations on three hosts over SSH (ARGS="rotate stores")
 	@$(RUN)molecule $(ARGS)
 
-soak: $(NEWEST) $(OTHERS) stage-packages ## Kill a rotation after every single task, and finish it
+soak: $(NEWEST) $(OTHERS) testbed-packages ## Kill a rotation after every single task, and finish it
 	@$(RUN)molecule --soak
 
 eda: $(NEWEST) $(RULEBOOK) java-packages ## A leaked token's alert in a real ansible-rulebook (ARGS="-k signed")

@@ -15,9 +15,9 @@ from pathlib import Path
 
 from . import plot, report
 from .cases import CASES, FULL, QUICK, Size
-from .findings import Findings, from_json
-from .measuring import BenchmarkError
-from .stage import Stage, stage
+from .results import Results, from_json
+from .testbed import Testbed, testbed
+from .timing import BenchmarkError
 
 _COMMAND = "`make bench`"
 _QUICK_COMMAND = "`make bench ARGS=--quick`, so small that its numbers mean nothing"
@@ -29,7 +29,7 @@ def main() -> int:
     size = replace(QUICK if given.quick else FULL, **({"runs": given.runs} if given.runs else {}))
     given.out.mkdir(parents=True, exist_ok=True)
     try:
-        with tempfile.TemporaryDirectory() as name, stage(Path(name)) as here:
+        with tempfile.TemporaryDirectory() as name, testbed(Path(name)) as here:
             for case in given.only or CASES:
                 _measure(case, here, size, given.out)
     except BenchmarkError as error:
@@ -52,7 +52,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _measure(case: str, here: Stage, size: Size, out: Path) -> None:
+def _measure(case: str, here: Testbed, size: Size, out: Path) -> None:
     print(case, flush=True)
     found = CASES[case](here, size)
     date = datetime.now(timezone.utc).date().isoformat()
@@ -61,7 +61,7 @@ def _measure(case: str, here: Stage, size: Size, out: Path) -> None:
 
 
 def _write(out: Path, docs: Path, command: str) -> None:
-    """The page and the plot, from the newest findings of each case."""
+    """The page and the plot, from the newest results of each case."""
     paths = [out / f"{case}.json" for case in CASES if (out / f"{case}.json").exists()]
     result = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
     found = [from_json(one) for one in result]
@@ -72,7 +72,7 @@ def _write(out: Path, docs: Path, command: str) -> None:
     print(f"written: {docs / 'benchmark.md'}")
 
 
-def _plot(found: list[Findings], path: Path) -> None:
+def _plot(found: list[Results], path: Path) -> None:
     points = [point for one in found for point in one.growth]
     if points:
         path.write_text(plot.draw(points), encoding="utf-8")

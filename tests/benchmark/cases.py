@@ -10,9 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from .findings import AT_LEAST, AT_MOST, Findings, Point, Row
-from .measuring import Sample, Samples, Spread, interleave, ratios, spread, times
-from .stage import Stage
+from .results import AT_LEAST, AT_MOST, Point, Results, Row
+from .testbed import Testbed
+from .timing import Sample, Samples, Spread, interleave, ratios, spread, times
 
 _DEFAULT_WORKERS = 4
 _WORKERS = 16
@@ -77,66 +77,70 @@ QUICK = Size(
 )
 
 
-def one_token(stage: Stage, size: Size) -> Findings:
+def one_token(testbed: Testbed, size: Size) -> Results:
     """What a single revoke costs, next to a bare POST."""
     sides = {
-        "nomba_token_revoke": lambda: stage.proved(stage.revoke(tokens=stage.live(1))),
-        "uri": lambda: stage.proved(stage.playbook("peers/uri_once.yml", tokens=stage.live(1))),
+        "nomba_token_revoke": lambda: testbed.proved(testbed.revoke(tokens=testbed.live(1))),
+        "uri": lambda: testbed.proved(
+            testbed.playbook("peers/uri_once.yml", tokens=testbed.live(1))
+        ),
     }
     samples = interleave(sides, size.runs)
     what = "1 live token with proof, against one `uri` POST without: time"
     return _compared(what, samples, ("nomba_token_revoke", "uri"), AT_MOST, 1.15)
 
 
-def skipped(stage: Stage, size: Size) -> Findings:
+def skipped(testbed: Testbed, size: Size) -> Results:
     """What a run costs that has nothing to do."""
-    token = stage.expired(1)
+    token = testbed.expired(1)
     sides = {
-        "nomba_token_revoke": lambda: stage.revoke(tokens=token),
-        "ping": lambda: stage.playbook("playbooks/ping.yml"),
+        "nomba_token_revoke": lambda: testbed.revoke(tokens=token),
+        "ping": lambda: testbed.playbook("playbooks/ping.yml"),
     }
     samples = interleave(sides, size.runs)
     what = "1 expired token, skipped, against `ping`: time"
     return _compared(what, samples, ("nomba_token_revoke", "ping"), AT_MOST, 1.05)
 
 
-def parts(stage: Stage, size: Size) -> Findings:
+def parts(testbed: Testbed, size: Size) -> Results:
     """Where the time of a run with one token goes: each side holds the one before it, and more."""
     module = "ansible_collections.nomba.auth.plugins.modules.nomba_token_revoke"
-    expired = stage.expired(1)
+    expired = testbed.expired(1)
     sides = {
-        "Python alone": lambda: stage.python("pass"),
-        "with Ansible's part of a module": lambda: stage.python(
+        "Python alone": lambda: testbed.python("pass"),
+        "with Ansible's part of a module": lambda: testbed.python(
             "import ansible.module_utils.basic"
         ),
-        "with ours": lambda: stage.python(f"import {module}"),
-        "with PyJWT": lambda: stage.python(f"import {module}, jwt"),
-        "with requests": lambda: stage.python(f"import {module}, jwt, requests"),
-        "the module's process, token skipped": lambda: stage.module_process(access_tokens=expired),
-        "the module's process, token revoked and proved": lambda: stage.proved(
-            stage.module_process(access_tokens=stage.live(1))
+        "with ours": lambda: testbed.python(f"import {module}"),
+        "with PyJWT": lambda: testbed.python(f"import {module}, jwt"),
+        "with requests": lambda: testbed.python(f"import {module}, jwt, requests"),
+        "the module's process, token skipped": lambda: testbed.module_process(
+            access_tokens=expired
         ),
-        "a playbook with `ping`": lambda: stage.playbook("playbooks/ping.yml"),
-        "a playbook, token skipped": lambda: stage.revoke(tokens=expired),
-        "a playbook, token revoked and proved": lambda: stage.proved(
-            stage.revoke(tokens=stage.live(1))
+        "the module's process, token revoked and proved": lambda: testbed.proved(
+            testbed.module_process(access_tokens=testbed.live(1))
+        ),
+        "a playbook with `ping`": lambda: testbed.playbook("playbooks/ping.yml"),
+        "a playbook, token skipped": lambda: testbed.revoke(tokens=expired),
+        "a playbook, token revoked and proved": lambda: testbed.proved(
+            testbed.revoke(tokens=testbed.live(1))
         ),
     }
     samples = interleave(sides, size.runs)
-    found = Findings()
+    found = Results()
     found.keep("parts", samples)
     found.rows += [_seconds("Where the time goes", samples, name) for name in sides]
     return found
 
 
-def loops(stage: Stage, size: Size) -> Findings:
+def loops(testbed: Testbed, size: Size) -> Results:
     """Many tokens in one task, next to one task for each."""
 
     def loop(name: str, count: int) -> Sample:
-        return stage.proved(stage.playbook(f"peers/{name}.yml", tokens=stage.live(count)))
+        return testbed.proved(testbed.playbook(f"peers/{name}.yml", tokens=testbed.live(count)))
 
     def revoke() -> Sample:
-        return stage.proved(stage.revoke(tokens=stage.live(size.tokens)))
+        return testbed.proved(testbed.revoke(tokens=testbed.live(size.tokens)))
 
     names = ("uri_loop", "uri_loop_with_proof")
     sides: dict[str, Callable[[], Sample]] = {"nomba_token_revoke": revoke}
@@ -144,7 +148,7 @@ def loops(stage: Stage, size: Size) -> Findings:
         sides[f"{name}, 1"] = partial(loop, name, 1)
         sides[f"{name}, {size.looped}"] = partial(loop, name, size.looped)
     samples = interleave(sides, size.runs)
-    found = Findings()
+    found = Results()
     found.keep("loops", samples)
     found.rows.append(
         _seconds(f"{size.tokens:,} live tokens with proof", samples, "nomba_token_revoke")
@@ -173,33 +177,33 @@ def _scaled(name: str, bound: float, samples: Samples, size: Size) -> list[Row]:
     ]
 
 
-def wire(stage: Stage, size: Size) -> Findings:
+def wire(testbed: Testbed, size: Size) -> Results:
     """The same requests by other programs, at several latencies of the server."""
-    found = Findings()
+    found = Results()
     for latency in size.latencies:
         plans = [_WORKERS] if latency != 20 else [_DEFAULT_WORKERS, _WORKERS]
         for workers in plans:
-            _wire(stage, size, found, latency, workers)
-        _sequential(stage, size, found, latency)
+            _wire(testbed, size, found, latency, workers)
+        _sequential(testbed, size, found, latency)
     return found
 
 
-def _wire(stage: Stage, size: Size, found: Findings, latency: int, workers: int) -> None:
+def _wire(testbed: Testbed, size: Size, found: Results, latency: int, workers: int) -> None:
     print(f"  {latency} ms, {workers} workers")
     count = size.tokens if latency < _SLOW else size.limited
 
     def job() -> dict[str, object]:
-        return {"tokens": stage.live(count, latency=latency / 1000), "concurrency": workers}
+        return {"tokens": testbed.live(count, latency=latency / 1000), "concurrency": workers}
 
     def module() -> Sample:
         given = job()
-        return stage.module_process(access_tokens=given["tokens"], concurrency=workers)
+        return testbed.module_process(access_tokens=given["tokens"], concurrency=workers)
 
     sides = {
-        "nomba_token_revoke": lambda: stage.proved(stage.revoke(**job())),
-        "its process alone": lambda: stage.proved(module()),
-        "requests.Session": lambda: stage.proved(stage.peer("session.py", **job())),
-        "aiohttp": lambda: stage.proved(stage.peer("aio.py", **job())),
+        "nomba_token_revoke": lambda: testbed.proved(testbed.revoke(**job())),
+        "its process alone": lambda: testbed.proved(module()),
+        "requests.Session": lambda: testbed.proved(testbed.peer("session.py", **job())),
+        "aiohttp": lambda: testbed.proved(testbed.peer("aio.py", **job())),
     }
     samples = interleave(sides, size.runs)
     found.keep(f"{latency} ms, {workers} workers", samples)
@@ -216,16 +220,16 @@ def _wire(stage: Stage, size: Size, found: Findings, latency: int, workers: int)
         found.rows.append(Row(what, "x", gains, size.runs, sense, bound))
 
 
-def _sequential(stage: Stage, size: Size, found: Findings, latency: int) -> None:
+def _sequential(testbed: Testbed, size: Size, found: Results, latency: int) -> None:
     """One after the other: a floor that needs no threads; fewer tokens, because it is slow."""
 
     def side(program: Callable[..., Sample]) -> Sample:
-        tokens = stage.live(size.sequential, latency=latency / 1000)
-        return stage.proved(program(tokens=tokens, concurrency=1))
+        tokens = testbed.live(size.sequential, latency=latency / 1000)
+        return testbed.proved(program(tokens=tokens, concurrency=1))
 
     sides = {
-        "nomba_token_revoke": lambda: side(stage.revoke),
-        "requests.Session": lambda: side(partial(stage.peer, "session.py")),
+        "nomba_token_revoke": lambda: side(testbed.revoke),
+        "requests.Session": lambda: side(partial(testbed.peer, "session.py")),
     }
     samples = interleave(sides, size.runs)
     found.keep(f"{latency} ms, sequential", samples)
@@ -235,18 +239,18 @@ def _sequential(stage: Stage, size: Size, found: Findings, latency: int) -> None
         found.latencies.append((latency, row))
 
 
-def limits(stage: Stage, size: Size) -> Findings:
+def limits(testbed: Testbed, size: Size) -> Results:
     """How much of what the API allows is used, and whether it ever says 429."""
-    found = Findings()
+    found = Results()
 
     def regular(latency: int) -> Sample:
-        tokens = stage.live(size.limited, latency=latency / 1000, rate_class="regular")
-        ran = stage.proved(stage.revoke(tokens=tokens, concurrency=_WORKERS))
-        return stage.with_limits(ran, *_REGULAR)
+        tokens = testbed.live(size.limited, latency=latency / 1000, rate_class="regular")
+        ran = testbed.proved(testbed.revoke(tokens=tokens, concurrency=_WORKERS))
+        return testbed.with_limits(ran, *_REGULAR)
 
     def low_traffic() -> Sample:
-        tokens = stage.live(size.slow, rate_class="low_traffic", rate_window=_LOW_TRAFFIC[1])
-        return stage.with_limits(stage.proved(stage.revoke(tokens=tokens)), *_LOW_TRAFFIC)
+        tokens = testbed.live(size.slow, rate_class="low_traffic", rate_window=_LOW_TRAFFIC[1])
+        return testbed.with_limits(testbed.proved(testbed.revoke(tokens=tokens)), *_LOW_TRAFFIC)
 
     sides = {f"{latency} ms": partial(regular, latency) for latency in size.latencies}
     samples = interleave({**sides, "low traffic": low_traffic}, size.runs)
@@ -276,20 +280,20 @@ def limits(stage: Stage, size: Size) -> Findings:
     return found
 
 
-def expired(stage: Stage, size: Size) -> Findings:
+def expired(testbed: Testbed, size: Size) -> Results:
     """A large file with nothing in it that is alive."""
-    tokens = stage.expired(size.expired)
+    tokens = testbed.expired(size.expired)
 
     def peak(given: list[str]) -> Sample:
-        return stage.module_process(sources=[stage.source(given)])
+        return testbed.module_process(sources=[testbed.source(given)])
 
     sides = {
-        "playbook": lambda: stage.revoke(sources=[stage.source(tokens)]),
+        "playbook": lambda: testbed.revoke(sources=[testbed.source(tokens)]),
         "process": lambda: peak(tokens),
         "process, empty file": lambda: peak([]),
     }
     samples = interleave(sides, size.runs)
-    found = Findings()
+    found = Results()
     found.keep("expired", samples)
     what = f"{size.expired:,} expired tokens in one file"
     more = _more_memory(samples["process"], samples["process, empty file"])
@@ -304,17 +308,17 @@ def expired(stage: Stage, size: Size) -> Findings:
     return found
 
 
-def memory(stage: Stage, size: Size) -> Findings:
+def memory(testbed: Testbed, size: Size) -> Results:
     """Whether many live tokens take more memory than few."""
 
     def revoke(count: int) -> Sample:
-        tokens = stage.live(count)
-        source = stage.source(tokens)
-        return stage.proved(stage.module_process(sources=[source], concurrency=_WORKERS))
+        tokens = testbed.live(count)
+        source = testbed.source(tokens)
+        return testbed.proved(testbed.module_process(sources=[source], concurrency=_WORKERS))
 
     counts = (size.few, size.many)
     samples = interleave({f"{count:,}": partial(revoke, count) for count in counts}, size.runs)
-    found = Findings()
+    found = Results()
     found.keep("memory", samples)
     few, many = (samples[f"{count:,}"] for count in counts)
     extra = spread(
@@ -330,14 +334,14 @@ def memory(stage: Stage, size: Size) -> Findings:
     return found
 
 
-def growth(stage: Stage, size: Size) -> Findings:
+def growth(testbed: Testbed, size: Size) -> Results:
     """How the time grows with the tokens, by workers, at 20 ms."""
-    found = Findings()
+    found = Results()
     for workers in size.workers:
         for count in size.growth:
             if count > workers * _TOO_MANY_EACH:
                 continue
-            each = _point(stage, count, workers, size.runs)
+            each = _point(testbed, count, workers, size.runs)
             found.keep(f"growth, {workers} workers", {f"{count:,} tokens": each})
             seconds = times(each).median
             found.growth.append(Point(count, workers, seconds, len(each)))
@@ -345,21 +349,21 @@ def growth(stage: Stage, size: Size) -> Findings:
     return found
 
 
-def _point(stage: Stage, count: int, workers: int, runs: int) -> list[Sample]:
+def _point(testbed: Testbed, count: int, workers: int, runs: int) -> list[Sample]:
     samples: list[Sample] = []
     began = time.monotonic()
     while len(samples) < runs and (not samples or time.monotonic() - began < _LONG):
-        source = stage.source(stage.live(count, latency=0.02))
-        ran = stage.revoke(sources=[source], concurrency=workers)
-        samples.append(stage.proved(ran))
+        source = testbed.source(testbed.live(count, latency=0.02))
+        ran = testbed.revoke(sources=[source], concurrency=workers)
+        samples.append(testbed.proved(ran))
     return samples
 
 
 def _compared(
     what: str, samples: Samples, names: tuple[str, str], sense: str, bound: float
-) -> Findings:
+) -> Results:
     ours, theirs = (samples[name] for name in names)
-    found = Findings()
+    found = Results()
     found.keep(what, samples)
     found.rows.append(Row(what, "x", ratios(ours, theirs), len(ours), sense, bound))
     subject = what.partition(":")[0]
@@ -379,7 +383,7 @@ def _peak(samples: list[Sample]) -> Spread:
     return spread([sample.peak_mb for sample in samples])
 
 
-CASES: dict[str, Callable[[Stage, Size], Findings]] = {
+CASES: dict[str, Callable[[Testbed, Size], Results]] = {
     "one": one_token,
     "skip": skipped,
     "parts": parts,

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The nomba.auth contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From findings to a page that a person can read."""
+"""From results to a page that a person can read."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import platform
 from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import version
 
-from .findings import Findings, Row
-from .measuring import Spread
+from .results import Results, Row
+from .timing import Spread
 
 _HEAD = """\
 <!--
@@ -70,7 +70,7 @@ def facts(date: str) -> dict[str, str]:
     }
 
 
-def page(found: Sequence[Findings], result: Mapping[str, str], command: str) -> str:
+def page(found: Sequence[Results], result: Mapping[str, str], command: str) -> str:
     """The whole page, in Markdown."""
     rows = [row for one in found for row in one.rows]
     latencies = [cell for one in found for cell in one.latencies]
@@ -113,7 +113,7 @@ def _by_latency(cells: Sequence[tuple[int, Row]]) -> Iterable[str]:
         yield f"| {what} | " + " | ".join(values) + " |"
 
 
-def _by_size(found: Sequence[Findings]) -> Iterable[str]:
+def _by_size(found: Sequence[Results]) -> Iterable[str]:
     points = [point for one in found for point in one.growth]
     columns = sorted({point.workers for point in points})
     seconds = {(point.tokens, point.workers): f"{point.seconds:.3g} s" for point in points}

@@ -9,13 +9,13 @@ import os
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
 
-from tests.simulator.handle import Handle
+from tests.simulator.control_client import ControlClient
 
 
 class Operator:
     """Works at one simulator."""
 
-    def __init__(self, simulator: Handle) -> None:
+    def __init__(self, simulator: ControlClient) -> None:
         self.simulator = simulator
         self.wrong: list[str] = []
 

@@ -12,10 +12,10 @@ from functools import partial
 from typing import Any
 
 from tests.demo.commands import Operator
-from tests.stage.folder import HOSTS, Stage, StageError, make_private, pretty, write_private
-from tests.stage.looking import look
-from tests.stage.play import consumers_whole, seed, seed_token, stop_consumers
-from tests.stage.processes import ROOT, wait_until
+from tests.testbed.folder import HOSTS, Testbed, TestbedError, make_private, pretty, write_private
+from tests.testbed.observation import observe
+from tests.testbed.play import consumers_whole, seed, seed_token, stop_consumers
+from tests.testbed.processes import ROOT, wait_until
 
 _TASKS = ROOT / "extensions" / "molecule" / "resources" / "tasks"
 _CHANGED = re.compile(r" changed=(\d+) ")
@@ -26,31 +26,31 @@ _LINE = "  {:<8} {:>6} {:>9} {:>9}   {}"
 class Rotation:
     """Folders of this machine play the hosts; the services in them are real processes."""
 
-    def __init__(self, operator: Operator, stage: Stage) -> None:
+    def __init__(self, operator: Operator, testbed: Testbed) -> None:
         self.step, self.expect = operator.step, operator.expect
         self.operator = operator
         self.simulator = operator.simulator
-        self.stage = stage
+        self.testbed = testbed
         self.old = ""
 
     def run(self) -> None:
         """All steps in order; the services end with them, also when one breaks."""
-        make_private(self.stage.logs)
-        self.stage.write({"pids": {}})
+        make_private(self.testbed.logs)
+        self.testbed.write({"pids": {}})
         try:
             self.step("Three hosts, and a service on each that lives on its token", self.begin)
             self.step("Check mode: what would a rotation do?", self.rehearse)
             self.step("Rotate, while the services go on calling", self.rotate)
             self.step("Rotate again: the token is young, nothing is to be done", self.rotate_again)
             self.step("How the services fared", self.count)
-        except StageError as problem:
+        except TestbedError as problem:
             self.expect(f"the services run ({problem})", False)
         finally:
-            stop_consumers(self.stage)
+            stop_consumers(self.testbed)
 
     def begin(self) -> None:
-        self.old = seed_token(self.stage, seed(self.stage, {}), age=3600, lifetime=10800)
-        write_private(self.stage.inventory, pretty({"nomba": self.group()}))
+        self.old = seed_token(self.testbed, seed(self.testbed, {}), age=3600, lifetime=10800)
+        write_private(self.testbed.inventory, pretty({"nomba": self.group()}))
         self.expect_in_service(self.old, "the token that is an hour old")
 
     def rehearse(self) -> None:
@@ -61,7 +61,7 @@ class Rotation:
 
     def rotate(self) -> None:
         self.expect("the run changed something", self.playbook() > 0)
-        new = look(self.stage)["store"]["current"]
+        new = observe(self.testbed)["store"]["current"]
         self.expect("the token in the store is another one", new != self.old)
         self.expect_in_service(new, "the new token")
         self.expect("the API refuses the old one", not self.simulator.accepts(self.old))
@@ -76,7 +76,7 @@ class Rotation:
         self.expect("nobody calls with the old token any more", self.old not in used)
 
     def count(self) -> None:
-        stop_consumers(self.stage)
+        stop_consumers(self.testbed)
         print(_LINE.format("host", "calls", "refused", "no answer", "accepted with the new token"))
         for name, one in self.fared().items():
             print(_LINE.format(name, *one))
@@ -90,7 +90,7 @@ class Rotation:
 
     def fared(self) -> dict[str, tuple[int, ...]]:
         """What each service has counted."""
-        result = consumers_whole(self.stage)
+        result = consumers_whole(self.testbed)
         return {host: self.columns(one) for host, one in result.items() if one}
 
     def columns(self, result: dict[str, Any]) -> tuple[int, ...]:
@@ -103,17 +103,17 @@ class Rotation:
         variables = {
             "ansible_connection": "local",
             "ansible_python_interpreter": sys.executable,
-            "credential_rotation_dir": str(self.stage.rotation),
+            "credential_rotation_dir": str(self.testbed.rotation),
             "credential_rotation_dest": "{{ consumer_dir }}/token.env",
             "credential_rotation_reload_tasks": str(_TASKS / "reload.yml"),
             "credential_rotation_health_tasks": str(_TASKS / "health.yml"),
         }
-        hosts = {name: {"consumer_dir": str(self.stage.host(name))} for name in HOSTS}
+        hosts = {name: {"consumer_dir": str(self.testbed.host(name))} for name in HOSTS}
         return {"hosts": hosts, "vars": variables}
 
     def playbook(self, *flags: str) -> int:
         """The collection's playbook, aimed at the group; return how much it changed."""
-        line = ["ansible-playbook", "nomba.auth.rotate", "-i", str(self.stage.inventory), *flags]
+        line = ["ansible-playbook", "nomba.auth.rotate", "-i", str(self.testbed.inventory), *flags]
         output = self.operator.execute(line, self.operator.secret)
         for result in _TOLD.findall(output):
             print("".join(f"  {line}\n" for line in json.loads(result)), end="")
@@ -121,7 +121,7 @@ class Rotation:
 
     def expect_in_service(self, token: str, name: str) -> None:
         """One token is alive, and everybody uses it."""
-        seen = look(self.stage)
+        seen = observe(self.testbed)
         services = seen["consumers"].values()
         served = [one["fingerprint"] for one in services if one["accepted_since_reload"]]
         self.expect(f"{name} alone is alive", seen["live"] == [token])
@@ -131,16 +131,16 @@ class Rotation:
 
     def standing(self) -> dict[str, Any]:
         """What a run that does nothing must leave alone."""
-        seen = look(self.stage)
+        seen = observe(self.testbed)
         return {name: seen[name] for name in ("live", "store", "hosts", "audit_ids", "leftovers")}
 
     def await_more_calls(self) -> None:
         """Wait until each service has called again."""
-        pids = self.stage.read()["pids"]
+        pids = self.testbed.read()["pids"]
         for name, begun in self.calls().items():
             has_called = partial(self.has_called, name, begun)
             pid = pids[f"consumer-{name}"]
-            wait_until(has_called, f"the service of {name}", pid, self.stage.folder)
+            wait_until(has_called, f"the service of {name}", pid, self.testbed.folder)
 
     def has_called(self, name: str, calls: int) -> bool:
         """Whether a service has counted more calls than these."""
@@ -148,4 +148,4 @@ class Rotation:
 
     def calls(self) -> dict[str, int]:
         """How often each service has called."""
-        return {name: one["calls"] for name, one in consumers_whole(self.stage).items() if one}
+        return {name: one["calls"] for name, one in consumers_whole(self.testbed).items() if one}

@@ -22,19 +22,19 @@ from pathlib import Path
 from tests.demo.commands import Operator
 from tests.demo.rotation import Rotation
 from tests.demo.tokens import Tokens
-from tests.simulator.handle import Handle
-from tests.stage.folder import Stage
+from tests.simulator.control_client import ControlClient
+from tests.testbed.folder import Testbed
 
 
 @contextmanager
-def simulator(announcement: Path) -> Iterator[Handle]:
+def simulator(announcement: Path) -> Iterator[ControlClient]:
     """A simulator in a process of its own."""
     line = [sys.executable, "-m", "tests.simulator", "--announce", str(announcement)]
     with subprocess.Popen(line, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
             process.stdout.readline()  # it says one line when it listens
-            yield Handle.from_announcement(announcement)
+            yield ControlClient.from_announcement(announcement)
         finally:
             process.terminate()
 
@@ -44,12 +44,12 @@ def main() -> int:
     # Whoever ends the demo ends what it started, too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     with tempfile.TemporaryDirectory() as name:
-        stage = Stage(Path(name))
-        with simulator(stage.announcement) as handle:
+        testbed = Testbed(Path(name))
+        with simulator(testbed.announcement) as handle:
             print(f"A local imitation of the Nomba API listens at {handle.url}")
             operator = Operator(handle)
-            Tokens(operator, stage.folder).run()
-            Rotation(operator, stage).run()
+            Tokens(operator, testbed.folder).run()
+            Rotation(operator, testbed).run()
     wrong = operator.wrong
     print("\nAll is as it should be." if not wrong else f"\nWRONG: {wrong}")
     return 1 if wrong else 0

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.simulator.control_client import ControlClient
 from tests.simulator.fixtures import simulator, simulator_server
-from tests.simulator.handle import Handle
 
 from .listener import Listener
 
@@ -21,7 +21,7 @@ __all__ = ["simulator", "simulator_server"]
 
 
 @pytest.fixture
-def listener(simulator: Handle) -> Iterator[Listener]:
+def listener(simulator: ControlClient) -> Iterator[Listener]:
     """One that is not running yet, in a fresh home."""
     with tempfile.TemporaryDirectory() as folder:
         for name in ("home", "tmp"):

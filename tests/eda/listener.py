@@ -22,8 +22,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.simulator.handle import Handle
-from tests.stage.processes import free_ports
+from tests.simulator.control_client import ControlClient
+from tests.testbed.processes import free_ports
 from tests.unit.modules.canary import contents
 
 RULEBOOK = "nomba.auth.revoke_leaked"
@@ -55,7 +55,7 @@ class Seen:
 class Listener:
     """The process, with a home of its own, next to a simulator."""
 
-    simulator: Handle
+    simulator: ControlClient
     folder: Path
     port: int = field(default_factory=lambda: free_ports(1)[0])
     seen: Seen = field(default_factory=Seen)

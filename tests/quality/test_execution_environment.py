@@ -11,7 +11,7 @@ import re
 import subprocess
 from pathlib import Path
 
-from tests.simulator.handle import Handle
+from tests.simulator.control_client import ControlClient
 from tests.unit.docs.guides import commands
 from tests.unit.modules.canary import contents, hatch
 
@@ -42,7 +42,7 @@ def test_the_example_gives_a_build_context(tmp_path: Path) -> None:
     assert "FROM" in recipe.read_text()
 
 
-def test_navigator_without_a_container_revokes(simulator: Handle, tmp_path: Path) -> None:
+def test_navigator_without_a_container_revokes(simulator: ControlClient, tmp_path: Path) -> None:
     canary = hatch(simulator)
     (command,) = commands("ansible-navigator")
     shown = run(

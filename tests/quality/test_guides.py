@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.benchmark.stage import stage
-from tests.simulator.handle import Handle
+from tests.benchmark.testbed import testbed
+from tests.simulator.control_client import ControlClient
 from tests.simulator.tokens import fingerprint
-from tests.stage.consumer import parse_env
+from tests.testbed.consumer import parse_env
 from tests.unit.docs.guides import ROOT, blocks
 
 # Already part of the test environment.
@@ -33,9 +33,9 @@ _STOP = '$ kill "$(jq -r .pid /tmp/simulator.json)"\n'
 
 
 @pytest.fixture
-def simulator(tmp_path: Path) -> Iterator[Handle]:
+def simulator(tmp_path: Path) -> Iterator[ControlClient]:
     """A simulator with its announce file where the guides expect it."""
-    with stage(tmp_path) as one:
+    with testbed(tmp_path) as one:
         yield one.simulator
 
 
@@ -89,7 +89,9 @@ def test_simulator_starts_and_stops_as_printed(tmp_path: Path) -> None:
     assert not (tmp_path / "simulator.json").exists()
 
 
-def test_getting_started_revokes_and_rotates_as_printed(simulator: Handle, tmp_path: Path) -> None:
+def test_getting_started_revokes_and_rotates_as_printed(
+    simulator: ControlClient, tmp_path: Path
+) -> None:
     shown = follow("getting_started", tmp_path)
     leaked = fingerprint((tmp_path / "leak" / "app.log").read_text().strip())
     found = re.findall(r"(sha256:\w+) +(\w+) +(check mode|verified)", shown)
@@ -103,7 +105,7 @@ def test_getting_started_revokes_and_rotates_as_printed(simulator: Handle, tmp_p
     assert expected - masked(shown.replace(f"{tmp_path}/", "/tmp/")) <= {"", "..."}
 
 
-def test_simulator_guide_resets_the_simulator(simulator: Handle, tmp_path: Path) -> None:
+def test_simulator_guide_resets_the_simulator(simulator: ControlClient, tmp_path: Path) -> None:
     shown = follow("simulator", tmp_path)
     assert '"fault": "lost_answer"' in shown
     assert '"outcome": "revoked"' in shown

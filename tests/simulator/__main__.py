@@ -13,7 +13,7 @@ from pathlib import Path
 
 from .server import Options, serve
 from .settings import Settings, SettingsError, from_json
-from .world import Simulator
+from .state import Simulator
 
 
 def main() -> int:

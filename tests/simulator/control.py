@@ -13,9 +13,9 @@ from collections.abc import Awaitable, Callable, Mapping
 from aiohttp import web
 
 from . import faults, rules, settings
-from .journal import Line
+from .request_log import Line
 from .rules import Minting
-from .world import Simulator, World
+from .state import Simulator, State
 
 PREFIX = "/_simulator/"
 _MINT_FIELDS = ("client_id", "account_id", "lifetime", "age", "claims", "known", "count")
@@ -35,9 +35,9 @@ class Asked:
     body: object
 
     @property
-    def world(self) -> World:
-        """The present world."""
-        return self.simulator.world
+    def state(self) -> State:
+        """The present state."""
+        return self.simulator.state
 
 
 Answer = Callable[[Asked], Awaitable[object]]
@@ -78,16 +78,16 @@ def _reply(status: int, value: object) -> web.Response:
 
 async def _reset(asked: Asked) -> object:
     asked.simulator.reset(settings.from_json(asked.body))
-    return settings.to_json(asked.world.settings)
+    return settings.to_json(asked.state.settings)
 
 
 async def _configure(asked: Asked) -> object:
-    asked.world.configure(settings.from_json(asked.body, asked.world.settings))
-    return settings.to_json(asked.world.settings)
+    asked.state.configure(settings.from_json(asked.body, asked.state.settings))
+    return settings.to_json(asked.state.settings)
 
 
 async def _settings(asked: Asked) -> object:
-    return settings.to_json(asked.world.settings)
+    return settings.to_json(asked.state.settings)
 
 
 # Tokens
@@ -97,21 +97,21 @@ async def _mint(asked: Asked) -> object:
     given = _mapping(asked.body)
     count = given.get("count")
     if count is None:
-        return _mint_one(asked.world, given)
+        return _mint_one(asked.state, given)
     if not isinstance(count, int):
         raise ControlError("count must be a whole number")
-    return [_mint_one(asked.world, given) for __ in range(count)]
+    return [_mint_one(asked.state, given) for __ in range(count)]
 
 
-def _mint_one(world: World, given: Mapping[str, object]) -> dict[str, object]:
-    pair = world.api.mint(_owner(world, given), _minting(given), world.now())
+def _mint_one(state: State, given: Mapping[str, object]) -> dict[str, object]:
+    pair = state.api.mint(_owner(state, given), _minting(given), state.now())
     tokens = {"access_token": pair.access_token, "refresh_token": pair.refresh_token}
-    return {**tokens, **rules.describe(pair.entry, world.now())}
+    return {**tokens, **rules.describe(pair.entry, state.now())}
 
 
-def _owner(world: World, given: Mapping[str, object]) -> settings.ApiClient:
-    client_id = given.get("client_id", world.settings.clients[0].client_id)
-    client = world.settings.client(client_id)
+def _owner(state: State, given: Mapping[str, object]) -> settings.ApiClient:
+    client_id = given.get("client_id", state.settings.clients[0].client_id)
+    client = state.settings.client(client_id)
     if client is None:
         raise LookupError("no such client")
     account_id = given.get("account_id", client.account_id)
@@ -140,19 +140,19 @@ def _mapping(value: object) -> Mapping[str, object]:
 
 
 async def _tokens(asked: Asked) -> object:
-    return [_describe(asked.world, entry) for entry in asked.world.api.book]
+    return [_describe(asked.state, entry) for entry in asked.state.api.registry]
 
 
 async def _token(asked: Asked) -> object:
-    entry = asked.world.api.book.find(asked.argument)
+    entry = asked.state.api.registry.find(asked.argument)
     if entry is None:
         raise LookupError("no such token")
-    return _describe(asked.world, entry)
+    return _describe(asked.state, entry)
 
 
-def _describe(world: World, entry: rules.Entry) -> dict[str, object]:
-    accepted = world.api.accepts(entry, world.now())
-    return {**rules.describe(entry, world.now()), "accepted": accepted}
+def _describe(state: State, entry: rules.Entry) -> dict[str, object]:
+    accepted = state.api.accepts(entry, state.now())
+    return {**rules.describe(entry, state.now()), "accepted": accepted}
 
 
 # Requests
@@ -160,18 +160,18 @@ def _describe(world: World, entry: rules.Entry) -> dict[str, object]:
 
 async def _requests(asked: Asked) -> object:
     if "at_least" in asked.query:
-        await _arrival(asked.world, asked.query)
-    lines = [_line(one) for one in asked.world.journal if _wanted(one, asked.query)]
-    return {"total": asked.world.journal.total, "requests": lines}
+        await _arrival(asked.state, asked.query)
+    lines = [_line(one) for one in asked.state.request_log if _wanted(one, asked.query)]
+    return {"total": asked.state.request_log.total, "requests": lines}
 
 
-async def _arrival(world: World, query: Mapping[str, str]) -> None:
+async def _arrival(state: State, query: Mapping[str, str]) -> None:
     arrived = asyncio.Event()
     try:
         total, timeout = int(query["at_least"]), float(query.get("timeout", "10"))
     except ValueError as error:
         raise ControlError("at_least and timeout must be numbers") from error
-    world.journal.watch(total, arrived.set)
+    state.request_log.watch(total, arrived.set)
     try:
         await asyncio.wait_for(arrived.wait(), timeout)
     except asyncio.TimeoutError:
@@ -190,38 +190,38 @@ def _line(line: Line) -> dict[str, object]:
 
 
 async def _forget_requests(asked: Asked) -> object:
-    asked.world.forget_requests()
+    asked.state.forget_requests()
     return {}
 
 
 async def _counters(asked: Asked) -> object:
-    return asked.world.journal.counters(asked.query.get("fingerprint"))
+    return asked.state.request_log.counters(asked.query.get("fingerprint"))
 
 
 # Faults and clients
 
 
 async def _add_faults(asked: Asked) -> object:
-    asked.world.script.add(faults.from_json(asked.body))
-    return asked.world.script.describe()
+    asked.state.script.add(faults.from_json(asked.body))
+    return asked.state.script.describe()
 
 
 async def _faults(asked: Asked) -> object:
-    return asked.world.script.describe()
+    return asked.state.script.describe()
 
 
 async def _clear_faults(asked: Asked) -> object:
-    asked.world.script.clear()
+    asked.state.script.clear()
     return []
 
 
 async def _suspend(asked: Asked) -> object:
-    client = asked.world.settings.client(asked.argument)
+    client = asked.state.settings.client(asked.argument)
     if client is None:
         raise LookupError("no such client")
     suspended = _mapping(asked.body).get("suspended", True) is not False
     changed = dataclasses.replace(client, suspended=suspended)
-    asked.world.configure(asked.world.settings.with_client(changed))
+    asked.state.configure(asked.state.settings.with_client(changed))
     return {"client_id": client.client_id, "suspended": suspended}
 
 

@@ -9,19 +9,19 @@ from collections.abc import Iterator
 
 import pytest
 
-from .handle import Handle
+from .control_client import ControlClient
 from .server import running
 
 
 @pytest.fixture(scope="session")
-def simulator_server() -> Iterator[Handle]:
+def simulator_server() -> Iterator[ControlClient]:
     """One simulator for the whole session, in a thread."""
     with running() as handle:
         yield handle
 
 
 @pytest.fixture
-def simulator(simulator_server: Handle) -> Handle:
+def simulator(simulator_server: ControlClient) -> ControlClient:
     """The simulator as if it had just been started."""
     simulator_server.reset()
     return simulator_server

@@ -129,7 +129,7 @@ _REFUSALS: Mapping[str, Reply] = {
 
 @dataclass
 class Entry:
-    """One access token in the book. `dies_at` is set by a revocation, `grace` delays it."""
+    """One access token in the registry. `dies_at` is set by a revocation, `grace` delays it."""
 
     fingerprint: str
     client_id: str
@@ -161,7 +161,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class RefreshEntry:
-    """One refresh token in the book, and the access token that came with it."""
+    """One refresh token in the registry, and the access token that came with it."""
 
     client: ApiClient
     access: str
@@ -188,7 +188,7 @@ class Minting:
     fresh: bool = False
 
 
-class Book:
+class TokenRegistry:
     """Which tokens there are. Keys are fingerprints: a token itself is never kept."""
 
     def __init__(self) -> None:
@@ -228,7 +228,7 @@ class Book:
 
 
 class Api:
-    """The four operations over a book. Settings may be exchanged while it lives."""
+    """The four operations over a registry. Settings may be exchanged while it lives."""
 
     def __init__(
         self,
@@ -237,7 +237,7 @@ class Api:
         entropy: Callable[[int], bytes] = secrets.token_bytes,
     ) -> None:
         self.settings = settings
-        self.book = Book()
+        self.registry = TokenRegistry()
         self._key = key
         self._entropy = entropy
         self._operations: dict[str, Callable[[Call, float], Reply]] = {
@@ -272,8 +272,8 @@ class Api:
             refusals=self.settings.fresh_refusals if how.fresh else 0,
         )
         if how.known:
-            entry = self.book.enter(entry)
-            self.book.enter_refresh(refresh, RefreshEntry(client, entry.fingerprint))
+            entry = self.registry.enter(entry)
+            self.registry.enter_refresh(refresh, RefreshEntry(client, entry.fingerprint))
         return Pair(access, refresh, entry)
 
     def _mark(self, client: ApiClient) -> str:
@@ -317,13 +317,13 @@ class Api:
         body = _fields(call, "grant_type", "refresh_token")
         _need_grant(body, "refresh_token")
         old = self._refreshable(call, body["refresh_token"])
-        self.book.drop_refresh(body["refresh_token"])
+        self.registry.drop_refresh(body["refresh_token"])
         if self.settings.refresh_revokes_old:
             self._kill(old.access, now)
         return self._hand_out(old.client, "refresh", now)
 
     def _refreshable(self, call: Call, token: str) -> RefreshEntry:
-        old = self.book.refresh(token)
+        old = self.registry.refresh(token)
         if old is None or self._client_suspended(old.client.client_id):
             raise Refused(401, UNAUTHORIZED)
         if call.account_id != old.client.account_id:
@@ -334,12 +334,12 @@ class Api:
 
     def _bearer_of(self, call: Call, client: ApiClient) -> bool:
         # Expired is good enough: to replace such a token is what a refresh is for.
-        entry = self.book.of(call.bearer)
+        entry = self.registry.of(call.bearer)
         return entry is not None and entry.client_id == client.client_id
 
     def _hand_out(self, client: ApiClient, via: str, now: float) -> Reply:
         if self.settings.sessions == "single":
-            self.book.forget_refresh(lambda one: one.client.client_id == client.client_id)
+            self.registry.forget_refresh(lambda one: one.client.client_id == client.client_id)
         pair = self.mint(client, Minting(via=via, fresh=True), now)
         if self.settings.sessions == "single":
             self._end_others(pair.entry, now)
@@ -352,12 +352,12 @@ class Api:
         return Reply(200, {"code": "00", "description": "Success", "data": data})
 
     def _end_others(self, newest: Entry, now: float) -> None:
-        for entry in self.book:
+        for entry in self.registry:
             if entry.client_id == newest.client_id and entry is not newest:
                 entry.kill(now)
 
     def _kill(self, fingerprint: str, now: float) -> None:
-        entry = self.book.find(fingerprint)
+        entry = self.registry.find(fingerprint)
         if entry is not None:
             entry.kill(now)
 
@@ -381,7 +381,7 @@ class Api:
             _need_account(call)
         body = _fields(call, "clientId", "access_token")
         client = self._active(body["clientId"])
-        entry = self.book.of(body["access_token"])
+        entry = self.registry.of(body["access_token"])
         if entry is None or not entry.accepted(now):
             return self._revoke_dead()
         return self._revoke_live(client, entry, now)
@@ -398,7 +398,7 @@ class Api:
         if own and self.settings.revoke_effective:
             entry.kill(now + self.settings.revoke_delay, self.settings.revoke_delay_requests)
             if self.settings.revoke_kills_refresh:
-                self.book.forget_refresh(lambda one: one.access == entry.fingerprint)
+                self.registry.forget_refresh(lambda one: one.access == entry.fingerprint)
         return Reply(200, {"code": "00", "description": REVOKED})
 
     # Balance
@@ -420,7 +420,7 @@ class Api:
             entry.grace -= 1
 
     def _accepted(self, token: str | None, now: float) -> Entry:
-        entry = self.book.of(token)
+        entry = self.registry.of(token)
         if entry is None or not self.accepts(entry, now):
             raise self._unauthorized()
         if entry.refusals:
@@ -438,7 +438,7 @@ class Api:
 
 
 def describe(entry: Entry, now: float) -> dict[str, object]:
-    """An entry of the book, as control and tests see it."""
+    """An entry of the registry, as control and tests see it."""
     shown = ("fingerprint", "client_id", "account_id", "issued_at", "expires_at", "issued_via")
     return {name: getattr(entry, name) for name in shown} | {"state": entry.state(now)}
 

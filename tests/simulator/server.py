@@ -21,10 +21,10 @@ from pathlib import Path
 from aiohttp import web
 
 from . import control, faults, wire
-from .handle import Handle
+from .control_client import ControlClient
 from .settings import Settings
+from .state import Simulator
 from .tls import make_trust
-from .world import Simulator
 
 HOST = "127.0.0.1"
 
@@ -71,7 +71,7 @@ class Server(web.Server):
     async def _respond(self, request: web.BaseRequest) -> web.StreamResponse:
         if request.path.startswith(control.PREFIX):
             return await control.respond(self._simulator, request)
-        return await wire.respond(self._simulator.world, request)
+        return await wire.respond(self._simulator.state, request)
 
     def connection_made(self, handler: web.RequestHandler, transport: asyncio.Transport) -> None:
         """Remember a connection, to be able to end it."""
@@ -84,10 +84,10 @@ class Server(web.Server):
         """Send what a scripted fault sends on a connection before any request."""
         if transport.get_extra_info("sockname")[1] == self._control_port:
             return
-        world = self._simulator.world
-        fault = world.script.draw(faults.CONNECT, None)
+        state = self._simulator.state
+        fault = state.script.draw(faults.CONNECT, None)
         if fault is not None:
-            data = wire.serialise(faults.unsolicited(fault), world.now())
+            data = wire.serialise(faults.unsolicited(fault), state.now())
             wire.write_later(transport, data, fault.number("delay"))
 
     def connection_lost(
@@ -96,7 +96,7 @@ class Server(web.Server):
         """Forget the number of a connection that is gone."""
         super().connection_lost(handler, exc)
         self._open.pop(handler, None)
-        self._simulator.world.disconnected(handler)
+        self._simulator.state.disconnected(handler)
 
     async def hang_up(self) -> None:
         """End all connections at once: a client that keeps one open must not hold us up."""
@@ -169,7 +169,9 @@ class _Threaded:
 
 
 @contextlib.contextmanager
-def running(settings: Settings | None = None, options: Options | None = None) -> Iterator[Handle]:
+def running(
+    settings: Settings | None = None, options: Options | None = None
+) -> Iterator[ControlClient]:
     """A simulator in a thread of its own, with its own loop, and a handle on it."""
     shared = _Threaded()
     work = _serve_thread(shared, Simulator(settings), options or Options())
@@ -179,7 +181,7 @@ def running(settings: Settings | None = None, options: Options | None = None) ->
     if shared.announcement is None or shared.loop is None or shared.stop is None:
         raise shared.failure or RuntimeError("the simulator did not start")
     try:
-        yield Handle(**_places(shared.announcement))
+        yield ControlClient(**_places(shared.announcement))
     finally:
         shared.loop.call_soon_threadsafe(shared.stop.set)
         thread.join()

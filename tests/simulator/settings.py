@@ -76,7 +76,7 @@ class Settings:
     rate_window: float | None = None
     clock_offset: float = 0
     latency: float = 0
-    journal_limit: int = 200_000
+    request_log_limit: int = 200_000
 
     def client(self, client_id: object) -> ApiClient | None:
         """The client of this id, suspended or not."""

@@ -19,10 +19,10 @@ from aiohttp import web
 
 from . import faults, tokens
 from .faults import Delivery, Fault
-from .journal import Answered, Seen
 from .rates import Verdict
+from .request_log import Answered, Seen
 from .rules import Call, Reply
-from .world import World
+from .state import State
 
 ELSEWHERE = "/elsewhere"
 # Announced and never sent, by the deliveries that break off.
@@ -39,36 +39,36 @@ _NAMES_KEPT = 1000
 _SECRET_LIKE = re.compile(r"[A-Za-z0-9+=_.-]{39,}")
 
 
-async def respond(world: World, request: web.BaseRequest) -> web.StreamResponse:
+async def respond(state: State, request: web.BaseRequest) -> web.StreamResponse:
     """One request, from its bytes to the bytes of its answer."""
     body = await request.read()
     call = read_call(request, body)
     operation = "elsewhere" if call.path == ELSEWHERE else call.operation
-    # The journal may be exchanged while this request waits: it ends in the one it began in.
-    journal = world.journal
-    line = journal.open(_seen(world, request, call, operation, len(body)))
-    await asyncio.sleep(world.settings.latency)
+    # The request_log may be exchanged while this request waits: it ends in the one it began in.
+    request_log = state.request_log
+    line = request_log.open(_seen(state, request, call, operation, len(body)))
+    await asyncio.sleep(state.settings.latency)
     if operation == "elsewhere":
         verdict, fault = Verdict(allowed=True), None
         delivery = faults.plain(Reply(200, {"code": "00", "description": "Elsewhere"}))
     else:
-        verdict = world.limiter.take(_account(world, call), call.method, world.now())
-        fault = world.script.draw(operation, line.seen.fingerprint) if verdict.allowed else None
-        delivery = await _decide(world, call, verdict, fault)
-    journal.close(line, _answered(delivery, fault))
-    return await deliver(request, delivery, verdict.headers, world.now())
+        verdict = state.limiter.take(_account(state, call), call.method, state.now())
+        fault = state.script.draw(operation, line.seen.fingerprint) if verdict.allowed else None
+        delivery = await _decide(state, call, verdict, fault)
+    request_log.close(line, _answered(delivery, fault))
+    return await deliver(request, delivery, verdict.headers, state.now())
 
 
-async def _decide(world: World, call: Call, verdict: Verdict, fault: Fault | None) -> Delivery:
+async def _decide(state: State, call: Call, verdict: Verdict, fault: Fault | None) -> Delivery:
     if not verdict.allowed:
         return faults.plain(_TOO_MANY)
     if fault is None:
-        return faults.plain(world.api.answer(call, world.now()))
-    reply = world.api.answer(call, world.now()) if fault.effect else None
+        return faults.plain(state.api.answer(call, state.now()))
+    reply = state.api.answer(call, state.now()) if fault.effect else None
     if fault.kind == "slow":
         await asyncio.sleep(fault.number("delay"))
     if fault.kind in faults.GENUINE and reply is None:
-        reply = world.api.answer(call, world.now())
+        reply = state.api.answer(call, state.now())
     return faults.spoil(fault, call, reply)
 
 
@@ -96,11 +96,11 @@ def _object(body: bytes) -> Mapping[str, object] | None:
 
 
 def _seen(
-    world: World, request: web.BaseRequest, call: Call, operation: str, body_bytes: int
+    state: State, request: web.BaseRequest, call: Call, operation: str, body_bytes: int
 ) -> Seen:
     token = call.token
     return Seen(
-        time=world.now(),
+        time=state.now(),
         method=call.method,
         path=_harmless(call.path),
         operation=operation,
@@ -110,7 +110,7 @@ def _seen(
         authorization=call.authorization is not None,
         body_fields=_once(call.body or ()),
         body_bytes=body_bytes,
-        connection=world.connection(request.protocol),
+        connection=state.connection(request.protocol),
         header_names=_once(name.lower() for name in request.headers),
         user_agent=_harmless(request.headers.get("User-Agent", "")) or None,
         content_type=_harmless(call.content_type or "") or None,
@@ -123,12 +123,12 @@ def _once(names: Iterable[str]) -> tuple[str, ...]:
 
 
 def _harmless(text: str) -> str:
-    # A client may err and put a token where an id belongs; the journal must not hold it then.
+    # A client may err and put a token where an id belongs; the request_log must not hold it then.
     return _SECRET_LIKE.sub(lambda found: tokens.fingerprint(found[0]), text)
 
 
-def _account(world: World, call: Call) -> str:
-    client = world.settings.client(call.client_id)
+def _account(state: State, call: Call) -> str:
+    client = state.settings.client(call.client_id)
     return call.account_id or (client.account_id if client else "")
 
 

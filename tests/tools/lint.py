@@ -19,7 +19,7 @@ TYPED = (
     "ansible_collections.nomba.auth.extensions",
     "ansible_collections.nomba.auth.plugins",
     *("tests.benchmark", "tests.demo", "tests.eda", "tests.quality", "tests.simulator"),
-    *("tests.stage", "tests.tools"),
+    *("tests.testbed", "tests.tools"),
 )
 
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The nomba.auth contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""make molecule: the scenarios of extensions/molecule, one after another, on one stage.
+"""make molecule: the scenarios of extensions/molecule, one after another, on one testbed.
 
 python -m tests.tools.molecule [SCENARIO...]    those named, or all
 python -m tests.tools.molecule --soak           interrupted only, with a kill after every task
@@ -17,9 +17,9 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
-from tests.simulator.handle import Handle
+from tests.simulator.control_client import ControlClient
 from tests.simulator.settings import SECOND_CLIENT_ID, SECOND_CLIENT_SECRET
-from tests.stage.interrupt import TABLE
+from tests.testbed.interrupt import TABLE
 from tests.tools.build_tree import lay_build_tree
 from tests.tools.checks import Check, close, run_checks
 from tests.tools.project import (
@@ -45,7 +45,7 @@ def main(arguments: list[str]) -> int:
     try:
         tree = lay_build_tree()
         names = ["interrupted"] if every == "task" else arguments or scenarios(tree)
-        with stage(tree) as folder:
+        with testbed(tree) as folder:
             env = {**environment(tree, folder), "KILL_EVERY": every}
             outcomes = run_checks([scenario(name, tree, env) for name in names], workers=1)
             if every == "task":
@@ -67,7 +67,7 @@ def scenario(name: str, tree: Path, env: dict[str, str]) -> Check:
     """Return the run of one scenario."""
     command = ["molecule", "test", "--scenario-name", name]
     # Of its own: what molecule notes of one scenario must not spare another its preparation.
-    own = {"MOLECULE_EPHEMERAL_DIRECTORY": str(BUILD / "stage" / "molecule" / name)}
+    own = {"MOLECULE_EPHEMERAL_DIRECTORY": str(BUILD / "testbed" / "molecule" / name)}
     return Check(
         f"molecule {name}", command, tree, {**env, **own}, forbidden=FORBIDDEN, count=count
     )
@@ -81,12 +81,12 @@ def count(output: str) -> int:
 
 
 @contextlib.contextmanager
-def stage(tree: Path) -> Iterator[Path]:
+def testbed(tree: Path) -> Iterator[Path]:
     """Start simulator, hosts and OpenBao; yield their folder; stop them."""
-    folder = BUILD / "stage"
+    folder = BUILD / "testbed"
     shutil.rmtree(folder / "molecule", ignore_errors=True)
     env = tool_environment(PYTHONPATH=f"{tree}:{BUILD}")
-    command = [str(environment_python(VENV)), "-m", "tests.stage"]
+    command = [str(environment_python(VENV)), "-m", "tests.testbed"]
 
     def act(verb: str) -> subprocess.CompletedProcess[str]:
         line = [*command, verb, "--folder", str(folder)]
@@ -103,14 +103,14 @@ def stage(tree: Path) -> Iterator[Path]:
 
 def environment(tree: Path, folder: Path) -> dict[str, str]:
     """Return what tells a scenario where it is, and gives it its secrets."""
-    record = json.loads((folder / "stage.json").read_text(encoding="utf-8"))
-    handle = Handle.from_announcement(folder / "simulator.json")
+    record = json.loads((folder / "testbed.json").read_text(encoding="utf-8"))
+    handle = ControlClient.from_announcement(folder / "simulator.json")
     return tool_environment(
         PYTHONPATH=f"{tree}:{BUILD}",
         ANSIBLE_COLLECTIONS_PATH=str(BUILD),
         ANSIBLE_NOCOLOR="1",
         NO_COLOR="1",
-        NOMBA_STAGE=str(folder),
+        NOMBA_TESTBED=str(folder),
         NOMBA_ACCOUNT_ID=handle.account_id,
         NOMBA_CLIENT_ID=handle.client_id,
         NOMBA_CLIENT_SECRET=handle.client_secret,

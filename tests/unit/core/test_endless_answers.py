@@ -14,7 +14,7 @@ from ansible_collections.nomba.auth.plugins.module_utils._http_session import Co
 from ansible_collections.nomba.auth.plugins.module_utils._revocation import Policy, Revocation
 from ansible_collections.nomba.auth.plugins.module_utils._token import read
 from ansible_collections.nomba.auth.plugins.module_utils._transport import HttpTransport
-from tests.simulator.handle import Handle
+from tests.simulator.control_client import ControlClient
 
 pytestmark = pytest.mark.pure
 
@@ -28,7 +28,7 @@ FAR_MORE = 20.0
 )
 @pytest.mark.parametrize("kind", ENDLESS)
 def test_no_answer_makes_a_run_endless(
-    simulator: Handle, kind: str, timeout: float, tls: bool
+    simulator: ControlClient, kind: str, timeout: float, tls: bool
 ) -> None:
     simulator.fault("any", kind, times=0, interval=0.02)
     texts = simulator.mint_many(3)

@@ -27,7 +27,7 @@ from ansible_collections.nomba.auth.plugins.module_utils._transport import (
     MAX_TRIES,
     HttpTransport,
 )
-from tests.simulator.handle import Handle
+from tests.simulator.control_client import ControlClient
 from tests.unit.clock import FastClock
 
 pytestmark = pytest.mark.pure
@@ -53,7 +53,7 @@ BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 class Wire:
     """A transport to the simulator, and the two requests that go over it."""
 
-    def __init__(self, simulator: Handle, clock: Clock, **changes: Any) -> None:
+    def __init__(self, simulator: ControlClient, clock: Clock, **changes: Any) -> None:
         returned = {
             "api_url": simulator.http_url,
             "plain_loopback": True,
@@ -96,7 +96,9 @@ def clock() -> FastClock:
 
 
 @pytest.fixture
-def dial(simulator: Handle, clock: FastClock, monkeypatch: pytest.MonkeyPatch) -> Iterator[Dial]:
+def dial(
+    simulator: ControlClient, clock: FastClock, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Dial]:
     """Makes transports, over plain HTTP by default, and closes them.
 
     pauses: how much longer than usual a pause before a retry is.
@@ -115,7 +117,7 @@ def dial(simulator: Handle, clock: FastClock, monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.fixture
-def dial_tls(dial: Dial, simulator: Handle) -> Dial:
+def dial_tls(dial: Dial, simulator: ControlClient) -> Dial:
     """The same over HTTPS, trusting the simulator's CA by default."""
 
     def dial_tls(**changes: Any) -> Wire:
@@ -145,12 +147,12 @@ def problem(outcome: HttpAnswer | TransportFailure) -> str:
     return outcome.problem
 
 
-def seen(simulator: Handle) -> list[tuple[str, int | None]]:
+def seen(simulator: ControlClient) -> list[tuple[str, int | None]]:
     """What the simulator was asked for, and the status that it answered."""
     return [(entry.operation, entry.status) for entry in simulator.requests()]
 
 
-def connections(simulator: Handle) -> list[int]:
+def connections(simulator: ControlClient) -> list[int]:
     """The numbers of the connections on which requests came."""
     return [entry.connection for entry in simulator.requests()]
 
@@ -159,7 +161,7 @@ def connections(simulator: Handle) -> list[int]:
 
 
 def test_a_revoke_carries_a_body_and_no_more_headers_than_it_needs(
-    dial: Dial, simulator: Handle
+    dial: Dial, simulator: ControlClient
 ) -> None:
     assert status(dial().revoke()) == 200
     (entry,) = simulator.requests()
@@ -169,7 +171,7 @@ def test_a_revoke_carries_a_body_and_no_more_headers_than_it_needs(
     assert set(entry.header_names) == returned | {"host", "user-agent"}
 
 
-def test_a_probe_carries_no_body(dial: Dial, simulator: Handle) -> None:
+def test_a_probe_carries_no_body(dial: Dial, simulator: ControlClient) -> None:
     assert status(dial().probe()) == 200
     (entry,) = simulator.requests()
     assert (entry.method, entry.body_bytes, entry.authorization) == ("GET", 0, True)
@@ -178,7 +180,11 @@ def test_a_probe_carries_no_body(dial: Dial, simulator: Handle) -> None:
 
 @pytest.mark.parametrize("own_file", [True, False], ids=["NETRC", "HOME"])
 def test_a_netrc_that_names_the_host_adds_no_authorization(
-    dial: Dial, simulator: Handle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, own_file: bool
+    dial: Dial,
+    simulator: ControlClient,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    own_file: bool,
 ) -> None:
     netrc = tmp_path / ("secrets" if own_file else ".netrc")
     netrc.write_text("machine 127.0.0.1 login somebody password something\n")
@@ -197,7 +203,7 @@ def test_a_netrc_does_not_replace_the_token_of_a_probe(dial: Dial, tmp_path: Pat
     assert status(dial().probe()) == 200
 
 
-def test_cookies_are_not_sent_back(dial: Dial, simulator: Handle) -> None:
+def test_cookies_are_not_sent_back(dial: Dial, simulator: ControlClient) -> None:
     cookie = {"Set-Cookie": "session=something; Path=/"}
     simulator.fault("any", "date", offset=0, headers=cookie, times=0)
     wire = dial()
@@ -209,14 +215,14 @@ def test_cookies_are_not_sent_back(dial: Dial, simulator: Handle) -> None:
 # Connections
 
 
-def test_one_connection_serves_all_requests(dial: Dial, simulator: Handle) -> None:
+def test_one_connection_serves_all_requests(dial: Dial, simulator: ControlClient) -> None:
     wire = dial()
     assert [status(wire.probe()), status(wire.revoke()), status(wire.probe())] == [200, 200, 401]
     assert len(simulator.requests()) == 3
     assert len(set(connections(simulator))) == 1
 
 
-def test_one_tls_connection_serves_all_requests(dial_tls: Dial, simulator: Handle) -> None:
+def test_one_tls_connection_serves_all_requests(dial_tls: Dial, simulator: ControlClient) -> None:
     wire = dial_tls()
     assert [status(wire.probe()), status(wire.revoke()), status(wire.probe())] == [200, 200, 401]
     assert len(set(connections(simulator))) == 1
@@ -224,7 +230,7 @@ def test_one_tls_connection_serves_all_requests(dial_tls: Dial, simulator: Handl
 
 @pytest.mark.parametrize("kind", ["redirect", "html", "echo", "empty", "rate_limited"])
 def test_an_answer_of_any_kind_leaves_the_connection_usable(
-    dial: Dial, simulator: Handle, kind: str
+    dial: Dial, simulator: ControlClient, kind: str
 ) -> None:
     wire = dial()
     simulator.fault("any", kind)
@@ -234,7 +240,7 @@ def test_an_answer_of_any_kind_leaves_the_connection_usable(
     assert len(set(connections(simulator))) == 1
 
 
-def test_a_connection_that_was_cut_is_replaced(dial: Dial, simulator: Handle) -> None:
+def test_a_connection_that_was_cut_is_replaced(dial: Dial, simulator: ControlClient) -> None:
     wire = dial()
     simulator.fault("any", "truncated", skip=1)
     assert [status(wire.probe()), status(wire.probe())] == [200, 200]
@@ -246,7 +252,7 @@ def test_a_connection_that_was_cut_is_replaced(dial: Dial, simulator: Handle) ->
 
 
 @pytest.mark.parametrize("code", [429, 502, 503, 504])
-def test_a_passing_trouble_is_tried_again(dial: Dial, simulator: Handle, code: int) -> None:
+def test_a_passing_trouble_is_tried_again(dial: Dial, simulator: ControlClient, code: int) -> None:
     simulator.fault("revoke", "status", status=code, times=2)
     answer = dial().revoke()
     assert status(answer) == 200
@@ -256,7 +262,7 @@ def test_a_passing_trouble_is_tried_again(dial: Dial, simulator: Handle, code: i
 
 @pytest.mark.parametrize("code", [200, 400, 401, 403, 404, 408, 409, 500, 501, 505])
 def test_a_clear_answer_is_not_tried_again(
-    dial: Dial, simulator: Handle, clock: FastClock, code: int
+    dial: Dial, simulator: ControlClient, clock: FastClock, code: int
 ) -> None:
     simulator.fault("any", "status", status=code, headers={"Retry-After": "1"})
     answer = dial().revoke()
@@ -267,7 +273,7 @@ def test_a_clear_answer_is_not_tried_again(
 
 
 @pytest.mark.parametrize("kind", ["reset", "lost_answer", "truncated"])
-def test_a_cut_connection_is_tried_again(dial: Dial, simulator: Handle, kind: str) -> None:
+def test_a_cut_connection_is_tried_again(dial: Dial, simulator: ControlClient, kind: str) -> None:
     simulator.fault("revoke", kind)
     wire = dial()
     answer = wire.revoke()
@@ -279,7 +285,7 @@ def test_a_cut_connection_is_tried_again(dial: Dial, simulator: Handle, kind: st
 
 @pytest.mark.parametrize("kind", ["reset", "truncated"])
 def test_a_connection_that_is_always_cut_is_given_up(
-    dial: Dial, simulator: Handle, clock: FastClock, kind: str
+    dial: Dial, simulator: ControlClient, clock: FastClock, kind: str
 ) -> None:
     simulator.fault("any", kind, times=0)
     assert dial().revoke() == TransportFailure(CUT, MAX_TRIES)
@@ -289,7 +295,7 @@ def test_a_connection_that_is_always_cut_is_given_up(
 
 @pytest.mark.parametrize("code", [502, 503, 504])
 def test_a_gateway_that_stays_in_trouble_is_given_up(
-    dial: Dial, simulator: Handle, code: int
+    dial: Dial, simulator: ControlClient, code: int
 ) -> None:
     simulator.fault("any", "html", status=code, times=0)
     answer = dial().revoke()
@@ -297,14 +303,14 @@ def test_a_gateway_that_stays_in_trouble_is_given_up(
     assert len(simulator.requests()) == MAX_TRIES
 
 
-def test_a_limited_revoke_goes_on_until_the_deadline(dial: Dial, simulator: Handle) -> None:
+def test_a_limited_revoke_goes_on_until_the_deadline(dial: Dial, simulator: ControlClient) -> None:
     simulator.fault("any", "rate_limited", retry_after=10, times=0)
     answer = dial(deadline=105.0).revoke()
     assert (status(answer), answer.attempts) == (429, 11)
     assert len(simulator.requests()) == 11
 
 
-def test_a_limited_probe_is_given_up(dial: Dial, simulator: Handle) -> None:
+def test_a_limited_probe_is_given_up(dial: Dial, simulator: ControlClient) -> None:
     simulator.fault("any", "rate_limited", retry_after=1, times=0)
     answer = dial().probe()
     assert (status(answer), answer.attempts) == (429, MAX_TRIES)
@@ -312,7 +318,7 @@ def test_a_limited_probe_is_given_up(dial: Dial, simulator: Handle) -> None:
 
 
 def test_pauses_grow_and_have_an_upper_bound(
-    dial: Dial, simulator: Handle, clock: FastClock
+    dial: Dial, simulator: ControlClient, clock: FastClock
 ) -> None:
     simulator.fault("any", "rate_limited", times=12)
     assert status(dial(deadline=10_000.0).revoke()) == 200
@@ -321,7 +327,7 @@ def test_pauses_grow_and_have_an_upper_bound(
     assert all(most / 2 <= pause <= most for pause, most in zip(clock.slept, longest))
 
 
-def test_no_two_runs_pause_alike(dial: Dial, simulator: Handle, clock: FastClock) -> None:
+def test_no_two_runs_pause_alike(dial: Dial, simulator: ControlClient, clock: FastClock) -> None:
     for wire in (dial(), dial()):
         simulator.fault("any", "rate_limited", times=3)
         assert status(wire.revoke()) == 200
@@ -355,7 +361,7 @@ PAUSES: dict[str, tuple[dict[str, str], tuple[float, float]]] = {
 @pytest.mark.parametrize(("headers", "bounds"), PAUSES.values(), ids=PAUSES.keys())
 def test_after_a_limit_the_pause_is_what_the_answer_asks_for(
     dial: Dial,
-    simulator: Handle,
+    simulator: ControlClient,
     clock: FastClock,
     headers: dict[str, str],
     bounds: tuple[float, float],
@@ -368,7 +374,7 @@ def test_after_a_limit_the_pause_is_what_the_answer_asks_for(
 
 @pytest.mark.parametrize("code", [502, 503, 504])
 def test_a_gateway_may_ask_for_a_pause_too(
-    dial: Dial, simulator: Handle, clock: FastClock, code: int
+    dial: Dial, simulator: ControlClient, clock: FastClock, code: int
 ) -> None:
     simulator.fault("any", "status", status=code, headers=AFTER)
     assert status(dial().revoke()) == 200
@@ -377,7 +383,7 @@ def test_a_gateway_may_ask_for_a_pause_too(
 
 @pytest.mark.parametrize("offset", [0, -7200, 7200], ids=["right", "behind", "ahead"])
 def test_a_date_to_wait_for_is_read_by_the_clock_of_the_server(
-    dial: Dial, simulator: Handle, clock: FastClock, offset: int
+    dial: Dial, simulator: ControlClient, clock: FastClock, offset: int
 ) -> None:
     simulator.configure(clock_offset=offset)
     then = formatdate(clock.as_clock().now() + offset + 60, usegmt=True)
@@ -387,7 +393,7 @@ def test_a_date_to_wait_for_is_read_by_the_clock_of_the_server(
 
 
 def test_a_date_to_wait_for_is_read_by_our_clock_when_the_server_shows_none(
-    dial: Dial, simulator: Handle, clock: FastClock
+    dial: Dial, simulator: ControlClient, clock: FastClock
 ) -> None:
     clock.ahead = 86_400.0
     then = formatdate(clock.as_clock().now() + 60, usegmt=True)
@@ -401,7 +407,7 @@ def test_a_date_to_wait_for_is_read_by_our_clock_when_the_server_shows_none(
 
 @pytest.mark.parametrize("asked", ["600", "9" * 400], ids=["long", "absurd"])
 def test_a_pause_beyond_the_deadline_is_not_begun(
-    dial: Dial, simulator: Handle, clock: FastClock, asked: str
+    dial: Dial, simulator: ControlClient, clock: FastClock, asked: str
 ) -> None:
     simulator.fault("any", "rate_limited", retry_after=asked, times=0)
     answer = dial(deadline=120.0).revoke()
@@ -411,7 +417,7 @@ def test_a_pause_beyond_the_deadline_is_not_begun(
 
 
 def test_a_failure_shortly_before_the_deadline_is_told_at_once(
-    dial: Dial, simulator: Handle, clock: FastClock
+    dial: Dial, simulator: ControlClient, clock: FastClock
 ) -> None:
     simulator.fault("any", "reset", times=0)
     assert dial(**ONE_ATTEMPT).revoke() == TransportFailure(CUT, 1)
@@ -420,7 +426,7 @@ def test_a_failure_shortly_before_the_deadline_is_told_at_once(
 
 
 def test_after_the_deadline_nothing_is_sent(
-    dial: Dial, simulator: Handle, clock: FastClock
+    dial: Dial, simulator: ControlClient, clock: FastClock
 ) -> None:
     wire = dial(deadline=10.0)
     clock.slept.append(10.0)
@@ -430,7 +436,7 @@ def test_after_the_deadline_nothing_is_sent(
 
 
 def test_after_a_pause_that_took_too_long_nothing_is_sent(
-    dial: Dial, simulator: Handle, clock: FastClock
+    dial: Dial, simulator: ControlClient, clock: FastClock
 ) -> None:
     own = clock.as_clock()
     oversleeping = Clock(own.now, own.monotonic, lambda seconds: clock.slept.append(seconds + 60))
@@ -440,7 +446,7 @@ def test_after_a_pause_that_took_too_long_nothing_is_sent(
 
 
 def test_a_rate_window_beyond_the_deadline_is_not_waited_for(
-    dial: Dial, simulator: Handle, clock: FastClock
+    dial: Dial, simulator: ControlClient, clock: FastClock
 ) -> None:
     simulator.configure(rate_class="low_traffic")
     wire = dial(deadline=30.0)
@@ -450,7 +456,7 @@ def test_a_rate_window_beyond_the_deadline_is_not_waited_for(
     assert seen(simulator) == [("revoke", 200)]
 
 
-def test_no_attempt_lasts_longer_than_the_deadline(dial: Dial, simulator: Handle) -> None:
+def test_no_attempt_lasts_longer_than_the_deadline(dial: Dial, simulator: ControlClient) -> None:
     simulator.fault("any", "slow", delay=3)
     assert dial(deadline=0.3, timeout=30.0).probe() == TransportFailure(TIMEOUT, 1)
 
@@ -467,7 +473,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("small")
 @pytest.mark.parametrize("kind", ["slow", "stalled", "endless"])
 def test_an_answer_that_does_not_end_in_time_is_none(
-    dial: Dial, simulator: Handle, kind: str
+    dial: Dial, simulator: ControlClient, kind: str
 ) -> None:
     simulator.fault("any", kind)
     assert dial(timeout=0.2, **ONE_ATTEMPT).revoke() == TransportFailure(TIMEOUT, 1)
@@ -477,7 +483,7 @@ def test_an_answer_that_does_not_end_in_time_is_none(
 @pytest.mark.usefixtures("small")
 @pytest.mark.parametrize("kind", ["slow", "stalled", "endless"])
 def test_an_answer_that_did_not_end_in_time_is_asked_for_again(
-    dial: Dial, simulator: Handle, kind: str
+    dial: Dial, simulator: ControlClient, kind: str
 ) -> None:
     simulator.fault("any", kind)
     answer = dial(timeout=0.2).revoke()
@@ -485,7 +491,9 @@ def test_an_answer_that_did_not_end_in_time_is_asked_for_again(
     assert len(set(connections(simulator))) == 2
 
 
-def test_an_answer_that_is_too_large_is_not_read_to_its_end(dial: Dial, simulator: Handle) -> None:
+def test_an_answer_that_is_too_large_is_not_read_to_its_end(
+    dial: Dial, simulator: ControlClient
+) -> None:
     simulator.fault("any", "too_large")
     assert dial().revoke() == TransportFailure(TOO_LARGE, 1)
     assert len(simulator.requests()) == 1
@@ -493,7 +501,7 @@ def test_an_answer_that_is_too_large_is_not_read_to_its_end(dial: Dial, simulato
 
 @pytest.mark.parametrize("more", [0, 1], ids=["as large as may be", "one byte larger"])
 def test_the_bound_of_an_answer_is_exact(
-    dial: Dial, simulator: Handle, monkeypatch: pytest.MonkeyPatch, more: int
+    dial: Dial, simulator: ControlClient, monkeypatch: pytest.MonkeyPatch, more: int
 ) -> None:
     simulator.fault("any", "too_large", size=1000, times=2)
     wire = dial()
@@ -503,14 +511,14 @@ def test_the_bound_of_an_answer_is_exact(
     assert isinstance(answer, TransportFailure if more else HttpAnswer)
 
 
-def test_an_empty_body_is_an_answer(dial: Dial, simulator: Handle) -> None:
+def test_an_empty_body_is_an_answer(dial: Dial, simulator: ControlClient) -> None:
     simulator.fault("any", "empty")
     answer = dial().revoke()
     assert status(answer) == 200
     assert answer.body == b""
 
 
-def test_header_names_come_in_lower_case(dial: Dial, simulator: Handle) -> None:
+def test_header_names_come_in_lower_case(dial: Dial, simulator: ControlClient) -> None:
     simulator.fault("any", "date", offset=0, headers={"X-Something": "Else"})
     answer = dial().revoke()
     assert answer.headers["x-something"] == "Else"
@@ -522,7 +530,9 @@ def test_header_names_come_in_lower_case(dial: Dial, simulator: Handle) -> None:
 
 @pytest.mark.parametrize("method", ["revoke", "probe"])
 @pytest.mark.parametrize("code", [301, 302, 303, 307, 308])
-def test_a_redirect_is_not_followed(dial: Dial, simulator: Handle, code: int, method: str) -> None:
+def test_a_redirect_is_not_followed(
+    dial: Dial, simulator: ControlClient, code: int, method: str
+) -> None:
     simulator.fault("any", "redirect", status=code, location=f"{simulator.http_url}/elsewhere")
     answer = getattr(dial(), method)()
     assert (status(answer), answer.attempts) == (code, 1)
@@ -533,7 +543,7 @@ def test_a_redirect_is_not_followed(dial: Dial, simulator: Handle, code: int, me
 
 
 def test_a_certificate_of_an_unknown_authority_gets_nothing(
-    dial_tls: Dial, simulator: Handle, clock: FastClock, tmp_path: Path
+    dial_tls: Dial, simulator: ControlClient, clock: FastClock, tmp_path: Path
 ) -> None:
     trustme.CA().cert_pem.write_to_path(str(tmp_path / "strange.pem"))
     wire = dial_tls(ca_path=str(tmp_path / "strange.pem"))
@@ -542,12 +552,16 @@ def test_a_certificate_of_an_unknown_authority_gets_nothing(
     assert simulator.requests() == []
 
 
-def test_a_private_authority_is_unknown_by_default(dial_tls: Dial, simulator: Handle) -> None:
+def test_a_private_authority_is_unknown_by_default(
+    dial_tls: Dial, simulator: ControlClient
+) -> None:
     assert dial_tls(ca_path=None).revoke() == TransportFailure(TLS, 1, sent=False)
     assert simulator.requests() == []
 
 
-def test_a_certificate_for_another_name_gets_nothing(dial_tls: Dial, simulator: Handle) -> None:
+def test_a_certificate_for_another_name_gets_nothing(
+    dial_tls: Dial, simulator: ControlClient
+) -> None:
     same_host = simulator.url.replace("127.0.0.1", "127.1")
     assert dial_tls(api_url=same_host).revoke() == TransportFailure(TLS, 1, sent=False)
     assert status(dial_tls(api_url=same_host, validate_certs=False).probe()) == 200
@@ -562,7 +576,7 @@ def test_without_validation_any_certificate_will_do_and_nothing_warns(dial_tls: 
 
 @pytest.mark.parametrize("name", BUNDLES)
 def test_a_bundle_of_the_environment_that_is_missing_is_no_answer(
-    dial_tls: Dial, simulator: Handle, monkeypatch: pytest.MonkeyPatch, name: str
+    dial_tls: Dial, simulator: ControlClient, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     monkeypatch.setenv(name, "/nowhere/missing.pem")
     assert dial_tls(ca_path=None).revoke() == TransportFailure(TLS, 1, sent=False)
@@ -571,7 +585,7 @@ def test_a_bundle_of_the_environment_that_is_missing_is_no_answer(
 
 @pytest.mark.parametrize("name", BUNDLES)
 def test_a_bundle_of_the_environment_is_used(
-    dial_tls: Dial, simulator: Handle, monkeypatch: pytest.MonkeyPatch, name: str
+    dial_tls: Dial, simulator: ControlClient, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     monkeypatch.setenv(name, simulator.ca_path)
     assert status(dial_tls(ca_path=None).probe()) == 200
@@ -590,7 +604,11 @@ def test_an_option_wins_over_a_bundle_of_the_environment(
 
 @pytest.mark.parametrize("name", ["HTTPS_PROXY", "https_proxy", "ALL_PROXY"])
 def test_a_proxy_of_the_environment_is_used_for_https(
-    dial_tls: Dial, simulator: Handle, monkeypatch: pytest.MonkeyPatch, closed_port: str, name: str
+    dial_tls: Dial,
+    simulator: ControlClient,
+    monkeypatch: pytest.MonkeyPatch,
+    closed_port: str,
+    name: str,
 ) -> None:
     monkeypatch.setenv(name, closed_port)
     assert dial_tls(**ONE_ATTEMPT).revoke() == TransportFailure(PROXY, 1, sent=False)
@@ -607,7 +625,11 @@ def test_no_proxy_of_the_environment_is_heeded(
 
 @pytest.mark.parametrize("name", ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"])
 def test_plain_http_to_this_machine_takes_no_proxy(
-    dial: Dial, simulator: Handle, monkeypatch: pytest.MonkeyPatch, closed_port: str, name: str
+    dial: Dial,
+    simulator: ControlClient,
+    monkeypatch: pytest.MonkeyPatch,
+    closed_port: str,
+    name: str,
 ) -> None:
     monkeypatch.setenv(name, closed_port)
     assert status(dial(**ONE_ATTEMPT).revoke()) == 200
@@ -619,7 +641,7 @@ def test_plain_http_to_this_machine_takes_no_proxy(
     ["http://[::1", "http://:0", "socks9://x", "http://x:99999", "http://a b:1", "\udcff", "://"],
 )
 def test_a_proxy_that_cannot_be_used_is_no_answer(
-    dial_tls: Dial, simulator: Handle, monkeypatch: pytest.MonkeyPatch, proxy: str
+    dial_tls: Dial, simulator: ControlClient, monkeypatch: pytest.MonkeyPatch, proxy: str
 ) -> None:
     monkeypatch.setenv("HTTPS_PROXY", proxy)
     assert isinstance(dial_tls(**ONE_ATTEMPT).revoke(), TransportFailure)
@@ -630,7 +652,9 @@ def test_a_proxy_that_cannot_be_used_is_no_answer(
 
 
 @pytest.mark.parametrize("workers", [1, 4], ids=["one thread", "four threads"])
-def test_forty_revokes_keep_within_the_limits(dial: Dial, simulator: Handle, workers: int) -> None:
+def test_forty_revokes_keep_within_the_limits(
+    dial: Dial, simulator: ControlClient, workers: int
+) -> None:
     simulator.configure(rate_class="regular", rate_window=0.2)
     wire = dial(SYSTEM, deadline=10.0)
     outcomes = at_once(workers, [wire.revoke] * 40)
@@ -649,7 +673,9 @@ def at_once(workers: int, calls: Sequence[Callable[[], Any]]) -> list[Any]:
         return [one.result() for one in started]
 
 
-def test_a_thread_does_not_use_the_connection_of_another(dial: Dial, simulator: Handle) -> None:
+def test_a_thread_does_not_use_the_connection_of_another(
+    dial: Dial, simulator: ControlClient
+) -> None:
     wire = dial()
     for _turn in range(2):
         assert [status(answer) for answer in at_once(1, [wire.probe] * 2)] == [200, 200]
@@ -658,7 +684,7 @@ def test_a_thread_does_not_use_the_connection_of_another(dial: Dial, simulator: 
 
 
 def test_a_second_thread_waits_for_the_first_answer_which_tells_the_limits(
-    dial: Dial, simulator: Handle
+    dial: Dial, simulator: ControlClient
 ) -> None:
     simulator.fault("any", "slow", delay=0.3)
     wire = dial(SYSTEM, deadline=5.0)
@@ -669,7 +695,7 @@ def test_a_second_thread_waits_for_the_first_answer_which_tells_the_limits(
 
 
 def test_a_thread_whose_request_fails_does_not_hold_up_the_other(
-    dial: Dial, simulator: Handle
+    dial: Dial, simulator: ControlClient
 ) -> None:
     simulator.fault("any", "reset", times=0)
     wire = dial(SYSTEM, **ONE_ATTEMPT)
@@ -691,7 +717,9 @@ FAILURES: dict[str, dict[str, Any]] = {
 }
 
 
-def reveals_nothing(wire: Wire, outcome: HttpAnswer | TransportFailure, simulator: Handle) -> bool:
+def reveals_nothing(
+    wire: Wire, outcome: HttpAnswer | TransportFailure, simulator: ControlClient
+) -> bool:
     """Whether no part of the request stands in what came of it."""
     secrets = {wire.token, wire.account_id, wire.client_id, "http", "/v1/"}
     secrets |= {wire.token.split(".")[2], simulator.url.rpartition(":")[2]}
@@ -702,7 +730,7 @@ def reveals_nothing(wire: Wire, outcome: HttpAnswer | TransportFailure, simulato
 @pytest.mark.parametrize("method", ["revoke", "probe"])
 @pytest.mark.parametrize(("kind", "changes"), FAILURES.items(), ids=FAILURES.keys())
 def test_a_failure_repeats_nothing_of_the_request(
-    dial: Dial, simulator: Handle, kind: str, changes: dict[str, Any], method: str
+    dial: Dial, simulator: ControlClient, kind: str, changes: dict[str, Any], method: str
 ) -> None:
     simulator.fault("any", kind, times=0)
     wire = dial(**ONE_ATTEMPT, **changes)
@@ -723,7 +751,7 @@ def test_a_failure_repeats_nothing_of_the_request(
     ids=["nobody there over TLS", "nobody there", "no such scheme", "no host", "no time"],
 )
 def test_a_request_that_never_left_is_not_repeated_in_the_failure(
-    dial: Dial, simulator: Handle, changes: dict[str, Any], method: str
+    dial: Dial, simulator: ControlClient, changes: dict[str, Any], method: str
 ) -> None:
     wire = dial(**{**ONE_ATTEMPT, **changes})
     assert reveals_nothing(wire, getattr(wire, method)(), simulator)
@@ -731,14 +759,14 @@ def test_a_request_that_never_left_is_not_repeated_in_the_failure(
 
 
 def test_a_refused_certificate_repeats_nothing_of_the_request(
-    dial_tls: Dial, simulator: Handle
+    dial_tls: Dial, simulator: ControlClient
 ) -> None:
     wire = dial_tls(ca_path=None)
     assert reveals_nothing(wire, wire.probe(), simulator)
 
 
 def test_a_failed_proxy_repeats_nothing_of_the_request(
-    dial_tls: Dial, simulator: Handle, monkeypatch: pytest.MonkeyPatch, closed_port: str
+    dial_tls: Dial, simulator: ControlClient, monkeypatch: pytest.MonkeyPatch, closed_port: str
 ) -> None:
     monkeypatch.setenv("HTTPS_PROXY", closed_port.replace("//", "//somebody:something@"))
     wire = dial_tls(**ONE_ATTEMPT)
@@ -747,7 +775,7 @@ def test_a_failed_proxy_repeats_nothing_of_the_request(
     assert "some" not in problem(failed)
 
 
-def test_a_header_that_cannot_be_sent_is_no_answer(dial: Dial, simulator: Handle) -> None:
+def test_a_header_that_cannot_be_sent_is_no_answer(dial: Dial, simulator: ControlClient) -> None:
     wire = dial()
     wire.account_id = "one\r\nHost: two"
     assert wire.revoke() == TransportFailure(UNSENDABLE, 1, sent=False)

@@ -19,7 +19,7 @@ from ansible_collections.nomba.auth.plugins.module_utils._transport import (
     MAX_TRIES,
     HttpTransport,
 )
-from tests.simulator.handle import Handle
+from tests.simulator.control_client import ControlClient
 from tests.unit.clock import FastClock
 
 pytestmark = pytest.mark.pure
@@ -49,7 +49,7 @@ SILENT = {"slow", "stalled", "endless"}
 class Wire:
     """A transport to the simulator, and the same request by both manners."""
 
-    def __init__(self, simulator: Handle, clock: FastClock, **changes: Any) -> None:
+    def __init__(self, simulator: ControlClient, clock: FastClock, **changes: Any) -> None:
         result = {"api_url": simulator.http_url, "timeout": 10.0, "deadline": 120.0, **changes}
         link = Connection(plain_loopback=True, validate_certs=True, ca_path=None, **result)
         self.transport = HttpTransport(link, clock.as_clock())
@@ -78,7 +78,7 @@ def clock() -> FastClock:
 
 
 @pytest.fixture
-def dial(simulator: Handle, clock: FastClock) -> Iterator[Dial]:
+def dial(simulator: ControlClient, clock: FastClock) -> Iterator[Dial]:
     """Makes transports, and closes them."""
     made: list[Wire] = []
 
@@ -106,7 +106,7 @@ def status(outcome: HttpAnswer | TransportFailure) -> int | None:
 
 @pytest.mark.parametrize("name", AFTER)
 def test_what_may_have_been_done_is_not_sent_again(
-    dial: Dial, simulator: Handle, clock: FastClock, name: str
+    dial: Dial, simulator: ControlClient, clock: FastClock, name: str
 ) -> None:
     fault, wanted = AFTER[name]
     simulator.fault("issue", **fault, times=0)
@@ -118,7 +118,7 @@ def test_what_may_have_been_done_is_not_sent_again(
 
 @pytest.mark.parametrize("name", ["reset", "lost answer", "502", "503", "504"])
 def test_the_same_is_sent_again_where_that_is_harmless(
-    dial: Dial, simulator: Handle, name: str
+    dial: Dial, simulator: ControlClient, name: str
 ) -> None:
     simulator.fault("issue", **AFTER[name][0], times=2)
     outcome = dial().send(idempotent=True)
@@ -126,14 +126,18 @@ def test_the_same_is_sent_again_where_that_is_harmless(
     assert len(simulator.requests()) == 3
 
 
-def test_a_lost_answer_leaves_one_token_behind_and_no_more(dial: Dial, simulator: Handle) -> None:
+def test_a_lost_answer_leaves_one_token_behind_and_no_more(
+    dial: Dial, simulator: ControlClient
+) -> None:
     simulator.fault("issue", "lost_answer", times=0)
     wire = dial()
     assert grant_of(wire.client.issue(wire.secret)) is None
     assert len(simulator.live()) == 1
 
 
-def test_after_a_429_it_is_sent_again(dial: Dial, simulator: Handle, clock: FastClock) -> None:
+def test_after_a_429_it_is_sent_again(
+    dial: Dial, simulator: ControlClient, clock: FastClock
+) -> None:
     simulator.fault("issue", "rate_limited", times=2, retry_after=7)
     outcome = dial().send()
     assert (status(outcome), outcome.attempts) == (200, 3)
@@ -142,7 +146,7 @@ def test_after_a_429_it_is_sent_again(dial: Dial, simulator: Handle, clock: Fast
 
 
 def test_a_429_before_a_lost_answer_does_not_make_it_harmless(
-    dial: Dial, simulator: Handle
+    dial: Dial, simulator: ControlClient
 ) -> None:
     simulator.fault("issue", "rate_limited", times=1)
     simulator.fault("issue", "lost_answer", times=0)
@@ -152,7 +156,7 @@ def test_a_429_before_a_lost_answer_does_not_make_it_harmless(
 
 
 def test_a_connection_that_was_refused_is_tried_again(
-    dial: Dial, simulator: Handle, clock: FastClock, closed_port: str
+    dial: Dial, simulator: ControlClient, clock: FastClock, closed_port: str
 ) -> None:
     outcome = dial(api_url=closed_port).send()
     assert isinstance(outcome, TransportFailure)
@@ -161,7 +165,7 @@ def test_a_connection_that_was_refused_is_tried_again(
     assert simulator.requests() == []
 
 
-def test_a_token_comes_by_the_client(dial: Dial, simulator: Handle) -> None:
+def test_a_token_comes_by_the_client(dial: Dial, simulator: ControlClient) -> None:
     wire = dial()
     grant = grant_of(wire.client.issue(wire.secret))
     assert grant is not None
@@ -171,7 +175,7 @@ def test_a_token_comes_by_the_client(dial: Dial, simulator: Handle) -> None:
     assert entry.body_fields == ("client_id", "client_secret", "grant_type")
 
 
-def test_a_token_is_refreshed_by_the_client(dial: Dial, simulator: Handle) -> None:
+def test_a_token_is_refreshed_by_the_client(dial: Dial, simulator: ControlClient) -> None:
     wire = dial()
     first = grant_of(wire.client.issue(wire.secret))
     assert first is not None
@@ -183,7 +187,7 @@ def test_a_token_is_refreshed_by_the_client(dial: Dial, simulator: Handle) -> No
     assert simulator.requests()[-1].body_fields == ("grant_type", "refresh_token")
 
 
-def test_every_post_announces_json(dial: Dial, simulator: Handle) -> None:
+def test_every_post_announces_json(dial: Dial, simulator: ControlClient) -> None:
     wire = dial()
     grant = grant_of(wire.client.issue(wire.secret))
     assert grant is not None
@@ -195,7 +199,7 @@ def test_every_post_announces_json(dial: Dial, simulator: Handle) -> None:
 
 
 def test_a_used_connection_that_was_closed_meanwhile_counts_as_sent(
-    dial: Dial, simulator: Handle
+    dial: Dial, simulator: ControlClient
 ) -> None:
     wire = dial()
     assert status(wire.send()) == 200

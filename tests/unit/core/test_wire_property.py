@@ -28,7 +28,7 @@ from ansible_collections.nomba.auth.plugins.module_utils._revocation import (
 )
 from ansible_collections.nomba.auth.plugins.module_utils._token import read
 from ansible_collections.nomba.auth.plugins.module_utils._transport import HttpTransport
-from tests.simulator.handle import Handle
+from tests.simulator.control_client import ControlClient
 from tests.simulator.settings import OTHER_ACCOUNT_ID
 from tests.unit.clock import FastClock
 
@@ -73,7 +73,7 @@ def faults() -> st.SearchStrategy[Fault]:
 
 
 def revoke(
-    simulator: Handle, texts: list[str], workers: int, proof: Proof, timeout: float
+    simulator: ControlClient, texts: list[str], workers: int, proof: Proof, timeout: float
 ) -> list[Result]:
     """The results of a run over real connections, on which only the waiting is left out."""
     clock = FastClock().as_clock()
@@ -121,7 +121,7 @@ runs = st.builds(
 # An answer that comes once more while the next request waits for its own.
 @example(Run([{"on": "any", "kind": "duplicate", "delay": 0.004, "times": 0}], 3, 1, latency=0.02))
 def test_no_token_is_verified_that_the_server_has_not_killed(
-    simulator_server: Handle, run: Run
+    simulator_server: ControlClient, run: Run
 ) -> None:
     simulator = simulator_server
     simulator.reset(refusal_form=run.form)
@@ -144,7 +144,7 @@ def test_no_token_is_verified_that_the_server_has_not_killed(
 
 @pytest.mark.parametrize("form", FORMS)
 def test_without_a_fault_every_form_of_a_refusal_is_understood(
-    simulator: Handle, form: str
+    simulator: ControlClient, form: str
 ) -> None:
     simulator.configure(refusal_form=form)
     texts = [simulator.mint() for __ in range(3)]

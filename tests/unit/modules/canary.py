@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.simulator.handle import Handle
+from tests.simulator.control_client import ControlClient
 
 # So many characters of a token in a row are a leak, and no accident.
 PIECE = 20
@@ -37,7 +37,7 @@ class Canary:
         yield from (self.email, self.email.partition("@")[0], *self.others)
 
 
-def hatch(simulator: Handle, *others: str, **how: object) -> Canary:
+def hatch(simulator: ControlClient, *others: str, **how: object) -> Canary:
     """A canary that the simulator knows."""
     email = f"canary.{uuid.uuid4().hex}@leak.example"
     claims = {f"Email:{email}": f"Email:{email}"}

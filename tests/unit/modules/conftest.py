@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.simulator.handle import Handle
+from tests.simulator.control_client import ControlClient
 from tests.unit.clock import FastClock
 
 from .harness import Revoke
@@ -33,14 +33,14 @@ def clock() -> FastClock:
 
 
 @pytest.fixture
-def revoke(simulator: Handle, clock: FastClock, monkeypatch: pytest.MonkeyPatch) -> Revoke:
+def revoke(simulator: ControlClient, clock: FastClock, monkeypatch: pytest.MonkeyPatch) -> Revoke:
     """The module, aimed at a simulator of its own state."""
     return Revoke(simulator, clock, monkeypatch)
 
 
 @pytest.fixture
 def token(
-    simulator: Handle, clock: FastClock, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    simulator: ControlClient, clock: FastClock, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> Token:
     """nomba_token, aimed at a simulator of its own state and at a folder of its own."""
     return Token(simulator, clock, monkeypatch, tmp_path)

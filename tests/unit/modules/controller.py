@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.nomba.auth.plugins.modules import nomba_token_revoke
-from tests.simulator.handle import Handle
-from tests.stage.formats import Minted, store_document, token_env
+from tests.simulator.control_client import ControlClient
+from tests.testbed.formats import Minted, store_document, token_env
 
 COLLECTIONS = Path(nomba_token_revoke.__file__).parents[5]
 # Python imports this at the start of every process: the control host's and the modules' alike.
@@ -46,7 +46,7 @@ class Controller:
     clock_shift: seconds by which the clock of all its processes is wrong; the simulator's is right.
     """
 
-    simulator: Handle
+    simulator: ControlClient
     folder: Path
     hosts: dict[str, dict[str, Any]] = field(default_factory=lambda: {"service": {}})
     all_variables: dict[str, Any] = field(default_factory=dict)

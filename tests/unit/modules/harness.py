@@ -21,7 +21,7 @@ from ansible.module_utils.common import warnings as module_warnings
 from ansible.module_utils.common.parameters import PASS_VARS
 
 from ansible_collections.nomba.auth.plugins.modules import nomba_token_revoke
-from tests.simulator.handle import Handle
+from tests.simulator.control_client import ControlClient
 from tests.unit.clock import FastClock
 
 
@@ -67,7 +67,7 @@ class Revoke:
     """nomba_token_revoke against the simulator, with options that fit it; None leaves one out."""
 
     def __init__(
-        self, simulator: Handle, clock: FastClock, monkeypatch: pytest.MonkeyPatch
+        self, simulator: ControlClient, clock: FastClock, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         self.simulator = simulator
         self.clock = clock

@@ -10,8 +10,8 @@ import threading
 from dataclasses import replace
 
 from ansible_collections.nomba.auth.plugins.module_utils._clock import Clock
-from tests.simulator.handle import Handle
-from tests.simulator.journal import Entry
+from tests.simulator.control_client import ControlClient
+from tests.simulator.request_log import Entry
 from tests.unit.clock import FastClock
 
 # The requests of a run over one live token: its probe, the negative control (once a run, when the
@@ -21,18 +21,18 @@ ONE_LIVE_TOKEN = ["balance", "balance", "revoke", "balance"]
 ONE_DEAD_TOKEN = ["balance", "balance"]
 
 
-def operations(simulator: Handle, fingerprint: str | None = None) -> list[str]:
+def operations(simulator: ControlClient, fingerprint: str | None = None) -> list[str]:
     """What the simulator was asked for, in order, for one token or for all."""
     return [entry.operation for entry in simulator.requests(fingerprint=fingerprint)]
 
 
-def controls(simulator: Handle) -> list[Entry]:
+def controls(simulator: ControlClient) -> list[Entry]:
     """The probes of tokens that the simulator does not know: if it minted all, the control's."""
     known = {entry["fingerprint"] for entry in simulator.tokens()}
     return [entry for entry in simulator.requests("balance") if entry.fingerprint not in known]
 
 
-def shared(clock: FastClock, simulator: Handle) -> Clock:
+def shared(clock: FastClock, simulator: ControlClient) -> Clock:
     """The fast clock, taking the simulator's along, so that its rate windows pass as well."""
     lock = threading.Lock()
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.simulator.handle import Handle
+from tests.simulator.control_client import ControlClient
 from tests.simulator.settings import OTHER_ACCOUNT_ID
 from tests.simulator.tokens import fingerprint
 
@@ -22,76 +22,76 @@ from .request_log import controls, operations
 Options = Mapping[str, Any]
 
 
-def _live(simulator: Handle, _folder: Path) -> Options:
+def _live(simulator: ControlClient, _folder: Path) -> Options:
     return {"access_tokens": simulator.mint_many(3)}
 
 
-def _expired(simulator: Handle, _folder: Path) -> Options:
+def _expired(simulator: ControlClient, _folder: Path) -> Options:
     return {"access_token": simulator.mint(age=7200, lifetime=3600)}
 
 
-def _expired_revoke(simulator: Handle, folder: Path) -> Options:
+def _expired_revoke(simulator: ControlClient, folder: Path) -> Options:
     return {**_expired(simulator, folder), "expired": "revoke"}
 
 
-def _looks_expired(simulator: Handle, _folder: Path) -> Options:
+def _looks_expired(simulator: ControlClient, _folder: Path) -> Options:
     return {"access_token": simulator.mint(claims={"exp": 1600000000}), "expired": "revoke"}
 
 
-def _already_revoked(simulator: Handle, _folder: Path) -> Options:
+def _already_revoked(simulator: ControlClient, _folder: Path) -> Options:
     return {"access_token": simulator.mint(known=False)}
 
 
-def _undated(simulator: Handle, _folder: Path) -> Options:
+def _undated(simulator: ControlClient, _folder: Path) -> Options:
     return {"access_token": simulator.mint(claims={"exp": "soon"})}
 
 
-def _malformed(simulator: Handle, _folder: Path) -> Options:
+def _malformed(simulator: ControlClient, _folder: Path) -> Options:
     return {"access_tokens": [simulator.mint(), "this is no token"]}
 
 
-def _nothing(_simulator: Handle, folder: Path) -> Options:
+def _nothing(_simulator: ControlClient, folder: Path) -> Options:
     return {"sources": [str(folder)]}
 
 
-def _swept(simulator: Handle, folder: Path) -> Options:
+def _swept(simulator: ControlClient, folder: Path) -> Options:
     (folder / "app.log").write_text(f"GET /v1 Bearer {simulator.mint()} 200\n")
     return {"sources": [str(folder)]}
 
 
-def _unread(simulator: Handle, folder: Path) -> Options:
+def _unread(simulator: ControlClient, folder: Path) -> Options:
     return {"sources": [str(folder / "missing")], "access_token": simulator.mint()}
 
 
-def _sandbox(simulator: Handle, _folder: Path) -> Options:
+def _sandbox(simulator: ControlClient, _folder: Path) -> Options:
     simulator.configure(sandbox=True)
     return {"access_token": simulator.mint()}
 
 
-def _inconclusive(simulator: Handle, _folder: Path) -> Options:
+def _inconclusive(simulator: ControlClient, _folder: Path) -> Options:
     # With proof=required it depends on the probe after the revoke, which a check run cannot know.
     simulator.fault("balance", "status", status=403, times=0)
     return {"access_token": simulator.mint(), "proof": "attempt"}
 
 
-def _other_account(simulator: Handle, _folder: Path) -> Options:
+def _other_account(simulator: ControlClient, _folder: Path) -> Options:
     return {"access_token": simulator.mint(), "account_id": OTHER_ACCOUNT_ID}
 
 
-def _dead_of_other_account(simulator: Handle, _folder: Path) -> Options:
+def _dead_of_other_account(simulator: ControlClient, _folder: Path) -> Options:
     return {"access_token": simulator.mint(known=False), "account_id": OTHER_ACCOUNT_ID}
 
 
-def _no_account(simulator: Handle, _folder: Path) -> Options:
+def _no_account(simulator: ControlClient, _folder: Path) -> Options:
     return {"access_token": simulator.mint(claims={f"G:{simulator.account_id}": None})}
 
 
-def _mixed(simulator: Handle, folder: Path) -> Options:
+def _mixed(simulator: ControlClient, folder: Path) -> Options:
     texts = [simulator.mint(), simulator.mint(known=False), "this is no token"]
     return {**_swept(simulator, folder), "access_tokens": texts, "concurrency": 8}
 
 
-SITUATIONS: dict[str, Callable[[Handle, Path], Options]] = {
+SITUATIONS: dict[str, Callable[[ControlClient, Path], Options]] = {
     "live": _live,
     "expired": _expired,
     "expired: revoke": _expired_revoke,
@@ -113,7 +113,7 @@ SITUATIONS: dict[str, Callable[[Handle, Path], Options]] = {
 
 @pytest.mark.parametrize("situation", SITUATIONS.values(), ids=SITUATIONS.keys())
 def test_a_check_run_tells_what_the_real_run_comes_to(
-    revoke: Revoke, tmp_path: Path, situation: Callable[[Handle, Path], Options]
+    revoke: Revoke, tmp_path: Path, situation: Callable[[ControlClient, Path], Options]
 ) -> None:
     options = situation(revoke.simulator, tmp_path)
     alive = revoke.simulator.live()

@@ -26,7 +26,7 @@ from ansible_collections.nomba.auth.plugins.filter import rotation_step as step_
 from ansible_collections.nomba.auth.plugins.filter import token_claims as claims_file
 from ansible_collections.nomba.auth.plugins.filter import token_fingerprint as fingerprint_file
 from ansible_collections.nomba.auth.plugins.module_utils._rotation import STEPS, RotationOptions
-from tests.simulator.handle import Handle
+from tests.simulator.control_client import ControlClient
 from tests.simulator.tokens import fingerprint
 
 from .canary import hatch
@@ -100,13 +100,13 @@ def module(name: str) -> Any:
 
 
 @pytest.mark.parametrize("form", FORMS.values(), ids=FORMS.keys())
-def test_a_fingerprint_is_that_of_the_token_alone(simulator: Handle, form: Any) -> None:
+def test_a_fingerprint_is_that_of_the_token_alone(simulator: ControlClient, form: Any) -> None:
     token = simulator.mint()
     assert token_fingerprint(form(token)) == fingerprint(token)
 
 
 @pytest.mark.parametrize("form", FORMS.values(), ids=FORMS.keys())
-def test_claims_are_those_that_are_safe_to_show(simulator: Handle, form: Any) -> None:
+def test_claims_are_those_that_are_safe_to_show(simulator: ControlClient, form: Any) -> None:
     token = simulator.mint(claims={"iat": 1700000000, "exp": 1999999999})
     result = token_claims(form(token))
     assert set(result) == {"account", "roles", "subject", "iat", "exp"}
@@ -116,7 +116,7 @@ def test_claims_are_those_that_are_safe_to_show(simulator: Handle, form: Any) ->
 
 
 @pytest.mark.parametrize("form", FORMS.values(), ids=FORMS.keys())
-def test_all_claims_are_the_payload(simulator: Handle, form: Any) -> None:
+def test_all_claims_are_the_payload(simulator: ControlClient, form: Any) -> None:
     canary = hatch(simulator)
     result = token_claims(form(canary.token), all=True)
     assert isinstance(result, dict)
@@ -124,7 +124,7 @@ def test_all_claims_are_the_payload(simulator: Handle, form: Any) -> None:
     assert canary.sings(json.dumps(token_claims(form(canary.token)))) == []
 
 
-def test_a_token_that_says_little_has_few_claims(simulator: Handle) -> None:
+def test_a_token_that_says_little_has_few_claims(simulator: ControlClient) -> None:
     account = f"G:{simulator.account_id}"
     hidden = dict.fromkeys((account, "R:VENDOR_API_ADMIN", "iat", "exp"))
     result = token_claims(simulator.mint(claims={**hidden, "sub": "someone@leak.example"}))
@@ -143,7 +143,7 @@ def test_what_is_no_string_is_refused_in_a_sentence(name: str, value: object) ->
 @pytest.mark.parametrize("all_of_them", [False, True])
 @pytest.mark.parametrize("cut", ["{head}", "{head}.{payload}", "x{head}.{payload}.x.x", "{token}="])
 def test_what_is_no_jwt_is_refused_without_being_repeated(
-    simulator: Handle, cut: str, all_of_them: bool
+    simulator: ControlClient, cut: str, all_of_them: bool
 ) -> None:
     canary = hatch(simulator)
     head, payload, __ = canary.token.split(".")
@@ -160,7 +160,7 @@ def test_a_fingerprint_can_be_had_of_what_is_no_jwt() -> None:
 
 
 def test_a_library_that_is_missing_is_asked_for(
-    simulator: Handle, monkeypatch: pytest.MonkeyPatch
+    simulator: ControlClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     token = simulator.mint()
     monkeypatch.setitem(sys.modules, "jwt", None)
@@ -201,7 +201,7 @@ def play(tmp_path: Path, expressions: dict[str, str], **variables: Any) -> tuple
     return run.returncode, run.stdout, result
 
 
-def test_the_filters_work_in_a_play(simulator: Handle, tmp_path: Path) -> None:
+def test_the_filters_work_in_a_play(simulator: ControlClient, tmp_path: Path) -> None:
     canary = hatch(simulator)
     expressions = {
         "name": "token | nomba.auth.token_fingerprint",
@@ -218,7 +218,7 @@ def test_the_filters_work_in_a_play(simulator: Handle, tmp_path: Path) -> None:
     assert canary.sings(output) == []
 
 
-def test_an_error_in_a_play_is_a_sentence(simulator: Handle, tmp_path: Path) -> None:
+def test_an_error_in_a_play_is_a_sentence(simulator: ControlClient, tmp_path: Path) -> None:
     head = simulator.mint().rpartition(".")[0]
     expressions = {"name": "token | nomba.auth.token_claims"}
     status, output, result = play(tmp_path, expressions, token=head)

@@ -20,7 +20,7 @@ from ansible_collections.nomba.auth.plugins.doc_fragments import (
     _tokens,
 )
 from ansible_collections.nomba.auth.plugins.modules import nomba_token_info
-from tests.simulator.handle import Handle
+from tests.simulator.control_client import ControlClient
 from tests.simulator.settings import OTHER_ACCOUNT_ID, SUB_ACCOUNT_ID
 from tests.simulator.tokens import fingerprint
 from tests.unit.clock import FastClock
@@ -42,7 +42,7 @@ class Info:
     """nomba_token_info against the simulator; None leaves an option out."""
 
     def __init__(
-        self, simulator: Handle, clock: FastClock, monkeypatch: pytest.MonkeyPatch
+        self, simulator: ControlClient, clock: FastClock, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         self.simulator = simulator
         self.clock = clock
@@ -65,7 +65,7 @@ class Info:
 
 
 @pytest.fixture
-def info(simulator: Handle, clock: FastClock, monkeypatch: pytest.MonkeyPatch) -> Info:
+def info(simulator: ControlClient, clock: FastClock, monkeypatch: pytest.MonkeyPatch) -> Info:
     """The module, aimed at a simulator of its own state."""
     for name in ("ACCESS_TOKEN", "ACCOUNT_ID", "CLIENT_ID", "BASE_URL"):
         monkeypatch.delenv(f"NOMBA_{name}", raising=False)

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.simulator.handle import Handle
+from tests.simulator.control_client import ControlClient
 
 from .controller import Controller
 from .test_documents import ROOT
@@ -27,7 +27,7 @@ REFUSED = f"{EMERGENCY}: no such option; did you mean credential_rotation_emerge
 
 
 @pytest.fixture
-def controller(simulator: Handle, tmp_path: Path) -> Controller:
+def controller(simulator: ControlClient, tmp_path: Path) -> Controller:
     """A control host with a token in service, which may be revoked."""
     one = Controller(simulator, tmp_path)
     one.put_in_service(age=60)

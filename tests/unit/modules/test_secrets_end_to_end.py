@@ -21,7 +21,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.nomba.auth.plugins.modules import nomba_token_revoke
-from tests.simulator.handle import Handle
+from tests.simulator.control_client import ControlClient
 from tests.simulator.settings import SECOND_CLIENT_ID
 
 from .canary import Canary, contents, hatch
@@ -44,7 +44,7 @@ class Ran:
 class Terminal:
     """A user with a home of their own, next to a simulator."""
 
-    simulator: Handle
+    simulator: ControlClient
     folder: Path
 
     @property
@@ -110,7 +110,7 @@ class Terminal:
 
 
 @pytest.fixture
-def terminal(simulator: Handle) -> Iterator[Terminal]:
+def terminal(simulator: ControlClient) -> Iterator[Terminal]:
     """A fresh home, with a short name: Ansible puts a socket there, whose path must be short."""
     with tempfile.TemporaryDirectory() as folder:
         for name in ("home", "tmp", "given"):

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from tests.simulator.handle import Handle
+from tests.simulator.control_client import ControlClient
 from tests.simulator.tokens import fingerprint
 
 from .module_process import Apart, await_end, start_apart
@@ -27,7 +27,7 @@ Start = Callable[..., "subprocess.Popen[str]"]
 
 
 @pytest.fixture
-def start(simulator: Handle, tmp_path: Path) -> Start:
+def start(simulator: ControlClient, tmp_path: Path) -> Start:
     """Starts nomba_token_revoke in a process of its own, against the simulator."""
 
     def start_module(*tokens: str, **options: Any) -> subprocess.Popen[str]:
@@ -44,7 +44,10 @@ def start(simulator: Handle, tmp_path: Path) -> Start:
 
 
 def stop(
-    process: subprocess.Popen[str], simulator: Handle, requests: int, *numbers: signal.Signals
+    process: subprocess.Popen[str],
+    simulator: ControlClient,
+    requests: int,
+    *numbers: signal.Signals,
 ) -> Apart:
     """Send the signals when the simulator has seen so many requests, and wait for the end."""
     simulator.wait_for_requests(requests, timeout=ENDED)
@@ -59,7 +62,7 @@ def stop(
     ids=["SIGTERM", "SIGINT", "several"],
 )
 def test_a_signal_ends_a_run_with_a_result_for_every_token(
-    simulator: Handle, start: Start, numbers: tuple[signal.Signals, ...]
+    simulator: ControlClient, start: Start, numbers: tuple[signal.Signals, ...]
 ) -> None:
     simulator.configure(latency=0.05)
     tokens = simulator.mint_many(60)
@@ -82,7 +85,7 @@ def test_a_signal_ends_a_run_with_a_result_for_every_token(
     assert not sent & {row["fingerprint"] for row in stopped}
 
 
-def test_a_signal_ends_the_wait_for_a_rate_limit(simulator: Handle, start: Start) -> None:
+def test_a_signal_ends_the_wait_for_a_rate_limit(simulator: ControlClient, start: Start) -> None:
     simulator.fault("revoke", "rate_limited", retry_after=DEADLINE - 100)
     first, second = simulator.mint_many(2)
     process = start(first, second, concurrency=1)
@@ -95,7 +98,7 @@ def test_a_signal_ends_the_wait_for_a_rate_limit(simulator: Handle, start: Start
     assert len(simulator.live()) == 2
 
 
-def test_a_signal_ends_the_proof_window_at_once(simulator: Handle, start: Start) -> None:
+def test_a_signal_ends_the_proof_window_at_once(simulator: ControlClient, start: Start) -> None:
     simulator.configure(revoke_effective=False)
     token = simulator.mint()
     ended = stop(start(token), simulator, 4, signal.SIGTERM)

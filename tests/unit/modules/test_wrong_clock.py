@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.simulator.handle import Handle
+from tests.simulator.control_client import ControlClient
 from tests.simulator.settings import SECOND_CLIENT_ID, SECOND_CLIENT_SECRET
 from tests.simulator.tokens import fingerprint
 
@@ -24,7 +24,7 @@ LIFETIME = 3600.0
 
 
 @pytest.fixture
-def controller(simulator: Handle, tmp_path: Path) -> Controller:
+def controller(simulator: ControlClient, tmp_path: Path) -> Controller:
     """A control host next to an API whose tokens live for an hour."""
     simulator.configure(token_lifetime=LIFETIME)
     return Controller(simulator, tmp_path)

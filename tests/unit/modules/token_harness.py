@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.nomba.auth.plugins.modules import nomba_token
-from tests.simulator.handle import Handle
+from tests.simulator.control_client import ControlClient
 from tests.unit.clock import FastClock
 
 from .harness import ModuleResult, run_module
@@ -30,7 +30,7 @@ class Token:
 
     def __init__(
         self,
-        simulator: Handle,
+        simulator: ControlClient,
         clock: FastClock,
         monkeypatch: pytest.MonkeyPatch,
         folder: Path,

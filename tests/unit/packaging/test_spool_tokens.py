@@ -20,7 +20,7 @@ import pytest
 import yaml
 
 from ansible_collections.nomba.auth.plugins.module_utils import _token
-from tests.simulator.handle import Handle
+from tests.simulator.control_client import ControlClient
 from tests.unit.limits import file_size_limit
 
 ROOT = Path(_token.__file__).parents[2]
@@ -35,7 +35,7 @@ def spool(event: object, folder: Path) -> dict[str, Any]:
     return dict(filtered["nomba_alert"])
 
 
-def test_token_is_found_in_any_field(simulator: Handle, tmp_path: Path) -> None:
+def test_token_is_found_in_any_field(simulator: ControlClient, tmp_path: Path) -> None:
     token, other, glued = simulator.mint_many(3)
     deep = [[{"a": {f"see {other}": None}}, 7, True], f"x{glued}.eyJ"]
     alert = spool({"payload": {"secret": token, "more": deep}, "meta": {}}, tmp_path / "new")
@@ -46,7 +46,7 @@ def test_token_is_found_in_any_field(simulator: Handle, tmp_path: Path) -> None:
 
 
 def test_filtered_event_contains_only_path_and_fingerprints(
-    simulator: Handle, tmp_path: Path
+    simulator: ControlClient, tmp_path: Path
 ) -> None:
     token = simulator.mint()
     event = {"payload": {"by": "ada@bank.example", "token": token}, "meta": {"headers": token}}
@@ -56,14 +56,14 @@ def test_filtered_event_contains_only_path_and_fingerprints(
     assert "ada" not in Path(alert["spool"]).read_text(encoding="ascii")
 
 
-def test_file_is_readable_by_its_owner_only(simulator: Handle, tmp_path: Path) -> None:
+def test_file_is_readable_by_its_owner_only(simulator: ControlClient, tmp_path: Path) -> None:
     alert = spool({"payload": simulator.mint()}, tmp_path / "new")
     path = Path(alert["spool"])
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
 
 
-def test_two_alerts_have_two_files(simulator: Handle, tmp_path: Path) -> None:
+def test_two_alerts_have_two_files(simulator: ControlClient, tmp_path: Path) -> None:
     event = {"payload": simulator.mint()}
     paths = {spool(event, tmp_path / "new")["spool"] for __ in range(2)}
     assert len(paths) == 2
@@ -95,7 +95,7 @@ CHANGES: dict[str, Callable[[str], str]] = {
 
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES.keys())
 def test_file_holds_what_the_modules_find_in_the_alert(
-    simulator: Handle, tmp_path: Path, change: Callable[[str], str]
+    simulator: ControlClient, tmp_path: Path, change: Callable[[str], str]
 ) -> None:
     text = change(simulator.mint())
     alert = spool({"payload": {"secret": f"see '{text}'"}}, tmp_path / "new")
@@ -114,7 +114,7 @@ def test_an_alert_without_token_writes_nothing(payload: object, tmp_path: Path) 
     assert not (tmp_path / "new").exists()
 
 
-def test_a_folder_that_others_can_read_is_refused(simulator: Handle, tmp_path: Path) -> None:
+def test_a_folder_that_others_can_read_is_refused(simulator: ControlClient, tmp_path: Path) -> None:
     token = simulator.mint()
     (tmp_path / "open").mkdir(mode=0o755)
     with pytest.raises(PermissionError, match=r"folder: .*mode 0700") as raised:
@@ -123,7 +123,7 @@ def test_a_folder_that_others_can_read_is_refused(simulator: Handle, tmp_path: P
     assert not list((tmp_path / "open").iterdir())
 
 
-def test_a_link_in_place_of_the_folder_is_refused(simulator: Handle, tmp_path: Path) -> None:
+def test_a_link_in_place_of_the_folder_is_refused(simulator: ControlClient, tmp_path: Path) -> None:
     (tmp_path / "real").mkdir(mode=0o700)
     (tmp_path / "link").symlink_to(tmp_path / "real")
     with pytest.raises(PermissionError):
@@ -133,7 +133,7 @@ def test_a_link_in_place_of_the_folder_is_refused(simulator: Handle, tmp_path: P
 
 @pytest.mark.parametrize("is_own", [True, False], ids=["own", "of another user"])
 def test_only_an_own_link_is_followed_above_the_folder(
-    simulator: Handle, tmp_path: Path, is_own: bool, monkeypatch: pytest.MonkeyPatch
+    simulator: ControlClient, tmp_path: Path, is_own: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "real").mkdir(mode=0o700)
     link = tmp_path / "link"
@@ -155,7 +155,7 @@ def test_only_an_own_link_is_followed_above_the_folder(
 
 @pytest.mark.parametrize("mode", [0o777, 0o770])
 def test_a_folder_below_one_that_others_can_write_is_refused(
-    simulator: Handle, tmp_path: Path, mode: int, monkeypatch: pytest.MonkeyPatch
+    simulator: ControlClient, tmp_path: Path, mode: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "app").mkdir()
     (tmp_path / "app").chmod(mode)
@@ -170,7 +170,7 @@ def test_a_folder_below_one_that_others_can_write_is_refused(
     assert not list((tmp_path / "app").iterdir())
 
 
-def test_full_disk_leaves_no_partial_file(simulator: Handle, tmp_path: Path) -> None:
+def test_full_disk_leaves_no_partial_file(simulator: ControlClient, tmp_path: Path) -> None:
     event = {"payload": simulator.mint()}
     with file_size_limit(100), pytest.raises(OSError, match="File too large"):
         spool(event, tmp_path / "new")

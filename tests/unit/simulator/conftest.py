@@ -9,8 +9,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.simulator.control_client import ControlClient
 from tests.simulator.fixtures import simulator, simulator_server
-from tests.simulator.handle import Handle
 from tests.unit.simulator.rules_client import Asking, Rules
 
 __all__ = ["api", "ask", "simulator", "simulator_server"]
@@ -23,7 +23,7 @@ def api() -> Rules:
 
 
 @pytest.fixture
-def ask(simulator: Handle) -> Iterator[Asking]:
+def ask(simulator: ControlClient) -> Iterator[Asking]:
     """Requests over real HTTPS, on one connection."""
     with Asking(simulator) as asking:
         yield asking

@@ -17,7 +17,7 @@ import requests
 
 from tests.simulator import rules
 from tests.simulator import settings as known
-from tests.simulator.handle import Handle
+from tests.simulator.control_client import ControlClient
 from tests.simulator.rules import Api, Call, Minting, Reply
 
 NOW = 1_800_000_000.25
@@ -88,7 +88,7 @@ def data(reply: Reply) -> dict[str, Any]:
 
 @contextlib.contextmanager
 def asked(
-    simulator: Handle, method: str, path: str, body: object = None
+    simulator: ControlClient, method: str, path: str, body: object = None
 ) -> Iterator[http.client.HTTPConnection]:
     """A request that has been sent and whose answer nobody has begun to read."""
     connection = http.client.HTTPConnection(urlsplit(simulator.http_url).netloc, timeout=30)
@@ -102,7 +102,7 @@ def asked(
 class Asking:
     """Requests to the server, as a client makes them."""
 
-    def __init__(self, simulator: Handle, url: str | None = None) -> None:
+    def __init__(self, simulator: ControlClient, url: str | None = None) -> None:
         self._simulator = simulator
         self._url = url or simulator.url
         self._session = requests.Session()

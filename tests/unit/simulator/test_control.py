@@ -11,13 +11,13 @@ import jwt
 import pytest
 
 from tests.simulator import settings as known
-from tests.simulator.handle import Handle, SimulatorError
+from tests.simulator.control_client import ControlClient, SimulatorError
 from tests.simulator.rules import BALANCE
 from tests.simulator.tokens import fingerprint
 from tests.unit.simulator.rules_client import Asking, asked
 
 
-def test_a_reset_forgets_everything(simulator: Handle) -> None:
+def test_a_reset_forgets_everything(simulator: ControlClient) -> None:
     simulator.configure(sandbox=True)
     simulator.fault("any", "reset", times=0)
     simulator.mint()
@@ -29,7 +29,7 @@ def test_a_reset_forgets_everything(simulator: Handle) -> None:
     assert simulator.issue()["businessId"] == simulator.account_id
 
 
-def test_configuring_keeps_tokens_log_and_faults(simulator: Handle) -> None:
+def test_configuring_keeps_tokens_log_and_faults(simulator: ControlClient) -> None:
     simulator.issue()
     simulator.fault("any", "empty")
     simulator.configure(fresh_refusals=1)
@@ -37,7 +37,7 @@ def test_configuring_keeps_tokens_log_and_faults(simulator: Handle) -> None:
     assert len(simulator.tokens()) == len(simulator.requests()) == len(simulator.faults()) == 1
 
 
-def test_a_mistake_comes_back_as_a_sentence(simulator: Handle) -> None:
+def test_a_mistake_comes_back_as_a_sentence(simulator: ControlClient) -> None:
     with pytest.raises(SimulatorError, match="unknown setting: colour"):
         simulator.configure(colour="blue")
     with pytest.raises(SimulatorError, match="kind must be one of"):
@@ -48,7 +48,7 @@ def test_a_mistake_comes_back_as_a_sentence(simulator: Handle) -> None:
         simulator.mint(client_id="nobody")
 
 
-def test_other_clients_can_be_set(simulator: Handle) -> None:
+def test_other_clients_can_be_set(simulator: ControlClient) -> None:
     mine = known.ApiClient("me", "secret", "my-account")
     simulator.reset(clients=[mine])
 
@@ -61,7 +61,7 @@ def test_other_clients_can_be_set(simulator: Handle) -> None:
     [({}, "live"), ({"age": 7200}, "expired"), ({"lifetime": 10, "age": 5}, "live")],
 )
 def test_a_minted_token_is_in_the_book(
-    simulator: Handle, how: dict[str, object], state: str
+    simulator: ControlClient, how: dict[str, object], state: str
 ) -> None:
     returned = simulator.token(simulator.mint(**how))
 
@@ -69,7 +69,7 @@ def test_a_minted_token_is_in_the_book(
     assert (returned["state"], returned["issued_via"]) == (state, "control")
 
 
-def test_a_token_can_be_minted_that_nobody_knows(simulator: Handle) -> None:
+def test_a_token_can_be_minted_that_nobody_knows(simulator: ControlClient) -> None:
     token = simulator.mint(known=False)
 
     assert token.count(".") == 2
@@ -77,7 +77,7 @@ def test_a_token_can_be_minted_that_nobody_knows(simulator: Handle) -> None:
     assert not simulator.accepts(token)
 
 
-def test_claims_can_be_changed_and_left_out(simulator: Handle) -> None:
+def test_claims_can_be_changed_and_left_out(simulator: ControlClient) -> None:
     token = simulator.mint(claims={"exp": None, "iat": 5, "extra": "x"})
     claims = jwt.decode(token, options={"verify_signature": False, "verify_iat": False})
 
@@ -85,20 +85,20 @@ def test_claims_can_be_changed_and_left_out(simulator: Handle) -> None:
     assert (claims["iat"], claims["extra"]) == (5, "x")
 
 
-def test_many_tokens_are_minted_at_once(simulator: Handle) -> None:
+def test_many_tokens_are_minted_at_once(simulator: ControlClient) -> None:
     tokens = simulator.mint_many(50)
 
     assert {fingerprint(one) for one in tokens} == set(simulator.live())
 
 
-def test_a_token_can_belong_to_another_account(simulator: Handle, ask: Asking) -> None:
+def test_a_token_can_belong_to_another_account(simulator: ControlClient, ask: Asking) -> None:
     token = simulator.mint(account_id=known.OTHER_ACCOUNT_ID)
 
     assert ask.balance(token).status_code == 401
     assert simulator.accepts(token)
 
 
-def test_asking_the_book_leaves_no_trace(simulator: Handle) -> None:
+def test_asking_the_book_leaves_no_trace(simulator: ControlClient) -> None:
     simulator.configure(revoke_delay_requests=1)
     token = simulator.mint()
 
@@ -107,7 +107,7 @@ def test_asking_the_book_leaves_no_trace(simulator: Handle) -> None:
     assert simulator.requests() == []
 
 
-def test_a_dying_token_counts_as_accepted(simulator: Handle, ask: Asking) -> None:
+def test_a_dying_token_counts_as_accepted(simulator: ControlClient, ask: Asking) -> None:
     simulator.configure(revoke_delay_requests=1)
     token = simulator.mint()
     ask.revoke(token)
@@ -118,7 +118,7 @@ def test_a_dying_token_counts_as_accepted(simulator: Handle, ask: Asking) -> Non
     assert simulator.live() == []
 
 
-def test_a_suspended_client_is_refused_until_it_may_act_again(simulator: Handle) -> None:
+def test_a_suspended_client_is_refused_until_it_may_act_again(simulator: ControlClient) -> None:
     simulator.suspend(simulator.client_id)
     with pytest.raises(LookupError, match="has been suspended"):
         simulator.issue()
@@ -127,7 +127,7 @@ def test_a_suspended_client_is_refused_until_it_may_act_again(simulator: Handle)
     assert simulator.issue()["access_token"]
 
 
-def test_the_log_can_be_searched(simulator: Handle, ask: Asking) -> None:
+def test_the_log_can_be_searched(simulator: ControlClient, ask: Asking) -> None:
     one, other = simulator.mint_many(2)
     ask.balance(one)
     ask.revoke(other)
@@ -137,7 +137,7 @@ def test_the_log_can_be_searched(simulator: Handle, ask: Asking) -> None:
     assert [entry.operation for entry in simulator.writes()] == ["revoke"]
 
 
-def test_a_forgotten_log_begins_at_one(simulator: Handle, ask: Asking) -> None:
+def test_a_forgotten_log_begins_at_one(simulator: ControlClient, ask: Asking) -> None:
     ask.balance("a.b.c")
     simulator.forget_requests()
     ask.balance("a.b.c")
@@ -147,7 +147,7 @@ def test_a_forgotten_log_begins_at_one(simulator: Handle, ask: Asking) -> None:
 
 
 def test_waiting_ends_when_the_request_arrives_and_not_when_it_is_answered(
-    simulator: Handle,
+    simulator: ControlClient,
 ) -> None:
     simulator.fault("balance", "slow", delay=3600)
     with asked(simulator, "GET", BALANCE):
@@ -156,7 +156,7 @@ def test_waiting_ends_when_the_request_arrives_and_not_when_it_is_answered(
     assert (entry.operation, entry.status) == ("balance", None)
 
 
-def test_who_waits_is_woken_by_the_request(simulator: Handle, ask: Asking) -> None:
+def test_who_waits_is_woken_by_the_request(simulator: ControlClient, ask: Asking) -> None:
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(simulator.wait_for_requests, 2, 30)
         for __ in range(2):
@@ -165,12 +165,12 @@ def test_who_waits_is_woken_by_the_request(simulator: Handle, ask: Asking) -> No
         assert len(waiting.result(30)) == 2
 
 
-def test_waiting_in_vain_is_a_timeout(simulator: Handle) -> None:
+def test_waiting_in_vain_is_a_timeout(simulator: ControlClient) -> None:
     with pytest.raises(TimeoutError, match="0 of 1 requests"):
         simulator.wait_for_requests(1, timeout=0)
 
 
-def test_counters_tell_accepted_from_refused(simulator: Handle, ask: Asking) -> None:
+def test_counters_tell_accepted_from_refused(simulator: ControlClient, ask: Asking) -> None:
     token = simulator.mint()
     ask.balance(token)
     ask.revoke(token)
@@ -181,7 +181,7 @@ def test_counters_tell_accepted_from_refused(simulator: Handle, ask: Asking) -> 
     assert simulator.counters()["fingerprints"] == {fingerprint(token): own}
 
 
-def test_control_is_neither_limited_nor_faulty(simulator: Handle) -> None:
+def test_control_is_neither_limited_nor_faulty(simulator: ControlClient) -> None:
     simulator.reset(rate_class="low_traffic")
     simulator.fault("any", "reset", times=0)
     for __ in range(3):
@@ -190,7 +190,7 @@ def test_control_is_neither_limited_nor_faulty(simulator: Handle) -> None:
     assert simulator.faults() == [{"on": "any", "kind": "reset", "fired": 0, "spent": False}]
 
 
-def test_cleared_faults_do_not_happen(simulator: Handle) -> None:
+def test_cleared_faults_do_not_happen(simulator: ControlClient) -> None:
     simulator.fault("any", "reset", times=0)
     simulator.clear_faults()
 
@@ -213,7 +213,9 @@ def test_a_control_body_that_is_no_object_is_refused(ask: Asking, body: bytes) -
     assert ask("POST", "/_simulator/tokens", data=body).status_code == 400
 
 
-def test_another_rate_class_holds_from_the_next_request(simulator: Handle, ask: Asking) -> None:
+def test_another_rate_class_holds_from_the_next_request(
+    simulator: ControlClient, ask: Asking
+) -> None:
     simulator.configure(rate_class="low_traffic")
     simulator.issue()
     simulator.configure(rate_class="elevated")

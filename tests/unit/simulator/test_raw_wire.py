@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.simulator.handle import Handle
+from tests.simulator.control_client import ControlClient
 from tests.simulator.rules import BALANCE, REVOKE
 from tests.unit.simulator.rules_client import Asking
 
@@ -35,7 +35,7 @@ class RawAnswer:
 class RawConnection:
     """One connection to a listener; requests and answers are not matched to each other."""
 
-    def __init__(self, simulator: Handle, url: str) -> None:
+    def __init__(self, simulator: ControlClient, url: str) -> None:
         self._simulator = simulator
         self.sock = _connect(simulator, url)
         self.reader = self.sock.makefile("rb")
@@ -80,7 +80,7 @@ class RawConnection:
         return [self.answer().status for __ in range(count)]
 
 
-def _connect(simulator: Handle, url: str) -> socket.socket:
+def _connect(simulator: ControlClient, url: str) -> socket.socket:
     place = urlsplit(url)
     plain = socket.create_connection((place.hostname, place.port or 0), timeout=30)
     if place.scheme == "http":
@@ -90,13 +90,13 @@ def _connect(simulator: Handle, url: str) -> socket.socket:
 
 
 @pytest.fixture(params=["http_url", "url"], ids=["http", "https"])
-def listener(request: pytest.FixtureRequest, simulator: Handle) -> str:
+def listener(request: pytest.FixtureRequest, simulator: ControlClient) -> str:
     """The address of each listener in turn."""
     return str(getattr(simulator, request.param))
 
 
 @pytest.fixture
-def raw(simulator: Handle, listener: str) -> Iterator[RawConnection]:
+def raw(simulator: ControlClient, listener: str) -> Iterator[RawConnection]:
     """A raw connection over HTTP, then over HTTPS."""
     with contextlib.closing(RawConnection(simulator, listener)) as connection:
         yield connection
@@ -104,7 +104,7 @@ def raw(simulator: Handle, listener: str) -> Iterator[RawConnection]:
 
 @pytest.mark.parametrize("delay", [0, 0.01])
 def test_interim_answers_precede_the_real_one(
-    simulator: Handle, raw: RawConnection, delay: float
+    simulator: ControlClient, raw: RawConnection, delay: float
 ) -> None:
     simulator.fault("revoke", "interim", count=2, delay=delay)
     token = simulator.mint()
@@ -122,7 +122,7 @@ def test_interim_answers_precede_the_real_one(
 
 @pytest.mark.parametrize("status", [100, 102, 199])
 def test_an_interim_answer_has_the_scripted_status_and_headers(
-    simulator: Handle, raw: RawConnection, status: int
+    simulator: ControlClient, raw: RawConnection, status: int
 ) -> None:
     simulator.fault("balance", "interim", status=status, headers={"X-Odd": "1"})
     raw.balance("a.b.c")
@@ -133,7 +133,9 @@ def test_an_interim_answer_has_the_scripted_status_and_headers(
     assert "X-Odd" not in real.headers
 
 
-def test_endless_interim_answers_have_no_final_one(simulator: Handle, raw: RawConnection) -> None:
+def test_endless_interim_answers_have_no_final_one(
+    simulator: ControlClient, raw: RawConnection
+) -> None:
     simulator.fault("revoke", "endless_interim", interval=0)
     token = simulator.mint()
     raw.revoke(token)
@@ -144,7 +146,7 @@ def test_endless_interim_answers_have_no_final_one(simulator: Handle, raw: RawCo
 
 
 def test_a_duplicate_without_delay_arrives_with_the_first_copy(
-    simulator: Handle, raw: RawConnection
+    simulator: ControlClient, raw: RawConnection
 ) -> None:
     simulator.fault("revoke", "duplicate", headers={"X-Odd": "1"})
     token = simulator.mint()
@@ -159,7 +161,7 @@ def test_a_duplicate_without_delay_arrives_with_the_first_copy(
 
 
 def test_a_late_duplicate_arrives_while_the_next_request_waits(
-    simulator: Handle, raw: RawConnection
+    simulator: ControlClient, raw: RawConnection
 ) -> None:
     simulator.fault("revoke", "duplicate", delay=0.05)
     simulator.fault("balance", "slow", delay=NEVER)
@@ -172,7 +174,9 @@ def test_a_late_duplicate_arrives_while_the_next_request_waits(
     assert [one.connection for one in simulator.requests()] == [1, 1]
 
 
-def test_late_bytes_do_not_delay_the_next_answer(simulator: Handle, raw: RawConnection) -> None:
+def test_late_bytes_do_not_delay_the_next_answer(
+    simulator: ControlClient, raw: RawConnection
+) -> None:
     simulator.fault("revoke", "duplicate", delay=NEVER)
     token = simulator.mint()
     raw.revoke(token)
@@ -184,7 +188,7 @@ def test_late_bytes_do_not_delay_the_next_answer(simulator: Handle, raw: RawConn
 
 @pytest.mark.parametrize(("delay", "copies"), [(0, 2), (NEVER, 1)])
 def test_a_connection_that_shall_close_carries_only_immediate_duplicates(
-    simulator: Handle, raw: RawConnection, delay: float, copies: int
+    simulator: ControlClient, raw: RawConnection, delay: float, copies: int
 ) -> None:
     simulator.fault("revoke", "duplicate", delay=delay)
     raw.revoke(simulator.mint(), "Connection: close")
@@ -194,7 +198,9 @@ def test_a_connection_that_shall_close_carries_only_immediate_duplicates(
     assert data.count(b"\r\nConnection: close\r\n") == copies
 
 
-def test_an_unsolicited_answer_follows_the_real_one(simulator: Handle, raw: RawConnection) -> None:
+def test_an_unsolicited_answer_follows_the_real_one(
+    simulator: ControlClient, raw: RawConnection
+) -> None:
     simulator.fault("revoke", "unsolicited", delay=0.05)
     simulator.fault("balance", "slow", delay=NEVER)
     token = simulator.mint()
@@ -213,7 +219,7 @@ def test_an_unsolicited_answer_follows_the_real_one(simulator: Handle, raw: RawC
 
 @pytest.mark.parametrize("delay", [0, 0.01])
 def test_an_unsolicited_answer_can_precede_the_real_one(
-    simulator: Handle, raw: RawConnection, delay: float
+    simulator: ControlClient, raw: RawConnection, delay: float
 ) -> None:
     simulator.fault(
         "revoke",
@@ -231,7 +237,7 @@ def test_an_unsolicited_answer_can_precede_the_real_one(
     assert (real.status, real.headers["Content-Type"]) == (200, "application/json")
 
 
-def test_unsolicited_bytes_can_precede_any_request(simulator: Handle, listener: str) -> None:
+def test_unsolicited_bytes_can_precede_any_request(simulator: ControlClient, listener: str) -> None:
     simulator.fault("connect", "unsolicited", body="")
     with contextlib.closing(RawConnection(simulator, listener)) as first:
         assert first.answer().status == 401
@@ -244,13 +250,15 @@ def test_unsolicited_bytes_can_precede_any_request(simulator: Handle, listener: 
     assert [one.fault for one in simulator.requests()] == [None, None]
 
 
-def test_a_fault_on_connect_does_not_concern_the_handle(simulator: Handle) -> None:
+def test_a_fault_on_connect_does_not_concern_the_handle(simulator: ControlClient) -> None:
     simulator.fault("connect", "unsolicited", times=0)
 
     assert simulator.faults()[0]["fired"] == 0
 
 
-def test_a_fault_on_any_does_not_fire_on_connect(simulator: Handle, raw: RawConnection) -> None:
+def test_a_fault_on_any_does_not_fire_on_connect(
+    simulator: ControlClient, raw: RawConnection
+) -> None:
     simulator.fault("any", "unsolicited", when="before", status=500)
     raw.balance("a.b.c")
 
@@ -260,7 +268,7 @@ def test_a_fault_on_any_does_not_fire_on_connect(simulator: Handle, raw: RawConn
 @pytest.mark.parametrize("effect", [False, True])
 @pytest.mark.parametrize("kind", ["slow_headers", "endless_chunk", "endless_trailers"])
 def test_an_answer_without_end_has_an_effect_only_if_told(
-    simulator: Handle, raw: RawConnection, kind: str, effect: bool
+    simulator: ControlClient, raw: RawConnection, kind: str, effect: bool
 ) -> None:
     simulator.fault("revoke", kind, interval=0, effect=effect)
     token = simulator.mint()
@@ -270,7 +278,7 @@ def test_an_answer_without_end_has_an_effect_only_if_told(
     assert simulator.accepts(token) is not effect
 
 
-def test_slow_headers_are_numbered_lines(simulator: Handle, raw: RawConnection) -> None:
+def test_slow_headers_are_numbered_lines(simulator: ControlClient, raw: RawConnection) -> None:
     simulator.fault("balance", "slow_headers", interval=0, headers={"X-Odd": "1"})
     raw.balance("a.b.c")
     lines = [raw.reader.readline() for __ in range(300)]
@@ -279,7 +287,7 @@ def test_slow_headers_are_numbered_lines(simulator: Handle, raw: RawConnection) 
     assert lines[2:] == [b"X-Filler-%d: x\r\n" % n for n in range(1, 299)]
 
 
-def test_a_chunk_extension_never_ends(simulator: Handle, raw: RawConnection) -> None:
+def test_a_chunk_extension_never_ends(simulator: ControlClient, raw: RawConnection) -> None:
     simulator.fault("balance", "endless_chunk", interval=0)
     raw.balance("a.b.c")
     head = raw.head()
@@ -291,7 +299,9 @@ def test_a_chunk_extension_never_ends(simulator: Handle, raw: RawConnection) -> 
     assert b"\n" not in extension
 
 
-def test_trailers_never_end_after_a_whole_body(simulator: Handle, raw: RawConnection) -> None:
+def test_trailers_never_end_after_a_whole_body(
+    simulator: ControlClient, raw: RawConnection
+) -> None:
     simulator.fault("balance", "endless_trailers", interval=0)
     raw.balance("a.b.c")
     head = raw.head()
@@ -304,7 +314,7 @@ def test_trailers_never_end_after_a_whole_body(simulator: Handle, raw: RawConnec
     assert end[2:] == [b"X-Trailer-%d: x\r\n" % n for n in range(1, 299)]
 
 
-def test_any_answer_can_be_scripted(simulator: Handle, ask: Asking) -> None:
+def test_any_answer_can_be_scripted(simulator: ControlClient, ask: Asking) -> None:
     challenge = {"WWW-Authenticate": 'Basic realm="corporate proxy"'}
     simulator.fault("any", "answer", status=401, headers=challenge)
     simulator.fault("any", "answer", status=403, body='{"message": "x"}', content_type="text/x")

@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from tests.simulator.handle import Handle
+from tests.simulator.control_client import ControlClient
 from tests.simulator.rules import BALANCE
 from tests.simulator.server import Announcement, Options, running, write_announcement
 from tests.unit.simulator.rules_client import Asking, asked
@@ -54,7 +54,7 @@ def test_the_announcement_is_there_exactly_as_long_as_the_program(
     with program("--announce", str(announce)) as process:
         assert "simulator ready: https://127.0.0.1:" in first_line(process)
         assert json.loads(announce.read_text())["pid"] == process.pid
-        assert Handle.from_announcement(announce).issue()["access_token"]
+        assert ControlClient.from_announcement(announce).issue()["access_token"]
         process.send_signal(number)
         assert process.wait(10) == 0
 
@@ -67,20 +67,23 @@ def test_the_program_takes_settings_and_a_folder_for_its_ca(tmp_path: Path) -> N
     arguments = ("--announce", str(announce), "--settings", str(settings))
     with program(*arguments, "--ca-dir", str(tmp_path / "ca")) as process:
         first_line(process)
-        handle = Handle.from_announcement(announce)
+        handle = ControlClient.from_announcement(announce)
 
     assert handle.settings["sessions"] == "single"
     assert handle.ca_path == str(tmp_path / "ca" / "simulator-ca.pem")
     assert "PRIVATE" not in Path(handle.ca_path).read_text()
 
 
-def test_a_handle_does_not_go_through_a_proxy(tmp_path: Path, simulator: Handle) -> None:
+def test_a_handle_does_not_go_through_a_proxy(tmp_path: Path, simulator: ControlClient) -> None:
     announce = tmp_path / "announce.json"
     here = Announcement(
         simulator.url, simulator.http_url, simulator.ca_path, os.getpid(), simulator.control_url
     )
     write_announcement(announce, here)
-    script = "import sys, tests.simulator.handle as h; h.Handle.from_announcement(sys.argv[1])"
+    script = (
+        "import sys; from tests.simulator.control_client import ControlClient; "
+        "ControlClient.from_announcement(sys.argv[1])"
+    )
     # Port 9 is nobody's: a request through such a proxy fails.
     proxied = {**os.environ, "http_proxy": "http://127.0.0.1:9", "no_proxy": ""}
     command = [sys.executable, "-c", script, str(announce)]
@@ -111,7 +114,7 @@ def test_a_port_in_use_is_an_error_in_either_way_of_running(tmp_path: Path) -> N
     assert errors.startswith("simulator: ")
 
 
-def test_a_program_and_a_thread_do_not_know_each_others_tokens(simulator: Handle) -> None:
+def test_a_program_and_a_thread_do_not_know_each_others_tokens(simulator: ControlClient) -> None:
     with running() as other:
         token = other.mint()
 
@@ -148,13 +151,13 @@ def test_a_tls_farewell_that_does_not_come_does_not_hold_up_the_end() -> None:
     assert answer.status_code == 200
 
 
-def test_only_the_right_authority_is_trusted(simulator: Handle) -> None:
+def test_only_the_right_authority_is_trusted(simulator: ControlClient) -> None:
     refused = pytest.raises(requests.exceptions.SSLError)
     with refused, running() as other, Asking(other, simulator.url) as ask:
         ask.balance("a.b.c")
 
 
-def test_the_certificate_also_names_localhost(simulator: Handle) -> None:
+def test_the_certificate_also_names_localhost(simulator: ControlClient) -> None:
     url = simulator.url.replace("127.0.0.1", "localhost")
     with Asking(simulator, url) as ask:
         assert ask.balance("a.b.c").status_code == 401

@@ -13,14 +13,14 @@ import pytest
 
 from tests.simulator import rules
 from tests.simulator import settings as known
-from tests.simulator.handle import Handle
+from tests.simulator.control_client import ControlClient
 from tests.simulator.tokens import fingerprint
 from tests.unit.simulator.rules_client import GRANT, Asking, asked
 
 JSON = {"accountId": known.DEFAULT_ACCOUNT_ID, "Content-Type": "application/json"}
 
 
-def test_issue_use_revoke_use(simulator: Handle, ask: Asking) -> None:
+def test_issue_use_revoke_use(simulator: ControlClient, ask: Asking) -> None:
     token = ask.issue().json()["data"]["access_token"]
 
     assert ask.balance(token).json()["code"] == "00"
@@ -29,7 +29,7 @@ def test_issue_use_revoke_use(simulator: Handle, ask: Asking) -> None:
     assert simulator.live() == []
 
 
-def test_a_refresh_goes_over_the_wire(simulator: Handle, ask: Asking) -> None:
+def test_a_refresh_goes_over_the_wire(simulator: ControlClient, ask: Asking) -> None:
     old = ask.issue().json()["data"]["refresh_token"]
     body = {"grant_type": "refresh_token", "refresh_token": old}
     headers = {"accountId": simulator.account_id}
@@ -39,7 +39,7 @@ def test_a_refresh_goes_over_the_wire(simulator: Handle, ask: Asking) -> None:
     assert simulator.requests("refresh")[0].fingerprint == fingerprint(old)
 
 
-def test_http_and_https_are_one_state(simulator: Handle, ask: Asking) -> None:
+def test_http_and_https_are_one_state(simulator: ControlClient, ask: Asking) -> None:
     token = simulator.mint()
     with Asking(simulator, simulator.http_url) as plain:
         plain.revoke(token)
@@ -73,7 +73,7 @@ def test_issue_refuses(ask: Asking, change: dict[str, Any], status: int) -> None
 @pytest.mark.parametrize("path", [rules.ISSUE, rules.REFRESH, rules.REVOKE])
 @pytest.mark.parametrize("sent", [None, "", "text/plain", "application/x-www-form-urlencoded"])
 def test_a_post_of_another_media_type_is_refused(
-    simulator: Handle, ask: Asking, path: str, sent: str | None
+    simulator: ControlClient, ask: Asking, path: str, sent: str | None
 ) -> None:
     pair = simulator.mint_pair()
     bodies = {
@@ -94,7 +94,9 @@ def test_a_post_of_another_media_type_is_refused(
     assert ask("POST", path, json=bodies[path], headers=JSON).status_code == 200
 
 
-def test_a_media_type_may_have_parameters_and_capitals(simulator: Handle, ask: Asking) -> None:
+def test_a_media_type_may_have_parameters_and_capitals(
+    simulator: ControlClient, ask: Asking
+) -> None:
     sent = "Application/JSON; charset=utf-8"
 
     assert ask.issue(headers={**JSON, "Content-Type": sent}).status_code == 200
@@ -117,7 +119,7 @@ def test_a_wrong_method_is_told_the_right_one(ask: Asking) -> None:
     ],
 )
 def test_the_form_of_a_refusal_is_a_setting(
-    simulator: Handle, ask: Asking, form: str, status: int, body: bytes
+    simulator: ControlClient, ask: Asking, form: str, status: int, body: bytes
 ) -> None:
     simulator.configure(refusal_form=form)
     dead, live = simulator.mint(), simulator.mint()
@@ -152,7 +154,7 @@ def test_paths_and_methods_are_refused(ask: Asking, method: str, path: str, stat
     assert answer.headers["Content-Type"] == "application/json"
 
 
-def test_a_balance_needs_the_right_account(simulator: Handle, ask: Asking) -> None:
+def test_a_balance_needs_the_right_account(simulator: ControlClient, ask: Asking) -> None:
     bearer = {"Authorization": f"Bearer {simulator.mint()}"}
     sub_account = simulator.settings["sub_accounts"][0]
 
@@ -161,7 +163,7 @@ def test_a_balance_needs_the_right_account(simulator: Handle, ask: Asking) -> No
     assert ask("GET", rules.BALANCE, headers=with_sub).status_code == 403
 
 
-def test_the_date_follows_the_simulators_clock(simulator: Handle, ask: Asking) -> None:
+def test_the_date_follows_the_simulators_clock(simulator: ControlClient, ask: Asking) -> None:
     here = parsedate_to_datetime(ask.balance("a.b.c").headers["Date"])
     simulator.configure(clock_offset=86400)
     there = parsedate_to_datetime(ask.balance("a.b.c").headers["Date"])
@@ -169,14 +171,14 @@ def test_the_date_follows_the_simulators_clock(simulator: Handle, ask: Asking) -
     assert round((there - here).total_seconds() / 600) == 144
 
 
-def test_moving_the_clock_expires_tokens(simulator: Handle, ask: Asking) -> None:
+def test_moving_the_clock_expires_tokens(simulator: ControlClient, ask: Asking) -> None:
     token = simulator.mint(lifetime=60)
     simulator.configure(clock_offset=61)
 
     assert ask.balance(token).status_code == 401
 
 
-def test_every_answer_tells_the_rate_limit(simulator: Handle, ask: Asking) -> None:
+def test_every_answer_tells_the_rate_limit(simulator: ControlClient, ask: Asking) -> None:
     simulator.reset(rate_class="low_traffic")
     first, second = ask.issue(), ask.issue()
 
@@ -186,7 +188,7 @@ def test_every_answer_tells_the_rate_limit(simulator: Handle, ask: Asking) -> No
     assert first.headers["X-Rate-Limit-Window"] == second.headers["X-Rate-Limit-Window"] == "60s"
 
 
-def test_a_limited_request_has_no_effect(simulator: Handle, ask: Asking) -> None:
+def test_a_limited_request_has_no_effect(simulator: ControlClient, ask: Asking) -> None:
     token = simulator.mint()
     simulator.reset(rate_class="low_traffic")
     token = simulator.mint()
@@ -197,7 +199,7 @@ def test_a_limited_request_has_no_effect(simulator: Handle, ask: Asking) -> None
 
 
 def test_a_revoke_without_account_is_counted_for_its_clients_account(
-    simulator: Handle, ask: Asking
+    simulator: ControlClient, ask: Asking
 ) -> None:
     simulator.reset(rate_class="low_traffic")
 
@@ -205,7 +207,7 @@ def test_a_revoke_without_account_is_counted_for_its_clients_account(
     assert ask.issue().status_code == 429
 
 
-def test_latency_comes_before_effect_and_answer(simulator: Handle) -> None:
+def test_latency_comes_before_effect_and_answer(simulator: ControlClient) -> None:
     simulator.configure(latency=3600)
     token = simulator.mint()
     body = {"clientId": simulator.client_id, "access_token": token}
@@ -215,7 +217,7 @@ def test_latency_comes_before_effect_and_answer(simulator: Handle) -> None:
         assert simulator.accepts(token)
 
 
-def test_the_log_tells_all_but_the_token(simulator: Handle, ask: Asking) -> None:
+def test_the_log_tells_all_but_the_token(simulator: ControlClient, ask: Asking) -> None:
     token = simulator.mint()
     ask.revoke(token, headers={"User-Agent": "a-test"})
     (entry,) = simulator.requests()
@@ -231,7 +233,7 @@ def test_the_log_tells_all_but_the_token(simulator: Handle, ask: Asking) -> None
 
 
 def test_a_token_in_the_wrong_place_does_not_get_into_the_log(
-    simulator: Handle, ask: Asking
+    simulator: ControlClient, ask: Asking
 ) -> None:
     token = simulator.mint()
     body = {"clientId": token, token: "x"}
@@ -242,7 +244,9 @@ def test_a_token_in_the_wrong_place_does_not_get_into_the_log(
     assert token not in repr(entry)
 
 
-def test_the_log_shows_which_requests_shared_a_connection(simulator: Handle, ask: Asking) -> None:
+def test_the_log_shows_which_requests_shared_a_connection(
+    simulator: ControlClient, ask: Asking
+) -> None:
     for __ in range(2):
         ask.balance("a.b.c")
     with Asking(simulator) as other:

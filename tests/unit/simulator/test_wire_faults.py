@@ -15,12 +15,12 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 
-from tests.simulator.handle import Handle
+from tests.simulator.control_client import ControlClient
 from tests.simulator.rules import BALANCE, REVOKE
 from tests.simulator.server import Options, listening
+from tests.simulator.state import Simulator
 from tests.simulator.tokens import fingerprint
 from tests.simulator.wire import MISSING_BYTES
-from tests.simulator.world import Simulator
 from tests.unit.simulator.rules_client import Asking, asked
 
 
@@ -37,7 +37,7 @@ from tests.unit.simulator.rules_client import Asking, asked
     ],
 )
 def test_an_answer_that_is_no_answer(
-    simulator: Handle, ask: Asking, kind: str, status: int, body: bytes
+    simulator: ControlClient, ask: Asking, kind: str, status: int, body: bytes
 ) -> None:
     simulator.fault("revoke", kind)
     token = simulator.mint()
@@ -49,14 +49,14 @@ def test_an_answer_that_is_no_answer(
     assert simulator.requests()[-1].fault == kind
 
 
-def test_a_fault_passes(simulator: Handle, ask: Asking) -> None:
+def test_a_fault_passes(simulator: ControlClient, ask: Asking) -> None:
     simulator.fault("revoke", "status", status=503, times=2)
     token = simulator.mint()
 
     assert [ask.revoke(token).status_code for __ in range(3)] == [503, 503, 200]
 
 
-def test_the_effect_can_come_with_an_error(simulator: Handle, ask: Asking) -> None:
+def test_the_effect_can_come_with_an_error(simulator: ControlClient, ask: Asking) -> None:
     simulator.fault("revoke", "status", status=500, effect=True)
     token = simulator.mint()
 
@@ -64,7 +64,7 @@ def test_the_effect_can_come_with_an_error(simulator: Handle, ask: Asking) -> No
     assert not simulator.accepts(token)
 
 
-def test_a_fault_can_follow_one_token(simulator: Handle, ask: Asking) -> None:
+def test_a_fault_can_follow_one_token(simulator: ControlClient, ask: Asking) -> None:
     one, other = simulator.mint(), simulator.mint()
     simulator.fault("any", "html", fingerprint=fingerprint(one))
 
@@ -73,13 +73,15 @@ def test_a_fault_can_follow_one_token(simulator: Handle, ask: Asking) -> None:
 
 
 @pytest.mark.parametrize("after", [7, "Wed, 21 Oct 2026 07:28:00 GMT"])
-def test_a_retry_after_is_seconds_or_a_date(simulator: Handle, ask: Asking, after: object) -> None:
+def test_a_retry_after_is_seconds_or_a_date(
+    simulator: ControlClient, ask: Asking, after: object
+) -> None:
     simulator.fault("balance", "rate_limited", retry_after=after)
 
     assert ask.balance("a.b.c").headers["Retry-After"] == str(after)
 
 
-def test_a_reset_comes_before_the_effect(simulator: Handle, ask: Asking) -> None:
+def test_a_reset_comes_before_the_effect(simulator: ControlClient, ask: Asking) -> None:
     simulator.fault("revoke", "reset")
     token = simulator.mint()
     with pytest.raises(requests.ConnectionError):
@@ -89,7 +91,7 @@ def test_a_reset_comes_before_the_effect(simulator: Handle, ask: Asking) -> None
     assert [(one.status, one.fault) for one in simulator.requests()] == [(None, "reset")]
 
 
-def test_a_lost_answer_comes_after_the_effect(simulator: Handle, ask: Asking) -> None:
+def test_a_lost_answer_comes_after_the_effect(simulator: ControlClient, ask: Asking) -> None:
     simulator.fault("revoke", "lost_answer")
     token = simulator.mint()
     with pytest.raises(requests.ConnectionError):
@@ -98,7 +100,7 @@ def test_a_lost_answer_comes_after_the_effect(simulator: Handle, ask: Asking) ->
     assert not simulator.accepts(token)
 
 
-def test_a_truncated_answer_is_shorter_than_announced(simulator: Handle) -> None:
+def test_a_truncated_answer_is_shorter_than_announced(simulator: ControlClient) -> None:
     simulator.fault("balance", "truncated")
     with (
         asked(simulator, "GET", BALANCE) as connection,
@@ -111,13 +113,13 @@ def test_a_truncated_answer_is_shorter_than_announced(simulator: Handle) -> None
     assert broken.value.expected == MISSING_BYTES
 
 
-def test_an_answer_can_be_too_large(simulator: Handle, ask: Asking) -> None:
+def test_an_answer_can_be_too_large(simulator: ControlClient, ask: Asking) -> None:
     simulator.fault("balance", "too_large", size=3_000_000)
 
     assert len(ask.balance("a.b.c").content) > 3_000_000
 
 
-def test_an_echo_repeats_the_secrets(simulator: Handle, ask: Asking) -> None:
+def test_an_echo_repeats_the_secrets(simulator: ControlClient, ask: Asking) -> None:
     simulator.fault("any", "echo", times=2, status=422)
     token = simulator.mint()
 
@@ -129,7 +131,7 @@ def test_an_echo_repeats_the_secrets(simulator: Handle, ask: Asking) -> None:
 
 @pytest.mark.parametrize("status", [302, 307, 308])
 def test_a_redirect_leads_to_a_place_that_is_logged(
-    simulator: Handle, ask: Asking, status: int
+    simulator: ControlClient, ask: Asking, status: int
 ) -> None:
     simulator.fault("revoke", "redirect", status=status)
     token = simulator.mint()
@@ -141,7 +143,7 @@ def test_a_redirect_leads_to_a_place_that_is_logged(
     assert (entry.fingerprint, entry.write) == (fingerprint(token), True)
 
 
-def test_the_date_can_be_wrong_or_missing(simulator: Handle, ask: Asking) -> None:
+def test_the_date_can_be_wrong_or_missing(simulator: ControlClient, ask: Asking) -> None:
     right = parsedate_to_datetime(ask.balance("a.b.c").headers["Date"])
     simulator.fault("balance", "date", offset=-7200)
     simulator.fault("balance", "no_date")
@@ -153,7 +155,7 @@ def test_the_date_can_be_wrong_or_missing(simulator: Handle, ask: Asking) -> Non
     assert missing.json()["code"] == "401"
 
 
-def test_a_slow_answer_is_the_real_one(simulator: Handle, ask: Asking) -> None:
+def test_a_slow_answer_is_the_real_one(simulator: ControlClient, ask: Asking) -> None:
     simulator.fault("revoke", "slow", delay=0)
     token = simulator.mint()
 
@@ -163,7 +165,7 @@ def test_a_slow_answer_is_the_real_one(simulator: Handle, ask: Asking) -> None:
 
 @pytest.mark.parametrize("effect", [True, False])
 def test_the_effect_of_a_slow_answer_is_before_or_after_the_wait(
-    simulator: Handle, effect: bool
+    simulator: ControlClient, effect: bool
 ) -> None:
     simulator.fault("revoke", "slow", delay=3600, effect=effect)
     token = simulator.mint()
@@ -175,7 +177,7 @@ def test_the_effect_of_a_slow_answer_is_before_or_after_the_wait(
         assert entry.status is None
 
 
-def test_an_endless_answer_has_neither_length_nor_end(simulator: Handle) -> None:
+def test_an_endless_answer_has_neither_length_nor_end(simulator: ControlClient) -> None:
     simulator.fault("balance", "endless", interval=0)
     with asked(simulator, "GET", BALANCE) as connection, connection.getresponse() as answer:
         much = answer.read(10_000)
@@ -186,7 +188,7 @@ def test_an_endless_answer_has_neither_length_nor_end(simulator: Handle) -> None
     assert much.startswith(b'{"code":"00"')
 
 
-def test_a_stalled_answer_begins_and_does_not_go_on(simulator: Handle) -> None:
+def test_a_stalled_answer_begins_and_does_not_go_on(simulator: ControlClient) -> None:
     simulator.fault("balance", "stalled")
     with asked(simulator, "GET", BALANCE) as connection:
         # The answer will take the socket away from the connection.
@@ -228,11 +230,11 @@ async def _ask_and_leave(fault: dict[str, object]) -> None:
         port = urlsplit(there.http_url).port
         await _request(port, "POST", "/_simulator/faults", json.dumps([{"on": "any", **fault}]))
         writer = await _request(port, "GET", BALANCE, "", wait=False)
-        while not simulator.world.journal.total:
+        while not simulator.state.request_log.total:
             await asyncio.sleep(0)
         writer.close()
         # Ends when no task is left but those of before; the caller's patience is bounded.
-        while asyncio.all_tasks() - idle or simulator.world.connections:
+        while asyncio.all_tasks() - idle or simulator.state.connections:
             await asyncio.sleep(0)
 
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The nomba.auth contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The stage's folder: what lies where in it, and how files get there."""
+"""The testbed's folder: what lies where in it, and how files get there."""
 
 from __future__ import annotations
 
@@ -15,20 +15,22 @@ from typing import Any
 HOSTS = ("shop", "payroll", "ledger")
 
 
-class StageError(Exception):
-    """The stage cannot be set; the text is one clear sentence."""
+class TestbedError(Exception):
+    """The test environment cannot be set up; the text is one sentence."""
 
 
 @dataclass(frozen=True)
-class Stage:
-    """One folder. Its path stands in the command line of all that was started for it."""
+class Testbed:
+    """The folder of a test environment; the command line of each of its processes names it."""
+
+    __test__ = False  # pytest collects classes whose names begin with "Test"
 
     folder: Path
 
     @property
     def record(self) -> Path:
         """What `up` found free and started, for machines."""
-        return self.folder / "stage.json"
+        return self.folder / "testbed.json"
 
     @property
     def inventory(self) -> Path:
@@ -59,7 +61,7 @@ class Stage:
         try:
             return dict(json.loads(self.record.read_text(encoding="utf-8")))
         except FileNotFoundError:
-            raise StageError(f"there is no stage in {self.folder}: run `up` first") from None
+            raise TestbedError(f"there is no testbed in {self.folder}: run `up` first") from None
 
     def write(self, record: dict[str, Any]) -> None:
         """Keep the record."""

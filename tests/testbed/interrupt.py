@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Kill a rotation after each of its tasks in turn, run it again, and look what that came to.
 
-python -m tests.stage.interrupt --folder F [--every task|step] -- ANSIBLE-PLAYBOOK ARGUMENT...
+python -m tests.testbed.interrupt --folder F [--every task|step] -- ANSIBLE-PLAYBOOK ARGUMENT...
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .folder import Stage
-from .looking import look
+from .folder import Testbed
+from .observation import observe
 from .play import seed, seed_token
 
 CALLBACKS = Path(__file__).parent / "callbacks"
@@ -45,18 +45,18 @@ def main() -> int:
     parser.add_argument("--every", choices=("task", "step"), default="task")
     parser.add_argument("command", nargs="+")
     given = parser.parse_args()
-    stage = Stage(given.folder.resolve())
-    points = find_points(stage, given.command, given.every)
-    (stage.folder / TABLE).unlink(missing_ok=True)
-    faults = [fault for point in points for fault in try_point(stage, given.command, point)]
-    tell(stage, f"{len(points)} kill points, {len(faults)} faults\n")
+    testbed = Testbed(given.folder.resolve())
+    points = find_points(testbed, given.command, given.every)
+    (testbed.folder / TABLE).unlink(missing_ok=True)
+    faults = [fault for point in points for fault in try_point(testbed, given.command, point)]
+    tell(testbed, f"{len(points)} kill points, {len(faults)} faults\n")
     return 1 if faults or not points else 0
 
 
-def find_points(stage: Stage, command: Sequence[str], every: str) -> list[Point]:
+def find_points(testbed: Testbed, command: Sequence[str], every: str) -> list[Point]:
     """All tasks of a run that nobody kills, or those of the role's table of contents only."""
-    begin(stage)
-    log = stage.folder / "tasks.jsonl"
+    begin(testbed)
+    log = testbed.folder / "tasks.jsonl"
     log.unlink(missing_ok=True)
     run = play(command, {"KILL_LOG": str(log)})
     if run.returncode:
@@ -65,13 +65,13 @@ def find_points(stage: Stage, command: Sequence[str], every: str) -> list[Point]
     return points if every == "task" else [one for one in points if one.step == "main.yml"]
 
 
-def try_point(stage: Stage, command: Sequence[str], point: Point) -> list[str]:
+def try_point(testbed: Testbed, command: Sequence[str], point: Point) -> list[str]:
     """Kill a run after a task, run it again, and say what is not as it should be."""
-    begin(stage)
+    begin(testbed)
     killed = play(command, {"KILL_AFTER": str(point.number)})
-    between = look(stage)
+    between = observe(testbed)
     finished = play(command, {})
-    after = look(stage)
+    after = observe(testbed)
     faults = [] if killed.returncode == _KILLED else [f"it was not killed: {killed.returncode}"]
     if finished.returncode:
         faults.append(f"the second run failed:\n{finished.stdout[-3000:]}")
@@ -80,16 +80,16 @@ def try_point(stage: Stage, command: Sequence[str], point: Point) -> list[str]:
     refused = sum(one["refused"] for one in after["consumers"].values())
     word = "FAULT" if faults else "ok"
     result = f"{point.number:3} {point.step:28} {point.task:58} live then {len(between['live'])}"
-    tell(stage, f"{word:5} {result}, calls {calls}, refused {refused}\n")
-    tell(stage, "".join(f"      {fault}\n" for fault in faults))
+    tell(testbed, f"{word:5} {result}, calls {calls}, refused {refused}\n")
+    tell(testbed, "".join(f"      {fault}\n" for fault in faults))
     return faults
 
 
-def tell(stage: Stage, text: str) -> None:
+def tell(testbed: Testbed, text: str) -> None:
     """Say it here, and in a file that somebody can follow."""
     sys.stdout.write(text)
     sys.stdout.flush()
-    with (stage.folder / TABLE).open("a", encoding="utf-8") as table:
+    with (testbed.folder / TABLE).open("a", encoding="utf-8") as table:
         table.write(text)
 
 
@@ -114,11 +114,11 @@ def wrong(seen: dict[str, Any]) -> list[str]:
     return [fault for fault, is_well in checks.items() if not is_well]
 
 
-def begin(stage: Stage) -> None:
+def begin(testbed: Testbed) -> None:
     """The same beginning for each."""
-    handle = seed(stage, {})
-    seed_token(stage, handle, age=3600, lifetime=10800)
-    handle.forget_requests()
+    simulator = seed(testbed, {})
+    seed_token(testbed, simulator, age=3600, lifetime=10800)
+    simulator.forget_requests()
 
 
 def play(command: Sequence[str], settings: dict[str, str]) -> subprocess.CompletedProcess[str]:

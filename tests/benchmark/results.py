@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from .measuring import Sample, Spread
+from .timing import Sample, Spread
 
 AT_MOST, AT_LEAST = "at most", "at least"
 
@@ -43,7 +43,7 @@ class Point:
 
 
 @dataclass
-class Findings:
+class Results:
     """All that one case found. latencies: rows by server latency in milliseconds."""
 
     rows: list[Row] = field(default_factory=list)
@@ -60,9 +60,9 @@ class Findings:
         return asdict(self)
 
 
-def from_json(result: Mapping[str, Any]) -> Findings:
-    """The findings that an earlier run wrote; samples are for people and other programs."""
-    return Findings(
+def from_json(result: Mapping[str, Any]) -> Results:
+    """The results that an earlier run wrote; samples are for people and other programs."""
+    return Results(
         rows=[_row(one) for one in result["rows"]],
         latencies=[(latency, _row(one)) for latency, one in result["latencies"]],
         growth=[Point(**one) for one in result["growth"]],

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
-from .folder import StageError
+from .folder import TestbedError
 
 ROOT = Path(__file__).resolve().parents[2]
 _START_SECONDS = 30.0
@@ -31,7 +31,7 @@ def find_program(name: str, package: str) -> str:
     beside = str(Path(sys.executable).parent)
     found = shutil.which(name, path=os.pathsep.join([*folders, beside]))
     if found is None:
-        raise StageError(f"the program {name} is missing: install {package}")
+        raise TestbedError(f"the program {name} is missing: install {package}")
     return found
 
 
@@ -56,7 +56,7 @@ def start(command: Sequence[str], log: Path) -> int:
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-    # It outlives us on purpose: its handle must not complain that nobody waited.
+    # It outlives us on purpose: its simulator must not complain that nobody waited.
     process.returncode = 0
     return process.pid
 
@@ -75,9 +75,9 @@ def wait_until(ready: Callable[[], bool], what: str, pid: int, folder: Path) -> 
     deadline = time.monotonic() + _START_SECONDS
     while not ready():
         if not is_ours(pid, folder):
-            raise StageError(f"{what} ended before it was ready; see {folder}/logs")
+            raise TestbedError(f"{what} ended before it was ready; see {folder}/logs")
         if time.monotonic() > deadline:
-            raise StageError(f"{what} was not ready in {_START_SECONDS:.0f} s; see {folder}/logs")
+            raise TestbedError(f"{what} was not ready in {_START_SECONDS:.0f} s; see {folder}/logs")
         time.sleep(_POLL_SECONDS)
 
 
@@ -89,7 +89,7 @@ def stop(pids: Iterable[int], folder: Path) -> int:
             _signal(held, number)
             if _ended(held, _STOP_SECONDS):
                 return len(ours)
-    raise StageError(f"some of the processes {sorted(ours)} do not end")
+    raise TestbedError(f"some of the processes {sorted(ours)} do not end")
 
 
 @contextmanager

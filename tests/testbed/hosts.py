@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from .folder import HOSTS, Stage, make_private, pretty, write_private
+from .folder import HOSTS, Testbed, make_private, pretty, write_private
 from .processes import find_program, start, wait_until
 
 _CONFIG = """\
@@ -39,38 +39,38 @@ Subsystem sftp internal-sftp
 """
 
 
-def prepare_hosts(stage: Stage, ports: dict[str, int]) -> None:
+def prepare_hosts(testbed: Testbed, ports: dict[str, int]) -> None:
     """Make keys and configurations; keys that are there stay."""
-    make_private(stage.folder / "ssh")
-    _make_key(stage.folder / "ssh" / "client_key")
+    make_private(testbed.folder / "ssh")
+    _make_key(testbed.folder / "ssh" / "client_key")
     for name, port in ports.items():
-        folder = stage.folder / "sshd" / name
+        folder = testbed.folder / "sshd" / name
         make_private(folder)
-        make_private(stage.host(name))
+        make_private(testbed.host(name))
         _make_key(folder / "host_key")
-        config = _CONFIG.format(port=port, folder=folder, keys=stage.folder / "ssh")
+        config = _CONFIG.format(port=port, folder=folder, keys=testbed.folder / "ssh")
         write_private(folder / "sshd_config", config)
-    known = [_known_host(stage, name, port) for name, port in ports.items()]
-    write_private(stage.folder / "ssh" / "known_hosts", "".join(known))
+    known = [_known_host(testbed, name, port) for name, port in ports.items()]
+    write_private(testbed.folder / "ssh" / "known_hosts", "".join(known))
 
 
-def start_sshd(stage: Stage, name: str) -> int:
+def start_sshd(testbed: Testbed, name: str) -> int:
     """Start the sshd of one host."""
     if os.getuid() == 0:
         Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
-    config = stage.folder / "sshd" / name / "sshd_config"
+    config = testbed.folder / "sshd" / name / "sshd_config"
     command = [find_program("sshd", "openssh-server"), "-D", "-e", "-f", str(config)]
-    return start(command, stage.logs / f"sshd-{name}.log")
+    return start(command, testbed.logs / f"sshd-{name}.log")
 
 
-def await_sshd(stage: Stage, name: str, port: int, pid: int) -> None:
+def await_sshd(testbed: Testbed, name: str, port: int, pid: int) -> None:
     """Wait until it greets."""
-    wait_until(partial(_greets, port), f"the sshd of {name}", pid, stage.folder)
+    wait_until(partial(_greets, port), f"the sshd of {name}", pid, testbed.folder)
 
 
-def write_inventory(stage: Stage, record: dict[str, Any]) -> None:
+def write_inventory(testbed: Testbed, record: dict[str, Any]) -> None:
     """The inventory is YAML as JSON also is."""
-    hosts = {name: _host(stage, record, name) for name in HOSTS}
+    hosts = {name: _host(testbed, record, name) for name in HOSTS}
     local = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
     variables = {
         "simulator_url": record["simulator"]["url"],
@@ -78,11 +78,11 @@ def write_inventory(stage: Stage, record: dict[str, Any]) -> None:
         "simulator_ca_path": record["simulator"]["ca_path"],
         "bao_url": record["bao"]["url"],
         "bao_token": record["bao"]["token"],
-        "stage_folder": str(stage.folder),
+        "testbed_folder": str(testbed.folder),
     }
     children = {"consumers": {"hosts": hosts}}
     every = {"vars": variables, "hosts": {"localhost": local}, "children": children}
-    write_private(stage.inventory, pretty({"all": every}))
+    write_private(testbed.inventory, pretty({"all": every}))
 
 
 def user() -> str:
@@ -90,7 +90,7 @@ def user() -> str:
     return pwd.getpwuid(os.getuid()).pw_name
 
 
-def _host(stage: Stage, record: dict[str, Any], name: str) -> dict[str, object]:
+def _host(testbed: Testbed, record: dict[str, Any], name: str) -> dict[str, object]:
     options = [
         f'UserKnownHostsFile="{record["known_hosts"]}"',
         "StrictHostKeyChecking=yes",
@@ -106,7 +106,7 @@ def _host(stage: Stage, record: dict[str, Any], name: str) -> dict[str, object]:
         "ansible_ssh_common_args": shlex.join(words),
         "ansible_control_path_dir": record["control_path_dir"],
         "ansible_python_interpreter": sys.executable,
-        "consumer_dir": str(stage.host(name)),
+        "consumer_dir": str(testbed.host(name)),
     }
 
 
@@ -114,12 +114,12 @@ def _make_key(path: Path) -> None:
     if path.exists():
         return
     program = find_program("ssh-keygen", "openssh-client")
-    line = [program, "-q", "-t", "ed25519", "-N", "", "-C", "stage", "-f", str(path)]
+    line = [program, "-q", "-t", "ed25519", "-N", "", "-C", "testbed", "-f", str(path)]
     subprocess.run(line, check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
 
 
-def _known_host(stage: Stage, name: str, port: int) -> str:
-    public = (stage.folder / "sshd" / name / "host_key.pub").read_text(encoding="utf-8")
+def _known_host(testbed: Testbed, name: str, port: int) -> str:
+    public = (testbed.folder / "sshd" / name / "host_key.pub").read_text(encoding="utf-8")
     kind, key = public.split()[:2]
     return f"[127.0.0.1]:{port} {kind} {key}\n"
 

@@ -15,9 +15,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from tests.simulator.handle import Handle
+from tests.simulator.control_client import ControlClient
 
-from .measuring import BenchmarkError, Sample, timed
+from .timing import BenchmarkError, Sample, timed
 
 _HERE = Path(__file__).parent
 _AT_ONCE = 10_000
@@ -29,10 +29,10 @@ _QUIET = {
 }
 
 
-class Stage:
+class Testbed:
     """One simulator and the programs that are measured against it, over HTTPS with its CA."""
 
-    def __init__(self, simulator: Handle, folder: Path) -> None:
+    def __init__(self, simulator: ControlClient, folder: Path) -> None:
         self.simulator = simulator
         self._folder = folder
         self._environment = {**os.environ, **_QUIET}
@@ -40,12 +40,12 @@ class Stage:
     # Tokens
 
     def live(self, count: int, **settings: object) -> list[str]:
-        """Tokens that a simulator with these settings, and an empty book, accepts."""
+        """Tokens that a simulator with these settings, and an empty registry, accepts."""
         self.simulator.reset(token_lifetime=24 * 3600, **settings)
         return self._minted(count)
 
     def expired(self, count: int) -> list[str]:
-        """Tokens that have been dead for long, and that no book needs to know."""
+        """Tokens that have been dead for long, and that no registry needs to know."""
         self.simulator.reset()
         return self._minted(count, age=_LONG_AGO, lifetime=_LONG_AGO // 2, known=False)
 
@@ -126,14 +126,14 @@ class Stage:
 
 
 @contextmanager
-def stage(folder: Path) -> Iterator[Stage]:
-    """A stage; the simulator ends with it."""
+def testbed(folder: Path) -> Iterator[Testbed]:
+    """A testbed; the simulator ends with it."""
     announcement = folder / "simulator.json"
     line = [sys.executable, "-m", "tests.simulator", "--announce", str(announcement)]
     with subprocess.Popen(line, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
             process.stdout.readline()  # it says one line when it listens
-            yield Stage(Handle.from_announcement(announcement), folder)
+            yield Testbed(ControlClient.from_announcement(announcement), folder)
         finally:
             process.terminate()

@@ -83,7 +83,7 @@ class Line:
         return Entry(n=self.n, write=seen.write, **seen.__dict__, **answered.__dict__)
 
 
-class Journal:
+class RequestLog:
     """Keeps the newest `limit` lines; the counters know of all."""
 
     def __init__(self, limit: int) -> None:

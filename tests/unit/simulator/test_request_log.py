@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from tests.simulator.journal import Answered, Journal, Seen
+from tests.simulator.request_log import Answered, RequestLog, Seen
 
 
 def seen(method: str = "GET", operation: str = "balance", token: str | None = None) -> Seen:
@@ -29,61 +29,61 @@ def seen(method: str = "GET", operation: str = "balance", token: str | None = No
 
 
 def test_a_line_is_there_before_its_answer() -> None:
-    journal = Journal(10)
-    line = journal.open(seen())
+    request_log = RequestLog(10)
+    line = request_log.open(seen())
 
-    assert [one.entry().status for one in journal] == [None]
-    journal.close(line, Answered(200, "00"))
-    assert [one.entry().status for one in journal] == [200]
+    assert [one.entry().status for one in request_log] == [None]
+    request_log.close(line, Answered(200, "00"))
+    assert [one.entry().status for one in request_log] == [200]
 
 
 def test_the_log_is_bounded_and_the_counters_are_not() -> None:
-    journal = Journal(3)
+    request_log = RequestLog(3)
     for __ in range(5):
-        journal.open(seen())
+        request_log.open(seen())
 
-    assert [line.n for line in journal] == [3, 4, 5]
-    assert journal.counters()["requests"] == 5
+    assert [line.n for line in request_log] == [3, 4, 5]
+    assert request_log.counters()["requests"] == 5
 
 
 def test_every_post_is_a_write() -> None:
-    journal = Journal(10)
+    request_log = RequestLog(10)
     for method in ("GET", "POST", "POST"):
-        journal.open(seen(method))
+        request_log.open(seen(method))
 
-    assert journal.counters()["writes"] == 2
+    assert request_log.counters()["writes"] == 2
 
 
 def test_balance_calls_are_counted_by_their_answers() -> None:
-    journal = Journal(10)
+    request_log = RequestLog(10)
     for answer in (Answered(200, "00"), Answered(401, "401"), Answered(200, "401"), Answered()):
-        journal.close(journal.open(seen()), answer)
+        request_log.close(request_log.open(seen()), answer)
 
-    counters = journal.counters()
+    counters = request_log.counters()
     assert (counters["balance_accepted"], counters["balance_refused"]) == (1, 2)
 
 
 def test_each_token_has_its_own_counters() -> None:
-    journal = Journal(10)
+    request_log = RequestLog(10)
     for token in ("sha256:a", "sha256:a", "sha256:b"):
-        journal.open(seen(token=token))
+        request_log.open(seen(token=token))
 
-    assert journal.counters("sha256:a")["requests"] == 2
-    assert journal.counters("sha256:never")["requests"] == 0
+    assert request_log.counters("sha256:a")["requests"] == 2
+    assert request_log.counters("sha256:never")["requests"] == 0
 
 
 def test_a_watcher_is_told_when_enough_have_come() -> None:
-    journal, calls = Journal(10), list[int]()
-    journal.watch(2, lambda: calls.append(journal.total))
+    request_log, calls = RequestLog(10), list[int]()
+    request_log.watch(2, lambda: calls.append(request_log.total))
     for __ in range(3):
-        journal.open(seen())
+        request_log.open(seen())
 
     assert calls == [2]
 
 
 def test_a_watcher_that_comes_late_is_told_at_once() -> None:
-    journal, calls = Journal(10), list[int]()
-    journal.open(seen())
-    journal.watch(1, lambda: calls.append(journal.total))
+    request_log, calls = RequestLog(10), list[int]()
+    request_log.open(seen())
+    request_log.watch(1, lambda: calls.append(request_log.total))
 
     assert calls == [1]
