@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Clocks for tests, on which waiting takes no time."""
+"""Clocks for tests, on which sleeping takes no time."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from dataclasses import dataclass, field
 
 from ansible_collections.nomba.auth.plugins.module_utils._clock import Clock
 
-# Some day in 2027, in seconds since the epoch (UTC).
+# A day in 2027, in seconds since the epoch (UTC).
 NOW = 1_800_000_000.0
 
 
 @dataclass
 class FastClock:
-    """Waiting takes no time on it; ahead is how far it is from the real one (seconds)."""
+    """A real clock on which sleeping takes no time; ahead is its offset in seconds."""
 
     ahead: float = 0.0
     slept: list[float] = field(default_factory=list)
@@ -32,14 +32,14 @@ class FastClock:
 
 @dataclass
 class StillClock:
-    """A clock that moves only when somebody waits; ahead is how far it is from NOW (seconds)."""
+    """A clock that advances only while a caller sleeps; ahead is its offset from NOW in seconds."""
 
     ahead: float = 0.0
     slept: list[float] = field(default_factory=list)
 
     @property
     def passed(self) -> float:
-        """How long everybody has waited."""
+        """The seconds slept by all callers."""
         return sum(self.slept)
 
     def as_clock(self) -> Clock:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A disk that is nearly full, for this process alone."""
+"""Simulate a full disk for this process."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from contextlib import contextmanager
 
 @contextmanager
 def file_size_limit(size: int) -> Iterator[None]:
-    """Let no file grow beyond so many bytes.
+    """Limit the size of every file that this process writes.
 
-    The system writes what still fits, and refuses the rest with EFBIG, as a full disk does with
-    ENOSPC. Python ignores the signal that comes with it.
+    A write beyond the limit is short or fails with EFBIG, as on a full disk with ENOSPC. Python
+    ignores the accompanying signal SIGXFSZ.
     """
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A client without a network: an API of a few lines, in virtual time."""
+"""A client without a network: a small fake API in virtual time."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from tests.unit.clock import NOW, StillClock
 
 from .token_factory import ACCOUNT, token
 
-YES = ApiResult(Verdict.SUCCEEDED, "HTTP 200, code 00", 200, "00")
+SUCCESS = ApiResult(Verdict.SUCCEEDED, "HTTP 200, code 00", 200, "00")
 UNAUTHORIZED = ApiResult(Verdict.REJECTED, "HTTP 401, code 401", 401, "401")
-# No documented envelope; the signature tells it from another one.
+# Without the documented envelope; only the signature distinguishes them.
 EMPTY_401 = ApiResult(Verdict.UNKNOWN, "HTTP 401, an empty answer", 401, signature="empty")
 PROXY_401 = ApiResult(Verdict.UNKNOWN, "HTTP 401, an empty answer", 401, signature="proxy")
 FORBIDDEN = ApiResult(Verdict.REJECTED, "HTTP 403, code 403", 403, "403")
@@ -33,29 +33,30 @@ NOT_SENT = ApiResult(Verdict.UNKNOWN, "the run's deadline came first", attempts=
 
 
 def live(**claims: Any) -> str:
-    """A token that is good for another hour."""
+    """Return a token that expires in one hour."""
     subject = "5e26cfb0-529f-417b-b8d2-abc471f4c9db"
     return token(**{"iat": int(NOW) - 60, "sub": subject, "exp": int(NOW) + 3600, **claims})
 
 
 def many(count: int) -> list[str]:
-    """Different live tokens."""
+    """Return different live tokens."""
     return [live(number=number) for number in range(count)]
 
 
 @dataclass
 class FakeApi:
-    """Takes the tokens that it issued until they are revoked, and keeps the requests.
+    """Accept issued tokens until they are revoked, and record the requests.
 
-    answer: what a revoke returns, None for the truth. effect: seconds until a revoke takes effect,
-    None for never. probes: what the next probes return, None for the truth.
-    checks: whether tokens are looked at at all. ahead: its clock's advance on NOW's, None for no
-    Date; dated: which answers carry one. latency: seconds that a request takes. refusal: how a
-    probe refuses a token. reserves, exclusive: what revokes and probes were called with.
+    answer: the result of a revoke. effect: seconds until a revoke takes effect, None for never.
+    probes: results of the next probes, None for the result that follows from the state.
+    checks: whether tokens are checked at all. ahead: offset of the server clock from NOW, None for
+    no Date header; dated: the operations whose answers carry one. latency: seconds per request.
+    refusal: the result of a probe that rejects a token. reserves, exclusive: the arguments of
+    revokes and probes.
     """
 
     clock: StillClock = field(default_factory=StillClock)
-    answer: ApiResult | Callable[[str], ApiResult] = YES
+    answer: ApiResult | Callable[[str], ApiResult] = SUCCESS
     effect: float | None = 0.0
     probes: list[ApiResult | None] = field(default_factory=list)
     checks: bool = True
@@ -68,30 +69,30 @@ class FakeApi:
     deadline: float = 120.0
     issued: set[str] = field(default_factory=set)
     dies: dict[str, float] = field(default_factory=dict)
-    asked: list[tuple[str, str]] = field(default_factory=list)
+    requests: list[tuple[str, str]] = field(default_factory=list)
 
     def run(self, texts: Sequence[str], **policy: Any) -> Report:
-        """Revoke tokens, all of which this API issued, by a policy."""
+        """Issue and revoke tokens with a policy."""
         self.issued.update(texts)
-        wanted = Policy(**{"account_id": ACCOUNT, "concurrency": 1, **policy})
+        chosen = Policy(**{"account_id": ACCOUNT, "concurrency": 1, **policy})
         client = cast(Client, self)
-        work = Revocation(client, self.clock.as_clock(), self.remaining, wanted)
-        return work.run([read(text) for text in texts])
+        revocation = Revocation(client, self.clock.as_clock(), self.remaining, chosen)
+        return revocation.run([read(text) for text in texts])
 
     def outcomes(self, texts: Sequence[str], **policy: Any) -> list[str]:
-        """The outcomes of a run, in order."""
+        """Return the outcomes of a run, in order."""
         return [result.outcome.value for result in self.run(texts, **policy).results]
 
     def remaining(self) -> float:
-        """Seconds until the deadline."""
+        """Return the seconds until the deadline."""
         return self.deadline - self.clock.passed
 
     @property
     def operations(self) -> list[str]:
-        """What was asked, in order."""
-        return [operation for operation, __ in self.asked]
+        """The operations of all requests, in order."""
+        return [operation for operation, __ in self.requests]
 
-    # What a client does
+    # The interface of Client
 
     @property
     def account_id(self) -> str:
@@ -99,7 +100,7 @@ class FakeApi:
         return ACCOUNT
 
     def of_account(self, account_id: str) -> Client:
-        """A client of another account."""
+        """Return a client of another account."""
         return cast(Client, _ClientOf(self, account_id))
 
     def revoke(self, text: str, reserve: float = 0.0) -> ApiResult:
@@ -112,12 +113,12 @@ class FakeApi:
         return self._dated(answer)
 
     def probe(self, text: str, exclusive: bool = False, account_id: str = ACCOUNT) -> ApiResult:
-        """Say whether a token is accepted under an account."""
+        """Probe a token under an account."""
         self.exclusive.append(exclusive)
         self._arrive("probe" if text in self.issued else "control", text)
         answer = self.probes.pop(0) if self.probes else None
         accepted = self._accepts(text) and self._is_of(text, account_id)
-        return self._dated(answer or (YES if accepted else self.refusal))
+        return self._dated(answer or (SUCCESS if accepted else self.refusal))
 
     def _accepts(self, text: str) -> bool:
         alive = text in self.issued and self.clock.passed < self.dies.get(text, float("inf"))
@@ -127,14 +128,14 @@ class FakeApi:
         return not self.checks or account_id in (read(text).accounts or (ACCOUNT,))
 
     def _arrive(self, operation: str, text: str) -> None:
-        self.asked.append((operation, text))
+        self.requests.append((operation, text))
         if self.latency:
             self.clock.slept.append(self.latency)
 
-    def _dated(self, said: ApiResult) -> ApiResult:
+    def _dated(self, result: ApiResult) -> ApiResult:
         if self.ahead is None or self.operations[-1] not in self.dated:
-            return said
-        return replace(said, server_time=NOW + self.ahead + self.clock.passed)
+            return result
+        return replace(result, server_time=NOW + self.ahead + self.clock.passed)
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A transport that sends nothing and remembers what it was given."""
+"""A transport that sends nothing and records its requests."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ansible_collections.nomba.auth.plugins.module_utils._answer import HttpAnsw
 
 @dataclass(frozen=True)
 class Sent:
-    """One request, as it was handed to the transport."""
+    """One request to the transport."""
 
     method: str
     path: str
@@ -29,9 +29,9 @@ class Sent:
 
 @dataclass
 class FakeTransport:
-    """Keeps what it is given, and always says the same."""
+    """Record each request and return always the same reply."""
 
-    says: HttpAnswer | TransportFailure = field(
+    reply: HttpAnswer | TransportFailure = field(
         default_factory=lambda: HttpAnswer(200, {}, b'{"code":"00"}')
     )
     sent: list[Sent] = field(default_factory=list)
@@ -48,8 +48,8 @@ class FakeTransport:
         reserve: float = 0.0,
     ) -> HttpAnswer | TransportFailure:
         self.sent.append(Sent(method, path, headers, body, idempotent, exclusive, reserve))
-        return self.says
+        return self.reply
 
     def grants(self, **data: Any) -> None:
-        """Answer with this data from now on."""
-        self.says = HttpAnswer(200, {}, json.dumps({"code": "00", "data": data}).encode())
+        """Return this data from now on."""
+        self.reply = HttpAnswer(200, {}, json.dumps({"code": "00", "data": data}).encode())

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What can be shown of a token's claims, and what never is."""
+"""The claims of a token that may be shown."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from ansible_collections.nomba.auth.plugins.module_utils._errors import LibraryMissing
 from ansible_collections.nomba.auth.plugins.module_utils._token import read_claims, shown_claims
+from tests.unit.tables import each_row
 
 from .token_factory import ACCOUNT, OTHER_ACCOUNT, SEED, SEED_EXPIRES, SEED_ISSUED, jwt, token
 
@@ -27,11 +28,11 @@ addresses = st.builds("{}@{}.example".format, words, words) | st.emails()
 
 
 def shown(claims: dict[str, Any]) -> dict[str, Any]:
-    """What is shown of a token with exactly these claims."""
+    """Return what is shown of a token with exactly these claims."""
     return shown_claims(jwt(json.dumps(claims).encode()))
 
 
-def test_the_example_of_nombas_page_is_shown_without_its_address() -> None:
+def test_documented_example_is_shown_without_address() -> None:
     assert shown_claims(SEED) == {
         "account": ACCOUNT,
         "roles": ["TEAMS_OWNER"],
@@ -42,19 +43,19 @@ def test_the_example_of_nombas_page_is_shown_without_its_address() -> None:
     assert "victorshoaga@gmail.com" in str(read_claims(SEED))
 
 
-@pytest.mark.parametrize("around", [" {}\n", "Bearer {}", "bearer\t{} "])
-def test_what_copying_adds_changes_nothing(around: str) -> None:
-    assert shown_claims(around.format(SEED)) == shown_claims(SEED)
-    assert read_claims(around.format(SEED)) == read_claims(SEED)
+@each_row("form", [" {}\n", "Bearer {}", "bearer\t{} "])
+def test_whitespace_and_bearer_prefix_are_ignored(form: str) -> None:
+    assert shown_claims(form.format(SEED)) == shown_claims(SEED)
+    assert read_claims(form.format(SEED)) == read_claims(SEED)
 
 
-@pytest.mark.parametrize("text", ["", "nonsense", "a.b.c", jwt(b"[1]"), jwt(b"{}"), jwt(b"\xff")])
-def test_what_cannot_be_read_has_no_claims(text: str) -> None:
+@each_row("text", ["", "nonsense", "a.b.c", jwt(b"[1]"), jwt(b"{}"), jwt(b"\xff")])
+def test_unreadable_token_has_no_claims(text: str) -> None:
     assert read_claims(text) == {}
     assert shown_claims(text) == NOTHING
 
 
-def test_the_whole_payload_can_be_read() -> None:
+def test_whole_payload_is_returned() -> None:
     claims = {"sub": "someone", "deep": {"list": [1, None, True]}, "iat": 1}
     assert read_claims(jwt(json.dumps(claims).encode())) == claims
 
@@ -64,7 +65,7 @@ def test_the_whole_payload_can_be_read() -> None:
     kinds=st.lists(st.sampled_from(["", "G:", "R:", "E:", "Email:", "sub", "X:"]), min_size=1),
     account=st.booleans(),
 )
-def test_no_address_is_ever_shown(address: str, kinds: list[str], account: bool) -> None:
+def test_address_is_never_shown(address: str, kinds: list[str], account: bool) -> None:
     named = {f"{kind}{address}": f"{kind}{address}" for kind in kinds}
     valued = dict.fromkeys(("sub", "iat", "exp", "email", *kinds), address)
     result = shown({**({f"G:{ACCOUNT}": f"G:{ACCOUNT}"} if account else {}), **named, **valued})
@@ -80,7 +81,7 @@ def test_no_address_is_ever_shown(address: str, kinds: list[str], account: bool)
         max_size=5,
     )
 )
-def test_only_plain_words_ids_and_dates_are_shown(claims: dict[str, Any]) -> None:
+def test_only_names_ids_and_dates_are_shown(claims: dict[str, Any]) -> None:
     result = shown({**claims, **{name: name for name in claims if name[:2] in ("G:", "R:")}})
     assert set(result) == set(NOTHING)
     strings = [result["account"] or "", result["subject"] or "", *result["roles"]]
@@ -88,39 +89,39 @@ def test_only_plain_words_ids_and_dates_are_shown(claims: dict[str, Any]) -> Non
     assert all(result[name] is None or result[name] > 0 for name in ("iat", "exp"))
 
 
-@pytest.mark.parametrize(
+@each_row(
     "subject",
     ["victor", "victor@example.com", "", "5e26cfb0", ACCOUNT + "0", f" {ACCOUNT}", 17, None, []],
     ids=repr,
 )
-def test_a_subject_that_is_no_uuid_is_not_shown(subject: object) -> None:
+def test_subject_other_than_uuid_is_omitted(subject: object) -> None:
     assert shown({"sub": subject}) == NOTHING
 
 
-@pytest.mark.parametrize(
+@each_row(
     "claim",
     [{"R:A": "R:B"}, {"R:A": True}, {"R": "A"}, {"R:": "R:"}, {"R:A B": "R:A B"}, {"r:A": "r:A"}],
     ids=repr,
 )
-def test_a_role_of_another_shape_is_not_shown(claim: dict[str, Any]) -> None:
+def test_role_of_other_form_is_omitted(claim: dict[str, Any]) -> None:
     assert shown(claim) == NOTHING
 
 
-def test_roles_come_in_their_order() -> None:
+def test_roles_keep_their_order() -> None:
     result = shown_claims(token(**{"R:B": "R:B", "R:A": "R:A"}))
     assert result["roles"] == ["TEAMS_OWNER", "B", "A"]
 
 
-def test_the_first_account_is_shown() -> None:
+def test_first_account_is_shown() -> None:
     assert shown_claims(token(**{f"G:{OTHER_ACCOUNT}": f"G:{OTHER_ACCOUNT}"}))["account"] == ACCOUNT
 
 
-@pytest.mark.parametrize("value", [0, -1, "1", True, 1e300, None])
-def test_what_is_no_date_is_not_shown(value: object) -> None:
+@each_row("value", [0, -1, "1", True, 1e300, None])
+def test_invalid_date_is_omitted(value: object) -> None:
     assert shown({"iat": value, "exp": value}) == NOTHING
 
 
-def test_a_missing_library_is_told_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_library_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "jwt", None)
     with pytest.raises(LibraryMissing, match="library PyJWT is"):
         shown_claims(SEED)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The calls of the API, word for word."""
+"""The requests of the client."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ def client(transport: FakeTransport) -> Client:
     return Client(transport, ACCOUNT, CLIENT_ID)
 
 
-def test_a_revoke_is_sent_as_specified(client: Client, transport: FakeTransport) -> None:
+def test_revoke_is_sent_as_specified(client: Client, transport: FakeTransport) -> None:
     client.revoke(SEED, reserve=9.0)
     headers = {"accountId": ACCOUNT}
     body = {"clientId": CLIENT_ID, "access_token": SEED}
     assert transport.sent == [Sent("POST", "/v1/auth/token/revoke", headers, body, reserve=9.0)]
 
 
-def test_a_probe_is_sent_as_specified(client: Client, transport: FakeTransport) -> None:
+def test_probe_is_sent_as_specified(client: Client, transport: FakeTransport) -> None:
     client.probe(SEED)
     headers = {"accountId": ACCOUNT, "Authorization": f"Bearer {SEED}"}
     assert transport.sent == [Sent("GET", "/v1/accounts/balance", headers, None)]
@@ -48,7 +48,9 @@ def test_a_probe_is_sent_as_specified(client: Client, transport: FakeTransport) 
     assert transport.sent[-1].exclusive
 
 
-def test_a_token_stands_in_one_place_only(client: Client, transport: FakeTransport) -> None:
+def test_token_is_sent_exactly_once_and_never_in_path(
+    client: Client, transport: FakeTransport
+) -> None:
     client.revoke(SEED)
     client.probe(SEED)
     assert [str(sent).count(SEED) for sent in transport.sent] == [1, 1]
@@ -56,32 +58,32 @@ def test_a_token_stands_in_one_place_only(client: Client, transport: FakeTranspo
 
 
 def test_one_call_is_one_request(client: Client, transport: FakeTransport) -> None:
-    transport.says = TransportFailure("the connection was cut", attempts=6)
+    transport.reply = TransportFailure("the connection was cut", attempts=6)
     assert client.revoke(SEED).problem == "the connection was cut"
     assert client.probe(SEED).attempts == 6
     assert len(transport.sent) == 2
 
 
 @pytest.mark.parametrize(
-    ("says", "verdict"),
+    ("reply", "verdict"),
     [
         (HttpAnswer(200, {}, b'{"code":"00"}'), Verdict.SUCCEEDED),
         (HttpAnswer(401, {}, b'{"code":"401"}'), Verdict.REJECTED),
         (HttpAnswer(502, {}, b""), Verdict.UNKNOWN),
         (TransportFailure("nothing"), Verdict.UNKNOWN),
     ],
-    ids=["yes", "no", "unclear", "no answer"],
+    ids=["succeeded", "rejected", "unknown", "no answer"],
 )
-def test_answers_come_back_read(
-    client: Client, transport: FakeTransport, says: HttpAnswer | TransportFailure, verdict: Verdict
+def test_answers_are_interpreted(
+    client: Client, transport: FakeTransport, reply: HttpAnswer | TransportFailure, verdict: Verdict
 ) -> None:
-    transport.says = says
+    transport.reply = reply
     assert client.revoke(SEED).verdict is verdict
     assert client.probe(SEED).verdict is verdict
 
 
-def test_nothing_of_a_balance_is_kept(client: Client, transport: FakeTransport) -> None:
-    transport.says = HttpAnswer(200, {}, b'{"code":"00","data":{"amount":"4120.00"}}')
+def test_balance_is_not_kept(client: Client, transport: FakeTransport) -> None:
+    transport.reply = HttpAnswer(200, {}, b'{"code":"00","data":{"amount":"4120.00"}}')
     seen = client.probe(SEED)
     assert seen.data == {}
     assert "4120" not in repr(seen)

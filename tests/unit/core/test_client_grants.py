@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Issue and refresh, word for word, and the grants in their answers."""
+"""The issue and refresh requests, and the grants in their answers."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ def client(transport: FakeTransport) -> Client:
     return Client(transport, ACCOUNT, CLIENT_ID)
 
 
-# What is sent
+# Requests
 
 
-def test_an_issue_is_sent_as_specified(client: Client, transport: FakeTransport) -> None:
+def test_issue_is_sent_as_specified(client: Client, transport: FakeTransport) -> None:
     client.issue(SECRET)
     body = {
         "grant_type": "client_credentials",
@@ -51,14 +51,14 @@ def test_an_issue_is_sent_as_specified(client: Client, transport: FakeTransport)
     assert transport.sent == [Sent("POST", "/v1/auth/token/issue", headers, body, False, True)]
 
 
-def test_a_refresh_is_sent_as_specified(client: Client, transport: FakeTransport) -> None:
+def test_refresh_is_sent_as_specified(client: Client, transport: FakeTransport) -> None:
     client.refresh(REFRESH, SEED)
     body = {"grant_type": "refresh_token", "refresh_token": REFRESH}
     headers = {"accountId": ACCOUNT, "Authorization": f"Bearer {SEED}"}
     assert transport.sent == [Sent("POST", "/v1/auth/token/refresh", headers, body, False, True)]
 
 
-def test_a_refresh_needs_no_secret(client: Client, transport: FakeTransport) -> None:
+def test_refresh_needs_no_secret(client: Client, transport: FakeTransport) -> None:
     client.issue(SECRET)
     client.refresh(REFRESH, SEED)
     issue, refresh = map(str, transport.sent)
@@ -67,34 +67,32 @@ def test_a_refresh_needs_no_secret(client: Client, transport: FakeTransport) -> 
     assert CLIENT_ID not in refresh
 
 
-def test_what_is_idempotent_is_the_rest(client: Client, transport: FakeTransport) -> None:
+def test_revoke_and_probe_are_idempotent(client: Client, transport: FakeTransport) -> None:
     client.revoke(SEED)
     client.probe(SEED)
     assert [sent.idempotent for sent in transport.sent] == [True, True]
 
 
-def test_a_lost_answer_is_not_asked_for_again(client: Client, transport: FakeTransport) -> None:
-    transport.says = TransportFailure("the connection failed or was cut")
+def test_lost_answer_is_not_retried(client: Client, transport: FakeTransport) -> None:
+    transport.reply = TransportFailure("the connection failed or was cut")
     readings = [client.issue(SECRET), client.refresh(REFRESH, SEED)]
     assert [reading.verdict for reading in readings] == [Verdict.UNKNOWN] * 2
     assert [grant_of(reading) for reading in readings] == [None, None]
     assert len(transport.sent) == 2
 
 
-def test_a_client_can_speak_for_another_account(client: Client, transport: FakeTransport) -> None:
+def test_client_can_act_for_another_account(client: Client, transport: FakeTransport) -> None:
     client.of_account(OTHER_ACCOUNT).issue(SECRET)
     client.issue(SECRET)
     assert [sent.headers["accountId"] for sent in transport.sent] == [OTHER_ACCOUNT, ACCOUNT]
     assert transport.sent[0].body == transport.sent[1].body
 
 
-# What comes back
+# Answers
 
 
 @pytest.mark.parametrize("call", ["issue", "refresh"])
-def test_a_grant_holds_what_the_api_granted(
-    client: Client, transport: FakeTransport, call: str
-) -> None:
+def test_grant_holds_documented_fields(client: Client, transport: FakeTransport, call: str) -> None:
     end = "2022-07-08T14:33:00Z"
     transport.grants(
         access_token=SEED, refresh_token=REFRESH, expiresAt=end, businessId=ACCOUNT, more="more"
@@ -105,7 +103,7 @@ def test_a_grant_holds_what_the_api_granted(
 
 
 @pytest.mark.parametrize("value", [None, "", 17, [], {"a": 1}, True], ids=repr)
-def test_an_answer_without_a_token_is_no_grant(
+def test_answer_without_token_is_no_grant(
     client: Client, transport: FakeTransport, value: object
 ) -> None:
     transport.grants(access_token=value, refresh_token=REFRESH)
@@ -113,7 +111,7 @@ def test_an_answer_without_a_token_is_no_grant(
 
 
 @pytest.mark.parametrize("value", [None, "", 17, [], {"a": 1}, True], ids=repr)
-def test_what_is_no_text_is_left_out_of_a_grant(
+def test_field_other_than_text_is_left_out_of_grant(
     client: Client, transport: FakeTransport, value: object
 ) -> None:
     transport.grants(access_token=SEED, refresh_token=value, expiresAt=value, businessId=value)
@@ -123,15 +121,15 @@ def test_what_is_no_text_is_left_out_of_a_grant(
 @pytest.mark.parametrize(
     ("status", "code"), [(400, "00"), (500, "00"), (200, "400"), (200, None), (302, "00")]
 )
-def test_a_token_in_an_answer_that_is_no_yes_is_no_grant(
+def test_token_in_failed_answer_is_no_grant(
     client: Client, transport: FakeTransport, status: int, code: str | None
 ) -> None:
     body = {"code": code, "data": {"access_token": SEED}}
-    transport.says = HttpAnswer(status, {}, json.dumps(body).encode())
+    transport.reply = HttpAnswer(status, {}, json.dumps(body).encode())
     assert grant_of(client.issue(SECRET)) is None
 
 
-def test_a_grant_shows_no_secret(client: Client, transport: FakeTransport) -> None:
+def test_repr_of_grant_omits_secrets(client: Client, transport: FakeTransport) -> None:
     transport.grants(access_token=SEED, refresh_token=REFRESH, businessId=ACCOUNT)
     reading = client.issue(SECRET)
     shown = f"{reading!r} {grant_of(reading)!r}"
@@ -147,7 +145,7 @@ def test_a_grant_shows_no_secret(client: Client, transport: FakeTransport) -> No
         (Grant(rs256()), None),
         (Grant("nonsense"), None),
     ],
-    ids=["the answer's", "the claim's", "no claim", "no JWT"],
+    ids=["in answer", "in claim", "no claim", "no JWT"],
 )
-def test_a_grant_says_whose_it_is(grant: Grant, account: str | None) -> None:
+def test_grant_has_account(grant: Grant, account: str | None) -> None:
     assert grant.account() == account

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Which files hide text from a scan, by their first bytes."""
+"""Detection of files whose text a scan cannot read, by their first bytes."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ import zlib
 import pytest
 
 from ansible_collections.nomba.auth.plugins.module_utils._containers import hides_text
+from tests.unit.tables import each_row
 
 pytestmark = pytest.mark.pure
 
@@ -24,7 +25,7 @@ TEXT = b"a line of a log\n" * 100
 
 
 def zipped(content: bytes, method: int) -> bytes:
-    """A zip archive with one file."""
+    """Return a zip archive with one file."""
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w", method) as archive:
         archive.writestr("app.log", content)
@@ -32,7 +33,7 @@ def zipped(content: bytes, method: int) -> bytes:
 
 
 def tarred(content: bytes) -> bytes:
-    """An archive that holds its files as they are."""
+    """Return a tar archive, which stores its files unchanged."""
     stream = io.BytesIO()
     with tarfile.open(fileobj=stream, mode="w") as archive:
         member = tarfile.TarInfo("app.log")
@@ -41,22 +42,22 @@ def tarred(content: bytes) -> bytes:
     return stream.getvalue()
 
 
-# Made by a library here, or the first bytes of what the format's own tool writes.
+# Written by a library, or the first bytes that the tool of the format writes.
 HIDDEN = {
     "gzip": gzip.compress(TEXT),
-    "gzip of nothing": gzip.compress(b""),
+    "gzip, empty": gzip.compress(b""),
     "bzip2": bz2.compress(TEXT),
-    "bzip2 of nothing": bz2.compress(b""),
+    "bzip2, empty": bz2.compress(b""),
     "xz": lzma.compress(TEXT),
     "lzma": lzma.compress(TEXT, lzma.FORMAT_ALONE),
     "lzma, small": lzma.compress(TEXT, lzma.FORMAT_ALONE, preset=0),
     "lzma, large": lzma.compress(TEXT, lzma.FORMAT_ALONE, preset=9),
     "zlib": zlib.compress(TEXT),
-    "zlib, as Git does it": zlib.compress(TEXT, 1),
+    "zlib, as in Git": zlib.compress(TEXT, 1),
     "zlib, best": zlib.compress(TEXT, 9),
     "zip": zipped(TEXT, zipfile.ZIP_DEFLATED),
     "zip, stored": zipped(TEXT, zipfile.ZIP_STORED),
-    "zip of nothing": b"PK\x05\x06" + bytes(18),
+    "zip, empty": b"PK\x05\x06" + bytes(18),
     "zstd": bytes.fromhex("28b52ffd64b0036d00003068656c6c6f"),
     "zstd, skippable": bytes.fromhex("502a4d1804000000"),
     "lz4": bytes.fromhex("04224d186440a7140000006f68656c6c"),
@@ -92,13 +93,13 @@ HIDDEN = {
 }
 
 
-@pytest.mark.parametrize("content", HIDDEN.values(), ids=HIDDEN.keys())
-def test_file_that_hides_text_is_recognised_by_its_contents(content: bytes) -> None:
+@each_row("content", HIDDEN.values(), ids=HIDDEN.keys())
+def test_container_is_detected_by_its_contents(content: bytes) -> None:
     assert "scan" in str(hides_text(content))
     assert hides_text(b" " + content) is None
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("name", "reason"),
     [
         ("gzip", "it is compressed (gzip), which is not opened; unpack it and scan again"),
@@ -106,12 +107,12 @@ def test_file_that_hides_text_is_recognised_by_its_contents(content: bytes) -> N
         ("age", "it is encrypted (age), which is not opened; decrypt it and scan again"),
     ],
 )
-def test_reason_names_the_format_and_the_remedy(name: str, reason: str) -> None:
+def test_reason_names_format_and_remedy(name: str, reason: str) -> None:
     assert hides_text(HIDDEN[name]) == reason
 
 
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "latin-1"])
-@pytest.mark.parametrize(
+@each_row("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "latin-1"])
+@each_row(
     "text",
     [
         "",
@@ -130,11 +131,11 @@ def test_reason_names_the_format_and_the_remedy(name: str, reason: str) -> None:
         "07070100000000",
     ],
 )
-def test_text_hides_nothing(text: str, encoding: str) -> None:
+def test_plain_text_is_no_container(text: str, encoding: str) -> None:
     assert hides_text(text.encode(encoding)) is None
 
 
-@pytest.mark.parametrize(
+@each_row(
     "content",
     [
         b"\x7fELF\x02\x01\x01\0",
@@ -150,5 +151,5 @@ def test_text_hides_nothing(text: str, encoding: str) -> None:
     ],
     ids=["ELF", "PNG", "JPEG", "GIF", "SQLite", "WOFF2", "pyc", "class", "NUL", "tar"],
 )
-def test_ordinary_binary_file_hides_no_text(content: bytes) -> None:
+def test_other_binary_file_is_no_container(content: bytes) -> None:
     assert hides_text(content) is None

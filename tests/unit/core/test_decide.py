@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the evidence of one token comes to: the rules, each over all that can be seen at once."""
+"""Decide the outcome for one token; each rule is tested over all combinations of evidence."""
 
 from __future__ import annotations
 
@@ -26,19 +26,20 @@ from ansible_collections.nomba.auth.plugins.module_utils._revocation import (
     same_refusal,
 )
 from ansible_collections.nomba.auth.plugins.module_utils._token import read
+from tests.unit.tables import each_row
 
 from .token_factory import SEED
 
 pytestmark = pytest.mark.pure
 
-YES, NO, UNCLEAR = Verdict.SUCCEEDED, Verdict.REJECTED, Verdict.UNKNOWN
+SUCCEEDED, REJECTED, UNKNOWN = Verdict.SUCCEEDED, Verdict.REJECTED, Verdict.UNKNOWN
 ACCEPTED, REFUSED = Probe.ACCEPTED, Probe.REFUSED
 INCONCLUSIVE, OMITTED = Probe.INCONCLUSIVE, Probe.OMITTED
 
 
 @dataclass(frozen=True)
 class Case:
-    """Something that can be seen, what the user wants, and what is decided."""
+    """Evidence, the proof option, and the decision."""
 
     seen: Evidence
     proof: Proof
@@ -46,8 +47,8 @@ class Case:
     verified: bool
 
     @property
-    def refused_for_itself(self) -> bool:
-        """The API refuses the token now, and that is about the token, not about the account."""
+    def token_rejected(self) -> bool:
+        """Whether the API rejects the token itself, not the account."""
         return self.seen.after is REFUSED and self.seen.about_token
 
 
@@ -62,77 +63,83 @@ ALL = _all_cases()
 
 
 def always(rule: Callable[[Case], bool]) -> bool:
-    """Whether a rule holds for everything; the cases that break it are shown."""
+    """Return whether a rule holds for all cases; report the cases that break it."""
     broken = [case for case in ALL if not rule(case)]
     assert broken == []
     return True
 
 
-# The rules, in the words of the house
+# Rules
 
 
-def test_all_combinations_are_looked_at() -> None:
+def test_all_combinations_are_covered() -> None:
     assert len(ALL) == len(set(ALL)) == 3 * 3 * 4 * 2 * 2 * 3
 
 
-def test_nothing_counts_as_done_without_proof_or_the_apis_yes() -> None:
-    assert always(lambda case: case.outcome.failed or case.verified or case.seen.answer is YES)
+def test_success_requires_proof_or_success_of_api() -> None:
+    assert always(
+        lambda case: case.outcome.failed or case.verified or case.seen.answer is SUCCEEDED
+    )
 
 
-def test_proof_is_a_refusal_that_is_about_the_token() -> None:
-    assert always(lambda case: case.verified is case.refused_for_itself)
+def test_verified_requires_rejection_of_token_itself() -> None:
+    assert always(lambda case: case.verified is case.token_rejected)
 
 
-def test_what_is_proved_dead_is_revoked_by_us_or_was_before() -> None:
+def test_verified_outcome_is_revoked_or_already_revoked() -> None:
     ours_or_not = {Outcome.REVOKED, Outcome.ALREADY_REVOKED}
     assert always(lambda case: not case.verified or case.outcome in ours_or_not)
 
 
-def test_it_was_dead_already_if_the_api_said_no_and_nobody_saw_it_alive() -> None:
+def test_already_revoked_requires_rejected_revoke_and_no_accepted_probe() -> None:
     def already(case: Case) -> bool:
-        return case.verified and case.seen.answer is NO and case.seen.before is not ACCEPTED
+        return case.verified and case.seen.answer is REJECTED and case.seen.before is not ACCEPTED
 
     assert always(lambda case: (case.outcome is Outcome.ALREADY_REVOKED) is already(case))
 
 
-def test_an_unproved_no_is_refused() -> None:
+def test_rejected_revoke_without_proof_is_refused() -> None:
     def refused(case: Case) -> bool:
-        return not case.verified and case.seen.answer is NO
+        return not case.verified and case.seen.answer is REJECTED
 
     assert always(lambda case: (case.outcome is Outcome.REFUSED) is refused(case))
 
 
-def test_without_a_clear_answer_and_proof_nothing_is_known() -> None:
-    def unsettled(case: Case) -> bool:
-        return not case.verified and case.seen.answer is UNCLEAR
+def test_unknown_answer_without_proof_is_unknown() -> None:
+    def unresolved(case: Case) -> bool:
+        return not case.verified and case.seen.answer is UNKNOWN
 
-    assert always(lambda case: not unsettled(case) or case.outcome is Outcome.UNKNOWN)
-
-
-def test_a_yes_that_the_probe_belies_is_still_accepted() -> None:
-    def belied(case: Case) -> bool:
-        return case.seen.answer is YES and case.seen.after is ACCEPTED and case.seen.checks_tokens
-
-    assert always(lambda case: (case.outcome is Outcome.STILL_ACCEPTED) is belied(case))
+    assert always(lambda case: not unresolved(case) or case.outcome is Outcome.UNKNOWN)
 
 
-def test_a_yes_that_nothing_belies_is_taken_unless_proof_is_required() -> None:
-    def unproved_yes(case: Case) -> bool:
-        belied = case.outcome is Outcome.STILL_ACCEPTED
-        return case.seen.answer is YES and not case.verified and not belied
+def test_successful_revoke_with_accepted_probe_is_still_accepted() -> None:
+    def contradicted(case: Case) -> bool:
+        return (
+            case.seen.answer is SUCCEEDED
+            and case.seen.after is ACCEPTED
+            and case.seen.checks_tokens
+        )
 
-    def taken(case: Case) -> bool:
+    assert always(lambda case: (case.outcome is Outcome.STILL_ACCEPTED) is contradicted(case))
+
+
+def test_unverified_success_is_revoked_unless_proof_is_required() -> None:
+    def unverified_success(case: Case) -> bool:
+        contradicted = case.outcome is Outcome.STILL_ACCEPTED
+        return case.seen.answer is SUCCEEDED and not case.verified and not contradicted
+
+    def is_expected(case: Case) -> bool:
         required = case.proof is Proof.REQUIRED
         return case.outcome is (Outcome.UNKNOWN if required else Outcome.REVOKED)
 
-    assert always(lambda case: not unproved_yes(case) or taken(case))
+    assert always(lambda case: not unverified_success(case) or is_expected(case))
 
 
-def test_with_proof_required_nothing_unproved_is_done() -> None:
+def test_required_proof_fails_every_unverified_outcome() -> None:
     assert always(lambda case: case.proof is not Proof.REQUIRED or case.verified or _failed(case))
 
 
-def test_without_required_proof_the_wish_changes_nothing() -> None:
+def test_proof_attempt_and_none_give_same_outcome() -> None:
     assert always(
         lambda case: (
             case.proof is Proof.REQUIRED
@@ -141,7 +148,7 @@ def test_without_required_proof_the_wish_changes_nothing() -> None:
     )
 
 
-def test_what_was_sent_is_never_called_unsent() -> None:
+def test_sent_revoke_never_has_unsent_outcome() -> None:
     unsent = {Outcome.EXPIRED, Outcome.MALFORMED, Outcome.NOT_ATTEMPTED}
     assert always(lambda case: case.outcome not in unsent)
 
@@ -153,56 +160,69 @@ def _failed(case: Case) -> bool:
 # Examples
 
 
-@pytest.mark.parametrize(
-    ("seen", "outcome", "verified"),
-    [
-        pytest.param(Evidence(before, answer, after, names), outcome, verified, id=name)
-        for name, before, answer, after, names, outcome, verified in [
-            ("the plain case", ACCEPTED, YES, REFUSED, True, Outcome.REVOKED, True),
-            ("the answer was lost", ACCEPTED, UNCLEAR, REFUSED, True, Outcome.REVOKED, True),
-            ("a no, and dead all the same", ACCEPTED, NO, REFUSED, True, Outcome.REVOKED, True),
-            ("dead long ago", INCONCLUSIVE, NO, REFUSED, True, Outcome.ALREADY_REVOKED, True),
-            ("wrong account", REFUSED, NO, REFUSED, False, Outcome.REFUSED, False),
-            ("wrong account, yes", REFUSED, YES, REFUSED, False, Outcome.REVOKED, False),
-            ("wrong account, lost", REFUSED, UNCLEAR, REFUSED, False, Outcome.UNKNOWN, False),
-            ("a clear no", ACCEPTED, NO, ACCEPTED, True, Outcome.REFUSED, False),
-            ("no effect", ACCEPTED, YES, ACCEPTED, True, Outcome.STILL_ACCEPTED, False),
-            ("lost, no effect", ACCEPTED, UNCLEAR, ACCEPTED, True, Outcome.UNKNOWN, False),
-            ("no probe can tell", INCONCLUSIVE, YES, INCONCLUSIVE, True, Outcome.REVOKED, False),
-            ("not probed", ACCEPTED, YES, OMITTED, True, Outcome.REVOKED, False),
-            (
-                "nothing works",
-                INCONCLUSIVE,
-                UNCLEAR,
-                INCONCLUSIVE,
-                True,
-                Outcome.UNKNOWN,
-                False,
-            ),
-        ]
-    ],
-)
-def test_an_example_is_decided(seen: Evidence, outcome: Outcome, verified: bool) -> None:
+EXAMPLES = {
+    "normal case": (Evidence(ACCEPTED, SUCCEEDED, REFUSED, True), Outcome.REVOKED, True),
+    "lost answer": (Evidence(ACCEPTED, UNKNOWN, REFUSED, True), Outcome.REVOKED, True),
+    "rejected revoke, dead token": (
+        Evidence(ACCEPTED, REJECTED, REFUSED, True),
+        Outcome.REVOKED,
+        True,
+    ),
+    "dead before": (Evidence(INCONCLUSIVE, REJECTED, REFUSED, True), Outcome.ALREADY_REVOKED, True),
+    "wrong account": (Evidence(REFUSED, REJECTED, REFUSED, False), Outcome.REFUSED, False),
+    "wrong account, success": (
+        Evidence(REFUSED, SUCCEEDED, REFUSED, False),
+        Outcome.REVOKED,
+        False,
+    ),
+    "wrong account, lost answer": (
+        Evidence(REFUSED, UNKNOWN, REFUSED, False),
+        Outcome.UNKNOWN,
+        False,
+    ),
+    "rejected revoke, live token": (
+        Evidence(ACCEPTED, REJECTED, ACCEPTED, True),
+        Outcome.REFUSED,
+        False,
+    ),
+    "no effect": (Evidence(ACCEPTED, SUCCEEDED, ACCEPTED, True), Outcome.STILL_ACCEPTED, False),
+    "lost answer, no effect": (Evidence(ACCEPTED, UNKNOWN, ACCEPTED, True), Outcome.UNKNOWN, False),
+    "inconclusive probes": (
+        Evidence(INCONCLUSIVE, SUCCEEDED, INCONCLUSIVE, True),
+        Outcome.REVOKED,
+        False,
+    ),
+    "not probed": (Evidence(ACCEPTED, SUCCEEDED, OMITTED, True), Outcome.REVOKED, False),
+    "all inconclusive": (
+        Evidence(INCONCLUSIVE, UNKNOWN, INCONCLUSIVE, True),
+        Outcome.UNKNOWN,
+        False,
+    ),
+}
+
+
+@each_row(("seen", "outcome", "verified"), EXAMPLES.values(), ids=EXAMPLES)
+def test_example_is_decided(seen: Evidence, outcome: Outcome, verified: bool) -> None:
     assert decide(seen, Proof.ATTEMPT) == (outcome, verified)
 
 
-def test_a_host_that_takes_any_token_proves_nothing() -> None:
-    seen = Evidence(ACCEPTED, YES, ACCEPTED, about_token=True, checks_tokens=False)
+def test_host_that_accepts_any_token_proves_nothing() -> None:
+    seen = Evidence(ACCEPTED, SUCCEEDED, ACCEPTED, about_token=True, checks_tokens=False)
     assert decide(seen, Proof.ATTEMPT) == (Outcome.REVOKED, False)
     assert decide(seen, Proof.REQUIRED) == (Outcome.UNKNOWN, False)
 
 
-@pytest.mark.parametrize("probe", list(Probe))
-def test_only_a_refusal_under_the_tokens_own_account_proves_it_dead(probe: Probe) -> None:
-    answer = ApiResult(NO, "")
+@each_row("probe", list(Probe))
+def test_only_rejection_under_account_of_token_is_proof(probe: Probe) -> None:
+    answer = ApiResult(REJECTED, "")
     assert ProbeResult(probe, answer, "", names_account=True).proves_dead is (probe is REFUSED)
     assert not ProbeResult(probe, answer, "", names_account=False).proves_dead
 
 
-# What an outcome means
+# Outcomes
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("outcome", "changed", "failed"),
     [
         (Outcome.REVOKED, True, False),
@@ -215,35 +235,33 @@ def test_only_a_refusal_under_the_tokens_own_account_proves_it_dead(probe: Probe
         (Outcome.NOT_ATTEMPTED, False, True),
     ],
 )
-def test_an_outcome_tells_whether_it_changed_and_failed(
-    outcome: Outcome, changed: bool, failed: bool
-) -> None:
+def test_outcome_has_changed_and_failed(outcome: Outcome, changed: bool, failed: bool) -> None:
     assert (outcome.changed, outcome.failed) == (changed, failed)
 
 
-def test_every_outcome_has_its_row_above_and_every_failure_its_rank() -> None:
+def test_every_failed_outcome_has_severity() -> None:
     assert len(Outcome) == 8
     assert sorted(WORST_FIRST) == sorted(outcome for outcome in Outcome if outcome.failed)
 
 
-# Giving up early
+# Early abort
 
 
 def refusals(*answers: tuple[int, str]) -> list[Result]:
-    """Results of tokens that the API refused to revoke."""
+    """Return results of refused revokes."""
     return [
         Result(read(SEED), Outcome.REFUSED, "", status=status, code=code)
         for status, code in answers
     ]
 
 
-def test_enough_refusals_alike_at_the_start_are_a_pattern() -> None:
+def test_enough_equal_refusals_at_start_are_detected() -> None:
     assert same_refusal(refusals(*[(403, "403")] * ABORT_AFTER), ABORT_AFTER)
     assert same_refusal(refusals(*[(403, "403")] * ABORT_AFTER, (404, "404")), ABORT_AFTER)
     assert not same_refusal(refusals(*[(403, "403")] * ABORT_AFTER), 0)
 
 
-@pytest.mark.parametrize(
+@each_row(
     "results",
     [
         [],
@@ -258,5 +276,5 @@ def test_enough_refusals_alike_at_the_start_are_a_pattern() -> None:
     ],
     ids=["none", "too few", "another status", "another code", "a success first", "no refusals"],
 )
-def test_fewer_or_other_refusals_are_none(results: list[Result]) -> None:
+def test_fewer_or_different_refusals_are_not_detected(results: list[Result]) -> None:
     assert not same_refusal(results, ABORT_AFTER)

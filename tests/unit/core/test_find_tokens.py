@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Finding tokens in text of any kind, in pieces of any size."""
+"""Finding tokens in any text, in chunks of any size."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from ansible_collections.nomba.auth.plugins.module_utils import _token
 from ansible_collections.nomba.auth.plugins.module_utils._token import Finding, find_tokens
+from tests.unit.tables import each_row
 
 from .token_factory import ACCOUNT, SEED, base64url, claims, jwt, rs256, signed, token
 
@@ -23,12 +24,12 @@ pytestmark = pytest.mark.pure
 
 MIB = 1024 * 1024
 HEADER, PAYLOAD, SIGNATURE = SEED.encode().split(b".")
-# So many characters of it show the account: {"G: and its id, a quotation mark and a colon.
+# Length up to which the token contains its account: {"G:<account id>":
 NAMED = len(HEADER) + 1 + len(base64url(b'{"G:' + ACCOUNT.encode() + b'":'))
 SAMPLE = json.dumps(claims()).encode()
 PLANTED = token(iat=1_800_000_000, exp=1_800_003_600)
 
-# What stands next to a token in a file that is no text, or in text made to hide one.
+# What can precede or follow a token in a binary file or in hostile text.
 scraps = st.sampled_from(
     [
         b"eyJ",
@@ -55,47 +56,47 @@ utf16_text = st.text(st.characters(codec="ascii"), max_size=40)
 
 
 def found(*chunks: bytes) -> list[Finding]:
-    """What is found in a stream."""
+    """Return the findings in a stream of chunks."""
     return list(find_tokens(chunks))
 
 
 def lines_of(planted: str, findings: list[Finding]) -> set[int]:
-    """The lines on which a token was found."""
+    """Return the lines on which a token was found."""
     return {finding.line for finding in findings if finding.token.text == planted}
 
 
-def cut(data: bytes, places: list[int]) -> list[bytes]:
-    """A stream of the data, cut at these places."""
-    ends = sorted(place % (len(data) + 1) for place in places)
+def cut(data: bytes, positions: list[int]) -> list[bytes]:
+    """Return the data in chunks that end at these positions."""
+    ends = sorted(position % (len(data) + 1) for position in positions)
     return [data[a:b] for a, b in zip([0, *ends], [*ends, len(data)])]
 
 
-# Anything around it
+# Surroundings
 
 
 @given(before=surroundings, after=surroundings)
-def test_a_token_is_found_whatever_surrounds_it(before: bytes, after: bytes) -> None:
+def test_token_is_found_in_any_surroundings(before: bytes, after: bytes) -> None:
     findings = found(before + PLANTED.encode() + after)
     assert lines_of(PLANTED, findings) == {1 + before.count(b"\n")}
 
 
-@given(before=surroundings, after=surroundings, places=st.lists(st.integers(0), max_size=6))
-def test_a_token_is_found_wherever_the_stream_is_cut(
-    before: bytes, after: bytes, places: list[int]
+@given(before=surroundings, after=surroundings, positions=st.lists(st.integers(0), max_size=6))
+def test_token_is_found_across_any_chunk_boundary(
+    before: bytes, after: bytes, positions: list[int]
 ) -> None:
     data = before + PLANTED.encode() + after
-    findings = found(*cut(data, places))
+    findings = found(*cut(data, positions))
     assert lines_of(PLANTED, findings) == {1 + before.count(b"\n")}
 
 
-def test_a_token_is_found_in_a_stream_of_single_bytes() -> None:
+def test_token_is_found_in_chunks_of_one_byte() -> None:
     data = b"one\ntwo " + PLANTED.encode() + b" two\n"
     findings = found(*(bytes([byte]) for byte in data))
     assert lines_of(PLANTED, findings) == {2}
 
 
-@pytest.mark.parametrize("size", [1, 7, 400, 1024, 8192, 10_000])
-def test_the_size_of_the_pieces_changes_nothing(size: int) -> None:
+@each_row("size", [1, 7, 400, 1024, 8192, 10_000])
+def test_result_is_independent_of_chunk_size(size: int) -> None:
     data = b"x\n" * 5000 + PLANTED.encode() + b"\n" * 3 + SEED.encode() + b"y" * 9000
     findings = found(*(data[i : i + size] for i in range(0, len(data), size)))
     assert lines_of(PLANTED, findings) == {5001}
@@ -103,8 +104,8 @@ def test_the_size_of_the_pieces_changes_nothing(size: int) -> None:
     assert {finding.token.text for finding in findings} == {PLANTED, SEED}
 
 
-@pytest.mark.parametrize(
-    "glued",
+@each_row(
+    "adjacent",
     [
         b"x",
         b"access_token_",
@@ -119,18 +120,18 @@ def test_the_size_of_the_pieces_changes_nothing(size: int) -> None:
         SEED.encode(),
         rs256().encode(),
     ],
-    ids=lambda glued: glued[-12:].decode(),
+    ids=lambda adjacent: adjacent[-12:].decode(),
 )
-def test_text_glued_to_the_front_hides_nothing(glued: bytes) -> None:
-    assert lines_of(PLANTED, found(glued + PLANTED.encode())) == {1}
+def test_token_is_found_behind_adjacent_text(adjacent: bytes) -> None:
+    assert lines_of(PLANTED, found(adjacent + PLANTED.encode())) == {1}
 
 
-@pytest.mark.parametrize("glued", [b"x", b"_-9" * 5000, b".", b"eyJ", SEED.encode(), b"=="])
-def test_text_glued_behind_the_signature_is_no_part_of_the_token(glued: bytes) -> None:
-    assert lines_of(PLANTED, found(PLANTED.encode() + glued)) == {1}
+@each_row("adjacent", [b"x", b"_-9" * 5000, b".", b"eyJ", SEED.encode(), b"=="])
+def test_text_after_signature_is_excluded(adjacent: bytes) -> None:
+    assert lines_of(PLANTED, found(PLANTED.encode() + adjacent)) == {1}
 
 
-def test_the_longest_payload_that_is_looked_for_is_found() -> None:
+def test_longest_supported_payload_is_found() -> None:
     room = 7000 - len(token(padding="").split(".")[1])
     longest = token(padding="x" * (room * 3 // 4))
     assert lines_of(longest, found(b"a" * 5000, longest[:4000].encode(), longest[4000:].encode()))
@@ -139,7 +140,7 @@ def test_the_longest_payload_that_is_looked_for_is_found() -> None:
 # Formats
 
 
-@pytest.mark.parametrize(
+@each_row(
     "text",
     [
         '{{"access_token":"{}","refresh_token":"x"}}',
@@ -176,44 +177,44 @@ def test_the_longest_payload_that_is_looked_for_is_found() -> None:
         "escapes",
     ],
 )
-def test_a_token_is_found_in_any_format(text: str) -> None:
+def test_token_is_found_in_any_format(text: str) -> None:
     data = f"first line\n{text.format(PLANTED)}\nlast line\n"
     (finding,) = found(data.encode())
     assert (finding.token.text, finding.line) == (PLANTED, 2)
     assert finding.token.accounts == (ACCOUNT,)
 
 
-@given(before=utf16_text, after=utf16_text, places=st.lists(st.integers(0), max_size=4))
+@given(before=utf16_text, after=utf16_text, positions=st.lists(st.integers(0), max_size=4))
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-8-sig"])
-def test_a_token_is_found_in_text_of_any_encoding(
-    encoding: str, before: str, after: str, places: list[int]
+def test_token_is_found_in_text_of_any_encoding(
+    encoding: str, before: str, after: str, positions: list[int]
 ) -> None:
     data = f"{before}{PLANTED}{after}".encode(encoding)
-    assert lines_of(PLANTED, found(*cut(data, places))) == {1 + before.count("\n")}
+    assert lines_of(PLANTED, found(*cut(data, positions))) == {1 + before.count("\n")}
 
 
-def test_several_tokens_on_a_line_are_all_found_in_order() -> None:
+def test_several_tokens_on_one_line_are_found_in_order() -> None:
     tokens = [token(number=number) for number in range(5)]
     findings = found(b"\n\n" + ",".join(tokens).encode())
     assert [finding.token.text for finding in findings] == tokens
     assert {finding.line for finding in findings} == {3}
 
 
-def test_tokens_without_anything_between_them_are_all_found() -> None:
+def test_adjacent_tokens_are_all_found() -> None:
     tokens = [token(number=number) for number in range(5)]
     findings = found("".join(tokens).encode())
     assert [finding.token.text for finding in findings] == tokens
 
 
-def test_lines_are_counted_across_pieces_without_tokens() -> None:
+def test_lines_are_counted_across_chunks_without_tokens() -> None:
     findings = found(b"\n" * 10, b"\n\nx", b"", b"\n" + SEED.encode() + b"\n", SEED.encode())
     assert [finding.line for finding in findings] == [14, 15]
 
 
-# What is not Nomba's, or no token
+# Other tokens, and text that is no token
 
 
-@pytest.mark.parametrize(
+@each_row(
     "foreign",
     [
         rs256(),
@@ -222,18 +223,18 @@ def test_lines_are_counted_across_pieces_without_tokens() -> None:
     ],
     ids=["RS256", "HS256", "a claim of another shape"],
 )
-def test_the_jwt_of_another_service_names_no_account(foreign: str) -> None:
+def test_jwt_of_another_service_names_no_account(foreign: str) -> None:
     (finding,) = found(b"session=" + foreign.encode() + b";")
     assert finding.token.accounts == ()
     assert foreign.startswith(finding.token.text)
 
 
 @given(st.text().map(lambda text: text.replace(".eyJ", "")))
-def test_nothing_is_found_in_text_without_a_payload(text: str) -> None:
+def test_text_without_payload_contains_no_token(text: str) -> None:
     assert found(text.encode("utf-8", "surrogatepass")) == []
 
 
-@pytest.mark.parametrize(
+@each_row(
     "text",
     [
         b"",
@@ -256,19 +257,19 @@ def test_nothing_is_found_in_text_without_a_payload(text: str) -> None:
         "lines",
     ],
 )
-def test_what_only_looks_like_a_token_is_not_found(text: bytes) -> None:
+def test_text_that_resembles_token_is_not_found(text: bytes) -> None:
     assert found(text) == []
 
 
-# Of any alg
+# Any alg
 
 
 KNOWN = [("HS256", 32), ("HS384", 48), ("HS512", 64), ("ES256", 64), ("ES384", 96), ("ES512", 132)]
 UNKNOWN = [("RS256", 256), ("PS384", 384), ("RS512", 512), ("EdDSA", 64), ("EdDSA", 114), ("X", 77)]
 
 
-@pytest.mark.parametrize(("alg", "length"), [*KNOWN, *UNKNOWN])
-@pytest.mark.parametrize("form", ['"{}"', "x{}", "{}.", "{}.eyJ", "k={}&x", "{}"])
+@each_row(("alg", "length"), [*KNOWN, *UNKNOWN])
+@each_row("form", ['"{}"', "x{}", "{}.", "{}.eyJ", "k={}&x", "{}"])
 def test_token_of_any_alg_is_found_whole(alg: str, length: int, form: str) -> None:
     text = signed(alg, length)
     (finding,) = found(form.format(text).encode())
@@ -276,37 +277,33 @@ def test_token_of_any_alg_is_found_whole(alg: str, length: int, form: str) -> No
     assert finding.token.accounts == (ACCOUNT,)
 
 
-@pytest.mark.parametrize(("alg", "length"), KNOWN)
-@pytest.mark.parametrize("glued", ["_and_more", "A", "-" * 5000, "eyJhbGciOiJIUzI1NiJ9"])
-def test_text_glued_to_a_signature_of_known_length_is_cut_off(
-    alg: str, length: int, glued: str
+@each_row(("alg", "length"), KNOWN)
+@each_row("adjacent", ["_and_more", "A", "-" * 5000, "eyJhbGciOiJIUzI1NiJ9"])
+def test_text_after_signature_of_known_length_is_cut_off(
+    alg: str, length: int, adjacent: str
 ) -> None:
     text = signed(alg, length)
-    (finding,) = found((text + glued).encode())
+    (finding,) = found((text + adjacent).encode())
     assert (finding.token.text, finding.token.well_formed) == (text, True)
 
 
-@pytest.mark.parametrize(("alg", "length"), [("RS256", 256), ("EdDSA", 64)])
-def test_text_glued_to_a_signature_of_unknown_length_makes_it_malformed(
-    alg: str, length: int
-) -> None:
-    # Sent like this, it would be refused, and the token taken for dead.
+@each_row(("alg", "length"), [("RS256", 256), ("EdDSA", 64)])
+def test_text_after_signature_of_unknown_length_is_malformed(alg: str, length: int) -> None:
+    # The API would reject it in this form, and the token would count as revoked.
     (finding,) = found((signed(alg, length) + "_and_more").encode())
     assert not finding.token.well_formed
     assert finding.token.accounts == (ACCOUNT,)
 
 
-@pytest.mark.parametrize(("alg", "length"), [*KNOWN, *UNKNOWN])
-def test_tokens_of_any_alg_without_anything_between_them_are_all_found(
-    alg: str, length: int
-) -> None:
+@each_row(("alg", "length"), [*KNOWN, *UNKNOWN])
+def test_adjacent_tokens_of_any_alg_are_all_found(alg: str, length: int) -> None:
     tokens = [PLANTED, signed(alg, length), SEED]
     findings = found("".join(tokens).encode())
     assert [finding.token.text for finding in findings] == tokens
     assert all(finding.token.well_formed for finding in findings)
 
 
-@pytest.mark.parametrize("space", [b" ", b"\n", b"\r\n  ", b"\t"])
+@each_row("space", [b" ", b"\n", b"\r\n  ", b"\t"])
 def test_token_with_white_space_in_its_json_is_found(space: bytes) -> None:
     claim = f'"G:{ACCOUNT}":"G:{ACCOUNT}"'.encode()
     text = jwt(b"{" + space + claim + space + b"}", b"{" + space + b'"alg":"HS256"}')
@@ -314,14 +311,14 @@ def test_token_with_white_space_in_its_json_is_found(space: bytes) -> None:
     assert (finding.token.text, finding.token.well_formed) == (text, True)
 
 
-@pytest.mark.parametrize("size", [240, 900, 1500])
-def test_token_with_a_long_header_is_found(size: int) -> None:
+@each_row("size", [240, 900, 1500])
+def test_token_with_long_header_is_found(size: int) -> None:
     text = jwt(SAMPLE, json.dumps({"alg": "HS256", "kid": "k" * size}).encode())
     (finding,) = found(b"x " + text.encode() + b" y")
     assert (finding.token.text, finding.token.well_formed) == (text, True)
 
 
-@pytest.mark.parametrize(
+@each_row(
     "text",
     [
         jwt(SAMPLE, json.dumps({"alg": "HS256", "kid": "k" * 9000}).encode()),
@@ -343,23 +340,23 @@ def test_token_that_cannot_be_sent_is_found_as_malformed(text: str) -> None:
         ]
 
 
-# Cut short
+# Truncated tokens
 
 
-def test_token_cut_behind_its_account_is_found_as_malformed() -> None:
+def test_token_truncated_after_its_account_is_malformed() -> None:
     for length in range(NAMED, len(SEED)):
-        for behind in ("", "\n", '"', "..."):
-            (finding,) = found((SEED[:length] + behind).encode())
+        for suffix in ("", "\n", '"', "..."):
+            (finding,) = found((SEED[:length] + suffix).encode())
             assert not finding.token.well_formed
             assert finding.token.accounts == (ACCOUNT,)
             assert finding.token.text.rstrip(".") == SEED[:length].rstrip(".")
 
 
-def test_token_cut_before_its_account_is_not_found() -> None:
+def test_token_truncated_before_its_account_is_not_found() -> None:
     assert [n for n in range(NAMED) if found(SEED[:n].encode())] == []
 
 
-def test_token_without_the_beginning_of_its_header_is_found_as_malformed() -> None:
+def test_token_without_start_of_header_is_malformed() -> None:
     for start in range(1, SEED.index(".") + 1):
         (finding,) = found(b" " + SEED[start:].encode())
         assert not finding.token.well_formed
@@ -367,7 +364,7 @@ def test_token_without_the_beginning_of_its_header_is_found_as_malformed() -> No
     assert [n for n in range(SEED.index(".") + 1, len(SEED)) if found(SEED[n:].encode())] == []
 
 
-def test_signature_ended_by_the_next_token_is_malformed() -> None:
+def test_signature_truncated_by_next_token_is_malformed() -> None:
     findings = found((SEED[:-20] + PLANTED).encode())
     assert [(one.token.text, one.token.well_formed) for one in findings] == [
         (SEED[:-20], False),
@@ -375,8 +372,8 @@ def test_signature_ended_by_the_next_token_is_malformed() -> None:
     ]
 
 
-@pytest.mark.parametrize("kept", [0, 1, 20, 42])
-@pytest.mark.parametrize(
+@each_row("kept", [0, 1, 20, 42])
+@each_row(
     "foreign",
     [
         rs256(),
@@ -387,17 +384,17 @@ def test_signature_ended_by_the_next_token_is_malformed() -> None:
     ],
     ids=["RS256", "HS256", "a value", "another name", "no name"],
 )
-def test_cut_token_of_another_service_is_not_found(foreign: str, kept: int) -> None:
+def test_truncated_token_of_another_service_is_not_found(foreign: str, kept: int) -> None:
     head, __, signature = foreign.rpartition(".")
     assert found(f"session={head}.{signature[:kept]};".encode()) == []
     assert found(f"session={head[: -2 - kept]};".encode()) == []
 
 
 @given(text=st.sampled_from([SEED, signed("RS256", 256), signed("EdDSA", 64)]), data=st.data())
-def test_no_token_is_found_cut_because_the_stream_was(text: str, data: st.DataObject) -> None:
+def test_token_across_chunks_is_never_truncated(text: str, data: st.DataObject) -> None:
     stream = b"\n" + text.encode() + b"\n"
-    places = data.draw(st.lists(st.integers(0), max_size=6))
-    (finding,) = found(*cut(stream, places))
+    positions = data.draw(st.lists(st.integers(0), max_size=6))
+    (finding,) = found(*cut(stream, positions))
     assert (finding.token.text, finding.token.well_formed, finding.line) == (text, True, 2)
 
 
@@ -405,13 +402,13 @@ def test_no_token_is_found_cut_because_the_stream_was(text: str, data: st.DataOb
     before=surroundings,
     after=surroundings,
     length=st.integers(150, len(SEED)),
-    places=st.lists(st.integers(0), max_size=6),
+    positions=st.lists(st.integers(0), max_size=6),
 )
-def test_the_pieces_of_a_stream_change_nothing(
-    before: bytes, after: bytes, length: int, places: list[int]
+def test_any_chunks_give_the_same_findings(
+    before: bytes, after: bytes, length: int, positions: list[int]
 ) -> None:
     stream = before + SEED[:length].encode() + after
-    assert found(*cut(stream, places)) == found(stream)
+    assert found(*cut(stream, positions)) == found(stream)
 
 
 # Bounds
@@ -428,7 +425,7 @@ def test_the_pieces_of_a_stream_change_nothing(
     ],
     ids=["no dots", "short parts", "long parts", "ends like a header", "headers"],
 )
-def test_hostile_text_is_read_in_proportion_to_its_length(
+def test_hostile_text_is_decoded_in_linear_time(
     hostile: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read: list[int] = []
@@ -438,17 +435,17 @@ def test_hostile_text_is_read_in_proportion_to_its_length(
     assert sum(read) <= 40 * len(hostile)
 
 
-def test_hostile_text_is_never_read_as_a_token(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_hostile_text_is_never_read_as_token(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_token, "read", pytest.fail)
     assert found((b"eyJ" * 85 + b".") * 100) == []
 
 
 @pytest.mark.parametrize("filling", [b"a", b"eyJ.", HEADER + b"." + PAYLOAD[:40] + b" " * 400])
-def test_memory_is_bound_by_a_piece(filling: bytes) -> None:
-    piece = filling * (MIB // len(filling))
+def test_memory_is_bounded_by_chunk_size(filling: bytes) -> None:
+    chunk = filling * (MIB // len(filling))
     tracemalloc.start()
     try:
-        assert sum(1 for __ in find_tokens(itertools.repeat(piece, 8))) == 0
+        assert sum(1 for __ in find_tokens(itertools.repeat(chunk, 8))) == 0
         assert tracemalloc.get_traced_memory()[1] < 5 * MIB
     finally:
         tracemalloc.stop()

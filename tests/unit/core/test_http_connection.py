@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""One answer on one connection: what is read as it, what ends the connection, and the limits."""
+"""Reading one answer on one connection: matching, closing, and limits."""
 
 from __future__ import annotations
 
@@ -35,18 +35,18 @@ CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
 def plenty() -> float:
-    """More time than any of these tests takes."""
+    """Return more seconds than any of these tests takes."""
     return 60.0
 
 
-def running_out(looks: int) -> Callable[[], float]:
-    """Time that is over after so many looks at it, however fast the machine is."""
-    left = iter([0.01] * looks)
+def running_out(calls: int) -> Callable[[], float]:
+    """Return a timer that is over after a number of calls, however fast the machine is."""
+    left = iter([0.01] * calls)
     return lambda: next(left, 0.0)
 
 
 class Answer:
-    """What came of reading bytes as an answer."""
+    """The result of reading bytes as an answer."""
 
     def __init__(self, response: StrictResponse) -> None:
         self.status = response.status
@@ -56,7 +56,7 @@ class Answer:
 
 @pytest.fixture
 def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
-    """The client's end of a connection, and the server's."""
+    """Return the client's and the server's end of a connection."""
     ours, theirs = socket.socketpair()
     with ours, theirs:
         yield ours, theirs
@@ -67,7 +67,7 @@ Read = Callable[..., Answer]
 
 @pytest.fixture
 def read(pair: tuple[socket.socket, socket.socket]) -> Read:
-    """Reads an answer from bytes that the server has sent; it closes unless closes is false."""
+    """Return a function that reads an answer from bytes that the server sends."""
     ours, theirs = pair
 
     def read(
@@ -92,69 +92,67 @@ def read(pair: tuple[socket.socket, socket.socket]) -> Read:
 
 
 def send(sock: socket.socket, data: bytes, closes: bool) -> None:
-    """Send all, however little the other end takes, and close."""
+    """Send all data and close."""
     try:
         sock.sendall(data)
         if closes:
             sock.shutdown(socket.SHUT_WR)
     except OSError:
-        return  # the reader has had enough
+        return  # the reader has closed its end
 
 
-# Which answer is the final one
+# Interim answers
 
 
 @pytest.mark.parametrize("exclusive", [False, True])
 @pytest.mark.parametrize("interim", [PROCESSING, EARLY_HINTS, PROCESSING * 3 + EARLY_HINTS])
-def test_an_interim_answer_is_never_the_final_one(
-    read: Read, interim: bytes, exclusive: bool
-) -> None:
+def test_interim_answer_is_never_final(read: Read, interim: bytes, exclusive: bool) -> None:
     answer = read(interim + REFUSAL, exclusive=exclusive)
     assert (answer.status, answer.body) == (401, b'{"code":"401"}')
     assert not answer.reusable
 
 
-def test_a_continue_is_skipped(read: Read) -> None:
+def test_continue_is_skipped(read: Read) -> None:
     answer = read(CONTINUE + OK, closes=False)
     assert (answer.status, answer.body, answer.reusable) == (200, b"{}", True)
 
 
-def test_an_interim_answer_alone_is_none(read: Read) -> None:
+def test_interim_answer_without_final_answer_is_an_error(read: Read) -> None:
     with pytest.raises(http.client.IncompleteRead):
         read(PROCESSING)
 
 
-def test_another_protocol_is_no_answer(read: Read) -> None:
+def test_switching_protocols_is_an_error(read: Read) -> None:
     with pytest.raises(OSError, match="another protocol"):
         read(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: h2c\r\n\r\n" + OK)
 
 
-# What else is on the connection
+# Unexpected bytes
 
 
 @pytest.mark.parametrize("exclusive", [False, True])
 @pytest.mark.parametrize("more", [OK, REFUSAL, b"\r\n", b"H", PROCESSING])
-def test_bytes_after_an_answer_make_it_worthless(read: Read, more: bytes, exclusive: bool) -> None:
+def test_bytes_after_answer_invalidate_it(read: Read, more: bytes, exclusive: bool) -> None:
     with pytest.raises(OSError, match=UNMATCHED):
         read(OK + more, exclusive=exclusive)
 
 
-def test_an_answer_alone_leaves_a_shared_connection_open(read: Read) -> None:
+def test_single_answer_keeps_shared_connection_open(read: Read) -> None:
     answer = read(OK, closes=False)
     assert (answer.status, answer.body, answer.reusable) == (200, b"{}", True)
 
 
-def test_an_exclusive_connection_must_end(read: Read) -> None:
+def test_exclusive_connection_is_closed_after_answer(read: Read) -> None:
     answer = read(OK, exclusive=True)
     assert (answer.status, answer.reusable) == (200, False)
 
 
-def test_an_exclusive_connection_that_does_not_end_is_worth_nothing(read: Read) -> None:
+def test_exclusive_connection_left_open_is_a_timeout(read: Read) -> None:
     with pytest.raises(socket.timeout):
         read(OK, exclusive=True, closes=False, left=running_out(5))
 
 
-def test_a_second_answer_that_comes_late_is_seen_on_an_exclusive_connection(
+def test_late_second_answer_on_exclusive_connection_is_detected(
     pair: tuple[socket.socket, socket.socket],
 ) -> None:
     ours, theirs = pair
@@ -184,7 +182,7 @@ def test_a_second_answer_that_comes_late_is_seen_on_an_exclusive_connection(
     ids=["empty", "no content", "old", "until the end", "chunked", "extension and trailer"],
 )
 @pytest.mark.parametrize("exclusive", [False, True])
-def test_a_body_is_read_whole(read: Read, data: bytes, body: bytes, exclusive: bool) -> None:
+def test_body_is_read_whole(read: Read, data: bytes, body: bytes, exclusive: bool) -> None:
     assert read(data, exclusive=exclusive).body == body
 
 
@@ -198,7 +196,7 @@ def test_a_body_is_read_whole(read: Read, data: bytes, body: bytes, exclusive: b
     ],
     ids=["length", "in a chunk", "between chunks", "head"],
 )
-def test_a_body_that_is_cut_short_is_no_answer(read: Read, data: bytes) -> None:
+def test_truncated_body_is_an_error(read: Read, data: bytes) -> None:
     answer: Answer | None = None
     with pytest.raises((http.client.HTTPException, OSError, ValueError)):
         answer = read(data)
@@ -209,7 +207,7 @@ def test_a_body_that_is_cut_short_is_no_answer(read: Read, data: bytes) -> None:
     "data",
     [b"", b"nonsense\r\n\r\n", b"HTTP/1.1 abc\r\n\r\n", CHUNKED + b"zz\r\n{}\r\n0\r\n\r\n"],
 )
-def test_nonsense_is_no_answer(read: Read, data: bytes) -> None:
+def test_malformed_answer_is_an_error(read: Read, data: bytes) -> None:
     with pytest.raises((http.client.HTTPException, OSError, ValueError)):
         read(data)
 
@@ -231,12 +229,12 @@ LARGE: dict[str, bytes] = {
 
 
 @pytest.mark.parametrize("data", LARGE.values(), ids=LARGE.keys())
-def test_an_answer_that_is_too_large_is_not_read_to_its_end(read: Read, data: bytes) -> None:
+def test_too_large_answer_is_not_read_completely(read: Read, data: bytes) -> None:
     with pytest.raises(OSError, match=TOO_LARGE):
         read(data, closes=False)
 
 
-def test_the_largest_body_is_read(read: Read) -> None:
+def test_largest_body_is_read(read: Read) -> None:
     size = str(MAX_BODY).encode()
     answer = read(b"HTTP/1.1 200 OK\r\nContent-Length: " + size + b"\r\n\r\n" + b"x" * MAX_BODY)
     assert len(answer.body) == MAX_BODY
@@ -257,7 +255,7 @@ UNFINISHED: dict[str, bytes] = {
 
 
 @pytest.mark.parametrize("data", UNFINISHED.values(), ids=UNFINISHED.keys())
-def test_an_answer_that_does_not_end_is_given_its_time_and_no_more(read: Read, data: bytes) -> None:
+def test_unfinished_answer_is_a_timeout(read: Read, data: bytes) -> None:
     with pytest.raises(socket.timeout):
         read(data, closes=False, left=running_out(5))
 
@@ -265,7 +263,7 @@ def test_an_answer_that_does_not_end_is_given_its_time_and_no_more(read: Read, d
 # Connections
 
 
-def test_a_host_that_listens_is_connected_to() -> None:
+def test_connect_returns_socket_with_timeout() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         sock = connect("127.0.0.1", server.getsockname()[1], Exchange(plenty, False))
         with sock:
@@ -274,18 +272,18 @@ def test_a_host_that_listens_is_connected_to() -> None:
 
 
 def addresses(*ports: int) -> Callable[..., list[Any]]:
-    """A name with an address for each of these ports of this machine."""
+    """Return a resolver that returns 127.0.0.1 with each of these ports."""
 
-    def look_up(host: str, _port: int, *_more: Any) -> list[Any]:
+    def resolve(host: str, _port: int, *_more: Any) -> list[Any]:
         if not host.startswith("name"):
             raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
         kind = (socket.AF_INET, socket.SOCK_STREAM, 0, "")
         return [(*kind, ("127.0.0.1", port)) for port in ports]
 
-    return look_up
+    return resolve
 
 
-def test_the_next_address_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_next_address_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.socket() as closed, socket.create_server(("127.0.0.1", 0)) as server:
         closed.bind(("127.0.0.1", 0))
         ports = closed.getsockname()[1], server.getsockname()[1]
@@ -294,7 +292,7 @@ def test_the_next_address_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
             assert sock.getpeername() == server.getsockname()
 
 
-def test_a_connection_that_nobody_takes_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_refused_connection_raises_its_error(monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         port = closed.getsockname()[1]
@@ -304,45 +302,45 @@ def test_a_connection_that_nobody_takes_says_why(monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.parametrize("host", ["unknown.invalid", "a" * 64 + ".invalid", "", "a..b", "\udcff"])
-def test_an_unknown_host_is_an_error(monkeypatch: pytest.MonkeyPatch, host: str) -> None:
-    look_up = addresses()
-    monkeypatch.setattr(_http_connection.socket, "getaddrinfo", look_up)
+def test_unknown_host_is_error(monkeypatch: pytest.MonkeyPatch, host: str) -> None:
+    resolve = addresses()
+    monkeypatch.setattr(_http_connection.socket, "getaddrinfo", resolve)
     with pytest.raises(OSError, match="Name or service not known"):
         connect(host, 443, Exchange(plenty, False))
 
 
-def test_a_name_that_is_none_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    def look_up(host: str, *_more: Any) -> list[Any]:
+def test_name_that_idna_rejects_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    def resolve(host: str, *_more: Any) -> list[Any]:
         host.encode("idna")
         return []
 
-    monkeypatch.setattr(_http_connection.socket, "getaddrinfo", look_up)
+    monkeypatch.setattr(_http_connection.socket, "getaddrinfo", resolve)
     with pytest.raises(OSError, match="not a host name"):
         connect("a" * 64, 443, Exchange(plenty, False))
 
 
-def test_a_name_without_an_address_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_name_without_address_is_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_http_connection.socket, "getaddrinfo", addresses())
     with pytest.raises(OSError, match="no address"):
         connect("name", 443, Exchange(plenty, False))
 
 
-def test_a_resolver_that_does_not_answer_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unresponsive_resolver_is_a_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
     answered = threading.Event()
 
-    def look_up(_host: str, *more: Any) -> list[Any]:
+    def resolve(_host: str, *more: Any) -> list[Any]:
         if socket.AI_NUMERICHOST in more:
             raise socket.gaierror
         answered.wait()
         return []
 
-    monkeypatch.setattr(_http_connection.socket, "getaddrinfo", look_up)
+    monkeypatch.setattr(_http_connection.socket, "getaddrinfo", resolve)
     with pytest.raises(socket.timeout):
         connect("name", 443, Exchange(running_out(3), False))
     answered.set()
 
 
-def test_the_time_is_shared_among_all_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_timeout_is_shared_among_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
     given: list[float] = []
 
     class Silent(socket.socket):

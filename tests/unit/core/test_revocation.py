@@ -28,7 +28,7 @@ from .fake_api import (
     NOT_SENT,
     PROXY_401,
     UNAUTHORIZED,
-    YES,
+    SUCCESS,
     FakeApi,
     live,
     many,
@@ -106,7 +106,7 @@ def test_a_dead_token_of_another_account_is_already_revoked(api: FakeApi) -> Non
 def test_an_expired_token_is_skipped_with_nothing_sent(api: FakeApi) -> None:
     result = only(api, SEED)
     assert (result.outcome, result.verified, result.attempts) == (Outcome.EXPIRED, False, 0)
-    assert api.asked == []
+    assert api.requests == []
 
 
 def test_an_expired_token_is_revoked_if_that_is_wanted(api: FakeApi) -> None:
@@ -120,7 +120,7 @@ def test_an_undated_token_is_revoked(api: FakeApi) -> None:
 @pytest.mark.parametrize("skip", [True, False])
 def test_a_malformed_token_is_never_sent(api: FakeApi, skip: bool) -> None:
     assert api.outcomes(["nonsense", SEED[:-1]], skip_expired=skip) == ["malformed"] * 2
-    assert api.asked == []
+    assert api.requests == []
 
 
 @pytest.mark.parametrize(
@@ -130,7 +130,7 @@ def test_a_malformed_token_is_never_sent(api: FakeApi, skip: bool) -> None:
         (NO_ANSWER, None, Outcome.UNKNOWN, False),
         (FORBIDDEN, None, Outcome.REFUSED, False),
         (FORBIDDEN, 0.0, Outcome.REVOKED, True),
-        (YES, None, Outcome.STILL_ACCEPTED, False),
+        (SUCCESS, None, Outcome.STILL_ACCEPTED, False),
     ],
     ids=["lost answer", "lost request", "a no", "a no with effect", "a yes without effect"],
 )
@@ -189,7 +189,7 @@ def test_an_effect_after_the_proof_window_is_not_waited_for(api: FakeApi) -> Non
     api.effect = PROOF_WINDOW + 0.1
     assert only(api, live()).outcome is Outcome.STILL_ACCEPTED
     assert api.clock.passed == PROOF_WINDOW
-    assert len(api.asked) < 15
+    assert len(api.requests) < 15
 
 
 def test_the_deadline_cuts_the_proof_window_short(api: FakeApi) -> None:
@@ -364,7 +364,7 @@ def test_every_token_keeps_its_result_whatever_the_concurrency(
     api: FakeApi, concurrency: int
 ) -> None:
     texts = many(40)
-    api.answer = lambda text: FORBIDDEN if texts.index(text) % 2 else YES
+    api.answer = lambda text: FORBIDDEN if texts.index(text) % 2 else SUCCESS
     api.dies = dict.fromkeys(texts[::4], 0)
     report = api.run(texts, concurrency=concurrency)
     assert [result.token.text for result in report.results] == texts
@@ -374,7 +374,7 @@ def test_every_token_keeps_its_result_whatever_the_concurrency(
 
 def test_a_failure_takes_nothing_from_the_others(api: FakeApi) -> None:
     texts = many(5)
-    api.answer = lambda text: NO_ANSWER if text == texts[2] else YES
+    api.answer = lambda text: NO_ANSWER if text == texts[2] else SUCCESS
     assert api.outcomes(texts) == ["revoked"] * 5
     api.effect = None
     assert api.outcomes([live(n=9), texts[0]])[1] == "already_revoked"
@@ -387,7 +387,7 @@ def test_the_deadline_leaves_the_rest_unattempted(
     api.latency, api.deadline = 1.0, deadline
     expected = ["revoked"] * begun + ["not_attempted"] * (5 - begun)
     assert api.outcomes(many(5)) == expected
-    assert len(api.asked) == begun * 3 + (begun > 0)
+    assert len(api.requests) == begun * 3 + (begun > 0)
 
 
 def test_equal_refusals_at_the_start_end_the_run(api: FakeApi) -> None:
@@ -406,7 +406,7 @@ def test_equal_refusals_after_a_success_end_nothing(api: FakeApi) -> None:
 def test_equal_refusals_of_one_account_do_not_stop_another(api: FakeApi) -> None:
     foreign = [live(account=OTHER_ACCOUNT, number=number) for number in range(30)]
     ours = many(8)
-    api.answer = lambda text: FORBIDDEN if text in foreign else YES
+    api.answer = lambda text: FORBIDDEN if text in foreign else SUCCESS
     api.effect = None
     api.dies = dict.fromkeys(ours, 10.0)
     outcomes = api.outcomes([*foreign, *ours])
@@ -498,7 +498,7 @@ def test_a_clock_ahead_lets_no_live_token_be_skipped(api: FakeApi) -> None:
 def test_a_clock_ahead_is_not_noticed_when_nothing_is_sent(api: FakeApi) -> None:
     api.clock, api.ahead = StillClock(ahead=HOUR), 0
     assert api.outcomes([live(exp=int(NOW + HOUR / 2))]) == ["expired"]
-    assert api.asked == []
+    assert api.requests == []
 
 
 def test_a_clock_behind_makes_more_work_and_a_warning(api: FakeApi) -> None:
@@ -511,7 +511,7 @@ def test_a_clock_behind_makes_more_work_and_a_warning(api: FakeApi) -> None:
 def test_by_the_servers_clock_what_is_over_stays_skipped(api: FakeApi) -> None:
     api.clock, api.ahead = StillClock(ahead=HOUR), 0
     assert api.outcomes([SEED, live(exp=int(NOW + 2 * HOUR))]) == ["expired", "revoked"]
-    assert SEED not in [text for __, text in api.asked]
+    assert SEED not in [text for __, text in api.requests]
 
 
 @pytest.mark.parametrize("ahead", [-300, 0, 300])

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Opening a file safely, who could exchange it, and writes that are complete."""
+"""Opening files safely, third parties who could replace them, and complete writes."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ OTHER = 64_001
 
 
 def target(path: object, follow_link: bool = True) -> str:
-    """Where a path leads, without links."""
+    """Return the path without links."""
     with open_entry("dest", str(path), follow_link) as entry:
         folder = Path(f"/proc/self/fd/{entry.folder}").resolve()
         assert str(folder / entry.name) == entry.path
@@ -42,14 +42,14 @@ def target(path: object, follow_link: bool = True) -> str:
 
 
 def refusal(path: object, owner: int = ME) -> str:
-    """The sentence with which a path is refused for a file with a token."""
+    """Return the message with which a path is rejected."""
     with pytest.raises(InvalidOption) as raised, open_entry("dest", str(path), True) as entry:
         entry.owned_by(owner)
     return str(raised.value)
 
 
 def accept(path: object, owner: int = ME) -> None:
-    """Fail when the path is refused."""
+    """Check that the path is accepted."""
     with open_entry("dest", str(path), follow_link=True) as entry:
         assert entry.owned_by(owner).owner == owner
 
@@ -57,7 +57,7 @@ def accept(path: object, owner: int = ME) -> None:
 # Folders and links on the path
 
 
-def test_a_path_leads_where_the_system_says(tmp_path: Path) -> None:
+def test_path_resolves_as_in_the_system(tmp_path: Path) -> None:
     deep = tmp_path / "a" / "b"
     deep.mkdir(parents=True)
     (tmp_path / "absolute").symlink_to(deep)
@@ -71,7 +71,7 @@ def test_a_path_leads_where_the_system_says(tmp_path: Path) -> None:
             assert target(path) == os.path.realpath(path)
 
 
-def test_a_relative_path_begins_in_the_current_folder(
+def test_relative_path_starts_in_current_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -86,7 +86,7 @@ def test_a_relative_path_begins_in_the_current_folder(
 @pytest.mark.parametrize(
     "path", ["/", "", ".", "..", "/tmp/..", "a\0b", "loop", "file/below", "n" * 300]
 )
-def test_what_is_no_path_of_a_file_is_one_sentence(
+def test_invalid_path_is_rejected_with_option(
     path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "loop").symlink_to("loop")
@@ -95,7 +95,7 @@ def test_what_is_no_path_of_a_file_is_one_sentence(
     assert refusal(path).startswith("dest: ")
 
 
-def test_the_folders_are_closed_again(tmp_path: Path) -> None:
+def test_folder_descriptors_are_closed(tmp_path: Path) -> None:
     (tmp_path / "a" / "b").mkdir(parents=True)
     before = descriptors()
     target(tmp_path / "a" / "b" / "file")
@@ -104,11 +104,11 @@ def test_the_folders_are_closed_again(tmp_path: Path) -> None:
 
 
 def descriptors() -> set[str]:
-    """What this process has open."""
+    """Return the open file descriptors of this process."""
     return {path.name for path in Path("/proc/self/fd").iterdir()}
 
 
-def test_a_name_that_is_not_utf8_can_be_shown(tmp_path: Path) -> None:
+def test_name_other_than_utf8_is_printable(tmp_path: Path) -> None:
     folder = tmp_path / os.fsdecode(b"\xff")
     folder.mkdir()
     folder.chmod(0o777)
@@ -118,12 +118,12 @@ def test_a_name_that_is_not_utf8_can_be_shown(tmp_path: Path) -> None:
     text.encode()
 
 
-# Who could exchange it
+# Third parties
 
 
 @pytest.fixture
 def group(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, Any]:
-    """A group that has a folder; the test says who is in it."""
+    """Return the settings of the group that owns a folder; a test changes them."""
     result: dict[str, Any] = {"name": "ada", "members": [], "uid": ME, "primary": OTHER}
 
     def group_of(gid: int) -> grp.struct_group:
@@ -153,9 +153,7 @@ def group(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, Any]:
     return result
 
 
-def test_the_private_group_of_a_trusted_user_is_no_third_party(
-    group: dict[str, Any], tmp_path: Path
-) -> None:
+def test_private_group_of_trusted_user_is_accepted(group: dict[str, Any], tmp_path: Path) -> None:
     accept(tmp_path / "folder" / "file")
     group["members"] = ["ada"]
     accept(tmp_path / "folder" / "file")
@@ -175,7 +173,7 @@ def test_the_private_group_of_a_trusted_user_is_no_third_party(
     ],
     ids=repr,
 )
-def test_every_other_group_is_one(
+def test_every_other_group_is_rejected(
     group: dict[str, Any], tmp_path: Path, change: dict[str, Any]
 ) -> None:
     group.update(change)
@@ -184,31 +182,29 @@ def test_every_other_group_is_one(
 
 
 def acl(*named: tuple[int, int]) -> bytes:
-    """A POSIX ACL for the owner, and for named users with their permissions."""
+    """Return a POSIX ACL for the owner and for named users with permissions."""
     entries = [(0x01, 7, 2**32 - 1), *((0x02, bits, uid) for uid, bits in named)]
     entries += [(0x04, 0, 2**32 - 1), (0x10, 7, 2**32 - 1), (0x20, 0, 2**32 - 1)]
     return struct.pack("<I", 2) + b"".join(struct.pack("<HHI", *entry) for entry in entries)
 
 
-def test_who_may_write_by_an_acl_is_a_third_party(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_writable_by_acl_is_rejected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tmp_path / "folder"
     folder.mkdir(mode=0o700)
-    # Without the ACL, its group would be no third party.
-    monkeypatch.setattr(_secure_open, "_is_private_group", lambda *_words: True)
+    # Without the ACL, the group is no third party.
+    monkeypatch.setattr(_secure_open, "_is_private_group", lambda *_args: True)
     accept(folder / "file")
     try:
         os.setxattr(folder, "system.posix_acl_access", acl((OTHER, 7)))
     except OSError:  # no ACLs here
         folder.chmod(0o770)
-        monkeypatch.setattr(os, "getxattr", lambda *_words: acl((OTHER, 7)))
+        monkeypatch.setattr(os, "getxattr", lambda *_args: acl((OTHER, 7)))
     assert "can be written by those whom its ACL names" in refusal(folder / "file")
     folder.chmod(0o700)
     accept(folder / "file")
 
 
-def test_a_default_acl_opens_no_new_file(tmp_path: Path) -> None:
+def test_default_acl_does_not_open_new_file(tmp_path: Path) -> None:
     folder = tmp_path / "folder"
     folder.mkdir(mode=0o700)
     with suppress(OSError):  # no ACLs here
@@ -217,31 +213,33 @@ def test_a_default_acl_opens_no_new_file(tmp_path: Path) -> None:
         descriptor = entry.owned_by(ME).open(os.O_WRONLY | os.O_CREAT | os.O_EXCL)
         mode = os.fstat(descriptor).st_mode
         os.close(descriptor)
-    assert stat.S_IMODE(mode) == 0o600  # so the ACL's mask gives nothing to anybody
+    assert stat.S_IMODE(mode) == 0o600  # the mask of the ACL grants nothing to anyone
 
 
-# What is exchanged between the look and the opening
+# Files replaced between check and open
 
 
-def exchange_at_open(monkeypatch: pytest.MonkeyPatch, path: Path, put: Callable[[], None]) -> None:
-    """Put something else in a path's place in the last moment before it is opened."""
+def replace_at_open(
+    monkeypatch: pytest.MonkeyPatch, path: Path, replace: Callable[[], None]
+) -> None:
+    """Replace a path just before it is opened."""
     open_file = os.open
 
-    def late(name: str, *words: Any, **options: Any) -> int:
+    def late(name: str, *args: Any, **options: Any) -> int:
         if name == path.name:
             path.rename(path.with_name("aside"))
-            put()
-        return open_file(name, *words, **options)
+            replace()
+        return open_file(name, *args, **options)
 
     monkeypatch.setattr(os, "open", late)
 
 
 @pytest.fixture
 def never_hang() -> Iterator[None]:
-    """An opening that waits for ever fails its test."""
+    """Fail a test whose open call blocks."""
 
-    def stop(*_words: Any) -> None:
-        raise RuntimeError("the opening waits for ever")
+    def stop(*_args: Any) -> None:
+        raise RuntimeError("open blocks")
 
     before = signal.signal(signal.SIGALRM, stop)
     signal.alarm(30)
@@ -253,32 +251,32 @@ def never_hang() -> Iterator[None]:
 @pytest.mark.usefixtures("never_hang")
 @pytest.mark.parametrize("flags", [os.O_RDONLY, os.O_WRONLY, os.O_RDWR])
 @pytest.mark.parametrize("kind", ["FIFO", "link", "folder"])
-def test_what_is_no_regular_file_any_more_is_not_opened(
+def test_file_replaced_before_open_is_not_opened(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, flags: int
 ) -> None:
     path, victim = tmp_path / "file", tmp_path / "victim"
     path.touch()
     victim.touch()
-    put = {
+    replace = {
         "FIFO": lambda: os.mkfifo(path),
         "link": lambda: path.symlink_to(victim),
         "folder": path.mkdir,
     }[kind]
     with open_entry("dest", str(path), follow_link=True) as entry:
-        exchange_at_open(monkeypatch, path, put)
+        replace_at_open(monkeypatch, path, replace)
         before = descriptors()
         with pytest.raises((InvalidOption, OSError)):
             entry.open(flags | os.O_CREAT)
         assert descriptors() == before
 
 
-def test_a_link_that_takes_the_place_of_a_folder_is_not_entered(
+def test_folder_replaced_with_link_is_not_entered(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = tmp_path / "folder"
     folder.mkdir()
     (tmp_path / "victim").mkdir()
-    exchange_at_open(monkeypatch, folder, lambda: folder.symlink_to(tmp_path / "victim"))
+    replace_at_open(monkeypatch, folder, lambda: folder.symlink_to(tmp_path / "victim"))
     assert refusal(folder / "file").startswith("dest: its folder cannot be opened: ")
 
 
@@ -286,7 +284,7 @@ def test_a_link_that_takes_the_place_of_a_folder_is_not_entered(
 
 
 @pytest.mark.parametrize("offset", [None, 0, 3])
-def test_everything_is_written(
+def test_short_writes_are_continued(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, offset: int | None
 ) -> None:
     pwrite, write = os.pwrite, os.write
@@ -298,8 +296,8 @@ def test_everything_is_written(
     assert (tmp_path / "file").read_bytes() == bytes(offset or 0) + b"1234567"
 
 
-def test_nothing_written_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "write", lambda *_words: 0)
+def test_write_of_zero_bytes_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "write", lambda *_args: 0)
     with (tmp_path / "file").open("wb") as file, pytest.raises(OSError, match="error"):
         write_all(file.fileno(), b"x")
 
@@ -307,7 +305,9 @@ def test_nothing_written_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyP
 @pytest.mark.parametrize(
     ("before", "after"), [(b"", b"b\n"), (b"a\n", b"a\nb\n"), (b"a", b"a\nb\n"), (b"\n", b"\nb\n")]
 )
-def test_a_line_that_was_cut_is_ended_first(tmp_path: Path, before: bytes, after: bytes) -> None:
+def test_truncated_line_is_terminated_before_append(
+    tmp_path: Path, before: bytes, after: bytes
+) -> None:
     (tmp_path / "file").write_bytes(before)
     with (tmp_path / "file").open("ab+") as file:
         append_lines(file.fileno(), b"b\n", durable=True)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A kept token: its document, and for how long it is good."""
+"""The stored token: its document and its validity."""
 
 from __future__ import annotations
 
@@ -24,16 +24,17 @@ from ansible_collections.nomba.auth.plugins.module_utils._stored_token import (
 )
 from ansible_collections.nomba.auth.plugins.module_utils._timestamps import show_time
 from tests.unit.clock import NOW
+from tests.unit.tables import each_row
 
 from .token_factory import ACCOUNT, token
 
 pytestmark = pytest.mark.pure
 
 OWNER = Owner("https://api.example", ACCOUNT, "2242b79d-f2cf-4ccc-ada1-e890bd1a9f0d")
-# All that JSON can carry, lone surrogates too.
+# Any text in JSON, including lone surrogates.
 texts = st.text(max_size=40)
 words = st.text(min_size=1, max_size=40)
-kepts = st.builds(
+stored_tokens = st.builds(
     StoredToken,
     owner=st.builds(Owner, words, words, words),
     access_token=words,
@@ -43,7 +44,7 @@ kepts = st.builds(
 )
 
 
-NEEDED = {
+REQUIRED = {
     "access_token": "a token",
     "account_id": OWNER.account_id,
     "api_url": OWNER.api_url,
@@ -51,8 +52,8 @@ NEEDED = {
 }
 
 
-def kept(exp: float | None = None, expires_at: float | None = None, **more: Any) -> StoredToken:
-    """A kept token whose claim and whose field end at these moments."""
+def stored(exp: float | None = None, expires_at: float | None = None, **more: Any) -> StoredToken:
+    """Return a stored token with these expiry times in claim and field."""
     claims = {} if exp is None else {"exp": exp}
     return StoredToken(OWNER, token(**claims), expires_at=show_time(expires_at), **more)
 
@@ -60,12 +61,12 @@ def kept(exp: float | None = None, expires_at: float | None = None, **more: Any)
 # The document
 
 
-@given(kepts)
-def test_what_is_dumped_is_loaded_as_it_was(one: StoredToken) -> None:
+@given(stored_tokens)
+def test_dump_and_load_are_inverse(one: StoredToken) -> None:
     assert load(dump(one)) == one
 
 
-def test_the_document_is_made_for_programs() -> None:
+def test_document_has_documented_fields() -> None:
     one = StoredToken(OWNER, "a token", "a refresh token", "2022-07-08T14:33:00Z", ("an old one",))
     assert json.loads(dump(one)) == {
         "access_token": "a token",
@@ -79,7 +80,7 @@ def test_the_document_is_made_for_programs() -> None:
     assert dump(one).endswith(b"}\n")
 
 
-@pytest.mark.parametrize(
+@each_row(
     "document",
     [
         b"",
@@ -99,30 +100,30 @@ def test_the_document_is_made_for_programs() -> None:
     ],
     ids=lambda document: repr(document)[:24],
 )
-def test_what_is_no_such_document_is_none(document: bytes) -> None:
+def test_invalid_document_is_none(document: bytes) -> None:
     assert load(document) is None
 
 
 @given(st.binary(max_size=80))
-def test_no_bytes_are_too_strange(document: bytes) -> None:
+def test_random_bytes_are_none(document: bytes) -> None:
     assert load(document) is None
 
 
-def test_a_token_and_its_owner_are_enough() -> None:
-    assert load(json.dumps(NEEDED).encode()) == StoredToken(OWNER, "a token")
+def test_token_and_owner_are_sufficient() -> None:
+    assert load(json.dumps(REQUIRED).encode()) == StoredToken(OWNER, "a token")
 
 
-@pytest.mark.parametrize("name", NEEDED)
-@pytest.mark.parametrize("value", [None, "", 17, True, [], {}], ids=repr)
-def test_another_programs_document_is_none(name: str, value: object) -> None:
-    assert load(json.dumps({**NEEDED, name: value}).encode()) is None
-    assert load(json.dumps({k: v for k, v in NEEDED.items() if k != name}).encode()) is None
+@each_row("name", REQUIRED)
+@each_row("value", [None, "", 17, True, [], {}], ids=repr)
+def test_document_without_required_text_is_none(name: str, value: object) -> None:
+    assert load(json.dumps({**REQUIRED, name: value}).encode()) is None
+    assert load(json.dumps({k: v for k, v in REQUIRED.items() if k != name}).encode()) is None
 
 
-@pytest.mark.parametrize("value", ["17", "null", "{}", "[1]", "true"])
-def test_fields_of_another_kind_are_left_out(value: str) -> None:
+@each_row("value", ["17", "null", "{}", "[1]", "true"])
+def test_fields_of_wrong_type_are_ignored(value: str) -> None:
     fields = dict.fromkeys(("refresh_token", "expires_at", "replaced"), json.loads(value))
-    assert load(json.dumps({**NEEDED, **fields}).encode()) == StoredToken(OWNER, "a token")
+    assert load(json.dumps({**REQUIRED, **fields}).encode()) == StoredToken(OWNER, "a token")
 
 
 @given(
@@ -132,17 +133,17 @@ def test_fields_of_another_kind_are_left_out(value: str) -> None:
         max_leaves=5,
     )
 )
-def test_any_value_of_a_field_can_be_loaded(value: object) -> None:
+def test_any_value_of_field_can_be_loaded(value: object) -> None:
     names = ("expires_at", "refresh_token", "replaced")
-    one = load(json.dumps({**NEEDED, **dict.fromkeys(names, value)}).encode())
+    one = load(json.dumps({**REQUIRED, **dict.fromkeys(names, value)}).encode())
     assert one is not None
     assert load(dump(one)) == one
 
 
-# Until when
+# Validity
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("exp", "expires_at", "until"),
     [
         (NOW, NOW + 60, NOW),
@@ -152,55 +153,55 @@ def test_any_value_of_a_field_can_be_loaded(value: object) -> None:
         (None, None, None),
     ],
 )
-def test_it_is_usable_until_the_earlier_of_both(
+def test_usable_until_is_earlier_of_claim_and_field(
     exp: float | None, expires_at: float | None, until: float | None
 ) -> None:
-    assert kept(exp, expires_at).usable_until() == until
+    assert stored(exp, expires_at).usable_until() == until
 
 
 @given(st.integers(1, 2**33), st.integers(1, 2**33))
-def test_no_later_moment_makes_it_usable_for_longer(one: int, other: int) -> None:
-    assert kept(one, other).usable_until() == min(one, other)
+def test_usable_until_is_minimum(one: int, other: int) -> None:
+    assert stored(one, other).usable_until() == min(one, other)
 
 
-@pytest.mark.parametrize("expires_at", ["nonsense", "", "1657290780"])
-def test_a_field_that_is_no_moment_is_left_out_of_account(expires_at: str) -> None:
+@each_row("expires_at", ["nonsense", "", "1657290780"])
+def test_invalid_expires_at_is_ignored(expires_at: str) -> None:
     one = StoredToken(OWNER, token(exp=NOW), expires_at=expires_at)
     assert one.usable_until() == NOW
     assert StoredToken(OWNER, "no JWT", expires_at=expires_at).usable_until() is None
 
 
-@pytest.mark.parametrize(("left", "good"), [(301, True), (300, True), (299, False), (-1, False)])
-def test_it_is_good_for_what_is_left(left: int, good: bool) -> None:
-    assert kept(NOW + left).valid_for(NOW, 300) is good
-    assert kept(NOW + 9000, NOW + left).valid_for(NOW, 300) is good
+@each_row(("left", "valid"), [(301, True), (300, True), (299, False), (-1, False)])
+def test_valid_for_compares_remaining_seconds(left: int, valid: bool) -> None:
+    assert stored(NOW + left).valid_for(NOW, 300) is valid
+    assert stored(NOW + 9000, NOW + left).valid_for(NOW, 300) is valid
 
 
-def test_what_has_no_end_is_good_for_nothing() -> None:
-    assert kept().valid_for(NOW, 0) is False
-    assert kept().valid_for(0, 0) is False
+def test_token_without_expiry_is_never_valid() -> None:
+    assert stored().valid_for(NOW, 0) is False
+    assert stored().valid_for(0, 0) is False
 
 
-# What was replaced
+# Replaced tokens
 
 
-def test_a_grant_is_kept_with_all_that_is_needed() -> None:
+def test_grant_is_stored_completely() -> None:
     one = keep(OWNER, Grant("new", "refresh", "2022-07-08T14:33:00Z", ACCOUNT), ("old", "older"))
     assert one == StoredToken(OWNER, "new", "refresh", "2022-07-08T14:33:00Z", ("old", "older"))
 
 
-def test_a_token_never_replaces_itself() -> None:
+def test_token_never_replaces_itself() -> None:
     assert keep(OWNER, Grant("same"), ("same", "old", "same")).replaced == ("old",)
 
 
-def test_the_dead_are_forgotten_and_no_others() -> None:
-    one = kept(replaced=("a", "b", "c"))
+def test_only_revoked_tokens_are_removed_from_replaced() -> None:
+    one = stored(replaced=("a", "b", "c"))
     assert without_replaced(one, frozenset({"b", "x"})).replaced == ("a", "c")
     assert without_replaced(one, frozenset()) == one
     assert without_replaced(one, frozenset("abc")).access_token == one.access_token
 
 
-def test_a_repr_shows_no_secret() -> None:
+def test_repr_omits_secrets() -> None:
     shown = repr(StoredToken(OWNER, "SECRET one", "SECRET two", None, ("SECRET three",)))
     assert "SECRET" not in shown
     assert ACCOUNT in shown

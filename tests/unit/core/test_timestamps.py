@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Points in time as text, in all the ways in which an API may write them."""
+"""Parsing and formatting timestamps."""
 
 from __future__ import annotations
 
@@ -13,14 +13,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.nomba.auth.plugins.module_utils._timestamps import parse_time, show_time
+from tests.unit.tables import each_row
 
 pytestmark = pytest.mark.pure
 
-# 2022-07-08T14:33:00Z, the example of Nomba's specification.
+# 2022-07-08T14:33:00Z, the example in Nomba's specification.
 EXAMPLE = 1_657_290_780.0
 
 
-@pytest.mark.parametrize(
+@each_row(
     "text",
     [
         "2022-07-08T14:33:00Z",
@@ -38,19 +39,19 @@ EXAMPLE = 1_657_290_780.0
         " 2022-07-08T14:33:00Z\n",
     ],
 )
-def test_every_form_of_a_moment_is_the_same_moment(text: str) -> None:
+def test_every_timestamp_form_is_parsed(text: str) -> None:
     assert parse_time(text) == EXAMPLE
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("fraction", "more"),
     [(".5", 0.5), (".250", 0.25), (".001", 0.001), (".123456789", 0.123456789)],
 )
-def test_a_fraction_counts(fraction: str, more: float) -> None:
+def test_fraction_is_parsed(fraction: str, more: float) -> None:
     assert parse_time(f"2022-07-08T14:33:00{fraction}Z") == pytest.approx(EXAMPLE + more, abs=1e-6)
 
 
-@pytest.mark.parametrize(
+@each_row(
     "text",
     [
         None,
@@ -80,27 +81,27 @@ def test_a_fraction_counts(fraction: str, more: float) -> None:
     ],
     ids=repr,
 )
-def test_what_is_no_moment_is_none(text: str | None) -> None:
+def test_invalid_timestamp_is_none(text: str | None) -> None:
     assert parse_time(text) is None
 
 
-@pytest.mark.parametrize("text", ["9999-12-31T23:59:59-00:01", "0001-01-01T00:00:00+00:01"])
-def test_an_offset_that_leads_out_of_the_calendar_is_no_moment(text: str) -> None:
+@each_row("text", ["9999-12-31T23:59:59-00:01", "0001-01-01T00:00:00+00:01"])
+def test_offset_beyond_calendar_is_none(text: str) -> None:
     assert parse_time(text) is None
 
 
-@pytest.mark.parametrize("offset", ["+24:00", "-99:00", "+01:60"])
-def test_an_offset_of_more_than_a_day_is_no_moment(offset: str) -> None:
+@each_row("offset", ["+24:00", "-99:00", "+01:60"])
+def test_offset_above_one_day_is_none(offset: str) -> None:
     assert parse_time(f"2022-07-08T14:33:00{offset}") is None
 
 
 @given(st.text(max_size=40) | st.text(alphabet="0123456789-+:.TZ", max_size=40))
-def test_no_text_is_too_strange(text: str) -> None:
+def test_any_text_is_parsed_or_none(text: str) -> None:
     assert parse_time(text) is None or isinstance(parse_time(text), float)
 
 
 @given(st.integers(0, 253_402_300_799))
-def test_what_is_shown_can_be_read_again(moment: int) -> None:
+def test_shown_time_is_parsed_back(moment: int) -> None:
     shown = show_time(moment)
     assert shown is not None
     assert shown.endswith("Z")
@@ -111,14 +112,14 @@ def test_what_is_shown_can_be_read_again(moment: int) -> None:
     st.datetimes(datetime(1970, 1, 3), datetime(2199, 1, 1)),  # noqa: DTZ001 -- gets a zone below
     st.integers(-23 * 60, 23 * 60),
 )
-def test_what_python_writes_is_read_as_python_means_it(moment: datetime, minutes: int) -> None:
+def test_isoformat_is_parsed_as_python_does(moment: datetime, minutes: int) -> None:
     aware = moment.replace(tzinfo=timezone(timedelta(minutes=minutes)))
     assert parse_time(aware.isoformat()) == pytest.approx(aware.timestamp(), abs=1e-5)
 
 
-def test_a_moment_is_shown_to_the_second() -> None:
+def test_time_is_shown_in_seconds() -> None:
     assert show_time(EXAMPLE + 0.999) == "2022-07-08T14:33:00Z"
 
 
-def test_no_moment_is_shown_as_none() -> None:
+def test_missing_time_is_shown_as_none() -> None:
     assert show_time(None) is None

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Reading tokens, and classing them by the clock."""
+"""Reading and classifying tokens."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ from ansible_collections.nomba.auth.plugins.module_utils._token import (
     strip,
 )
 from tests.unit.clock import NOW
+from tests.unit.tables import each_row
 
 from .token_factory import (
     ACCOUNT,
@@ -51,15 +52,15 @@ leeways = st.floats(min_value=0, max_value=86_400)
 lifetimes = st.floats(min_value=0, max_value=86_400)
 
 
-def kind(text: str, now: float = NOW, leeway: float = LEEWAY) -> TokenClass:
-    """The class of a token, from its text."""
+def token_class(text: str, now: float = NOW, leeway: float = LEEWAY) -> TokenClass:
+    """Return the class of a token."""
     return classify(read(text), now, leeway)
 
 
 # Reading
 
 
-def test_the_example_of_nombas_page_is_read() -> None:
+def test_documented_example_is_read() -> None:
     seed = read(SEED)
     assert (seed.issued_at, seed.expires_at) == (SEED_ISSUED, SEED_EXPIRES)
     assert seed.accounts == (ACCOUNT,)
@@ -67,12 +68,12 @@ def test_the_example_of_nombas_page_is_read() -> None:
     assert len(seed.text) == 407
 
 
-def test_the_example_of_nombas_page_expired_in_2023() -> None:
-    assert kind(SEED, now=SEED_EXPIRES) is TokenClass.LIVE
-    assert kind(SEED, now=SEED_EXPIRES + LEEWAY + 1) is TokenClass.EXPIRED
+def test_documented_example_expired_in_2023() -> None:
+    assert token_class(SEED, now=SEED_EXPIRES) is TokenClass.LIVE
+    assert token_class(SEED, now=SEED_EXPIRES + LEEWAY + 1) is TokenClass.EXPIRED
 
 
-def test_a_repr_shows_no_secret() -> None:
+def test_repr_omits_secrets() -> None:
     shown = repr(read(SEED))
     assert SEED.split(".")[2] not in shown
     assert "eyJ" not in shown
@@ -80,42 +81,42 @@ def test_a_repr_shows_no_secret() -> None:
     assert read(SEED).fingerprint in shown
 
 
-@pytest.mark.parametrize(
-    "around",
+@each_row(
+    "form",
     ["{}", " {} ", "\n{}\r\n", "Bearer {}", "bearer {}", "BEARER \t{}\n", "  Bearer  {}  "],
 )
-def test_what_copying_adds_is_stripped(around: str) -> None:
-    assert strip(around.format(SEED)) == SEED
-    assert read(around.format(SEED)) == read(SEED)
+def test_whitespace_and_bearer_prefix_are_stripped(form: str) -> None:
+    assert strip(form.format(SEED)) == SEED
+    assert read(form.format(SEED)) == read(SEED)
 
 
-@pytest.mark.parametrize("text", ["BearerToken", "xBearer abc", "abc Bearer"])
-def test_only_a_bearer_prefix_is_stripped(text: str) -> None:
+@each_row("text", ["BearerToken", "xBearer abc", "abc Bearer"])
+def test_only_bearer_prefix_is_stripped(text: str) -> None:
     assert strip(text) == text
 
 
-@pytest.mark.parametrize(
+@each_row(
     "account",
     [ACCOUNT, ACCOUNT.upper(), ACCOUNT.title()],
     ids=["lower", "upper", "mixed"],
 )
-def test_an_account_matches_in_any_case(account: str) -> None:
+def test_account_matches_in_any_case(account: str) -> None:
     assert read(token(account)).belongs_to(ACCOUNT)
     assert read(token()).belongs_to(account)
 
 
-def test_a_token_belongs_to_none_but_its_account() -> None:
+def test_token_belongs_only_to_its_account() -> None:
     assert not read(token()).belongs_to(OTHER_ACCOUNT)
     assert not read(token()).belongs_to("")
     assert not read(rs256()).belongs_to(ACCOUNT)
 
 
-def test_a_token_can_name_several_accounts() -> None:
+def test_token_with_two_account_claims_names_both() -> None:
     both = read(token(**{f"G:{OTHER_ACCOUNT}": f"G:{OTHER_ACCOUNT}"}))
     assert both.accounts == (ACCOUNT, OTHER_ACCOUNT)
 
 
-@pytest.mark.parametrize(
+@each_row(
     "claim",
     [
         {f"G:{ACCOUNT}": True},
@@ -125,14 +126,14 @@ def test_a_token_can_name_several_accounts() -> None:
     ],
     ids=["value not its name", "value of another", "no colon", "another letter"],
 )
-def test_a_claim_of_another_shape_names_no_account(claim: dict[str, Any]) -> None:
+def test_claim_of_other_form_names_no_account(claim: dict[str, Any]) -> None:
     assert read(jwt(json.dumps(claim).encode())).accounts == ()
 
 
-# What a token is at all
+# Well-formed and malformed tokens
 
 
-@pytest.mark.parametrize(
+@each_row(
     "text",
     [
         "",
@@ -160,22 +161,22 @@ def test_a_claim_of_another_shape_names_no_account(claim: dict[str, Any]) -> Non
     ],
     ids=lambda text: repr(text)[:24],
 )
-def test_what_is_not_three_base64url_parts_is_malformed(text: str) -> None:
-    assert kind(text) is TokenClass.MALFORMED
+def test_text_without_three_base64url_parts_is_malformed(text: str) -> None:
+    assert token_class(text) is TokenClass.MALFORMED
     assert read(text).expires_at is None
 
 
-@pytest.mark.parametrize("kept", [1, 22, 40, 42])
-def test_a_signature_cut_short_is_malformed(kept: int) -> None:
+@each_row("kept", [1, 22, 40, 42])
+def test_truncated_signature_is_malformed(kept: int) -> None:
     head, __, signature = SEED.rpartition(".")
-    assert kind(f"{head}.{signature[:kept]}") is TokenClass.MALFORMED
+    assert token_class(f"{head}.{signature[:kept]}") is TokenClass.MALFORMED
 
 
-def test_a_signature_too_long_is_malformed() -> None:
-    assert kind(SEED + "abc") is TokenClass.MALFORMED
+def test_too_long_signature_is_malformed() -> None:
+    assert token_class(SEED + "abc") is TokenClass.MALFORMED
 
 
-@pytest.mark.parametrize(
+@each_row(
     "text",
     [
         jwt(b"{}", header=b"[]", signature=b"sig"),
@@ -196,11 +197,11 @@ def test_a_signature_too_long_is_malformed() -> None:
         "lower case",
     ],
 )
-def test_signature_may_have_any_length_when_the_alg_tells_none(text: str) -> None:
-    assert kind(text) is TokenClass.UNDATED
+def test_signature_of_unknown_alg_may_have_any_length(text: str) -> None:
+    assert token_class(text) is TokenClass.UNDATED
 
 
-# Bytes of a signature, by alg: RFC 7518, 8037, 8812 and 9864.
+# Signature length in bytes by alg: RFC 7518, 8037, 8812 and 9864.
 SIGNATURES = {
     (32,): ["HS256"],
     (48,): ["HS384"],
@@ -216,12 +217,12 @@ LENGTHS = [
 ]
 
 
-@pytest.mark.parametrize(("alg", "length"), LENGTHS)
-def test_signature_of_the_alg_own_length_is_whole(alg: str, length: int) -> None:
-    assert kind(signed(alg, length)) is TokenClass.UNDATED
+@each_row(("alg", "length"), LENGTHS)
+def test_signature_of_length_of_its_alg_is_well_formed(alg: str, length: int) -> None:
+    assert token_class(signed(alg, length)) is TokenClass.UNDATED
 
 
-@pytest.mark.parametrize(("alg", "length"), LENGTHS)
+@each_row(("alg", "length"), LENGTHS)
 def test_signature_of_any_other_length_is_malformed(alg: str, length: int) -> None:
     whole = signed(alg, length)
     for text in (
@@ -232,34 +233,34 @@ def test_signature_of_any_other_length_is_malformed(alg: str, length: int) -> No
         whole + "AA",
         whole + "_and_more",
     ):
-        assert kind(text) is TokenClass.MALFORMED, len(text) - len(whole)
+        assert token_class(text) is TokenClass.MALFORMED, len(text) - len(whole)
 
 
-@pytest.mark.parametrize("length", [1, 32, 256])
-def test_token_that_claims_to_be_unsigned_is_malformed(length: int) -> None:
-    assert kind(signed("none", length)) is TokenClass.MALFORMED
-    assert kind(signed("none", 1).rpartition(".")[0] + ".") is TokenClass.MALFORMED
+@each_row("length", [1, 32, 256])
+def test_token_with_alg_none_is_malformed(length: int) -> None:
+    assert token_class(signed("none", length)) is TokenClass.MALFORMED
+    assert token_class(signed("none", 1).rpartition(".")[0] + ".") is TokenClass.MALFORMED
 
 
-@pytest.mark.parametrize("last", "BZz_9")
-def test_signature_that_no_encoder_ends_like_this_is_malformed(last: str) -> None:
-    assert kind(SEED[:-1] + last) is TokenClass.MALFORMED
+@each_row("last", "BZz_9")
+def test_signature_with_non_canonical_last_character_is_malformed(last: str) -> None:
+    assert token_class(SEED[:-1] + last) is TokenClass.MALFORMED
 
 
-def test_a_token_of_a_length_no_header_could_carry_is_malformed() -> None:
+def test_token_longer_than_any_header_is_malformed() -> None:
     text = token(padding="x" * 100_000)
-    assert kind(text) is TokenClass.MALFORMED
+    assert token_class(text) is TokenClass.MALFORMED
     assert fingerprint(text) == read(text).fingerprint
 
 
-def test_the_longest_token_is_still_read() -> None:
+def test_longest_token_is_read() -> None:
     room = MAX_CHARACTERS - len(token(padding=""))
     text = token(padding="x" * (room * 3 // 4))
     assert MAX_CHARACTERS - 4 < len(text) <= MAX_CHARACTERS
     assert read(text).accounts == (ACCOUNT,)
 
 
-@pytest.mark.parametrize(
+@each_row(
     "payload",
     [
         b"",
@@ -276,21 +277,21 @@ def test_the_longest_token_is_still_read() -> None:
     ],
     ids=lambda payload: repr(payload)[:16],
 )
-def test_a_payload_that_cannot_be_read_is_undated(payload: bytes) -> None:
+def test_unreadable_payload_is_undated(payload: bytes) -> None:
     text = jwt(payload or b"\0")
-    assert kind(text) is TokenClass.UNDATED
+    assert token_class(text) is TokenClass.UNDATED
     assert read(text).accounts == ()
 
 
-def test_a_deeply_nested_header_does_no_harm() -> None:
+def test_deeply_nested_header_is_undated() -> None:
     text = jwt(b"{}", header=b'{"alg":' + b"[" * 5000, signature=b"short")
-    assert kind(text) is TokenClass.UNDATED
+    assert token_class(text) is TokenClass.UNDATED
 
 
 # Dates
 
 
-@pytest.mark.parametrize(
+@each_row(
     "exp",
     [
         "null",
@@ -311,103 +312,103 @@ def test_a_deeply_nested_header_does_no_harm() -> None:
     ],
     ids=lambda exp: exp[:16],
 )
-def test_an_exp_that_is_no_date_leaves_the_token_undated(exp: str) -> None:
+def test_invalid_exp_is_undated(exp: str) -> None:
     text = jwt(f'{{"exp":{exp}}}'.encode())
-    assert kind(text) is TokenClass.UNDATED
+    assert token_class(text) is TokenClass.UNDATED
     assert read(text).expires_at is None
 
 
-def test_a_missing_exp_leaves_the_token_undated() -> None:
-    assert kind(token(iat=int(NOW))) is TokenClass.UNDATED
+def test_missing_exp_is_undated() -> None:
+    assert token_class(token(iat=int(NOW))) is TokenClass.UNDATED
 
 
-def test_a_fractional_exp_is_a_date() -> None:
+def test_fractional_exp_is_valid() -> None:
     assert read(token(exp=NOW + 0.5)).expires_at == NOW + 0.5
 
 
-@pytest.mark.parametrize("exp", [1, SEED_EXPIRES, 253_402_300_799])
-def test_whole_seconds_up_to_the_year_9999_are_dates(exp: int) -> None:
+@each_row("exp", [1, SEED_EXPIRES, 253_402_300_799])
+def test_exp_up_to_year_9999_is_valid(exp: int) -> None:
     assert read(token(exp=exp)).expires_at == exp
 
 
-@pytest.mark.parametrize("iat", ["0", "-1", '"1"', "true", "NaN", "1e400", "1681922179000"])
-def test_an_iat_that_is_no_date_is_left_out(iat: str) -> None:
+@each_row("iat", ["0", "-1", '"1"', "true", "NaN", "1e400", "1681922179000"])
+def test_invalid_iat_is_ignored(iat: str) -> None:
     text = jwt(f'{{"exp":1,"iat":{iat}}}'.encode())
     assert read(text).issued_at is None
-    assert kind(text) is TokenClass.EXPIRED
+    assert token_class(text) is TokenClass.EXPIRED
 
 
 # Classes
 
 
-def test_an_exp_within_the_leeway_is_still_live() -> None:
-    assert kind(token(exp=NOW - LEEWAY)) is TokenClass.LIVE
+def test_exp_within_leeway_is_live() -> None:
+    assert token_class(token(exp=NOW - LEEWAY)) is TokenClass.LIVE
 
 
-def test_an_exp_beyond_the_leeway_is_expired() -> None:
-    assert kind(token(exp=NOW - LEEWAY - 1)) is TokenClass.EXPIRED
+def test_exp_beyond_leeway_is_expired() -> None:
+    assert token_class(token(exp=NOW - LEEWAY - 1)) is TokenClass.EXPIRED
 
 
-def test_without_a_leeway_the_last_second_is_live() -> None:
-    assert kind(token(exp=NOW), leeway=0) is TokenClass.LIVE
-    assert kind(token(exp=NOW - 1), leeway=0) is TokenClass.EXPIRED
+def test_without_leeway_last_second_is_live() -> None:
+    assert token_class(token(exp=NOW), leeway=0) is TokenClass.LIVE
+    assert token_class(token(exp=NOW - 1), leeway=0) is TokenClass.EXPIRED
 
 
-def test_an_iat_in_the_future_shows_a_wrong_clock_so_nothing_is_expired() -> None:
+def test_iat_in_future_is_undated_instead_of_expired() -> None:
     backwards = token(iat=NOW + LEEWAY + 1, exp=NOW - LEEWAY - 1)
-    assert kind(backwards) is TokenClass.UNDATED
+    assert token_class(backwards) is TokenClass.UNDATED
 
 
-def test_an_iat_ahead_within_the_leeway_is_no_excuse() -> None:
-    assert kind(token(iat=NOW + LEEWAY, exp=NOW - LEEWAY - 1)) is TokenClass.EXPIRED
+def test_iat_ahead_within_leeway_is_expired() -> None:
+    assert token_class(token(iat=NOW + LEEWAY, exp=NOW - LEEWAY - 1)) is TokenClass.EXPIRED
 
 
 @given(exp=moments, leeway=leeways, life=lifetimes, share=st.floats(0, 1, exclude_max=True))
-def test_what_the_server_still_accepts_is_never_classed_as_expired(
+def test_token_that_server_still_accepts_is_never_expired(
     exp: float, leeway: float, life: float, share: float
 ) -> None:
-    server_now = exp - life  # it accepts while its clock shows no more than exp
+    server_now = exp - life  # the server accepts the token up to exp
     ahead = leeway * share  # less than the leeway
     for now in (server_now + ahead, server_now - ahead):
-        assert kind(token(exp=exp), now, leeway) is TokenClass.LIVE
+        assert token_class(token(exp=exp), now, leeway) is TokenClass.LIVE
 
 
 @given(exp=moments, leeway=leeways, skew=leeways, longer=st.floats(1e-3, 1e9))
-def test_what_is_dead_for_longer_than_leeway_and_skew_is_classed_as_expired(
+def test_token_expired_longer_than_leeway_and_skew_is_expired(
     exp: float, leeway: float, skew: float, longer: float
 ) -> None:
     server_now = exp + leeway + skew + longer
     for now in (server_now - skew, server_now, server_now + skew):
-        assert kind(token(exp=exp, iat=exp - 3600), now, leeway) is TokenClass.EXPIRED
+        assert token_class(token(exp=exp, iat=exp - 3600), now, leeway) is TokenClass.EXPIRED
 
 
 @given(exp=moments, now=moments, leeway=leeways, more=leeways)
-def test_a_longer_leeway_never_makes_a_live_token_expired(
+def test_longer_leeway_never_makes_live_token_expired(
     exp: float, now: float, leeway: float, more: float
 ) -> None:
-    if kind(token(exp=exp), now, leeway) is TokenClass.LIVE:
-        assert kind(token(exp=exp), now, leeway + more) is TokenClass.LIVE
+    if token_class(token(exp=exp), now, leeway) is TokenClass.LIVE:
+        assert token_class(token(exp=exp), now, leeway + more) is TokenClass.LIVE
 
 
 # Fingerprints
 
 
-def test_a_fingerprint_is_stable() -> None:
+def test_fingerprint_is_stable() -> None:
     assert fingerprint(SEED) == "sha256:c902e0cfc8c0b438"
 
 
 @given(st.text())
-def test_a_fingerprint_has_sixteen_digits_for_any_text(text: str) -> None:
+def test_fingerprint_has_sixteen_digits_for_any_text(text: str) -> None:
     assert re.fullmatch(r"sha256:[0-9a-f]{16}", fingerprint(text))
     assert fingerprint(text) == fingerprint(text)
 
 
-def test_a_lone_surrogate_has_a_fingerprint() -> None:
+def test_lone_surrogate_has_fingerprint() -> None:
     assert fingerprint("\udc80") != fingerprint("\udc81")
 
 
 @given(st.text(max_size=60) | st.text(alphabet="eyJ.-_Ab0=", max_size=400))
-def test_no_text_is_too_strange_to_be_read(text: str) -> None:
+def test_any_text_is_read_and_classified(text: str) -> None:
     strange = read(text)
     assert strange.fingerprint == fingerprint(strip(text))
     assert classify(strange, NOW, LEEWAY) in TokenClass
@@ -416,7 +417,7 @@ def test_no_text_is_too_strange_to_be_read(text: str) -> None:
 # Redaction
 
 
-@pytest.mark.parametrize(
+@each_row(
     "path",
     [
         "/srv/{}",
@@ -426,30 +427,30 @@ def test_no_text_is_too_strange_to_be_read(text: str) -> None:
         "/a/{} b/{}",
     ],
 )
-def test_token_in_a_text_is_shown_by_its_fingerprint(path: str) -> None:
+def test_token_in_text_is_replaced_with_its_fingerprint(path: str) -> None:
     assert redact(path.format(SEED, SEED)) == path.format(fingerprint(SEED), fingerprint(SEED))
 
 
-@pytest.mark.parametrize(
+@each_row(
     "part",
     [SEED[:60], SEED[21:], SEED[21:180], SEED[:-1], SEED[:250], rs256(), SEED + rs256()],
     ids=["beginning", "no header", "payload", "no end", "half", "foreign", "two"],
 )
-def test_no_piece_of_a_token_is_left_in_a_text(part: str) -> None:
+def test_part_of_token_in_text_is_redacted(part: str) -> None:
     shown = redact(f"/srv/{part}/log")
     assert not [part[i : i + 12] for i in range(len(part) - 12) if part[i : i + 12] in shown]
     assert shown.startswith("/srv/sha256:")
     assert set(sensitive_parts(f"/srv/{part}/log")) == {part}
 
 
-def test_piece_of_a_token_beside_the_whole_one_shows_nothing_of_it() -> None:
+def test_part_of_token_beside_whole_token_is_redacted() -> None:
     piece, other = SEED[:-20], token()
     assert redact(f"/{piece}/{SEED}") == f"/{fingerprint(piece)}/{fingerprint(SEED)}"
-    # The payload of the first goes on with the header of the second, as far as a scan can see.
+    # A scan cannot separate the payload of the first from the header of the second.
     assert re.fullmatch(r"/(sha256:[0-9a-f]{16}){2}x", redact(f"/{SEED[:150]}{other}x"))
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("text", "shown"),
     [
         ("/home/ada@bank.example", "/home/<e-mail>"),
@@ -462,35 +463,35 @@ def test_piece_of_a_token_beside_the_whole_one_shows_nothing_of_it() -> None:
         ("\ud800", "\ud800"),
     ],
 )
-def test_an_address_in_a_text_is_not_shown(text: str, shown: str) -> None:
+def test_address_in_text_is_redacted(text: str, shown: str) -> None:
     assert redact(text) == shown
 
 
 # The negative control
 
 
-def test_an_unissued_token_looks_like_a_live_one_of_the_account() -> None:
+def test_unissued_token_has_claims_of_live_token() -> None:
     control = read(make_unissued_token(ACCOUNT, NOW, NOW + 3600))
     assert classify(control, NOW, LEEWAY) is TokenClass.LIVE
     assert control.belongs_to(ACCOUNT)
     assert (control.issued_at, control.expires_at) == (NOW, NOW + 3600)
 
 
-def test_no_two_unissued_tokens_have_the_same_signature() -> None:
+def test_no_two_unissued_tokens_have_same_signature() -> None:
     assert make_unissued_token(ACCOUNT, 1, 2) != make_unissued_token(ACCOUNT, 1, 2)
 
 
-def test_a_missing_library_is_told_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_library_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "jwt", None)
     with pytest.raises(LibraryMissing, match="library PyJWT is"):
         read(SEED)
 
 
-def test_what_is_no_token_needs_no_library(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_malformed_token_needs_no_library(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "jwt", None)
     assert read("nonsense").well_formed is False
 
 
-def test_padding_is_no_part_of_a_token() -> None:
+def test_padded_signature_is_malformed() -> None:
     padded = base64url(b"1") + "=="
-    assert kind(f"{SEED.rpartition('.')[0]}.{padded}") is TokenClass.MALFORMED
+    assert token_class(f"{SEED.rpartition('.')[0]}.{padded}") is TokenClass.MALFORMED

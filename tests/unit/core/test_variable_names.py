@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Misspelt options: which names are refused, which pass, and what the sentence proposes."""
+"""Misspelt options: rejected names, accepted names, and the suggested option."""
 
 from __future__ import annotations
 
@@ -14,12 +14,13 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.nomba.auth.plugins.plugin_utils._variable_names import find_misspelt
+from tests.unit.tables import each_row
 
 pytestmark = pytest.mark.pure
 
 ROOT = Path(__file__).parents[3]
 PREFIX = "credential_rotation_"
-# Read without a YAML library, which the environments without Ansible lack.
+# Read by a regular expression: the environments without Ansible have no YAML library.
 ROLE_OPTIONS = tuple(
     re.findall(
         rf"^      ({PREFIX}\w+):$",
@@ -38,8 +39,8 @@ PLAYBOOKS = {
 }
 PLAYBOOK_OPTIONS = tuple(sorted({name for names in PLAYBOOKS.values() for name in names}))
 
-# Plausible names of somebody's own variables, next to a playbook of ours.
-OWN = (
+# Plausible names of unrelated variables beside a playbook of the collection.
+UNRELATED = (
     *("nomba_account_id", "nomba_api_url", "nomba_base_url", "nomba_client_id", "nomba_dest"),
     *("nomba_client_secret", "nomba_dir", "nomba_env", "nomba_file", "nomba_group", "nomba_home"),
     *("nomba_hostname", "nomba_leaked", "nomba_owner", "nomba_path", "nomba_port", "nomba_ports"),
@@ -52,7 +53,7 @@ OWN = (
 
 
 def edits(name: str) -> Iterator[str]:
-    """Every name that one slip of the finger makes of another."""
+    """Yield every name at an edit distance of one."""
     letters = string.ascii_lowercase + string.digits + "_"
     for i in range(len(name) + 1):
         yield from (name[:i] + letter + name[i:] for letter in letters)
@@ -62,22 +63,22 @@ def edits(name: str) -> Iterator[str]:
         yield name[:i] + name[i + 1 : i + 2] + name[i] + name[i + 2 :]
 
 
-def test_the_lists_of_names_are_those_of_the_project() -> None:
+def test_name_lists_match_the_project() -> None:
     assert len(ROLE_OPTIONS) > 20
     assert set(PLAYBOOKS) == {"revoke", "revoke_leaked", "rotate"}
     assert all(PLAYBOOKS.values())
 
 
-@pytest.mark.parametrize("option", PLAYBOOK_OPTIONS)
-def test_every_single_edit_of_a_playbook_option_is_found(option: str) -> None:
+@each_row("option", PLAYBOOK_OPTIONS)
+def test_every_single_edit_of_playbook_option_is_found(option: str) -> None:
     typos = set(edits(option)) - {option}
     found = find_misspelt(typos, PLAYBOOK_OPTIONS)
     assert len(found) == len(typos)
     assert all(f"did you mean {option}?" in one for one in found)
 
 
-@pytest.mark.parametrize("option", [f"{PREFIX}emergency", f"{PREFIX}dir", f"{PREFIX}mode"])
-def test_every_single_edit_of_a_role_option_is_found(option: str) -> None:
+@each_row("option", [f"{PREFIX}emergency", f"{PREFIX}dir", f"{PREFIX}mode"])
+def test_every_single_edit_of_role_option_is_found(option: str) -> None:
     # An underscore before the prefix makes a name private.
     typos = set(edits(option)) - {*ROLE_OPTIONS, *ROLE_FACTS, f"_{option}"}
     found = find_misspelt(typos, ROLE_OPTIONS, ROLE_FACTS, PREFIX)
@@ -85,7 +86,7 @@ def test_every_single_edit_of_a_role_option_is_found(option: str) -> None:
     assert sum(f"did you mean {option}?" in one for one in found) > 0.99 * len(typos)
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("name", "option"),
     [
         ("credential_rotation_emergancy", "credential_rotation_emergency"),
@@ -100,14 +101,14 @@ def test_every_single_edit_of_a_role_option_is_found(option: str) -> None:
         ("credential_rotation_", ""),
     ],
 )
-def test_an_unknown_name_with_the_prefix_of_the_role_is_found(name: str, option: str) -> None:
+def test_unknown_name_with_role_prefix_is_found(name: str, option: str) -> None:
     (found,) = find_misspelt([name, *ROLE_OPTIONS], ROLE_OPTIONS, ROLE_FACTS, PREFIX)
     end = f"; did you mean {option}?" if option else "."
     if option or not found.endswith("?"):
         assert found == f"{name}: no such option{end}"
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("name", "option"),
     [
         ("nomba_source", "nomba_sources"),
@@ -125,33 +126,33 @@ def test_an_unknown_name_with_the_prefix_of_the_role_is_found(name: str, option:
         ("nomba_prof", "nomba_proof"),
     ],
 )
-def test_a_name_that_resembles_an_option_is_found(name: str, option: str) -> None:
+def test_similar_name_is_found(name: str, option: str) -> None:
     found = find_misspelt([name, "nomba_account_id"], PLAYBOOK_OPTIONS)
     assert found == [f"{name}: no such option; did you mean {option}?"]
 
 
-@pytest.mark.parametrize("name", OWN)
-def test_a_name_of_somebody_else_passes(name: str) -> None:
+@each_row("name", UNRELATED)
+def test_unrelated_name_passes(name: str) -> None:
     assert find_misspelt([name], PLAYBOOK_OPTIONS) == []
     assert find_misspelt([name], ROLE_OPTIONS, ROLE_FACTS, PREFIX) == []
 
 
-def test_known_names_and_private_names_of_the_role_pass() -> None:
+def test_known_and_private_names_of_role_pass() -> None:
     names = [*ROLE_OPTIONS, *ROLE_FACTS, "_credential_rotation_batch", "_credential_rotation_x"]
     assert find_misspelt(names, ROLE_OPTIONS, ROLE_FACTS, PREFIX) == []
 
 
-def test_an_argument_that_sets_no_variable_is_found() -> None:
+def test_argument_without_variable_is_found() -> None:
     (found,) = find_misspelt(["_raw_params", "nomba_hosts"], PLAYBOOK_OPTIONS)
     assert found == "An argument of -e is not of the form NAME=VALUE and sets no variable."
 
 
-def test_a_fact_is_never_proposed() -> None:
+def test_fact_is_never_proposed() -> None:
     (found,) = find_misspelt(["credential_rotation_nxt"], ROLE_OPTIONS, ROLE_FACTS, PREFIX)
     assert "credential_rotation_next" not in found
 
 
-def test_the_sentences_are_sorted_and_each_name_appears_once() -> None:
+def test_messages_are_sorted_and_unique() -> None:
     names = ["nomba_sorces", "nomba_host", "nomba_sorces"]
     found = [one.partition(":")[0] for one in find_misspelt(names, PLAYBOOK_OPTIONS)]
     assert found == ["nomba_host", "nomba_sorces"]

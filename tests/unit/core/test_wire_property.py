@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Whatever happens on the wire: no token is ever verified that the server has not killed.
+"""No fault on the wire makes a live token count as verified.
 
-Real connections to the simulator, which sends interim answers, answers twice, answers that nobody
-asked for, answers of proxies, and answers that break off, at any request and after any delay.
+Real connections to the simulator, which sends interim, duplicate, unsolicited and truncated
+answers and answers of proxies, at any request and after any delay.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ delays = st.sampled_from([0.0, 0.0, 0.005, 0.02])
 
 
 def faults() -> st.SearchStrategy[Fault]:
-    """One line of a script: what goes wrong, at which requests."""
+    """Return a strategy for one fault of a script: its kind and its requests."""
     where = {
         "on": st.sampled_from(["balance", "balance", "revoke", "any"]),
         "skip": st.integers(0, 6),
@@ -75,10 +75,10 @@ def faults() -> st.SearchStrategy[Fault]:
 def revoke(
     simulator: ControlClient, texts: list[str], workers: int, proof: Proof, timeout: float
 ) -> list[Result]:
-    """The results of a run over real connections, on which only the waiting is left out."""
+    """Return the results of a run over real connections, with a clock that never sleeps."""
     clock = FastClock().as_clock()
-    link = Connection(simulator.http_url, True, True, None, timeout=timeout, deadline=600.0)
-    transport = HttpTransport(link, clock)
+    connection = Connection(simulator.http_url, True, True, None, timeout=timeout, deadline=600.0)
+    transport = HttpTransport(connection, clock)
     try:
         client = Client(transport, simulator.account_id, simulator.client_id)
         policy = Policy(simulator.account_id, proof=proof, concurrency=workers)
@@ -90,7 +90,7 @@ def revoke(
 
 @dataclass(frozen=True)
 class Run:
-    """What a run is given, and the script of the server."""
+    """The input of a run and the fault script of the server."""
 
     script: list[Fault]
     tokens: int
@@ -115,17 +115,15 @@ runs = st.builds(
 
 @settings(max_examples=25)
 @given(runs)
-# What was first seen to break the promise: one interim answer in the server's life.
+# First regression: a single interim answer.
 @example(Run([{"on": "any", "kind": "interim", "status": 102}], 5, 1))
 @example(Run([{"on": "revoke", "kind": "interim", "times": 0}], 8, 4))
-# An answer that comes once more while the next request waits for its own.
+# A duplicate answer while the next request waits for its own.
 @example(Run([{"on": "any", "kind": "duplicate", "delay": 0.004, "times": 0}], 3, 1, latency=0.02))
-def test_no_token_is_verified_that_the_server_has_not_killed(
-    simulator_server: ControlClient, run: Run
-) -> None:
+def test_live_token_is_never_verified(simulator_server: ControlClient, run: Run) -> None:
     simulator = simulator_server
     simulator.reset(refusal_form=run.form)
-    # Dead for the server, though its claims say otherwise.
+    # Expired for the server, live by its claims.
     dead = [simulator.mint(lifetime=1, age=60, claims={"exp": 4_000_000_000}) for __ in range(2)]
     texts = [
         dead[0],
@@ -143,9 +141,7 @@ def test_no_token_is_verified_that_the_server_has_not_killed(
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_without_a_fault_every_form_of_a_refusal_is_understood(
-    simulator: ControlClient, form: str
-) -> None:
+def test_every_refusal_form_is_proof_without_faults(simulator: ControlClient, form: str) -> None:
     simulator.configure(refusal_form=form)
     texts = [simulator.mint() for __ in range(3)]
     results = revoke(simulator, texts, 1, Proof.REQUIRED, timeout=10.0)

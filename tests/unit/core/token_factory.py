@@ -15,7 +15,7 @@ from typing import Any
 ACCOUNT = "8fac83ac-76b0-435f-aa35-8d957dd927dd"
 OTHER_ACCOUNT = "0e0e0e0e-4444-4444-8444-dddddddddddd"
 
-# The example of Nomba's own page on revoking, which expired in April 2023.
+# The example in Nomba's documentation of the revoke endpoint; it expired in April 2023.
 SEED = (
     "eyJhbGciOiJIUzI1NiJ9."
     "eyJHOjhmYWM4M2FjLTc2YjAtNDM1Zi1hYTM1LThkOTU3ZGQ5MjdkZCI6Ikc6OGZhYzgzYWMtNzZiMC00MzVmLWFhMz"
@@ -28,34 +28,34 @@ SEED_ISSUED, SEED_EXPIRES = 1_681_918_579, 1_681_922_179
 
 
 def claims(account: str = ACCOUNT, **more: Any) -> dict[str, Any]:
-    """Claims as Nomba writes them."""
+    """Return claims as in a token of Nomba."""
     return {f"G:{account}": f"G:{account}", "R:TEAMS_OWNER": "R:TEAMS_OWNER", **more}
 
 
 def token(account: str = ACCOUNT, **more: Any) -> str:
-    """A token of an account, with more claims."""
+    """Return a token of an account, with additional claims."""
     return jwt(json.dumps(claims(account, **more), separators=(",", ":")).encode())
 
 
 def jwt(payload: bytes, header: bytes = b'{"alg":"HS256"}', signature: bytes = b"") -> str:
-    """Any JWT; without a signature of its own it is signed with HS256."""
+    """Return any JWT; without a signature argument it is signed with HS256."""
     signed = f"{base64url(header)}.{base64url(payload)}"
-    mac = hmac.new(b"a key of ours", signed.encode(), hashlib.sha256).digest()
+    mac = hmac.new(b"a test key", signed.encode(), hashlib.sha256).digest()
     return f"{signed}.{base64url(signature or mac)}"
 
 
 def rs256(payload: bytes = b'{"iss":"https://login.example","sub":"someone"}') -> str:
-    """Another service's JWT: 256 bytes of signature, no account."""
+    """Return a JWT of another service: 256 bytes of signature, no account."""
     return jwt(payload, b'{"alg":"RS256","kid":"k1","typ":"JWT"}', b"\xff" * 256)
 
 
 def signed(alg: object, length: int, payload: bytes | None = None) -> str:
-    """A token of an account with any `alg`, and a signature of so many bytes."""
+    """Return a token of an account with any `alg` and a signature of this length in bytes."""
     body = json.dumps(claims(), separators=(",", ":")).encode() if payload is None else payload
     header = json.dumps({"alg": alg}, separators=(",", ":")).encode()
     return jwt(body, header, hashlib.shake_128(header).digest(length))
 
 
 def base64url(raw: bytes) -> str:
-    """Base64 for URLs, without padding."""
+    """Return base64url without padding."""
     return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
