@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Gathering tokens from options, files and folders, and what is said of those unread."""
+"""Scanning options, files and folders for tokens, and listing unread files."""
 
 from __future__ import annotations
 
@@ -31,6 +31,7 @@ from ansible_collections.nomba.auth.plugins.module_utils._scan import (
     shown_path,
 )
 from ansible_collections.nomba.auth.plugins.module_utils._token import fingerprint
+from tests.unit.tables import each_row
 
 from .token_factory import ACCOUNT, SEED, claims, jwt, rs256, signed, token
 
@@ -40,49 +41,49 @@ ONE, TWO, THREE = (token(n=number) for number in range(1, 4))
 
 
 def texts(scanned: ScanResult) -> list[str]:
-    """The tokens, in order."""
+    """Return the tokens, in order."""
     return [found.text for found in scanned.tokens]
 
 
 def places(scanned: ScanResult, text: str) -> list[tuple[str, int | None]]:
-    """Where a token stands: names of files, and lines."""
+    """Return the locations of a token: file names and lines."""
     return [(Path(place.path).name, place.line) for place in scanned.places[fingerprint(text)]]
 
 
 def scan_folder(*sources: Path) -> ScanResult:
-    """What these sources hold."""
+    """Scan these sources."""
     return scan([], map(str, sources))
 
 
 # Options
 
 
-def test_given_tokens_keep_their_order() -> None:
+def test_tokens_of_options_keep_their_order() -> None:
     assert texts(scan([TWO, ONE, THREE], [])) == [TWO, ONE, THREE]
 
 
-@pytest.mark.parametrize("again", [ONE, f" {ONE}\n", f"Bearer {ONE}", f"bearer  {ONE}"])
-def test_a_token_given_twice_is_one(again: str) -> None:
+@each_row("again", [ONE, f" {ONE}\n", f"Bearer {ONE}", f"bearer  {ONE}"])
+def test_duplicate_tokens_are_merged(again: str) -> None:
     scanned = scan([ONE, TWO, again], [])
     assert texts(scanned) == [ONE, TWO]
     assert scanned.places == {fingerprint(ONE): [], fingerprint(TWO): []}
 
 
-@pytest.mark.parametrize("text", ["nonsense", rs256()], ids=["no JWT", "another service's"])
-def test_what_was_given_is_gathered_whatever_it_is(text: str) -> None:
+@each_row("text", ["nonsense", rs256()], ids=["no JWT", "another service"])
+def test_any_text_of_options_is_a_token(text: str) -> None:
     scanned = scan([text], [])
     assert texts(scanned) == [text]
     assert scanned.foreign == 0
 
 
-def test_nothing_given_is_an_empty_result() -> None:
+def test_no_input_gives_empty_result() -> None:
     assert scan([], []) == ScanResult()
 
 
-# Order and places
+# Order and locations
 
 
-def test_options_come_first_then_sources_in_order_then_names_in_order(tmp_path: Path) -> None:
+def test_order_is_options_then_sources_then_names(tmp_path: Path) -> None:
     (tmp_path / "folder" / "below").mkdir(parents=True)
     (tmp_path / "folder" / "below" / "a").write_text(THREE)
     (tmp_path / "folder" / "b").write_text(TWO)
@@ -93,14 +94,14 @@ def test_options_come_first_then_sources_in_order_then_names_in_order(tmp_path: 
     assert texts(found) == ["given", last, ONE, TWO, THREE]
 
 
-def test_folders_are_walked_in_the_order_of_their_names(tmp_path: Path) -> None:
+def test_folders_are_walked_in_order_of_their_names(tmp_path: Path) -> None:
     for name, text in (("c", THREE), ("a", ONE), ("b", TWO)):
         (tmp_path / name).mkdir()
         (tmp_path / name / "file").write_text(text)
     assert texts(scan_folder(tmp_path)) == [ONE, TWO, THREE]
 
 
-def test_a_token_of_options_and_files_is_one_with_all_its_places(tmp_path: Path) -> None:
+def test_token_in_options_and_files_is_merged_with_all_locations(tmp_path: Path) -> None:
     (tmp_path / "a").write_text(f"\n{ONE}")
     (tmp_path / "b").write_text(f"{TWO}\n\n{ONE}")
     scanned = scan([ONE], [str(tmp_path)])
@@ -109,20 +110,20 @@ def test_a_token_of_options_and_files_is_one_with_all_its_places(tmp_path: Path)
     assert places(scanned, TWO) == [("b", 1)]
 
 
-def test_a_file_is_a_place_once_by_the_first_line(tmp_path: Path) -> None:
+def test_file_is_one_location_with_first_line(tmp_path: Path) -> None:
     (tmp_path / "log").write_text(f"first\n{ONE} {ONE}\n{TWO}\n{ONE}\n")
     scanned = scan_folder(tmp_path)
     assert places(scanned, ONE) == [("log", 2)]
     assert places(scanned, TWO) == [("log", 3)]
 
 
-def test_a_place_is_the_whole_path(tmp_path: Path) -> None:
+def test_location_has_whole_path(tmp_path: Path) -> None:
     (tmp_path / "leak").write_text(ONE)
     assert scan_folder(tmp_path).places[fingerprint(ONE)] == [Location(str(tmp_path / "leak"), 1)]
 
 
-@pytest.mark.parametrize("chunk", [1, 7, 64, 300])
-def test_the_size_of_what_is_read_at_once_changes_nothing(
+@each_row("chunk", [1, 7, 64, 300])
+def test_result_is_independent_of_read_size(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chunk: int
 ) -> None:
     (tmp_path / "log").write_text(f"first\n{ONE}\n{TWO}\n")
@@ -132,37 +133,37 @@ def test_the_size_of_what_is_read_at_once_changes_nothing(
     assert (places(scanned, ONE), places(scanned, TWO)) == ([("log", 2)], [("log", 3)])
 
 
-# What a file may be
+# Kinds of files
 
 
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"])
-def test_a_text_may_have_any_of_the_usual_encodings(tmp_path: Path, encoding: str) -> None:
+@each_row("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"])
+def test_token_is_found_in_usual_encodings(tmp_path: Path, encoding: str) -> None:
     (tmp_path / "text").write_text(f"first\ntoken = {ONE}\n", encoding=encoding)
     scanned = scan_folder(tmp_path)
     assert texts(scanned) == [ONE]
     assert places(scanned, ONE) == [("text", 2)]
 
 
-def test_a_binary_file_is_searched_too(tmp_path: Path) -> None:
+def test_binary_file_is_scanned(tmp_path: Path) -> None:
     noise = bytes(range(256))
     (tmp_path / "core").write_bytes(noise + b"=" + ONE.encode() + b"\0" + noise)
     assert texts(scan_folder(tmp_path)) == [ONE]
 
 
-def test_hidden_files_are_searched_too(tmp_path: Path) -> None:
+def test_hidden_files_are_scanned(tmp_path: Path) -> None:
     (tmp_path / ".config").mkdir()
     (tmp_path / ".config" / ".env").write_text(ONE)
     assert texts(scan_folder(tmp_path)) == [ONE]
 
 
-def test_a_name_may_be_no_text(tmp_path: Path) -> None:
+def test_file_name_other_than_utf8_is_scanned(tmp_path: Path) -> None:
     Path(os.fsdecode(bytes(tmp_path) + b"/\xff\n")).write_text(ONE)
     scanned = scan_folder(tmp_path)
     assert texts(scanned) == [ONE]
     assert places(scanned, ONE) == [(r"\xff\x0a", 1)]
 
 
-def test_jwts_of_other_services_are_counted_once_and_left_alone(tmp_path: Path) -> None:
+def test_jwts_of_other_services_are_counted_once(tmp_path: Path) -> None:
     other = rs256(b'{"iss":"another"}')
     (tmp_path / "a").write_text(f"{rs256()}\n{ONE}\n{rs256()}")
     (tmp_path / "b").write_text(f"{rs256()}\n{other}")
@@ -172,27 +173,27 @@ def test_jwts_of_other_services_are_counted_once_and_left_alone(tmp_path: Path) 
     assert scanned.files == 2
 
 
-def test_files_without_a_token_are_read_and_counted(tmp_path: Path) -> None:
+def test_files_without_token_are_read_and_counted(tmp_path: Path) -> None:
     (tmp_path / "empty").touch()
     (tmp_path / "words").write_text("nothing here")
     assert scan_folder(tmp_path) == ScanResult(files=2)
 
 
-def test_an_empty_folder_is_no_trouble(tmp_path: Path) -> None:
+def test_empty_folder_gives_empty_result(tmp_path: Path) -> None:
     assert scan_folder(tmp_path) == ScanResult()
 
 
-# Links, and files that are met twice
+# Links, and files found twice
 
 
-def test_a_source_named_twice_is_read_once(tmp_path: Path) -> None:
+def test_source_named_twice_is_read_once(tmp_path: Path) -> None:
     (tmp_path / "leak").write_text(ONE)
     scanned = scan_folder(tmp_path, tmp_path / "leak", tmp_path)
     assert texts(scanned) == [ONE]
     assert scanned.files == 1
 
 
-def test_a_file_with_two_names_is_read_once(tmp_path: Path) -> None:
+def test_file_with_two_names_is_read_once(tmp_path: Path) -> None:
     (tmp_path / "b").write_text(ONE)
     os.link(tmp_path / "b", tmp_path / "c")
     (tmp_path / "a").symlink_to("b")
@@ -201,14 +202,14 @@ def test_a_file_with_two_names_is_read_once(tmp_path: Path) -> None:
     assert places(scanned, ONE) == [("a", 1)]
 
 
-def test_a_link_to_a_file_is_followed(tmp_path: Path) -> None:
+def test_link_to_file_is_followed(tmp_path: Path) -> None:
     (tmp_path / "elsewhere").write_text(ONE)
     (tmp_path / "folder").mkdir()
     (tmp_path / "folder" / "link").symlink_to("../elsewhere")
     assert places(scan_folder(tmp_path / "folder"), ONE) == [("link", 1)]
 
 
-def test_a_link_to_a_folder_is_followed_only_as_a_source(tmp_path: Path) -> None:
+def test_link_to_folder_is_followed_only_as_source(tmp_path: Path) -> None:
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "elsewhere" / "leak").write_text(ONE)
     (tmp_path / "folder").mkdir()
@@ -217,7 +218,7 @@ def test_a_link_to_a_folder_is_followed_only_as_a_source(tmp_path: Path) -> None
     assert texts(scan_folder(tmp_path / "folder" / "link")) == [ONE]
 
 
-def test_a_folder_that_links_to_itself_is_walked_once(tmp_path: Path) -> None:
+def test_folder_that_links_to_itself_is_walked_once(tmp_path: Path) -> None:
     (tmp_path / "below").mkdir()
     (tmp_path / "below" / "again").symlink_to(tmp_path)
     (tmp_path / "below" / "leak").write_text(ONE)
@@ -226,39 +227,39 @@ def test_a_folder_that_links_to_itself_is_walked_once(tmp_path: Path) -> None:
     assert (scanned.files, scanned.unread) == (1, [])
 
 
-# What cannot be read
+# Unreadable sources
 
 
 def missing(folder: Path) -> Path:
-    """A file that is not there."""
+    """Return the path of a missing file."""
     return folder / "missing"
 
 
 def below_a_file(folder: Path) -> Path:
-    """A path that leads through a file."""
+    """Return a path below a file."""
     (folder / "file").touch()
     return folder / "file" / "below"
 
 
 def dangling(folder: Path) -> Path:
-    """A link to nothing."""
+    """Create a broken link."""
     (folder / "link").symlink_to("missing")
     return folder / "link"
 
 
 def link_to_itself(folder: Path) -> Path:
-    """A link that never ends."""
+    """Create a link to itself."""
     (folder / "link").symlink_to("link")
     return folder / "link"
 
 
 def too_long(folder: Path) -> Path:
-    """A name that no file can have."""
+    """Return a name above the limit of the file system."""
     return folder / ("x" * 300)
 
 
 def pipe(folder: Path) -> Path:
-    """Something that would be waited for."""
+    """Create a pipe, which blocks a reader."""
     os.mkfifo(folder / "pipe")
     return folder / "pipe"
 
@@ -276,7 +277,7 @@ UNREADABLE = {
 @pytest.mark.parametrize(
     ("make", "reason"), UNREADABLE.items(), ids=lambda it: getattr(it, "__name__", "")
 )
-def test_a_source_that_cannot_be_read_is_noted_and_the_others_are_read(
+def test_unreadable_source_is_listed_and_others_are_read(
     tmp_path: Path, make: Any, reason: str
 ) -> None:
     (tmp_path / "leak").write_text(ONE)
@@ -286,16 +287,16 @@ def test_a_source_that_cannot_be_read_is_noted_and_the_others_are_read(
     assert scanned.unread == [(str(source), reason)]
 
 
-@pytest.mark.parametrize("source", ["a\0b", "\ud800"], ids=["NUL", "surrogate"])
-def test_a_source_that_no_file_can_be_named_is_noted(tmp_path: Path, source: str) -> None:
+@each_row("source", ["a\0b", "\ud800"], ids=["NUL", "surrogate"])
+def test_invalid_source_name_is_listed_as_unread(tmp_path: Path, source: str) -> None:
     (tmp_path / "leak").write_text(ONE)
     scanned = scan([], [source, str(tmp_path)])
     assert texts(scanned) == [ONE]
     assert scanned.unread == [(shown_path(source), "it cannot be read")]
 
 
-@pytest.mark.parametrize("source", ["", " ", "\n"], ids=["empty", "space", "newline"])
-def test_an_empty_source_is_not_the_current_folder(
+@each_row("source", ["", " ", "\n"], ids=["empty", "space", "newline"])
+def test_empty_source_is_unread(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str
 ) -> None:
     (tmp_path / "leak").write_text(ONE)
@@ -306,7 +307,7 @@ def test_an_empty_source_is_not_the_current_folder(
 
 
 @pytest.mark.parametrize("make", [dangling, link_to_itself], ids=["dangling", "to itself"])
-def test_a_link_in_a_folder_that_leads_nowhere_is_noted(tmp_path: Path, make: Any) -> None:
+def test_broken_link_in_folder_is_listed_as_unread(tmp_path: Path, make: Any) -> None:
     (tmp_path / "leak").write_text(ONE)
     link = make(tmp_path)
     scanned = scan_folder(tmp_path)
@@ -316,7 +317,7 @@ def test_a_link_in_a_folder_that_leads_nowhere_is_noted(tmp_path: Path, make: An
 
 @pytest.fixture
 def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The paths that are opened."""
+    """Record the opened paths."""
     paths: list[str] = []
     open_ = os.open
 
@@ -328,13 +329,13 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return paths
 
 
-def test_a_pipe_in_a_folder_is_not_opened(tmp_path: Path, opened: list[str]) -> None:
+def test_pipe_in_folder_is_not_opened(tmp_path: Path, opened: list[str]) -> None:
     pipe(tmp_path)
     assert scan_folder(tmp_path) == ScanResult()
     assert opened == []
 
 
-def test_pipe_put_in_the_place_of_a_file_is_not_waited_for(
+def test_file_replaced_with_pipe_does_not_block(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "log").write_text(ONE)
@@ -347,7 +348,7 @@ def test_pipe_put_in_the_place_of_a_file_is_not_waited_for(
     assert scanned.unread == [(str(tmp_path / "log"), "it is neither a file nor a folder")]
 
 
-def test_a_file_that_may_not_be_read_is_noted(
+def test_file_without_permission_is_listed_as_unread(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     open_ = os.open
@@ -365,7 +366,7 @@ def test_a_file_that_may_not_be_read_is_noted(
     assert scanned.unread == [(str(tmp_path / "secret"), os.strerror(errno.EACCES))]
 
 
-def test_a_folder_that_may_not_be_listed_is_noted(
+def test_folder_without_permission_is_listed_as_unread(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     listed = os.scandir
@@ -383,7 +384,7 @@ def test_a_folder_that_may_not_be_listed_is_noted(
     assert scanned.unread == [(str(tmp_path / "secret"), os.strerror(errno.EACCES))]
 
 
-def test_what_was_listed_before_a_folder_failed_is_read(
+def test_entries_listed_before_error_are_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "leak").write_text(ONE)
@@ -405,7 +406,7 @@ def test_what_was_listed_before_a_folder_failed_is_read(
 
 
 def reading(monkeypatch: pytest.MonkeyPatch, *chunks: bytes | OSError) -> None:
-    """Replace what is read of any file; an error is raised."""
+    """Replace the chunks read from any file; raise an error among them."""
     results = itertools.chain(chunks, itertools.repeat(b""))
     monkeypatch.setattr(os, "read", Mock(side_effect=results))
 
@@ -420,9 +421,9 @@ def reading(monkeypatch: pytest.MonkeyPatch, *chunks: bytes | OSError) -> None:
             "reading it would wait for data that is still to be written",
         ),
     ],
-    ids=["without words", "a disk", "would block"],
+    ids=["no message", "disk error", "would block"],
 )
-def test_what_was_found_before_a_read_failed_is_kept(
+def test_tokens_found_before_read_error_are_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: OSError, reason: str
 ) -> None:
     (tmp_path / "log").touch()
@@ -432,7 +433,7 @@ def test_what_was_found_before_a_read_failed_is_kept(
     assert scanned.unread == [(str(tmp_path / "log"), reason)]
 
 
-def test_no_file_stays_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_files_are_closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "log").write_text(ONE)
     pipe(tmp_path)
     before = set(Path("/proc/self/fd").iterdir())
@@ -442,12 +443,10 @@ def test_no_file_stays_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert set(Path("/proc/self/fd").iterdir()) == before
 
 
-# Files that do not end
+# Endless files
 
 
-def test_file_that_grows_while_it_is_read_is_read_to_a_limit(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_growing_file_is_read_up_to_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     log = tmp_path / "log"
     log.write_text(f"{ONE}\n")
     read = os.read
@@ -464,7 +463,7 @@ def test_file_that_grows_while_it_is_read_is_read_to_a_limit(
     assert [path for path, reason in scanned.unread if "it did not end" in reason] == [str(log)]
 
 
-def test_file_that_grew_a_little_is_read_as_a_whole(
+def test_slightly_growing_file_is_read_completely(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "log").touch()
@@ -473,7 +472,7 @@ def test_file_that_grew_a_little_is_read_as_a_whole(
     assert (texts(scanned), scanned.unread) == ([ONE, TWO], [])
 
 
-def test_file_that_claims_an_impossible_size_is_not_read(
+def test_file_of_impossible_size_is_not_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "core").write_text(ONE)
@@ -486,9 +485,7 @@ def test_file_that_claims_an_impossible_size_is_not_read(
     assert "larger than 64 TiB" in reason
 
 
-def test_holes_of_a_sparse_file_are_not_read(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_holes_of_sparse_file_are_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     terabyte = 1024**4
     with (tmp_path / "sparse").open("wb") as stream:
         stream.write(f"{ONE}\n".encode())
@@ -511,7 +508,7 @@ def test_holes_of_a_sparse_file_are_not_read(
     assert sum(sizes) < 10 * 1024**2
 
 
-def test_file_of_proc_is_read_though_it_reports_no_size() -> None:
+def test_proc_file_of_size_zero_is_read() -> None:
     assert Path("/proc/self/environ").stat().st_size == 0
     child = subprocess.Popen(
         ["/bin/cat"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env={"NOMBA_ACCESS_TOKEN": ONE}
@@ -526,10 +523,10 @@ def test_file_of_proc_is_read_though_it_reports_no_size() -> None:
     assert (texts(scanned), scanned.unread) == ([ONE], [])
 
 
-# Files that hide text
+# Containers
 
 
-def test_container_is_scanned_as_it_is_and_listed_as_unread(tmp_path: Path) -> None:
+def test_container_is_scanned_raw_and_listed_as_unread(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "logs", "w") as archive:
         archive.writestr("app.log", ONE)
     with gzip.open(tmp_path / "app.log", "w") as stream:
@@ -544,16 +541,16 @@ def test_container_is_scanned_as_it_is_and_listed_as_unread(tmp_path: Path) -> N
     assert scanned.files == 2
 
 
-def test_name_makes_no_container(tmp_path: Path) -> None:
+def test_container_is_detected_by_content_not_name(tmp_path: Path) -> None:
     (tmp_path / "app.log.gz").write_text(ONE)
     scanned = scan_folder(tmp_path)
     assert (texts(scanned), scanned.unread) == ([ONE], [])
 
 
-# Tokens that were cut short
+# Truncated tokens
 
 
-def test_cut_token_is_listed_with_its_place(tmp_path: Path) -> None:
+def test_truncated_token_is_listed_with_location(tmp_path: Path) -> None:
     (tmp_path / "log").write_text(f"\ntoken={ONE[:-5]}\n")
     scanned = scan_folder(tmp_path)
     (found,) = scanned.tokens
@@ -563,26 +560,26 @@ def test_cut_token_is_listed_with_its_place(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("where", ["before", "behind", "given"])
 @pytest.mark.parametrize("cut", [1, 30, 43, 44], ids=["1", "30", "no signature", "no dot"])
-def test_piece_of_a_known_token_is_a_place_of_the_whole_one(
+def test_prefix_of_known_token_is_location_of_whole_token(
     tmp_path: Path, where: str, cut: int
 ) -> None:
-    piece, whole = ("b", "a") if where == "behind" else ("a", "b")
-    (tmp_path / piece).write_text(f"\n{ONE[:-cut]}\n")
+    prefix, whole = ("b", "a") if where == "behind" else ("a", "b")
+    (tmp_path / prefix).write_text(f"\n{ONE[:-cut]}\n")
     (tmp_path / whole).write_text("" if where == "given" else ONE)
     scanned = scan([ONE] if where == "given" else [], [str(tmp_path)])
     assert texts(scanned) == [ONE]
     in_files = set() if where == "given" else {(whole, 1)}
-    assert set(places(scanned, ONE)) == {(piece, 2), *in_files}
+    assert set(places(scanned, ONE)) == {(prefix, 2), *in_files}
 
 
-def test_piece_that_two_tokens_may_begin_with_is_a_row_of_its_own(tmp_path: Path) -> None:
+def test_ambiguous_prefix_is_separate_token(tmp_path: Path) -> None:
     (tmp_path / "a").write_text(f"{ONE}\n{TWO}\n{ONE[:150]}\n")
     scanned = scan_folder(tmp_path)
     assert texts(scanned) == [ONE, TWO, ONE[:150]]
     assert [found.well_formed for found in scanned.tokens] == [True, True, False]
 
 
-def test_piece_that_was_given_keeps_its_row(tmp_path: Path) -> None:
+def test_truncated_token_of_options_stays_separate(tmp_path: Path) -> None:
     (tmp_path / "a").write_text(f"{ONE}\n{ONE[:-5]}\n")
     assert texts(scan([ONE[:-5]], [str(tmp_path)])) == [ONE[:-5], ONE]
 
@@ -590,7 +587,7 @@ def test_piece_that_was_given_keeps_its_row(tmp_path: Path) -> None:
 # Paths
 
 
-def test_token_in_a_path_is_found_and_not_shown(tmp_path: Path) -> None:
+def test_token_in_path_is_found_and_redacted(tmp_path: Path) -> None:
     (tmp_path / ONE / "below").mkdir(parents=True)
     (tmp_path / ONE / "below" / f"x{TWO}.log").write_text(f"\n{TWO}{THREE}")
     marks = [fingerprint(text) for text in (ONE, TWO, THREE)]
@@ -603,8 +600,8 @@ def test_token_in_a_path_is_found_and_not_shown(tmp_path: Path) -> None:
     assert scanned.places[marks[2]] == [Location(log, 2)]
 
 
-@pytest.mark.parametrize("source", ["/missing/{}/x", "{}", "{}\0", "/dev/null/{}", "x{}\udcff"])
-def test_token_in_the_path_of_a_source_that_cannot_be_read_is_found(source: str) -> None:
+@each_row("source", ["/missing/{}/x", "{}", "{}\0", "/dev/null/{}", "x{}\udcff"])
+def test_token_in_path_of_unreadable_source_is_found(source: str) -> None:
     path = source.format(ONE)
     scanned = scan([], [path, path])
     assert texts(scanned) == [ONE]
@@ -613,7 +610,7 @@ def test_token_in_the_path_of_a_source_that_cannot_be_read_is_found(source: str)
     assert fingerprint(ONE) in shown_path(path)
 
 
-def test_token_in_a_name_that_cannot_be_read_is_found(tmp_path: Path) -> None:
+def test_token_in_name_of_unreadable_file_is_found(tmp_path: Path) -> None:
     (tmp_path / ONE).symlink_to("missing")
     os.mkfifo(tmp_path / TWO)
     scanned = scan_folder(tmp_path)
@@ -621,21 +618,21 @@ def test_token_in_a_name_that_cannot_be_read_is_found(tmp_path: Path) -> None:
     assert [path for path, __ in scanned.unread] == [f"{tmp_path}/{fingerprint(ONE)}"]
 
 
-def test_token_in_the_target_of_a_link_is_found(tmp_path: Path) -> None:
+def test_token_in_link_target_is_found(tmp_path: Path) -> None:
     (tmp_path / "lock").symlink_to(f"{ONE}:8080")
     scanned = scan_folder(tmp_path)
     assert texts(scanned) == [ONE]
     assert places(scanned, ONE) == [("lock", None)]
 
 
-def test_token_cut_by_the_longest_name_is_malformed(tmp_path: Path) -> None:
+def test_token_truncated_by_name_limit_is_malformed(tmp_path: Path) -> None:
     long = signed("HS512", 64, json.dumps({**claims(), "sub": "x" * 200}).encode())
     (tmp_path / long[:255]).touch()
     (found,) = scan_folder(tmp_path).tokens
     assert (found.well_formed, found.accounts) == (False, (ACCOUNT,))
 
 
-def test_jwt_of_another_service_in_a_path_is_counted_and_not_shown(tmp_path: Path) -> None:
+def test_jwt_of_another_service_in_path_is_counted_and_redacted(tmp_path: Path) -> None:
     other = jwt(b'{"iss":"x"}')
     (tmp_path / other).write_text(ONE)
     scanned = scan_folder(tmp_path)
@@ -643,7 +640,7 @@ def test_jwt_of_another_service_in_a_path_is_counted_and_not_shown(tmp_path: Pat
     assert places(scanned, ONE) == [(fingerprint(other), 1)]
 
 
-def test_address_in_a_path_is_not_shown(tmp_path: Path) -> None:
+def test_address_in_path_is_redacted(tmp_path: Path) -> None:
     (tmp_path / "ada@bank.example").mkdir()
     (tmp_path / "ada@bank.example" / "log").write_text(ONE)
     (tmp_path / "ada@bank.example" / "link").symlink_to("missing")
@@ -654,7 +651,7 @@ def test_address_in_a_path_is_not_shown(tmp_path: Path) -> None:
     ]
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("name", "shown"),
     [
         (b"\xff", r"\xff"),
@@ -671,7 +668,7 @@ def test_path_is_shown_as_utf8_on_one_line(name: bytes, shown: str) -> None:
 
 
 @given(st.binary(max_size=30), st.binary(max_size=30))
-def test_no_two_paths_are_shown_alike(one: bytes, two: bytes) -> None:
+def test_different_paths_are_shown_differently(one: bytes, two: bytes) -> None:
     shown = [shown_path(os.fsdecode(path)) for path in (one, two)]
     assert "".join(shown).encode().decode().isprintable() or "\xad" in "".join(shown)
     assert (shown[0] == shown[1]) is (one == two)
@@ -681,7 +678,7 @@ def test_no_two_paths_are_shown_alike(one: bytes, two: bytes) -> None:
 
 
 def nest(top: Path, name: str, depth: int) -> None:
-    """Make a folder in a folder, and so on; the path of the last may be too long to be opened."""
+    """Create nested folders; the path of the deepest may be too long to open."""
     above = os.open(top, os.O_RDONLY)
     for __ in range(depth):
         os.mkdir(name, dir_fd=above)
@@ -699,13 +696,13 @@ def test_deeply_nested_folders_are_read(tmp_path: Path) -> None:
     try:
         scanned = scan_folder(tmp_path)
         assert (texts(scanned), scanned.unread) == ([ONE], [])
-    finally:  # what removes temporary folders recurses, too
+    finally:  # the cleanup of pytest recurses and would fail
         (deepest / "leak").unlink()
         os.removedirs(deepest)
         tmp_path.mkdir(exist_ok=True)
 
 
-def test_folder_whose_path_is_too_long_is_noted(tmp_path: Path) -> None:
+def test_folder_with_too_long_path_is_listed_as_unread(tmp_path: Path) -> None:
     (tmp_path / "leak").write_text(ONE)
     nest(tmp_path, "d" * 250, 20)
     scanned = scan_folder(tmp_path)
@@ -715,7 +712,7 @@ def test_folder_whose_path_is_too_long_is_noted(tmp_path: Path) -> None:
     assert reason == os.strerror(errno.ENAMETOOLONG)
 
 
-def test_a_scan_that_is_stopped_lists_what_it_did_not_read(tmp_path: Path) -> None:
+def test_stopped_scan_lists_unread_sources(tmp_path: Path) -> None:
     first, second, third = (tmp_path / name for name in ("1", "2", "3"))
     for folder in (first, second, third):
         folder.mkdir()
