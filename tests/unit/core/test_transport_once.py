@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What does harm when it is done twice: sent again only when it surely was not done."""
+"""Requests that are not idempotent: retried only when they certainly had no effect."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.unit.clock import FastClock
 
 pytestmark = pytest.mark.pure
 
-# Every way to fail after the request has left, and whether an answer comes back all the same.
+# Every failure after the request was sent, and the status of its answer, if any.
 AFTER: dict[str, tuple[dict[str, Any], int | None]] = {
     "reset": ({"kind": "reset"}, None),
     "lost answer": ({"kind": "lost_answer"}, None),
@@ -46,13 +46,13 @@ AFTER: dict[str, tuple[dict[str, Any], int | None]] = {
 SILENT = {"slow", "stalled", "endless"}
 
 
-class Wire:
-    """A transport to the simulator, and the same request by both manners."""
+class Sender:
+    """A transport to the simulator, and an issue request."""
 
     def __init__(self, simulator: ControlClient, clock: FastClock, **changes: Any) -> None:
         result = {"api_url": simulator.http_url, "timeout": 10.0, "deadline": 120.0, **changes}
-        link = Connection(plain_loopback=True, validate_certs=True, ca_path=None, **result)
-        self.transport = HttpTransport(link, clock.as_clock())
+        connection = Connection(plain_loopback=True, validate_certs=True, ca_path=None, **result)
+        self.transport = HttpTransport(connection, clock.as_clock())
         self.client = Client(self.transport, simulator.account_id, simulator.client_id)
         self.secret = simulator.client_secret
         self.headers = {"accountId": simulator.account_id}
@@ -68,106 +68,102 @@ class Wire:
         return self.transport.send("POST", path, self.headers, self.body, idempotent=idempotent)
 
 
-Dial = Callable[..., Wire]
+Connect = Callable[..., Sender]
 
 
 @pytest.fixture
 def clock() -> FastClock:
-    """A clock on which waiting takes no time."""
+    """Return a clock on which sleeping takes no time."""
     return FastClock()
 
 
 @pytest.fixture
-def dial(simulator: ControlClient, clock: FastClock) -> Iterator[Dial]:
-    """Makes transports, and closes them."""
-    made: list[Wire] = []
+def connect(simulator: ControlClient, clock: FastClock) -> Iterator[Connect]:
+    """Return a factory of transports; close them at the end."""
+    made: list[Sender] = []
 
-    def dial(**changes: Any) -> Wire:
-        made.append(Wire(simulator, clock, **changes))
+    def connect(**changes: Any) -> Sender:
+        made.append(Sender(simulator, clock, **changes))
         return made[-1]
 
-    yield dial
-    for wire in made:
-        wire.transport.close()
+    yield connect
+    for sender in made:
+        sender.transport.close()
 
 
 @pytest.fixture
 def closed_port() -> Iterator[str]:
-    """The URL of a port on which nobody listens, and nobody else can begin to."""
+    """Return the URL of a port that is bound but has no listener."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         yield f"http://127.0.0.1:{taken.getsockname()[1]}"
 
 
 def status(outcome: HttpAnswer | TransportFailure) -> int | None:
-    """The status of an answer, None for the lack of one."""
+    """Return the status of an answer, or None."""
     return outcome.status if isinstance(outcome, HttpAnswer) else None
 
 
 @pytest.mark.parametrize("name", AFTER)
-def test_what_may_have_been_done_is_not_sent_again(
-    dial: Dial, simulator: ControlClient, clock: FastClock, name: str
+def test_request_that_may_have_taken_effect_is_not_retried(
+    connect: Connect, simulator: ControlClient, clock: FastClock, name: str
 ) -> None:
-    fault, wanted = AFTER[name]
+    fault, expected = AFTER[name]
     simulator.fault("issue", **fault, times=0)
-    outcome = dial(timeout=0.3 if name in SILENT else 10.0).send()
-    assert (status(outcome), outcome.attempts) == (wanted, 1)
+    outcome = connect(timeout=0.3 if name in SILENT else 10.0).send()
+    assert (status(outcome), outcome.attempts) == (expected, 1)
     assert len(simulator.requests()) == 1
     assert clock.slept == []
 
 
 @pytest.mark.parametrize("name", ["reset", "lost answer", "502", "503", "504"])
-def test_the_same_is_sent_again_where_that_is_harmless(
-    dial: Dial, simulator: ControlClient, name: str
+def test_idempotent_request_is_retried(
+    connect: Connect, simulator: ControlClient, name: str
 ) -> None:
     simulator.fault("issue", **AFTER[name][0], times=2)
-    outcome = dial().send(idempotent=True)
+    outcome = connect().send(idempotent=True)
     assert (status(outcome), outcome.attempts) == (200, 3)
     assert len(simulator.requests()) == 3
 
 
-def test_a_lost_answer_leaves_one_token_behind_and_no_more(
-    dial: Dial, simulator: ControlClient
-) -> None:
+def test_lost_answer_of_issue_leaves_one_token(connect: Connect, simulator: ControlClient) -> None:
     simulator.fault("issue", "lost_answer", times=0)
-    wire = dial()
-    assert grant_of(wire.client.issue(wire.secret)) is None
+    sender = connect()
+    assert grant_of(sender.client.issue(sender.secret)) is None
     assert len(simulator.live()) == 1
 
 
-def test_after_a_429_it_is_sent_again(
-    dial: Dial, simulator: ControlClient, clock: FastClock
+def test_request_is_retried_after_429(
+    connect: Connect, simulator: ControlClient, clock: FastClock
 ) -> None:
     simulator.fault("issue", "rate_limited", times=2, retry_after=7)
-    outcome = dial().send()
+    outcome = connect().send()
     assert (status(outcome), outcome.attempts) == (200, 3)
     assert sum(clock.slept) >= 14
     assert len(simulator.live()) == 1
 
 
-def test_a_429_before_a_lost_answer_does_not_make_it_harmless(
-    dial: Dial, simulator: ControlClient
-) -> None:
+def test_lost_answer_after_429_is_not_retried(connect: Connect, simulator: ControlClient) -> None:
     simulator.fault("issue", "rate_limited", times=1)
     simulator.fault("issue", "lost_answer", times=0)
-    outcome = dial().send()
+    outcome = connect().send()
     assert (status(outcome), outcome.attempts) == (None, 2)
     assert len(simulator.live()) == 1
 
 
-def test_a_connection_that_was_refused_is_tried_again(
-    dial: Dial, simulator: ControlClient, clock: FastClock, closed_port: str
+def test_refused_connection_is_retried(
+    connect: Connect, simulator: ControlClient, clock: FastClock, closed_port: str
 ) -> None:
-    outcome = dial(api_url=closed_port).send()
+    outcome = connect(api_url=closed_port).send()
     assert isinstance(outcome, TransportFailure)
     assert outcome.attempts == MAX_TRIES
     assert len(clock.slept) == MAX_TRIES - 1
     assert simulator.requests() == []
 
 
-def test_a_token_comes_by_the_client(dial: Dial, simulator: ControlClient) -> None:
-    wire = dial()
-    grant = grant_of(wire.client.issue(wire.secret))
+def test_client_issues_token(connect: Connect, simulator: ControlClient) -> None:
+    sender = connect()
+    grant = grant_of(sender.client.issue(sender.secret))
     assert grant is not None
     assert simulator.accepts(grant.access_token)
     assert grant.account() == simulator.account_id
@@ -175,34 +171,34 @@ def test_a_token_comes_by_the_client(dial: Dial, simulator: ControlClient) -> No
     assert entry.body_fields == ("client_id", "client_secret", "grant_type")
 
 
-def test_a_token_is_refreshed_by_the_client(dial: Dial, simulator: ControlClient) -> None:
-    wire = dial()
-    first = grant_of(wire.client.issue(wire.secret))
+def test_client_refreshes_token(connect: Connect, simulator: ControlClient) -> None:
+    sender = connect()
+    first = grant_of(sender.client.issue(sender.secret))
     assert first is not None
     assert first.refresh_token is not None
-    second = grant_of(wire.client.refresh(first.refresh_token, first.access_token))
+    second = grant_of(sender.client.refresh(first.refresh_token, first.access_token))
     assert second is not None
     assert second.access_token != first.access_token
     assert simulator.accepts(second.access_token)
     assert simulator.requests()[-1].body_fields == ("grant_type", "refresh_token")
 
 
-def test_every_post_announces_json(dial: Dial, simulator: ControlClient) -> None:
-    wire = dial()
-    grant = grant_of(wire.client.issue(wire.secret))
+def test_every_post_has_json_content_type(connect: Connect, simulator: ControlClient) -> None:
+    sender = connect()
+    grant = grant_of(sender.client.issue(sender.secret))
     assert grant is not None
     assert grant.refresh_token is not None
-    wire.client.refresh(grant.refresh_token, grant.access_token)
-    wire.client.revoke(grant.access_token)
+    sender.client.refresh(grant.refresh_token, grant.access_token)
+    sender.client.revoke(grant.access_token)
     seen = [(entry.operation, entry.content_type, entry.status) for entry in simulator.requests()]
     assert seen == [(name, "application/json", 200) for name in ("issue", "refresh", "revoke")]
 
 
-def test_a_used_connection_that_was_closed_meanwhile_counts_as_sent(
-    dial: Dial, simulator: ControlClient
+def test_reset_on_reused_connection_counts_as_sent(
+    connect: Connect, simulator: ControlClient
 ) -> None:
-    wire = dial()
-    assert status(wire.send()) == 200
+    sender = connect()
+    assert status(sender.send()) == 200
     simulator.fault("issue", "reset", times=1)
-    assert wire.send().attempts == 1
+    assert sender.send().attempts == 1
     assert [entry.operation for entry in simulator.requests()] == ["issue", "issue"]
