@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The nomba.auth contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The simulator under test, and two ways to ask it."""
+"""Fixtures of the simulator tests."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ import pytest
 
 from tests.simulator.control_client import ControlClient
 from tests.simulator.fixtures import simulator, simulator_server
-from tests.unit.simulator.rules_client import Asking, Rules
+from tests.unit.simulator.rules_client import Rules, SimulatorClient
 
-__all__ = ["api", "ask", "simulator", "simulator_server"]
+__all__ = ["api", "client", "simulator", "simulator_server"]
 
 
 @pytest.fixture
 def api() -> Rules:
-    """The rules alone, at a time of our own."""
+    """Return the rules without a server, with a fixed clock."""
     return Rules()
 
 
 @pytest.fixture
-def ask(simulator: ControlClient) -> Iterator[Asking]:
-    """Requests over real HTTPS, on one connection."""
-    with Asking(simulator) as asking:
-        yield asking
+def client(simulator: ControlClient) -> Iterator[SimulatorClient]:
+    """Return a client over HTTPS on one connection."""
+    with SimulatorClient(simulator) as client:
+        yield client

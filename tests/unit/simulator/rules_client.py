@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The nomba.auth contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How the tests speak to the rules, and to the server."""
+"""Clients of the rules and of the server."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Rules:
         self.api.settings = known.from_json(settings, self.api.settings)
 
     def post(self, path: str, body: dict[str, Any] | None, **call: str | None) -> Reply:
-        """A POST of JSON with the accountId header, by default."""
+        """Send a POST, by default of JSON with the accountId header."""
         headers: dict[str, str | None] = {
             "account_id": known.DEFAULT_ACCOUNT_ID,
             "content_type": "application/json",
@@ -53,11 +53,11 @@ class Rules:
         return self.post(rules.ISSUE, GRANT if body is None else body, **call)
 
     def token(self) -> str:
-        """The access token of a new issue."""
+        """Issue and return an access token."""
         return str(data(self.issue())["access_token"])
 
     def mint(self, **how: Any) -> str:
-        """A token made past the API."""
+        """Create a token without the API."""
         client = self.api.settings.clients[0]
         return self.api.mint(client, Minting(**how), self.now).access_token
 
@@ -67,19 +67,19 @@ class Rules:
         return self.post(rules.REFRESH, body, **call)
 
     def revoke(self, token: str, client_id: str = known.DEFAULT_CLIENT_ID) -> Reply:
-        """Revoke as the specification has it: no accountId."""
+        """Revoke as specified, without accountId."""
         body = {"clientId": client_id, "access_token": token}
         return self.post(rules.REVOKE, body, account_id=None)
 
     def balance(self, token: str, account_id: str | None = known.DEFAULT_ACCOUNT_ID) -> Reply:
-        """Use a token."""
+        """Request the balance with a token."""
         bearer = f"Bearer {token}"
         call = Call("GET", rules.BALANCE, account_id=account_id, authorization=bearer)
         return self.api.answer(call, self.now)
 
 
 def data(reply: Reply) -> dict[str, Any]:
-    """The data of an answer that is a success."""
+    """Return the data of a successful answer."""
     inner = reply.body["data"]
     if not isinstance(inner, dict):
         raise TypeError(reply)
@@ -87,10 +87,10 @@ def data(reply: Reply) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def asked(
+def pending_request(
     simulator: ControlClient, method: str, path: str, body: object = None
 ) -> Iterator[http.client.HTTPConnection]:
-    """A request that has been sent and whose answer nobody has begun to read."""
+    """Send a request and leave its answer unread."""
     connection = http.client.HTTPConnection(urlsplit(simulator.http_url).netloc, timeout=30)
     headers = {"accountId": simulator.account_id, "Authorization": "Bearer a.b.c"}
     headers["Content-Type"] = "application/json"
@@ -99,8 +99,8 @@ def asked(
         yield connection
 
 
-class Asking:
-    """Requests to the server, as a client makes them."""
+class SimulatorClient:
+    """A client of the simulator."""
 
     def __init__(self, simulator: ControlClient, url: str | None = None) -> None:
         self._simulator = simulator
@@ -109,7 +109,7 @@ class Asking:
         self._session.trust_env = False
         self._session.verify = simulator.ca_path
 
-    def __enter__(self) -> Asking:
+    def __enter__(self) -> SimulatorClient:
         return self
 
     def __exit__(
@@ -121,7 +121,7 @@ class Asking:
         self._session.close()
 
     def __call__(self, method: str, path: str, **more: Any) -> requests.Response:
-        """Any request; nothing is followed."""
+        """Send any request; follow no redirect."""
         url = self._url + path
         return self._session.request(method, url, allow_redirects=False, timeout=30, **more)
 
@@ -136,6 +136,6 @@ class Asking:
         return self("POST", rules.REVOKE, json=body, **more)
 
     def balance(self, token: str, **more: Any) -> requests.Response:
-        """Use a token."""
+        """Request the balance with a token."""
         bearer = {"Authorization": f"Bearer {token}", "accountId": self._simulator.account_id}
         return self("GET", rules.BALANCE, headers=bearer, **more)

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The nomba.auth contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The control paths, as tests use them through a handle."""
+"""The control paths, through the control client."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from tests.simulator import settings as known
 from tests.simulator.control_client import ControlClient, SimulatorError
 from tests.simulator.rules import BALANCE
 from tests.simulator.tokens import fingerprint
-from tests.unit.simulator.rules_client import Asking, asked
+from tests.unit.simulator.rules_client import SimulatorClient, pending_request
 
 
-def test_a_reset_forgets_everything(simulator: ControlClient) -> None:
+def test_reset_clears_all_state(simulator: ControlClient) -> None:
     simulator.configure(sandbox=True)
     simulator.fault("any", "reset", times=0)
     simulator.mint()
@@ -37,9 +37,9 @@ def test_configuring_keeps_tokens_log_and_faults(simulator: ControlClient) -> No
     assert len(simulator.tokens()) == len(simulator.requests()) == len(simulator.faults()) == 1
 
 
-def test_a_mistake_comes_back_as_a_sentence(simulator: ControlClient) -> None:
-    with pytest.raises(SimulatorError, match="unknown setting: colour"):
-        simulator.configure(colour="blue")
+def test_invalid_control_request_returns_message(simulator: ControlClient) -> None:
+    with pytest.raises(SimulatorError, match="unknown setting: color"):
+        simulator.configure(color="blue")
     with pytest.raises(SimulatorError, match="kind must be one of"):
         simulator.fault("any", "earthquake")
     with pytest.raises(SimulatorError, match="age must be a number"):
@@ -48,9 +48,9 @@ def test_a_mistake_comes_back_as_a_sentence(simulator: ControlClient) -> None:
         simulator.mint(client_id="nobody")
 
 
-def test_other_clients_can_be_set(simulator: ControlClient) -> None:
-    mine = known.ApiClient("me", "secret", "my-account")
-    simulator.reset(clients=[mine])
+def test_clients_can_be_replaced(simulator: ControlClient) -> None:
+    own = known.ApiClient("me", "secret", "my-account")
+    simulator.reset(clients=[own])
 
     assert (simulator.client_id, simulator.account_id) == ("me", "my-account")
     assert simulator.client_secret == "secret"
@@ -60,7 +60,7 @@ def test_other_clients_can_be_set(simulator: ControlClient) -> None:
     ("how", "state"),
     [({}, "live"), ({"age": 7200}, "expired"), ({"lifetime": 10, "age": 5}, "live")],
 )
-def test_a_minted_token_is_in_the_book(
+def test_minted_token_is_in_registry(
     simulator: ControlClient, how: dict[str, object], state: str
 ) -> None:
     returned = simulator.token(simulator.mint(**how))
@@ -69,7 +69,7 @@ def test_a_minted_token_is_in_the_book(
     assert (returned["state"], returned["issued_via"]) == (state, "control")
 
 
-def test_a_token_can_be_minted_that_nobody_knows(simulator: ControlClient) -> None:
+def test_unregistered_token_can_be_minted(simulator: ControlClient) -> None:
     token = simulator.mint(known=False)
 
     assert token.count(".") == 2
@@ -77,7 +77,7 @@ def test_a_token_can_be_minted_that_nobody_knows(simulator: ControlClient) -> No
     assert not simulator.accepts(token)
 
 
-def test_claims_can_be_changed_and_left_out(simulator: ControlClient) -> None:
+def test_claims_can_be_changed_and_removed(simulator: ControlClient) -> None:
     token = simulator.mint(claims={"exp": None, "iat": 5, "extra": "x"})
     claims = jwt.decode(token, options={"verify_signature": False, "verify_iat": False})
 
@@ -91,14 +91,16 @@ def test_many_tokens_are_minted_at_once(simulator: ControlClient) -> None:
     assert {fingerprint(one) for one in tokens} == set(simulator.live())
 
 
-def test_a_token_can_belong_to_another_account(simulator: ControlClient, ask: Asking) -> None:
+def test_token_can_be_minted_for_another_account(
+    simulator: ControlClient, client: SimulatorClient
+) -> None:
     token = simulator.mint(account_id=known.OTHER_ACCOUNT_ID)
 
-    assert ask.balance(token).status_code == 401
+    assert client.balance(token).status_code == 401
     assert simulator.accepts(token)
 
 
-def test_asking_the_book_leaves_no_trace(simulator: ControlClient) -> None:
+def test_control_queries_have_no_side_effect(simulator: ControlClient) -> None:
     simulator.configure(revoke_delay_requests=1)
     token = simulator.mint()
 
@@ -107,18 +109,18 @@ def test_asking_the_book_leaves_no_trace(simulator: ControlClient) -> None:
     assert simulator.requests() == []
 
 
-def test_a_dying_token_counts_as_accepted(simulator: ControlClient, ask: Asking) -> None:
+def test_dying_token_counts_as_accepted(simulator: ControlClient, client: SimulatorClient) -> None:
     simulator.configure(revoke_delay_requests=1)
     token = simulator.mint()
-    ask.revoke(token)
+    client.revoke(token)
 
     assert simulator.live() == [fingerprint(token)]
     assert [one["state"] for one in simulator.tokens()] == ["dying"]
-    ask.balance(token)
+    client.balance(token)
     assert simulator.live() == []
 
 
-def test_a_suspended_client_is_refused_until_it_may_act_again(simulator: ControlClient) -> None:
+def test_suspended_client_is_rejected_until_resumed(simulator: ControlClient) -> None:
     simulator.suspend(simulator.client_id)
     with pytest.raises(LookupError, match="has been suspended"):
         simulator.issue()
@@ -127,61 +129,67 @@ def test_a_suspended_client_is_refused_until_it_may_act_again(simulator: Control
     assert simulator.issue()["access_token"]
 
 
-def test_the_log_can_be_searched(simulator: ControlClient, ask: Asking) -> None:
+def test_request_log_can_be_filtered(simulator: ControlClient, client: SimulatorClient) -> None:
     one, other = simulator.mint_many(2)
-    ask.balance(one)
-    ask.revoke(other)
+    client.balance(one)
+    client.revoke(other)
 
     assert [entry.n for entry in simulator.requests("revoke")] == [2]
     assert [entry.n for entry in simulator.requests(fingerprint=fingerprint(one))] == [1]
     assert [entry.operation for entry in simulator.writes()] == ["revoke"]
 
 
-def test_a_forgotten_log_begins_at_one(simulator: ControlClient, ask: Asking) -> None:
-    ask.balance("a.b.c")
+def test_cleared_request_log_starts_at_one(
+    simulator: ControlClient, client: SimulatorClient
+) -> None:
+    client.balance("a.b.c")
     simulator.forget_requests()
-    ask.balance("a.b.c")
+    client.balance("a.b.c")
 
     assert [(one.n, one.connection) for one in simulator.requests()] == [(1, 1)]
     assert simulator.counters()["requests"] == 1
 
 
-def test_waiting_ends_when_the_request_arrives_and_not_when_it_is_answered(
+def test_wait_ends_when_request_arrives(
     simulator: ControlClient,
 ) -> None:
     simulator.fault("balance", "slow", delay=3600)
-    with asked(simulator, "GET", BALANCE):
+    with pending_request(simulator, "GET", BALANCE):
         (entry,) = simulator.wait_for_requests(1)
 
     assert (entry.operation, entry.status) == ("balance", None)
 
 
-def test_who_waits_is_woken_by_the_request(simulator: ControlClient, ask: Asking) -> None:
+def test_wait_ends_with_expected_number_of_requests(
+    simulator: ControlClient, client: SimulatorClient
+) -> None:
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(simulator.wait_for_requests, 2, 30)
         for __ in range(2):
-            ask.balance("a.b.c")
+            client.balance("a.b.c")
 
         assert len(waiting.result(30)) == 2
 
 
-def test_waiting_in_vain_is_a_timeout(simulator: ControlClient) -> None:
+def test_wait_without_request_is_timeout(simulator: ControlClient) -> None:
     with pytest.raises(TimeoutError, match="0 of 1 requests"):
         simulator.wait_for_requests(1, timeout=0)
 
 
-def test_counters_tell_accepted_from_refused(simulator: ControlClient, ask: Asking) -> None:
+def test_counters_distinguish_accepted_and_rejected(
+    simulator: ControlClient, client: SimulatorClient
+) -> None:
     token = simulator.mint()
-    ask.balance(token)
-    ask.revoke(token)
-    ask.balance(token)
+    client.balance(token)
+    client.revoke(token)
+    client.balance(token)
 
     own = simulator.counters(fingerprint(token))
     assert own == {"requests": 3, "writes": 1, "balance_accepted": 1, "balance_refused": 1}
     assert simulator.counters()["fingerprints"] == {fingerprint(token): own}
 
 
-def test_control_is_neither_limited_nor_faulty(simulator: ControlClient) -> None:
+def test_control_has_no_rate_limits_and_no_faults(simulator: ControlClient) -> None:
     simulator.reset(rate_class="low_traffic")
     simulator.fault("any", "reset", times=0)
     for __ in range(3):
@@ -201,23 +209,23 @@ def test_cleared_faults_do_not_happen(simulator: ControlClient) -> None:
     ("method", "path"),
     [("GET", "/_simulator/nothing"), ("PUT", "/_simulator/faults"), ("GET", "/_simulator/")],
 )
-def test_an_unknown_control_path_is_not_found(ask: Asking, method: str, path: str) -> None:
-    answer = ask(method, path)
+def test_unknown_control_path_returns_404(client: SimulatorClient, method: str, path: str) -> None:
+    answer = client(method, path)
 
     assert answer.status_code == 404
     assert "no control path" in answer.json()["error"]
 
 
 @pytest.mark.parametrize("body", [b"{", b"[]"])
-def test_a_control_body_that_is_no_object_is_refused(ask: Asking, body: bytes) -> None:
-    assert ask("POST", "/_simulator/tokens", data=body).status_code == 400
+def test_control_body_other_than_object_returns_400(client: SimulatorClient, body: bytes) -> None:
+    assert client("POST", "/_simulator/tokens", data=body).status_code == 400
 
 
-def test_another_rate_class_holds_from_the_next_request(
-    simulator: ControlClient, ask: Asking
+def test_rate_class_applies_from_next_request(
+    simulator: ControlClient, client: SimulatorClient
 ) -> None:
     simulator.configure(rate_class="low_traffic")
     simulator.issue()
     simulator.configure(rate_class="elevated")
 
-    assert ask.issue().headers["X-Rate-Limit-Limit"] == "40"
+    assert client.issue().headers["X-Rate-Limit-Limit"] == "40"

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The nomba.auth contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The script of faults: which request is hit, and what becomes of its answer."""
+"""The fault script: which request a fault applies to, and its answer."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import pytest
 
 from tests.simulator.faults import KINDS, Delivery, FaultError, Script, from_json, spoil
 from tests.simulator.rules import Call, Reply
+from tests.unit.tables import each_row
 
 CALL = Call("POST", "/v1/auth/token/revoke", authorization="Bearer a.b.c", body={"x": "y"})
 # The kinds whose status has no default.
@@ -20,86 +21,86 @@ REAL = Reply(200, {"code": "00", "description": "Token revoked successfully"})
 
 
 def script(*lines: dict[str, Any]) -> Script:
-    """A script of these lines."""
+    """Return a script of these faults."""
     made = Script()
     made.add(from_json([{"on": "any", "kind": "reset", **line} for line in lines]))
     return made
 
 
-def hits(made: Script, *operations: str, fingerprint: str | None = None) -> list[str | None]:
-    """The kinds of fault that these requests meet, one after the other."""
+def fired(made: Script, *operations: str, fingerprint: str | None = None) -> list[str | None]:
+    """Return the kinds of fault of these requests, in order."""
     drawn = [made.draw(one, fingerprint) for one in operations]
     return [fault.kind if fault else None for fault in drawn]
 
 
 def delivered(kind: str, reply: Reply | None = None, **parameters: object) -> Delivery:
-    """What becomes of an answer."""
+    """Return the delivery of an answer with a fault."""
     extra = {"status": 503} if kind in WITH_STATUS else {}
     (fault,) = from_json({"on": "any", "kind": kind, **extra, **parameters})
     return spoil(fault, CALL, reply)
 
 
-def test_a_fault_happens_once() -> None:
-    assert hits(script({}), "issue", "issue") == ["reset", None]
+def test_fault_fires_once_by_default() -> None:
+    assert fired(script({}), "issue", "issue") == ["reset", None]
 
 
-def test_a_fault_can_last_for_ever() -> None:
-    assert hits(script({"times": 0}), *["issue"] * 3) == ["reset"] * 3
+def test_fault_can_be_permanent() -> None:
+    assert fired(script({"times": 0}), *["issue"] * 3) == ["reset"] * 3
 
 
-def test_a_fault_can_wait_its_turn() -> None:
+def test_fault_can_skip_requests() -> None:
     made = script({"skip": 2, "times": 1})
 
-    assert hits(made, *["issue"] * 4) == [None, None, "reset", None]
+    assert fired(made, *["issue"] * 4) == [None, None, "reset", None]
 
 
-def test_a_fault_concerns_its_operation_only() -> None:
+def test_fault_is_limited_to_its_operation() -> None:
     made = script({"on": "revoke"})
 
-    assert hits(made, "issue", "balance", "revoke") == [None, None, "reset"]
+    assert fired(made, "issue", "balance", "revoke") == [None, None, "reset"]
 
 
-def test_a_fault_can_concern_one_token() -> None:
+def test_fault_can_be_limited_to_one_token() -> None:
     made = script({"fingerprint": "sha256:1111222233334444"})
 
-    assert hits(made, "revoke", fingerprint="sha256:0000000000000000") == [None]
-    assert hits(made, "revoke", fingerprint="sha256:1111222233334444") == ["reset"]
+    assert fired(made, "revoke", fingerprint="sha256:0000000000000000") == [None]
+    assert fired(made, "revoke", fingerprint="sha256:1111222233334444") == ["reset"]
 
 
-def test_faults_are_spent_in_order() -> None:
+def test_faults_fire_in_order() -> None:
     made = script({"kind": "reset"}, {"kind": "empty", "times": 2})
 
-    assert hits(made, *["issue"] * 4) == ["reset", "empty", "empty", None]
+    assert fired(made, *["issue"] * 4) == ["reset", "empty", "empty", None]
 
 
-def test_a_request_that_is_hit_does_not_count_as_skipped_by_the_next_line() -> None:
+def test_faulty_request_does_not_count_as_skipped_by_next_fault() -> None:
     made = script({"kind": "reset"}, {"kind": "empty", "skip": 1})
 
-    assert hits(made, *["issue"] * 3) == ["reset", None, "empty"]
+    assert fired(made, *["issue"] * 3) == ["reset", None, "empty"]
 
 
-def test_the_script_tells_how_far_it_has_come() -> None:
+def test_script_describes_its_progress() -> None:
     made = script({"times": 2})
-    hits(made, "issue")
+    fired(made, "issue")
 
     assert made.describe() == [{"on": "any", "kind": "reset", "fired": 1, "spent": False}]
 
 
-def test_a_cleared_script_is_over() -> None:
+def test_cleared_script_fires_no_fault() -> None:
     made = script({"times": 0})
     made.clear()
 
-    assert hits(made, "issue") == [None]
+    assert fired(made, "issue") == [None]
 
 
-@pytest.mark.parametrize(
-    ("line", "sentence"),
+@each_row(
+    ("line", "message"),
     [
         ({"kind": "earthquake"}, "kind must be one of"),
         ({"on": "login"}, "on must be one of"),
         ({"times": -1}, "times must be a whole number"),
         ({"skip": True}, "skip must be a whole number"),
-        ({"colour": "blue"}, "reset does not know: colour"),
+        ({"color": "blue"}, "reset does not know: color"),
         ({"kind": "status"}, "status needs status, a number"),
         ({"kind": "status", "status": 99}, "a status from 200 to 599"),
         ({"kind": "slow", "delay": "long"}, "slow needs delay, a number"),
@@ -122,18 +123,18 @@ def test_a_cleared_script_is_over() -> None:
         ({"on": "connect", "kind": "unsolicited", "when": "before"}, "no request, so no when"),
     ],
 )
-def test_a_fault_that_makes_no_sense_is_refused(line: dict[str, Any], sentence: str) -> None:
-    with pytest.raises(FaultError, match=sentence):
+def test_invalid_fault_is_rejected_with_message(line: dict[str, Any], message: str) -> None:
+    with pytest.raises(FaultError, match=message):
         script(line)
 
 
-@pytest.mark.parametrize("document", ["reset", ["reset"]])
-def test_a_script_is_made_of_objects(document: object) -> None:
+@each_row("document", ["reset", ["reset"]])
+def test_script_other_than_objects_is_rejected(document: object) -> None:
     with pytest.raises(FaultError, match="object"):
         from_json(document)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@each_row("kind", KINDS)
 def test_effects_are_as_documented(kind: str) -> None:
     extra = {"status": 500} if kind in WITH_STATUS else {}
     (fault,) = from_json({"on": "any", "kind": kind, **extra})
@@ -142,15 +143,15 @@ def test_effects_are_as_documented(kind: str) -> None:
     assert fault.effect == (kind in effective)
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_any_kind_can_come_after_the_effect(kind: str) -> None:
+@each_row("kind", KINDS)
+def test_any_kind_can_follow_effect(kind: str) -> None:
     extra = {"status": 500} if kind in WITH_STATUS else {}
     (fault,) = from_json({"on": "any", "kind": kind, "effect": True, **extra})
 
     assert fault.effect
 
 
-def test_a_retry_after_is_sent_only_if_given() -> None:
+def test_retry_after_is_sent_only_if_given() -> None:
     assert delivered("rate_limited").headers == ()
     assert delivered("rate_limited", retry_after=3).headers == (("Retry-After", "3"),)
 
@@ -159,7 +160,7 @@ def test_headers_can_be_added_to_any_kind() -> None:
     assert ("X-Odd", "1") in delivered("html", headers={"X-Odd": 1}).headers
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("kind", "status", "body"),
     [
         ("rate_limited", 429, {"code": "429", "data": None}),
@@ -169,32 +170,32 @@ def test_headers_can_be_added_to_any_kind() -> None:
         ("no_code", 200, {"results": []}),
     ],
 )
-def test_json_faults_keep_the_envelope(kind: str, status: int, body: dict[str, object]) -> None:
+def test_json_faults_keep_envelope(kind: str, status: int, body: dict[str, object]) -> None:
     delivery = delivered(kind)
 
     assert delivery.status == status
     assert json.loads(delivery.body).items() >= body.items()
 
 
-def test_an_echo_says_all_that_was_sent() -> None:
-    said = json.loads(delivered("echo").body)["description"]
+def test_echo_returns_whole_request() -> None:
+    description = json.loads(delivered("echo").body)["description"]
 
-    assert '{"x": "y"}' in said
-    assert "Bearer a.b.c" in said
+    assert '{"x": "y"}' in description
+    assert "Bearer a.b.c" in description
 
 
-def test_a_late_answer_is_the_real_one() -> None:
+def test_slow_answer_is_unchanged() -> None:
     assert json.loads(delivered("slow", REAL).body) == REAL.body
 
 
-def test_a_truncated_answer_is_the_real_one_after_the_effect() -> None:
+def test_truncated_answer_is_unchanged_after_effect() -> None:
     delivery = delivered("truncated", REAL, effect=True)
 
     assert delivery.manner == "cut"
     assert json.loads(delivery.body) == REAL.body
 
 
-def test_a_stalled_answer_is_half_of_one() -> None:
+def test_stalled_answer_is_partial() -> None:
     delivery = delivered("stalled", REAL, effect=True)
 
     assert delivery.manner == "stall"

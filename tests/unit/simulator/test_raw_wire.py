@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The nomba.auth contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Answers that break the rule of one answer per request, read from the raw connection."""
+"""Faults that send more or less than one answer per request, on a raw connection."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ import pytest
 
 from tests.simulator.control_client import ControlClient
 from tests.simulator.rules import BALANCE, REVOKE
-from tests.unit.simulator.rules_client import Asking
+from tests.unit.simulator.rules_client import SimulatorClient
 
-# Long enough that a test which waits for it fails by its own timeout.
+# A test that waits so long fails by its own timeout.
 NEVER = 3600
 
 
 @dataclass(frozen=True)
 class RawAnswer:
-    """One answer as its bytes came."""
+    """One answer as received."""
 
     status: int
     headers: dict[str, str]
@@ -33,7 +33,7 @@ class RawAnswer:
 
 
 class RawConnection:
-    """One connection to a listener; requests and answers are not matched to each other."""
+    """One connection to a listener, without matching of answers to requests."""
 
     def __init__(self, simulator: ControlClient, url: str) -> None:
         self._simulator = simulator
@@ -61,7 +61,7 @@ class RawConnection:
         self.sock.sendall((head + body).encode())
 
     def head(self) -> RawAnswer:
-        """Read a status line and headers; the body stays where it is."""
+        """Read a status line and headers, but not the body."""
         status = self.reader.readline().split(b" ")[1]
         headers = {}
         while (line := self.reader.readline().decode().rstrip("\r\n")) != "":
@@ -70,40 +70,40 @@ class RawConnection:
         return RawAnswer(int(status), headers, b"")
 
     def answer(self) -> RawAnswer:
-        """Read one answer, whichever comes next."""
+        """Read the next answer."""
         head = self.head()
         body = self.reader.read(int(head.headers.get("Content-Length", "0")))
         return RawAnswer(head.status, head.headers, body)
 
     def statuses(self, count: int) -> list[int]:
-        """Read so many answers."""
+        """Read a number of answers."""
         return [self.answer().status for __ in range(count)]
 
 
 def _connect(simulator: ControlClient, url: str) -> socket.socket:
-    place = urlsplit(url)
-    plain = socket.create_connection((place.hostname, place.port or 0), timeout=30)
-    if place.scheme == "http":
+    address = urlsplit(url)
+    plain = socket.create_connection((address.hostname, address.port or 0), timeout=30)
+    if address.scheme == "http":
         return plain
     context = ssl.create_default_context(cafile=simulator.ca_path)
-    return context.wrap_socket(plain, server_hostname=place.hostname)
+    return context.wrap_socket(plain, server_hostname=address.hostname)
 
 
 @pytest.fixture(params=["http_url", "url"], ids=["http", "https"])
 def listener(request: pytest.FixtureRequest, simulator: ControlClient) -> str:
-    """The address of each listener in turn."""
+    """Return the URL of each listener in turn."""
     return str(getattr(simulator, request.param))
 
 
 @pytest.fixture
 def raw(simulator: ControlClient, listener: str) -> Iterator[RawConnection]:
-    """A raw connection over HTTP, then over HTTPS."""
+    """Return a raw connection over HTTP, then over HTTPS."""
     with contextlib.closing(RawConnection(simulator, listener)) as connection:
         yield connection
 
 
 @pytest.mark.parametrize("delay", [0, 0.01])
-def test_interim_answers_precede_the_real_one(
+def test_interim_answers_precede_final_answer(
     simulator: ControlClient, raw: RawConnection, delay: float
 ) -> None:
     simulator.fault("revoke", "interim", count=2, delay=delay)
@@ -121,7 +121,7 @@ def test_interim_answers_precede_the_real_one(
 
 
 @pytest.mark.parametrize("status", [100, 102, 199])
-def test_an_interim_answer_has_the_scripted_status_and_headers(
+def test_interim_answer_has_configured_status_and_headers(
     simulator: ControlClient, raw: RawConnection, status: int
 ) -> None:
     simulator.fault("balance", "interim", status=status, headers={"X-Odd": "1"})
@@ -133,7 +133,7 @@ def test_an_interim_answer_has_the_scripted_status_and_headers(
     assert "X-Odd" not in real.headers
 
 
-def test_endless_interim_answers_have_no_final_one(
+def test_endless_interim_answers_have_no_final_answer(
     simulator: ControlClient, raw: RawConnection
 ) -> None:
     simulator.fault("revoke", "endless_interim", interval=0)
@@ -145,7 +145,7 @@ def test_endless_interim_answers_have_no_final_one(
     assert [(one.status, one.fault) for one in simulator.requests()] == [(None, "endless_interim")]
 
 
-def test_a_duplicate_without_delay_arrives_with_the_first_copy(
+def test_duplicate_without_delay_arrives_with_first_copy(
     simulator: ControlClient, raw: RawConnection
 ) -> None:
     simulator.fault("revoke", "duplicate", headers={"X-Odd": "1"})
@@ -160,7 +160,7 @@ def test_a_duplicate_without_delay_arrives_with_the_first_copy(
     assert not simulator.accepts(token)
 
 
-def test_a_late_duplicate_arrives_while_the_next_request_waits(
+def test_late_duplicate_arrives_while_next_request_waits(
     simulator: ControlClient, raw: RawConnection
 ) -> None:
     simulator.fault("revoke", "duplicate", delay=0.05)
@@ -174,9 +174,7 @@ def test_a_late_duplicate_arrives_while_the_next_request_waits(
     assert [one.connection for one in simulator.requests()] == [1, 1]
 
 
-def test_late_bytes_do_not_delay_the_next_answer(
-    simulator: ControlClient, raw: RawConnection
-) -> None:
+def test_late_bytes_do_not_delay_next_answer(simulator: ControlClient, raw: RawConnection) -> None:
     simulator.fault("revoke", "duplicate", delay=NEVER)
     token = simulator.mint()
     raw.revoke(token)
@@ -187,7 +185,7 @@ def test_late_bytes_do_not_delay_the_next_answer(
 
 
 @pytest.mark.parametrize(("delay", "copies"), [(0, 2), (NEVER, 1)])
-def test_a_connection_that_shall_close_carries_only_immediate_duplicates(
+def test_connection_close_sends_only_immediate_duplicates(
     simulator: ControlClient, raw: RawConnection, delay: float, copies: int
 ) -> None:
     simulator.fault("revoke", "duplicate", delay=delay)
@@ -198,7 +196,7 @@ def test_a_connection_that_shall_close_carries_only_immediate_duplicates(
     assert data.count(b"\r\nConnection: close\r\n") == copies
 
 
-def test_an_unsolicited_answer_follows_the_real_one(
+def test_unsolicited_answer_follows_final_answer(
     simulator: ControlClient, raw: RawConnection
 ) -> None:
     simulator.fault("revoke", "unsolicited", delay=0.05)
@@ -218,7 +216,7 @@ def test_an_unsolicited_answer_follows_the_real_one(
 
 
 @pytest.mark.parametrize("delay", [0, 0.01])
-def test_an_unsolicited_answer_can_precede_the_real_one(
+def test_unsolicited_answer_can_precede_final_answer(
     simulator: ControlClient, raw: RawConnection, delay: float
 ) -> None:
     simulator.fault(
@@ -250,13 +248,13 @@ def test_unsolicited_bytes_can_precede_any_request(simulator: ControlClient, lis
     assert [one.fault for one in simulator.requests()] == [None, None]
 
 
-def test_a_fault_on_connect_does_not_concern_the_handle(simulator: ControlClient) -> None:
+def test_fault_on_connect_excludes_control_client(simulator: ControlClient) -> None:
     simulator.fault("connect", "unsolicited", times=0)
 
     assert simulator.faults()[0]["fired"] == 0
 
 
-def test_a_fault_on_any_does_not_fire_on_connect(
+def test_fault_on_any_does_not_fire_on_connect(
     simulator: ControlClient, raw: RawConnection
 ) -> None:
     simulator.fault("any", "unsolicited", when="before", status=500)
@@ -267,7 +265,7 @@ def test_a_fault_on_any_does_not_fire_on_connect(
 
 @pytest.mark.parametrize("effect", [False, True])
 @pytest.mark.parametrize("kind", ["slow_headers", "endless_chunk", "endless_trailers"])
-def test_an_answer_without_end_has_an_effect_only_if_told(
+def test_endless_answer_has_effect_only_if_configured(
     simulator: ControlClient, raw: RawConnection, kind: str, effect: bool
 ) -> None:
     simulator.fault("revoke", kind, interval=0, effect=effect)
@@ -287,7 +285,7 @@ def test_slow_headers_are_numbered_lines(simulator: ControlClient, raw: RawConne
     assert lines[2:] == [b"X-Filler-%d: x\r\n" % n for n in range(1, 299)]
 
 
-def test_a_chunk_extension_never_ends(simulator: ControlClient, raw: RawConnection) -> None:
+def test_chunk_extension_never_ends(simulator: ControlClient, raw: RawConnection) -> None:
     simulator.fault("balance", "endless_chunk", interval=0)
     raw.balance("a.b.c")
     head = raw.head()
@@ -299,9 +297,7 @@ def test_a_chunk_extension_never_ends(simulator: ControlClient, raw: RawConnecti
     assert b"\n" not in extension
 
 
-def test_trailers_never_end_after_a_whole_body(
-    simulator: ControlClient, raw: RawConnection
-) -> None:
+def test_trailers_never_end_after_whole_body(simulator: ControlClient, raw: RawConnection) -> None:
     simulator.fault("balance", "endless_trailers", interval=0)
     raw.balance("a.b.c")
     head = raw.head()
@@ -314,20 +310,20 @@ def test_trailers_never_end_after_a_whole_body(
     assert end[2:] == [b"X-Trailer-%d: x\r\n" % n for n in range(1, 299)]
 
 
-def test_any_answer_can_be_scripted(simulator: ControlClient, ask: Asking) -> None:
+def test_any_answer_can_be_configured(simulator: ControlClient, client: SimulatorClient) -> None:
     challenge = {"WWW-Authenticate": 'Basic realm="corporate proxy"'}
     simulator.fault("any", "answer", status=401, headers=challenge)
     simulator.fault("any", "answer", status=403, body='{"message": "x"}', content_type="text/x")
     simulator.fault("any", "answer", status=401, body='{"code":"00"}', effect=True)
     token = simulator.mint()
-    proxy, gateway = ask.revoke(token), ask.revoke(token)
+    proxy, gateway = client.revoke(token), client.revoke(token)
 
     assert (proxy.status_code, proxy.content) == (401, b"")
     assert proxy.headers["WWW-Authenticate"] == 'Basic realm="corporate proxy"'
     assert (gateway.status_code, gateway.json()) == (403, {"message": "x"})
     assert gateway.headers["Content-Type"] == "text/x"
     assert simulator.accepts(token)
-    assert ask.revoke(token).json() == {"code": "00"}
+    assert client.revoke(token).json() == {"code": "00"}
     assert not simulator.accepts(token)
     assert [one.code for one in simulator.requests()] == [None, None, "00"]
     assert len({one.connection for one in simulator.requests()}) == 1

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The nomba.auth contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The README names everything that there is to set."""
+"""The README documents all settings and faults."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ README = Path(settings.__file__).with_name("README.md").read_text(encoding="utf-
 
 
 def rows(heading: str) -> set[str]:
-    """What the first column of the tables below a heading names."""
+    """Return the names in the first column of the tables below a heading."""
     section = README.split(f"\n## {heading}\n", 1)[1].split("\n## ", 1)[0]
     return set(re.findall(r"^\| `(\w+)` \|", section, flags=re.MULTILINE))
 
 
-def test_every_setting_is_explained() -> None:
+def test_every_setting_is_documented() -> None:
     assert rows("Settings") == {field.name for field in dataclasses.fields(Settings)}
 
 
-def test_every_kind_of_fault_is_explained() -> None:
+def test_every_kind_of_fault_is_documented() -> None:
     assert rows("Faults") >= set(KINDS)
 
 
-def test_every_choice_is_explained() -> None:
+def test_every_choice_is_documented() -> None:
     words = set(re.findall(r"`(\w+)`", README))
 
     assert not {one for choice in settings.CHOICES.values() for one in choice} - words

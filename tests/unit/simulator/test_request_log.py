@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The nomba.auth contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The log and its counters."""
+"""The request log and its counters."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tests.simulator.request_log import Answered, RequestLog, Seen
 
 
 def seen(method: str = "GET", operation: str = "balance", token: str | None = None) -> Seen:
-    """A request."""
+    """Return a request."""
     return Seen(
         time=1.0,
         method=method,
@@ -28,7 +28,7 @@ def seen(method: str = "GET", operation: str = "balance", token: str | None = No
     )
 
 
-def test_a_line_is_there_before_its_answer() -> None:
+def test_entry_exists_before_its_answer() -> None:
     request_log = RequestLog(10)
     line = request_log.open(seen())
 
@@ -37,7 +37,7 @@ def test_a_line_is_there_before_its_answer() -> None:
     assert [one.entry().status for one in request_log] == [200]
 
 
-def test_the_log_is_bounded_and_the_counters_are_not() -> None:
+def test_log_is_bounded_and_counters_are_not() -> None:
     request_log = RequestLog(3)
     for __ in range(5):
         request_log.open(seen())
@@ -46,7 +46,7 @@ def test_the_log_is_bounded_and_the_counters_are_not() -> None:
     assert request_log.counters()["requests"] == 5
 
 
-def test_every_post_is_a_write() -> None:
+def test_every_post_is_write() -> None:
     request_log = RequestLog(10)
     for method in ("GET", "POST", "POST"):
         request_log.open(seen(method))
@@ -54,7 +54,7 @@ def test_every_post_is_a_write() -> None:
     assert request_log.counters()["writes"] == 2
 
 
-def test_balance_calls_are_counted_by_their_answers() -> None:
+def test_balance_requests_are_counted_by_answer() -> None:
     request_log = RequestLog(10)
     for answer in (Answered(200, "00"), Answered(401, "401"), Answered(200, "401"), Answered()):
         request_log.close(request_log.open(seen()), answer)
@@ -72,7 +72,7 @@ def test_each_token_has_its_own_counters() -> None:
     assert request_log.counters("sha256:never")["requests"] == 0
 
 
-def test_a_watcher_is_told_when_enough_have_come() -> None:
+def test_watcher_is_called_at_its_number_of_requests() -> None:
     request_log, calls = RequestLog(10), list[int]()
     request_log.watch(2, lambda: calls.append(request_log.total))
     for __ in range(3):
@@ -81,7 +81,7 @@ def test_a_watcher_is_told_when_enough_have_come() -> None:
     assert calls == [2]
 
 
-def test_a_watcher_that_comes_late_is_told_at_once() -> None:
+def test_late_watcher_is_called_at_once() -> None:
     request_log, calls = RequestLog(10), list[int]()
     request_log.open(seen())
     request_log.watch(1, lambda: calls.append(request_log.total))

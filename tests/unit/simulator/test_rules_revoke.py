@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The nomba.auth contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Rules of revoking: what it does, and each way in which it may not."""
+"""Rules of the revoke endpoint: its effect, and settings that change it."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ import pytest
 from tests.simulator import rules
 from tests.simulator import settings as known
 from tests.unit.simulator.rules_client import Rules
+from tests.unit.tables import each_row
 
 SUCCESS = {"code": "00", "description": "Token revoked successfully"}
-DEAD = [
+STATUSES = [
     ("success", 200),
     ("bad_request", 400),
     ("unauthorized", 401),
@@ -23,7 +24,7 @@ DEAD = [
 ]
 
 
-def test_a_revoked_token_is_refused_at_once(api: Rules) -> None:
+def test_revoked_token_is_rejected_at_once(api: Rules) -> None:
     token = api.token()
 
     assert api.balance(token).status == 200
@@ -31,7 +32,7 @@ def test_a_revoked_token_is_refused_at_once(api: Rules) -> None:
     assert api.balance(token).status == 401
 
 
-def test_the_account_header_and_a_bearer_are_tolerated(api: Rules) -> None:
+def test_account_header_and_bearer_are_accepted(api: Rules) -> None:
     token = api.token()
     body = {"clientId": known.DEFAULT_CLIENT_ID, "access_token": token}
     reply = api.post(rules.REVOKE, body, authorization=f"Bearer {token}")
@@ -39,13 +40,13 @@ def test_the_account_header_and_a_bearer_are_tolerated(api: Rules) -> None:
     assert reply.body == SUCCESS
 
 
-def test_a_malformed_bearer_is_a_bad_request(api: Rules) -> None:
+def test_malformed_bearer_returns_400(api: Rules) -> None:
     body = {"clientId": known.DEFAULT_CLIENT_ID, "access_token": api.token()}
 
     assert api.post(rules.REVOKE, body, authorization="Bearer x").status == 400
 
 
-@pytest.mark.parametrize(
+@each_row(
     "body",
     [
         None,
@@ -57,56 +58,58 @@ def test_a_malformed_bearer_is_a_bad_request(api: Rules) -> None:
         {"clientId": known.DEFAULT_CLIENT_ID, "accessToken": "a.b.c"},
     ],
 )
-def test_any_other_body_is_a_bad_request(api: Rules, body: dict[str, Any] | None) -> None:
+def test_any_other_body_returns_400(api: Rules, body: dict[str, Any] | None) -> None:
     assert api.post(rules.REVOKE, body).status == 400
 
 
-def test_an_unknown_client_is_not_found(api: Rules) -> None:
+def test_unknown_client_returns_404(api: Rules) -> None:
     token = api.token()
 
     assert api.revoke(token, client_id="nobody").status == 404
     assert api.balance(token).status == 200
 
 
-def test_the_account_may_be_demanded(api: Rules) -> None:
+def test_account_can_be_required(api: Rules) -> None:
     api.set(revoke_needs_account_id=True)
 
     assert api.revoke(api.token()).status == 400
 
 
-@pytest.mark.parametrize(("setting", "status"), DEAD)
-def test_revoking_twice_answers_as_set(api: Rules, setting: str, status: int) -> None:
+@each_row(("setting", "status"), STATUSES)
+def test_second_revoke_returns_configured_status(api: Rules, setting: str, status: int) -> None:
     api.set(revoke_dead=setting)
     token = api.token()
 
     assert [api.revoke(token).status, api.revoke(token).status] == [200, status]
 
 
-@pytest.mark.parametrize(("setting", "status"), DEAD)
-def test_revoking_an_expired_token_answers_as_set(api: Rules, setting: str, status: int) -> None:
+@each_row(("setting", "status"), STATUSES)
+def test_revoke_of_expired_token_returns_configured_status(
+    api: Rules, setting: str, status: int
+) -> None:
     api.set(revoke_dead=setting)
 
     assert api.revoke(api.mint(age=7200)).status == status
 
 
-@pytest.mark.parametrize(("setting", "status"), DEAD)
-def test_revoking_what_was_never_issued_answers_as_set(
+@each_row(("setting", "status"), STATUSES)
+def test_revoke_of_unissued_token_returns_configured_status(
     api: Rules, setting: str, status: int
 ) -> None:
     api.set(revoke_dead=setting)
 
     assert api.revoke(api.mint(known=False)).status == status
-    assert api.revoke("rubbish").status == status
+    assert api.revoke("malformed").status == status
 
 
-def test_a_token_of_another_client_is_refused(api: Rules) -> None:
+def test_token_of_another_client_returns_403(api: Rules) -> None:
     token = api.token()
 
     assert api.revoke(token, known.SECOND_CLIENT_ID).status == 403
     assert api.balance(token).status == 200
 
 
-def test_a_token_of_another_client_may_be_ignored_with_a_success(api: Rules) -> None:
+def test_token_of_another_client_can_be_ignored_with_success(api: Rules) -> None:
     api.set(revoke_foreign_client="ignore")
     token = api.token()
 
@@ -114,7 +117,7 @@ def test_a_token_of_another_client_may_be_ignored_with_a_success(api: Rules) -> 
     assert api.balance(token).status == 200
 
 
-def test_a_revocation_may_be_a_lie(api: Rules) -> None:
+def test_revoke_can_have_no_effect(api: Rules) -> None:
     api.set(revoke_effective=False)
     token = api.token()
 
@@ -122,7 +125,7 @@ def test_a_revocation_may_be_a_lie(api: Rules) -> None:
     assert api.balance(token).status == 200
 
 
-def test_a_revocation_may_take_its_time(api: Rules) -> None:
+def test_revoke_can_take_effect_after_delay(api: Rules) -> None:
     api.set(revoke_delay=30)
     token = api.token()
     api.revoke(token)
@@ -132,7 +135,7 @@ def test_a_revocation_may_take_its_time(api: Rules) -> None:
     assert api.balance(token).status == 401
 
 
-def test_a_revocation_may_take_some_requests(api: Rules) -> None:
+def test_revoke_can_take_effect_after_requests(api: Rules) -> None:
     api.set(revoke_delay_requests=2)
     token = api.token()
     api.revoke(token)
@@ -140,7 +143,7 @@ def test_a_revocation_may_take_some_requests(api: Rules) -> None:
     assert [api.balance(token).status for __ in range(4)] == [200, 200, 401, 401]
 
 
-def test_only_requests_with_that_token_wear_the_delay_off(api: Rules) -> None:
+def test_only_requests_with_same_token_count_towards_delay(api: Rules) -> None:
     api.set(revoke_delay_requests=1)
     token, other = api.token(), api.token()
     api.revoke(token)
@@ -149,7 +152,7 @@ def test_only_requests_with_that_token_wear_the_delay_off(api: Rules) -> None:
     assert [api.balance(token).status for __ in range(2)] == [200, 401]
 
 
-def test_revoking_again_does_not_begin_the_delay_anew(api: Rules) -> None:
+def test_second_revoke_does_not_restart_delay(api: Rules) -> None:
     api.set(revoke_delay=30)
     token = api.token()
     api.revoke(token)
@@ -160,7 +163,7 @@ def test_revoking_again_does_not_begin_the_delay_anew(api: Rules) -> None:
     assert api.balance(token).status == 401
 
 
-def test_revoking_again_sooner_wins(api: Rules) -> None:
+def test_earlier_effect_of_second_revoke_applies(api: Rules) -> None:
     api.set(revoke_delay=30)
     token = api.token()
     api.revoke(token)
@@ -170,7 +173,7 @@ def test_revoking_again_sooner_wins(api: Rules) -> None:
     assert api.balance(token).status == 401
 
 
-def test_the_book_tells_live_dying_revoked_and_expired(api: Rules) -> None:
+def test_registry_distinguishes_all_states(api: Rules) -> None:
     api.set(revoke_delay=30)
     live, dying, revoked = (api.api.registry.of(api.token()) for __ in range(3))
     expired = api.api.registry.of(api.mint(age=7200))
@@ -183,7 +186,7 @@ def test_the_book_tells_live_dying_revoked_and_expired(api: Rules) -> None:
     assert states == ["live", "dying", "revoked", "expired"]
 
 
-def test_a_sandbox_revokes_with_a_stub(api: Rules) -> None:
+def test_sandbox_returns_success_without_effect(api: Rules) -> None:
     api.set(sandbox=True)
     token = api.token()
     reply = api.post(rules.REVOKE, {"anything": "goes"})

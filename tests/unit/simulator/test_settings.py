@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The nomba.auth contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Settings: what they are by default, and what they refuse."""
+"""Settings: defaults, and rejected values."""
 
 from __future__ import annotations
 
@@ -11,31 +11,32 @@ import pytest
 
 from tests.simulator import settings
 from tests.simulator.settings import Settings, SettingsError, from_json, to_json
+from tests.unit.tables import each_row
 
 
-def test_nothing_given_is_the_default() -> None:
+def test_empty_object_gives_defaults() -> None:
     assert from_json({}) == Settings()
 
 
-def test_settings_survive_the_way_through_json() -> None:
+def test_settings_round_trip_through_json() -> None:
     changed = from_json({"sessions": "single", "rate_window": 0.5, "sub_accounts": []})
 
     assert from_json(to_json(changed)) == changed
 
 
-def test_what_is_not_named_keeps_its_value() -> None:
+def test_omitted_setting_keeps_its_value() -> None:
     base = Settings(latency=0.25, sandbox=True)
 
     assert from_json({"sandbox": False}, base) == Settings(latency=0.25)
 
 
-def test_an_unknown_setting_is_named_in_the_refusal() -> None:
-    with pytest.raises(SettingsError, match="unknown setting: colour"):
-        from_json({"colour": "blue"})
+def test_unknown_setting_is_named() -> None:
+    with pytest.raises(SettingsError, match="unknown setting: color"):
+        from_json({"color": "blue"})
 
 
-@pytest.mark.parametrize(
-    ("given", "sentence"),
+@each_row(
+    ("given", "message"),
     [
         ({"sandbox": "yes"}, "sandbox must be true or false"),
         ({"latency": True}, "latency must be a number"),
@@ -51,23 +52,23 @@ def test_an_unknown_setting_is_named_in_the_refusal() -> None:
         ([], "settings must be an object"),
     ],
 )
-def test_a_wrong_value_is_refused_with_a_sentence(given: object, sentence: str) -> None:
-    with pytest.raises(SettingsError, match=sentence):
+def test_invalid_value_is_rejected_with_message(given: object, message: str) -> None:
+    with pytest.raises(SettingsError, match=message):
         from_json(given)
 
 
-def test_the_clock_may_run_behind() -> None:
+def test_clock_offset_can_be_negative() -> None:
     assert from_json({"clock_offset": -600}).clock_offset == -600
 
 
-@pytest.mark.parametrize("client", settings.DEFAULT_CLIENTS)
-def test_a_default_secret_has_the_shape_of_real_ones(client: settings.ApiClient) -> None:
+@each_row("client", settings.DEFAULT_CLIENTS)
+def test_default_secret_has_documented_form(client: settings.ApiClient) -> None:
     assert len(client.client_secret) == 88
     assert len(base64.b64decode(client.client_secret, validate=True)) == 64
     assert client.client_secret.endswith("==")
 
 
-def test_the_default_clients_belong_to_one_account() -> None:
+def test_default_clients_share_one_account() -> None:
     first, second = Settings().clients
 
     assert first.account_id == second.account_id

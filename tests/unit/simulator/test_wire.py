@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The nomba.auth contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The API over real HTTP and HTTPS, and what the log keeps of it."""
+"""The API over real HTTP and HTTPS, and the request log."""
 
 from __future__ import annotations
 
@@ -15,43 +15,44 @@ from tests.simulator import rules
 from tests.simulator import settings as known
 from tests.simulator.control_client import ControlClient
 from tests.simulator.tokens import fingerprint
-from tests.unit.simulator.rules_client import GRANT, Asking, asked
+from tests.unit.simulator.rules_client import GRANT, SimulatorClient, pending_request
+from tests.unit.tables import each_row
 
 JSON = {"accountId": known.DEFAULT_ACCOUNT_ID, "Content-Type": "application/json"}
 
 
-def test_issue_use_revoke_use(simulator: ControlClient, ask: Asking) -> None:
-    token = ask.issue().json()["data"]["access_token"]
+def test_token_life_cycle_over_https(simulator: ControlClient, client: SimulatorClient) -> None:
+    token = client.issue().json()["data"]["access_token"]
 
-    assert ask.balance(token).json()["code"] == "00"
-    assert ask.revoke(token).json()["description"] == "Token revoked successfully"
-    assert ask.balance(token).status_code == 401
+    assert client.balance(token).json()["code"] == "00"
+    assert client.revoke(token).json()["description"] == "Token revoked successfully"
+    assert client.balance(token).status_code == 401
     assert simulator.live() == []
 
 
-def test_a_refresh_goes_over_the_wire(simulator: ControlClient, ask: Asking) -> None:
-    old = ask.issue().json()["data"]["refresh_token"]
+def test_refresh_works_over_https(simulator: ControlClient, client: SimulatorClient) -> None:
+    old = client.issue().json()["data"]["refresh_token"]
     body = {"grant_type": "refresh_token", "refresh_token": old}
     headers = {"accountId": simulator.account_id}
 
-    assert ask("POST", rules.REFRESH, json=body, headers=headers).status_code == 200
-    assert ask("POST", rules.REFRESH, json=body, headers=headers).status_code == 401
+    assert client("POST", rules.REFRESH, json=body, headers=headers).status_code == 200
+    assert client("POST", rules.REFRESH, json=body, headers=headers).status_code == 401
     assert simulator.requests("refresh")[0].fingerprint == fingerprint(old)
 
 
-def test_http_and_https_are_one_state(simulator: ControlClient, ask: Asking) -> None:
+def test_http_and_https_share_one_state(simulator: ControlClient, client: SimulatorClient) -> None:
     token = simulator.mint()
-    with Asking(simulator, simulator.http_url) as plain:
+    with SimulatorClient(simulator, simulator.http_url) as plain:
         plain.revoke(token)
 
-    assert ask.balance(token).status_code == 401
+    assert client.balance(token).status_code == 401
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("change", "status"),
     [
         ({"headers": {}}, 400),
-        ({"headers": {"accountId": "x", "Authorization": "Bearer rubbish"}}, 400),
+        ({"headers": {"accountId": "x", "Authorization": "Bearer malformed"}}, 400),
         ({"headers": {"accountId": "somebody-else"}}, 403),
         ({"json": {**GRANT, "client_id": "nobody"}}, 404),
         ({"json": {**GRANT, "client_secret": "wrong"}}, 403),
@@ -63,17 +64,28 @@ def test_http_and_https_are_one_state(simulator: ControlClient, ask: Asking) -> 
         ({"headers": {**JSON, "Content-Type": "text/plain"}}, 415),
     ],
 )
-def test_issue_refuses(ask: Asking, change: dict[str, Any], status: int) -> None:
-    answer = ask.issue(**change)
+def test_invalid_issue_is_rejected(
+    client: SimulatorClient, change: dict[str, Any], status: int
+) -> None:
+    answer = client.issue(**change)
 
     assert answer.status_code == status
     assert answer.json()["code"] == str(status)
 
 
-@pytest.mark.parametrize("path", [rules.ISSUE, rules.REFRESH, rules.REVOKE])
-@pytest.mark.parametrize("sent", [None, "", "text/plain", "application/x-www-form-urlencoded"])
-def test_a_post_of_another_media_type_is_refused(
-    simulator: ControlClient, ask: Asking, path: str, sent: str | None
+@pytest.mark.parametrize(
+    ("path", "sent"),
+    [
+        (rules.ISSUE, None),
+        (rules.ISSUE, ""),
+        (rules.ISSUE, "text/plain"),
+        (rules.ISSUE, "application/x-www-form-urlencoded"),
+        (rules.REFRESH, "text/plain"),
+        (rules.REVOKE, "text/plain"),
+    ],
+)
+def test_post_of_another_media_type_returns_415(
+    simulator: ControlClient, client: SimulatorClient, path: str, sent: str | None
 ) -> None:
     pair = simulator.mint_pair()
     bodies = {
@@ -85,27 +97,27 @@ def test_a_post_of_another_media_type_is_refused(
         rules.REVOKE: {"clientId": simulator.client_id, "access_token": pair["access_token"]},
     }
     headers = {**JSON, "Content-Type": sent}
-    answer = ask("POST", path, data=json.dumps(bodies[path]), headers=headers)
+    answer = client("POST", path, data=json.dumps(bodies[path]), headers=headers)
 
     assert answer.status_code == 415
     assert answer.json() == {"code": "415", "description": rules.NO_JSON}
     assert simulator.live() == [pair["fingerprint"]]
     assert simulator.requests()[0].content_type == (sent or None)
-    assert ask("POST", path, json=bodies[path], headers=JSON).status_code == 200
+    assert client("POST", path, json=bodies[path], headers=JSON).status_code == 200
 
 
-def test_a_media_type_may_have_parameters_and_capitals(
-    simulator: ControlClient, ask: Asking
+def test_media_type_accepts_parameters_and_upper_case(
+    simulator: ControlClient, client: SimulatorClient
 ) -> None:
     sent = "Application/JSON; charset=utf-8"
 
-    assert ask.issue(headers={**JSON, "Content-Type": sent}).status_code == 200
+    assert client.issue(headers={**JSON, "Content-Type": sent}).status_code == 200
     assert simulator.requests()[0].content_type == sent
 
 
-def test_a_wrong_method_is_told_the_right_one(ask: Asking) -> None:
-    assert ask("GET", rules.REVOKE).headers["Allow"] == "POST"
-    assert ask("POST", rules.BALANCE).headers["Allow"] == "GET"
+def test_wrong_method_returns_allow_header(client: SimulatorClient) -> None:
+    assert client("GET", rules.REVOKE).headers["Allow"] == "POST"
+    assert client("POST", rules.BALANCE).headers["Allow"] == "GET"
 
 
 @pytest.mark.parametrize(
@@ -118,25 +130,25 @@ def test_a_wrong_method_is_told_the_right_one(ask: Asking) -> None:
         ("html", 401, b"<!DOCTYPE html><html><title>401 Unauthorized</title></html>"),
     ],
 )
-def test_the_form_of_a_refusal_is_a_setting(
-    simulator: ControlClient, ask: Asking, form: str, status: int, body: bytes
+def test_refusal_form_is_setting(
+    simulator: ControlClient, client: SimulatorClient, form: str, status: int, body: bytes
 ) -> None:
     simulator.configure(refusal_form=form)
     dead, live = simulator.mint(), simulator.mint()
-    ask.revoke(dead)
+    client.revoke(dead)
     elsewhere = {"Authorization": f"Bearer {live}", "accountId": known.OTHER_ACCOUNT_ID}
     nowhere = {"Authorization": f"Bearer {live}"}
-    answers = [ask.balance(one) for one in (dead, simulator.mint(known=False))]
-    answers += [ask("GET", rules.BALANCE, headers=one) for one in (elsewhere, nowhere)]
+    answers = [client.balance(one) for one in (dead, simulator.mint(known=False))]
+    answers += [client("GET", rules.BALANCE, headers=one) for one in (elsewhere, nowhere)]
 
     assert [(one.status_code, one.content) for one in answers] == [(status, body)] * 4
     kind = "text/html" if form == "html" else "application/json"
     assert {one.headers["Content-Type"] for one in answers} == {kind}
-    assert ask.balance(live).json()["code"] == "00"
+    assert client.balance(live).json()["code"] == "00"
     assert simulator.counters()["balance_refused"] == 4
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("method", "path", "status"),
     [
         ("GET", "/v1/accounts/balance", 401),
@@ -147,40 +159,48 @@ def test_the_form_of_a_refusal_is_a_setting(
         ("DELETE", "/v1/auth/token/revoke", 405),
     ],
 )
-def test_paths_and_methods_are_refused(ask: Asking, method: str, path: str, status: int) -> None:
-    answer = ask(method, path)
+def test_invalid_paths_and_methods_are_rejected(
+    client: SimulatorClient, method: str, path: str, status: int
+) -> None:
+    answer = client(method, path)
 
     assert answer.status_code == status
     assert answer.headers["Content-Type"] == "application/json"
 
 
-def test_a_balance_needs_the_right_account(simulator: ControlClient, ask: Asking) -> None:
+def test_balance_requires_matching_account(
+    simulator: ControlClient, client: SimulatorClient
+) -> None:
     bearer = {"Authorization": f"Bearer {simulator.mint()}"}
     sub_account = simulator.settings["sub_accounts"][0]
 
-    assert ask("GET", rules.BALANCE, headers=bearer).status_code == 401
+    assert client("GET", rules.BALANCE, headers=bearer).status_code == 401
     with_sub = {**bearer, "accountId": sub_account}
-    assert ask("GET", rules.BALANCE, headers=with_sub).status_code == 403
+    assert client("GET", rules.BALANCE, headers=with_sub).status_code == 403
 
 
-def test_the_date_follows_the_simulators_clock(simulator: ControlClient, ask: Asking) -> None:
-    here = parsedate_to_datetime(ask.balance("a.b.c").headers["Date"])
+def test_date_header_follows_simulator_clock(
+    simulator: ControlClient, client: SimulatorClient
+) -> None:
+    here = parsedate_to_datetime(client.balance("a.b.c").headers["Date"])
     simulator.configure(clock_offset=86400)
-    there = parsedate_to_datetime(ask.balance("a.b.c").headers["Date"])
+    there = parsedate_to_datetime(client.balance("a.b.c").headers["Date"])
 
     assert round((there - here).total_seconds() / 600) == 144
 
 
-def test_moving_the_clock_expires_tokens(simulator: ControlClient, ask: Asking) -> None:
+def test_clock_offset_expires_tokens(simulator: ControlClient, client: SimulatorClient) -> None:
     token = simulator.mint(lifetime=60)
     simulator.configure(clock_offset=61)
 
-    assert ask.balance(token).status_code == 401
+    assert client.balance(token).status_code == 401
 
 
-def test_every_answer_tells_the_rate_limit(simulator: ControlClient, ask: Asking) -> None:
+def test_every_answer_has_rate_limit_headers(
+    simulator: ControlClient, client: SimulatorClient
+) -> None:
     simulator.reset(rate_class="low_traffic")
-    first, second = ask.issue(), ask.issue()
+    first, second = client.issue(), client.issue()
 
     assert (first.status_code, second.status_code) == (200, 429)
     assert second.json()["code"] == "429"
@@ -188,38 +208,42 @@ def test_every_answer_tells_the_rate_limit(simulator: ControlClient, ask: Asking
     assert first.headers["X-Rate-Limit-Window"] == second.headers["X-Rate-Limit-Window"] == "60s"
 
 
-def test_a_limited_request_has_no_effect(simulator: ControlClient, ask: Asking) -> None:
+def test_rate_limited_request_has_no_effect(
+    simulator: ControlClient, client: SimulatorClient
+) -> None:
     token = simulator.mint()
     simulator.reset(rate_class="low_traffic")
     token = simulator.mint()
-    ask.issue()
+    client.issue()
 
-    assert ask.revoke(token).status_code == 429
+    assert client.revoke(token).status_code == 429
     assert simulator.accepts(token)
 
 
-def test_a_revoke_without_account_is_counted_for_its_clients_account(
-    simulator: ControlClient, ask: Asking
+def test_revoke_without_account_is_counted_for_its_clients_account(
+    simulator: ControlClient, client: SimulatorClient
 ) -> None:
     simulator.reset(rate_class="low_traffic")
 
-    assert ask.revoke(simulator.mint()).status_code == 200
-    assert ask.issue().status_code == 429
+    assert client.revoke(simulator.mint()).status_code == 200
+    assert client.issue().status_code == 429
 
 
-def test_latency_comes_before_effect_and_answer(simulator: ControlClient) -> None:
+def test_latency_precedes_effect_and_answer(simulator: ControlClient) -> None:
     simulator.configure(latency=3600)
     token = simulator.mint()
     body = {"clientId": simulator.client_id, "access_token": token}
-    with asked(simulator, "POST", rules.REVOKE, body):
+    with pending_request(simulator, "POST", rules.REVOKE, body):
         simulator.wait_for_requests(1)
 
         assert simulator.accepts(token)
 
 
-def test_the_log_tells_all_but_the_token(simulator: ControlClient, ask: Asking) -> None:
+def test_log_has_all_fields_without_token(
+    simulator: ControlClient, client: SimulatorClient
+) -> None:
     token = simulator.mint()
-    ask.revoke(token, headers={"User-Agent": "a-test"})
+    client.revoke(token, headers={"User-Agent": "a-test"})
     (entry,) = simulator.requests()
 
     assert (entry.n, entry.method, entry.path) == (1, "POST", rules.REVOKE)
@@ -232,29 +256,29 @@ def test_the_log_tells_all_but_the_token(simulator: ControlClient, ask: Asking) 
     assert token not in repr(entry)
 
 
-def test_a_token_in_the_wrong_place_does_not_get_into_the_log(
-    simulator: ControlClient, ask: Asking
+def test_token_in_any_field_is_omitted_from_log(
+    simulator: ControlClient, client: SimulatorClient
 ) -> None:
     token = simulator.mint()
     body = {"clientId": token, token: "x"}
     headers = dict.fromkeys(("accountId", "User-Agent", "Content-Type"), token)
-    ask("POST", "/" + token, json=body, headers=headers)
+    client("POST", "/" + token, json=body, headers=headers)
 
     (entry,) = simulator.requests()
     assert token not in repr(entry)
 
 
-def test_the_log_shows_which_requests_shared_a_connection(
-    simulator: ControlClient, ask: Asking
+def test_log_shows_which_requests_shared_connection(
+    simulator: ControlClient, client: SimulatorClient
 ) -> None:
     for __ in range(2):
-        ask.balance("a.b.c")
-    with Asking(simulator) as other:
+        client.balance("a.b.c")
+    with SimulatorClient(simulator) as other:
         other.balance("a.b.c")
 
     assert [entry.connection for entry in simulator.requests()] == [1, 1, 2]
     assert simulator.counters()["connections"] == 2
 
 
-def test_a_large_body_is_refused_as_a_whole(ask: Asking) -> None:
-    assert ask.issue(json=None, data=json.dumps({"x": "y" * 2_000_000})).status_code == 413
+def test_large_body_returns_413(client: SimulatorClient) -> None:
+    assert client.issue(json=None, data=json.dumps({"x": "y" * 2_000_000})).status_code == 413

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The nomba.auth contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Every kind of fault, as a client meets it on the wire."""
+"""Every kind of fault over real HTTP."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.simulator.server import Options, listening
 from tests.simulator.state import Simulator
 from tests.simulator.tokens import fingerprint
 from tests.simulator.wire import MISSING_BYTES
-from tests.unit.simulator.rules_client import Asking, asked
+from tests.unit.simulator.rules_client import SimulatorClient, pending_request
 
 
 @pytest.mark.parametrize(
@@ -36,12 +36,12 @@ from tests.unit.simulator.rules_client import Asking, asked
         ("rate_limited", 429, b'"code":"429"'),
     ],
 )
-def test_an_answer_that_is_no_answer(
-    simulator: ControlClient, ask: Asking, kind: str, status: int, body: bytes
+def test_faulty_answer_has_no_effect(
+    simulator: ControlClient, client: SimulatorClient, kind: str, status: int, body: bytes
 ) -> None:
     simulator.fault("revoke", kind)
     token = simulator.mint()
-    answer = ask.revoke(token)
+    answer = client.revoke(token)
 
     assert answer.status_code == status
     assert body in answer.content
@@ -49,61 +49,63 @@ def test_an_answer_that_is_no_answer(
     assert simulator.requests()[-1].fault == kind
 
 
-def test_a_fault_passes(simulator: ControlClient, ask: Asking) -> None:
+def test_fault_ends_after_its_times(simulator: ControlClient, client: SimulatorClient) -> None:
     simulator.fault("revoke", "status", status=503, times=2)
     token = simulator.mint()
 
-    assert [ask.revoke(token).status_code for __ in range(3)] == [503, 503, 200]
+    assert [client.revoke(token).status_code for __ in range(3)] == [503, 503, 200]
 
 
-def test_the_effect_can_come_with_an_error(simulator: ControlClient, ask: Asking) -> None:
+def test_error_can_follow_effect(simulator: ControlClient, client: SimulatorClient) -> None:
     simulator.fault("revoke", "status", status=500, effect=True)
     token = simulator.mint()
 
-    assert ask.revoke(token).status_code == 500
+    assert client.revoke(token).status_code == 500
     assert not simulator.accepts(token)
 
 
-def test_a_fault_can_follow_one_token(simulator: ControlClient, ask: Asking) -> None:
+def test_fault_can_be_limited_to_one_token(
+    simulator: ControlClient, client: SimulatorClient
+) -> None:
     one, other = simulator.mint(), simulator.mint()
     simulator.fault("any", "html", fingerprint=fingerprint(one))
 
-    assert ask.revoke(other).status_code == 200
-    assert ask.revoke(one).status_code == 502
+    assert client.revoke(other).status_code == 200
+    assert client.revoke(one).status_code == 502
 
 
 @pytest.mark.parametrize("after", [7, "Wed, 21 Oct 2026 07:28:00 GMT"])
-def test_a_retry_after_is_seconds_or_a_date(
-    simulator: ControlClient, ask: Asking, after: object
+def test_retry_after_is_seconds_or_date(
+    simulator: ControlClient, client: SimulatorClient, after: object
 ) -> None:
     simulator.fault("balance", "rate_limited", retry_after=after)
 
-    assert ask.balance("a.b.c").headers["Retry-After"] == str(after)
+    assert client.balance("a.b.c").headers["Retry-After"] == str(after)
 
 
-def test_a_reset_comes_before_the_effect(simulator: ControlClient, ask: Asking) -> None:
+def test_reset_precedes_effect(simulator: ControlClient, client: SimulatorClient) -> None:
     simulator.fault("revoke", "reset")
     token = simulator.mint()
     with pytest.raises(requests.ConnectionError):
-        ask.revoke(token)
+        client.revoke(token)
 
     assert simulator.accepts(token)
     assert [(one.status, one.fault) for one in simulator.requests()] == [(None, "reset")]
 
 
-def test_a_lost_answer_comes_after_the_effect(simulator: ControlClient, ask: Asking) -> None:
+def test_lost_answer_follows_effect(simulator: ControlClient, client: SimulatorClient) -> None:
     simulator.fault("revoke", "lost_answer")
     token = simulator.mint()
     with pytest.raises(requests.ConnectionError):
-        ask.revoke(token)
+        client.revoke(token)
 
     assert not simulator.accepts(token)
 
 
-def test_a_truncated_answer_is_shorter_than_announced(simulator: ControlClient) -> None:
+def test_truncated_answer_is_shorter_than_announced(simulator: ControlClient) -> None:
     simulator.fault("balance", "truncated")
     with (
-        asked(simulator, "GET", BALANCE) as connection,
+        pending_request(simulator, "GET", BALANCE) as connection,
         connection.getresponse() as answer,
         pytest.raises(http.client.IncompleteRead) as broken,
     ):
@@ -113,73 +115,76 @@ def test_a_truncated_answer_is_shorter_than_announced(simulator: ControlClient) 
     assert broken.value.expected == MISSING_BYTES
 
 
-def test_an_answer_can_be_too_large(simulator: ControlClient, ask: Asking) -> None:
+def test_answer_can_be_too_large(simulator: ControlClient, client: SimulatorClient) -> None:
     simulator.fault("balance", "too_large", size=3_000_000)
 
-    assert len(ask.balance("a.b.c").content) > 3_000_000
+    assert len(client.balance("a.b.c").content) > 3_000_000
 
 
-def test_an_echo_repeats_the_secrets(simulator: ControlClient, ask: Asking) -> None:
+def test_echo_repeats_secrets(simulator: ControlClient, client: SimulatorClient) -> None:
     simulator.fault("any", "echo", times=2, status=422)
     token = simulator.mint()
 
-    assert token in ask.revoke(token).text
-    answer = ask.balance(token)
+    assert token in client.revoke(token).text
+    answer = client.balance(token)
     assert answer.status_code == 422
     assert token in answer.json()["description"]
 
 
 @pytest.mark.parametrize("status", [302, 307, 308])
-def test_a_redirect_leads_to_a_place_that_is_logged(
-    simulator: ControlClient, ask: Asking, status: int
+def test_redirect_target_is_logged(
+    simulator: ControlClient, client: SimulatorClient, status: int
 ) -> None:
     simulator.fault("revoke", "redirect", status=status)
     token = simulator.mint()
-    answer = ask.revoke(token)
-    ask("POST", answer.headers["Location"], json={"access_token": token})
+    answer = client.revoke(token)
+    client("POST", answer.headers["Location"], json={"access_token": token})
 
     assert answer.status_code == status
     (entry,) = simulator.requests("elsewhere")
     assert (entry.fingerprint, entry.write) == (fingerprint(token), True)
 
 
-def test_the_date_can_be_wrong_or_missing(simulator: ControlClient, ask: Asking) -> None:
-    right = parsedate_to_datetime(ask.balance("a.b.c").headers["Date"])
+def test_date_can_be_wrong_or_missing(simulator: ControlClient, client: SimulatorClient) -> None:
+    right = parsedate_to_datetime(client.balance("a.b.c").headers["Date"])
     simulator.fault("balance", "date", offset=-7200)
     simulator.fault("balance", "no_date")
-    wrong = parsedate_to_datetime(ask.balance("a.b.c").headers["Date"])
+    wrong = parsedate_to_datetime(client.balance("a.b.c").headers["Date"])
 
     assert round((wrong - right).total_seconds() / 600) == -12
-    missing = ask.balance("a.b.c")
+    missing = client.balance("a.b.c")
     assert "Date" not in missing.headers
     assert missing.json()["code"] == "401"
 
 
-def test_a_slow_answer_is_the_real_one(simulator: ControlClient, ask: Asking) -> None:
+def test_slow_answer_is_unchanged(simulator: ControlClient, client: SimulatorClient) -> None:
     simulator.fault("revoke", "slow", delay=0)
     token = simulator.mint()
 
-    assert ask.revoke(token).json()["code"] == "00"
+    assert client.revoke(token).json()["code"] == "00"
     assert not simulator.accepts(token)
 
 
 @pytest.mark.parametrize("effect", [True, False])
-def test_the_effect_of_a_slow_answer_is_before_or_after_the_wait(
+def test_effect_of_slow_answer_precedes_or_follows_delay(
     simulator: ControlClient, effect: bool
 ) -> None:
     simulator.fault("revoke", "slow", delay=3600, effect=effect)
     token = simulator.mint()
     body = {"clientId": simulator.client_id, "access_token": token}
-    with asked(simulator, "POST", REVOKE, body):
+    with pending_request(simulator, "POST", REVOKE, body):
         (entry,) = simulator.wait_for_requests(1)
 
         assert simulator.accepts(token) is not effect
         assert entry.status is None
 
 
-def test_an_endless_answer_has_neither_length_nor_end(simulator: ControlClient) -> None:
+def test_endless_answer_has_neither_length_nor_end(simulator: ControlClient) -> None:
     simulator.fault("balance", "endless", interval=0)
-    with asked(simulator, "GET", BALANCE) as connection, connection.getresponse() as answer:
+    with (
+        pending_request(simulator, "GET", BALANCE) as connection,
+        connection.getresponse() as answer,
+    ):
         much = answer.read(10_000)
 
     assert len(much) == 10_000
@@ -188,15 +193,15 @@ def test_an_endless_answer_has_neither_length_nor_end(simulator: ControlClient) 
     assert much.startswith(b'{"code":"00"')
 
 
-def test_a_stalled_answer_begins_and_does_not_go_on(simulator: ControlClient) -> None:
+def test_stalled_answer_is_partial(simulator: ControlClient) -> None:
     simulator.fault("balance", "stalled")
-    with asked(simulator, "GET", BALANCE) as connection:
-        # The answer will take the socket away from the connection.
-        plug = connection.sock
+    with pending_request(simulator, "GET", BALANCE) as connection:
+        # The answer takes over the socket of the connection.
+        sock = connection.sock
         with connection.getresponse() as answer:
             announced = int(answer.headers["Content-Length"])
             begun = answer.read1(announced)
-            plug.settimeout(0.01)
+            sock.settimeout(0.01)
             with pytest.raises(socket.timeout):
                 answer.read1(announced)
 
@@ -218,22 +223,22 @@ def test_a_stalled_answer_begins_and_does_not_go_on(simulator: ControlClient) ->
         "endless_trailers",
     ],
 )
-def test_nothing_outlives_the_client(kind: str) -> None:
+def test_no_task_outlives_client(kind: str) -> None:
     parameters = {"delay": 3600} if kind in ("slow", "interim") else {}
-    asyncio.run(asyncio.wait_for(_ask_and_leave({"kind": kind, **parameters}), 10))
+    asyncio.run(asyncio.wait_for(_request_and_disconnect({"kind": kind, **parameters}), 10))
 
 
-async def _ask_and_leave(fault: dict[str, object]) -> None:
+async def _request_and_disconnect(fault: dict[str, object]) -> None:
     simulator = Simulator()
-    async with listening(simulator, Options()) as there:
+    async with listening(simulator, Options()) as server:
         idle = asyncio.all_tasks()
-        port = urlsplit(there.http_url).port
+        port = urlsplit(server.http_url).port
         await _request(port, "POST", "/_simulator/faults", json.dumps([{"on": "any", **fault}]))
         writer = await _request(port, "GET", BALANCE, "", wait=False)
         while not simulator.state.request_log.total:
             await asyncio.sleep(0)
         writer.close()
-        # Ends when no task is left but those of before; the caller's patience is bounded.
+        # Ends when no new task is left; the timeout of the caller applies.
         while asyncio.all_tasks() - idle or simulator.state.connections:
             await asyncio.sleep(0)
 
