@@ -33,13 +33,13 @@ class Command:
     words: tuple[str, ...]
 
     def given(self, *flags: str) -> list[str]:
-        """The values of the given flags."""
+        """Return the values of these flags."""
         pairs = zip(self.words, self.words[1:])
         return [value for flag, value in pairs if flag in flags]
 
 
 def blocks(language: str) -> Iterator[tuple[str, str]]:
-    """Each code block of a language, with its guide."""
+    """Yield each code block of a language, with its guide."""
     for guide, text in GUIDES.items():
         for _indent, kind, content in _BLOCK.findall(text):
             if kind == language:
@@ -47,13 +47,13 @@ def blocks(language: str) -> Iterator[tuple[str, str]]:
 
 
 def documents() -> list[Any]:
-    """All YAML documents in the guides and examples."""
+    """Return all YAML documents in the guides and examples."""
     texts = [text for _guide, text in blocks("yaml")]
     return [yaml.safe_load(text) for text in (*texts, *(p.read_text() for p in EXAMPLES))]
 
 
 def commands(program: str) -> list[Command]:
-    """Each call of a program."""
+    """Return each call of a program."""
     return [one for one in _commands() if one.words[0] == program]
 
 
@@ -67,7 +67,7 @@ def _commands() -> Iterator[Command]:
 
 
 def _split(line: str) -> Iterator[tuple[str, ...]]:
-    """The arguments of each program in a line; quoted operators do not separate programs."""
+    """Yield the arguments of each program in a line; quoted operators separate no programs."""
     reader = shlex.shlex(line, posix=True, punctuation_chars=True)
     reader.whitespace_split = True
     for operator, words in itertools.groupby(reader, key=lambda word: set(word) <= set("&|()>;")):

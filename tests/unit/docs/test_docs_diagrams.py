@@ -10,13 +10,12 @@ import re
 from pathlib import Path
 from xml.etree import ElementTree
 
-import pytest
-
 from ansible_collections.nomba.auth.plugins.module_utils._revocation import (
     ABORT_AFTER,
     PROOF_WINDOW,
     Outcome,
 )
+from tests.unit.tables import each_row
 
 from .guides import DOCSITE, ROOT
 
@@ -36,13 +35,13 @@ def test_revoke_diagram_shows_exactly_all_outcomes() -> None:
     assert set(texts("revoke", "name")) == {outcome.value for outcome in Outcome}
 
 
-def test_revoke_diagram_shows_the_numbers_of_the_code() -> None:
+def test_revoke_diagram_shows_numbers_of_code() -> None:
     shown = " ".join(texts("revoke"))
     assert f"up to {PROOF_WINDOW:.0f} seconds" in shown
     assert f"the first {NUMBERS[ABORT_AFTER]}" in shown
 
 
-def test_rotation_diagram_shows_the_steps_of_the_role_in_order() -> None:
+def test_rotation_diagram_shows_steps_of_role_in_order() -> None:
     main = ROOT / "roles" / "credential_rotation" / "tasks" / "main.yml"
     included = re.findall(r"_tasks: (\w+)\.yml", main.read_text(encoding="utf-8"))
     files = [name for name in included if name != "check_old_client"]
@@ -53,7 +52,7 @@ def test_rotation_diagram_shows_the_steps_of_the_role_in_order() -> None:
     ]
 
 
-@pytest.mark.parametrize("image", IMAGES, ids=lambda path: path.name)
+@each_row("image", IMAGES)
 def test_diagram_defines_background_and_colors_for_light_and_dark(image: Path) -> None:
     drawing = ElementTree.parse(image)
     style = drawing.find(f"{SVG}style")
@@ -67,8 +66,8 @@ def test_diagram_defines_background_and_colors_for_light_and_dark(image: Path) -
     assert ground.get("class") == "card"
 
 
-@pytest.mark.parametrize("image", IMAGES, ids=lambda path: path.name)
-def test_diagram_has_a_title_and_fetches_nothing(image: Path) -> None:
+@each_row("image", IMAGES)
+def test_diagram_has_title_and_fetches_nothing(image: Path) -> None:
     drawing = ElementTree.parse(image)
     assert drawing.findtext(f"{SVG}title")
     assert drawing.findtext(f"{SVG}desc")
@@ -76,7 +75,7 @@ def test_diagram_has_a_title_and_fetches_nothing(image: Path) -> None:
     assert set(re.findall(r"https?://[^\"]+", everything)) == {"http://www.w3.org/2000/svg"}
 
 
-def test_guides_show_both_diagrams() -> None:
+def test_guides_show_all_diagrams() -> None:
     guides = "".join(path.read_text() for path in (DOCSITE / "rst").glob("*.rst"))
     assert {path.name for path in IMAGES} == {"revoke.svg", "rotation.svg"}
     assert set(re.findall(r"figure:: images/(\S+)", guides)) == {path.name for path in IMAGES}

@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
-from pathlib import Path
 
 import pytest
 import yaml
@@ -19,6 +18,7 @@ from tests.simulator import settings
 from tests.simulator.faults import KINDS
 from tests.unit.modules.test_documents import MODULES, SPEAKING, _calls, declared
 from tests.unit.modules.test_role import OPTIONS, PROGRAM
+from tests.unit.tables import each_row
 
 from .guides import DOCSITE, EXAMPLES, GUIDES, INDEX, ROOT, blocks, commands, documents
 
@@ -47,39 +47,44 @@ def existing() -> set[str]:
     return {path.stem for folder in folders for path in (ROOT / folder).iterdir()} | {"nomba"}
 
 
-@pytest.mark.parametrize("guide", sorted(TEXTS))
-def test_every_name_of_the_collection_exists(guide: str) -> None:
+def unknown(pattern: str, known: set[str]) -> set[tuple[str, str]]:
+    """Return each match of a pattern that is not a known name, with its page."""
+    named = {(page, name) for page, text in TEXTS.items() for name in re.findall(pattern, text)}
+    assert named, pattern
+    return {(page, name) for page, name in named if name not in known}
+
+
+def test_names_of_collection_exist() -> None:
     own_label = r"(?<!ansible_collections\.)(?<![\w/-])"
-    named = set(re.findall(own_label + r"nomba\.auth\.(\w+)", TEXTS[guide]))
-    assert named <= existing()
+    assert unknown(own_label + r"nomba\.auth\.(\w+)", existing()) == set()
 
 
-@pytest.mark.parametrize("guide", sorted(TEXTS))
-def test_every_variable_of_the_role_exists(guide: str) -> None:
-    named = set(re.findall(r"(?<!\w)credential_rotation_\w+", TEXTS[guide]))
-    assert named <= set(OPTIONS) | SHARED_FACTS
+def test_role_variables_exist() -> None:
+    known = set(OPTIONS) | SHARED_FACTS
+    assert unknown(r"(?<!\w)credential_rotation_\w+", known) == set()
 
 
-def test_shared_variables_are_in_the_role() -> None:
+def test_shared_variables_are_in_role() -> None:
     assert all(any(re.search(rf"\b{name}\b", text) for text in PROGRAM) for name in SHARED_FACTS)
 
 
-@pytest.mark.parametrize("guide", sorted(TEXTS))
-def test_every_variable_of_the_environment_is_read_somewhere(guide: str) -> None:
+def test_environment_variables_are_read_by_code() -> None:
+    variable = r"\b(?:NOMBA|VAULT|REQUESTS)_[A-Z_]+[A-Z]\b"
     sources = [*(ROOT / "plugins").rglob("*.py"), *(ROOT / "roles").rglob("*.yml")]
-    read = "\n".join(path.read_text(encoding="utf-8") for path in sources)
-    named = set(re.findall(r"\b(?:NOMBA|VAULT|REQUESTS)_[A-Z_]+[A-Z]\b", TEXTS[guide]))
-    assert {name for name in named if not re.search(rf"\b{name}\b", read)} == set()
+    read = {name for path in sources for name in re.findall(variable, path.read_text("utf-8"))}
+    assert unknown(variable, read) == set()
 
 
-@pytest.mark.parametrize("name", MODULES)
-def test_tasks_use_options_that_exist(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    known = set(declared(name, monkeypatch))
-    for call in _calls(documents(), name):
-        assert set(call or {}) <= known
+def test_tasks_use_options_that_exist(monkeypatch: pytest.MonkeyPatch) -> None:
+    tasks = documents()
+    known = {name: set(declared(name, monkeypatch)) for name in MODULES}
+    used = {
+        (name, option) for name in MODULES for call in _calls(tasks, name) for option in call or {}
+    }
+    assert {(name, option) for name, option in used if option not in known[name]} == set()
 
 
-def test_the_tasks_were_found() -> None:
+def test_tasks_are_found_in_guides() -> None:
     calls = [call for name in MODULES for call in _calls(documents(), name)]
     assert len(calls) > len(SPEAKING)
 
@@ -118,7 +123,7 @@ def test_make_targets_exist() -> None:
     assert all(re.search(rf"^{verb}:", makefile, re.MULTILINE) for verb in named)
 
 
-def test_requests_to_the_simulator_use_known_settings_and_faults() -> None:
+def test_requests_to_simulator_use_known_settings_and_faults() -> None:
     known = {field.name for field in dataclasses.fields(settings.Settings)}
     faults = {"on", "kind"}
     sent = [json.loads(body) for one in commands("curl") for body in one.given("-d")]
@@ -128,17 +133,17 @@ def test_requests_to_the_simulator_use_known_settings_and_faults() -> None:
     assert {item["kind"] for item in flat if "kind" in item} <= set(KINDS)
 
 
-def test_shown_credentials_are_those_of_the_simulator() -> None:
+def test_shown_credentials_are_those_of_simulator() -> None:
     shown = {one for text in GUIDES.values() for one in re.findall(r"[0-9a-f]{8}-[-0-9a-f]+", text)}
     assert shown == {settings.DEFAULT_ACCOUNT_ID, settings.DEFAULT_CLIENT_ID}
 
 
-@pytest.mark.parametrize(("guide", "text"), list(blocks("yaml")))
+@each_row(("guide", "text"), list(blocks("yaml")))
 def test_yaml_block_is_valid(guide: str, text: str) -> None:
-    assert isinstance(yaml.safe_load(text), (list, dict)), guide
+    assert isinstance(yaml.safe_load(text), (list, dict)), f"{guide}: {text}"
 
 
-def test_documented_defaults_match_the_options() -> None:
+def test_documented_defaults_match_options() -> None:
     for name, text in (
         ("max_age", "(900 seconds)"),
         ("lock_timeout", "(600)"),
@@ -154,7 +159,7 @@ def test_first_page_begins_with_three_commands() -> None:
     assert "include:: docsite/leaked.rst" in INDEX.split("\n.. toctree::")[0]
 
 
-def test_first_page_lists_the_most_frequent_outcomes() -> None:
+def test_first_page_lists_most_frequent_outcomes() -> None:
     table = GUIDES["leaked"].split("Interpret the result")[1].split("Find other leaked tokens")[0]
     named = {outcome.value for outcome in Outcome if f"``{outcome.value}``" in table}
     alive = {Outcome.STILL_ACCEPTED.value, Outcome.UNKNOWN.value}
@@ -169,8 +174,9 @@ def test_all_guides_are_listed_in_one_order() -> None:
     assert re.findall(r":caption: (.+)", INDEX) == [section["title"] for section in sections]
 
 
-@pytest.mark.parametrize("guide", sorted(GUIDES))
-def test_included_files_exist(guide: str) -> None:
-    pattern = r"^\.\. (?:figure|literalinclude):: (\S+)"
-    for name in re.findall(pattern, GUIDES[guide], re.MULTILINE):
-        assert Path(DOCSITE / "rst" / name).resolve().is_file()
+def test_included_files_exist() -> None:
+    pattern = re.compile(r"^\.\. (?:figure|literalinclude):: (\S+)", re.MULTILINE)
+    named = {(guide, name) for guide, text in GUIDES.items() for name in pattern.findall(text)}
+    missing = {(guide, name) for guide, name in named if not (DOCSITE / "rst" / name).is_file()}
+    assert named
+    assert missing == set()

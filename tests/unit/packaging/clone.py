@@ -31,14 +31,19 @@ def make_clone(folder: Path) -> Path:
     root = folder / "clone"
     shutil.copytree(ROOT, root, ignore=NOT_COPIED, symlinks=True)
     git("init", "--quiet", "--template=", cwd=root)
-    for name, value in {"user.name": "A tester", "user.email": "tester@example.org"}.items():
-        git("config", name, value, cwd=root)
+    configure_author(root)
     git("add", "--all", cwd=root)
     git("commit", "--quiet", "--message", "All", cwd=root)
     return root
 
 
+def configure_author(root: Path) -> None:
+    """Set the author of commits in a repository."""
+    for name, value in {"user.name": "A tester", "user.email": "tester@example.org"}.items():
+        git("config", name, value, cwd=root)
+
+
 def state(root: Path) -> tuple[str, str, str]:
-    """The state of the repository: commit, tags, and uncommitted files."""
+    """Return the state of a repository: commit, tags, and uncommitted files."""
     commit = git("rev-parse", "HEAD", cwd=root)
     return commit, git("tag", "--list", cwd=root), git("status", "--porcelain", cwd=root)

@@ -31,14 +31,14 @@ class _Captured(Exception):
     """The argument spec was captured."""
 
 
-def capture(into: dict[str, Any], **how: Any) -> None:
-    """Replacement for AnsibleModule that captures its arguments."""
-    into.update(how)
+def capture(into: dict[str, Any], **arguments: Any) -> None:
+    """Replace AnsibleModule and capture its arguments."""
+    into.update(arguments)
     raise _Captured
 
 
 def specs(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]:
-    """The argument specs of all modules."""
+    """Yield the argument specs of all modules."""
     for name in MODULES:
         module = importlib.import_module(f"ansible_collections.nomba.auth.plugins.modules.{name}")
         given: dict[str, Any] = {}
@@ -49,7 +49,7 @@ def specs(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]:
 
 
 def from_environment(monkeypatch: pytest.MonkeyPatch) -> dict[str, bool]:
-    """The variables that options fall back on, by their first name, and which are secret."""
+    """Return the environment variable of each option with a fallback, and whether it is secret."""
     options = [option for spec in specs(monkeypatch) for option in spec.values()]
     known = [option for option in options if "fallback" in option]
     return {option["fallback"][1][0]: bool(option.get("no_log")) for option in known}
@@ -59,7 +59,7 @@ def load(path: Path) -> Any:
     return yaml.safe_load(path.read_text(encoding="utf-8"))
 
 
-def test_the_credential_type_injects_what_the_modules_read(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_credential_type_injects_environment_of_modules(monkeypatch: pytest.MonkeyPatch) -> None:
     fields = {field["id"]: field for field in load(PLATFORM / "inputs.yml")["fields"]}
     injected = load(PLATFORM / "injectors.yml")["env"]
     read = from_environment(monkeypatch)
@@ -71,14 +71,14 @@ def test_the_credential_type_injects_what_the_modules_read(monkeypatch: pytest.M
     assert secret == read
 
 
-def test_an_optional_field_that_is_no_secret_has_a_default() -> None:
-    # Left empty, it would set its variable to nothing, which is not the same as leaving it out.
+def test_optional_field_other_than_secret_has_default() -> None:
+    # An empty field sets its variable to an empty string, which differs from an unset variable.
     inputs = load(PLATFORM / "inputs.yml")
     optional = [one for one in inputs["fields"] if one["id"] not in inputs["required"]]
     assert all(one.get("secret") or one.get("default") for one in optional)
 
 
-def test_job_templates_use_playbooks_that_exist() -> None:
+def test_job_templates_use_existing_playbooks() -> None:
     examples = load(PLATFORM / "job_templates.yml")
     names = [template["name"] for template in examples["job_templates"]]
     for template in examples["job_templates"]:
@@ -86,20 +86,20 @@ def test_job_templates_use_playbooks_that_exist() -> None:
     assert {schedule["unified_job_template"] for schedule in examples["schedules"]} <= set(names)
 
 
-def test_an_execution_environment_gets_the_libraries_that_plugins_import() -> None:
+def test_execution_environment_installs_imported_libraries() -> None:
     environment = load(ROOT / "meta" / "execution-environment.yml")
-    wanted = requirements(ROOT / environment["dependencies"]["python"])
-    assert set(wanted) == {PACKAGES.get(name, name) for name in imported()} - {"urllib3"}
+    listed = requirements(ROOT / environment["dependencies"]["python"])
+    assert set(listed) == {PACKAGES.get(name, name) for name in imported()} - {"urllib3"}
 
 
-def test_the_oldest_libraries_are_those_that_tests_run_with() -> None:
+def test_oldest_libraries_are_tested() -> None:
     pinned = requirements(ROOT / "requirements" / "oldest.txt")
     for name, version in requirements(ROOT / "meta" / "ee-requirements.txt").items():
         assert pinned[name.lower()] == version
 
 
 def requirements(path: Path) -> dict[str, str]:
-    """Packages and their versions; one without a version has an empty one."""
+    """Return packages and their versions; the version can be empty."""
     lines = re.finditer(
         r"^([\w.-]+)(?:[=>]=)?([\w.]*)", path.read_text(encoding="utf-8"), re.MULTILINE
     )
@@ -107,7 +107,7 @@ def requirements(path: Path) -> dict[str, str]:
 
 
 def imported() -> set[str]:
-    """Everything that plugins import and that comes neither with Python nor with Ansible."""
+    """Return the imports of plugins that are part of neither Python nor Ansible."""
     names = {name for path in (ROOT / "plugins").rglob("*.py") for name in imports(path)}
     return names - set(sys.stdlib_module_names) - {"ansible", "ansible_collections"}
 

@@ -24,12 +24,12 @@ from tests.simulator.control_client import ControlClient
 from tests.unit.limits import file_size_limit
 
 ROOT = Path(_token.__file__).parents[2]
-# As ansible-rulebook loads it.
+# Loaded as by ansible-rulebook.
 FILTER = runpy.run_path(str(ROOT / "extensions/eda/plugins/event_filter/spool_tokens.py"))
 
 
 def spool(event: object, folder: Path) -> dict[str, Any]:
-    """The event after the filter."""
+    """Return the event after the filter."""
     filtered = FILTER["main"](event, folder=str(folder))
     assert list(filtered) == ["nomba_alert"]
     return dict(filtered["nomba_alert"])
@@ -63,14 +63,14 @@ def test_file_is_readable_by_its_owner_only(simulator: ControlClient, tmp_path: 
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
 
 
-def test_two_alerts_have_two_files(simulator: ControlClient, tmp_path: Path) -> None:
+def test_each_alert_has_its_file(simulator: ControlClient, tmp_path: Path) -> None:
     event = {"payload": simulator.mint()}
     paths = {spool(event, tmp_path / "new")["spool"] for __ in range(2)}
     assert len(paths) == 2
 
 
 def _with_header(token: str, fields: dict[str, object], signature: int) -> str:
-    """The token with another header, and a signature of so many characters."""
+    """Return the token with another header and a signature of this length."""
     header = base64.urlsafe_b64encode(json.dumps(fields).encode()).decode().rstrip("=")
     return f"{header}.{token.split('.')[1]}.{'A' * signature}"
 
@@ -79,22 +79,22 @@ CHANGES: dict[str, Callable[[str], str]] = {
     "HS256": str,
     "HS384": lambda token: _with_header(token, {"alg": "HS384"}, 64),
     "RS256": lambda token: _with_header(token, {"alg": "RS256"}, 342),
-    "ES512, glued": lambda token: f"x{_with_header(token, {'alg': 'ES512'}, 176)}_and_more",
+    "ES512, adjacent text": lambda token: f"x{_with_header(token, {'alg': 'ES512'}, 176)}_and_more",
     "no alg": lambda token: _with_header(token, {"kid": 1}, 50),
     "long header": lambda token: _with_header(token, {"alg": "HS256", "kid": "k" * 900}, 43),
     "unsigned": lambda token: _with_header(token, {"alg": "none"}, 0),
-    "cut": lambda token: token[:-3],
+    "truncated": lambda token: token[:-3],
     "no signature": lambda token: token.rpartition(".")[0],
     "an ellipsis": lambda token: token.rpartition(".")[0] + "...",
     "half a payload": lambda token: token[:200],
-    "no front": lambda token: token[4:],
+    "no start of header": lambda token: token[4:],
     "two": lambda token: f"{token}{token[:300]}",
     "half, and another": lambda token: f"{token[:150]}{token}",
 }
 
 
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES.keys())
-def test_file_holds_what_the_modules_find_in_the_alert(
+def test_file_contains_tokens_that_modules_find_in_alert(
     simulator: ControlClient, tmp_path: Path, change: Callable[[str], str]
 ) -> None:
     text = change(simulator.mint())
@@ -109,12 +109,12 @@ def test_file_holds_what_the_modules_find_in_the_alert(
 
 
 @pytest.mark.parametrize("payload", [None, [], {"a": 1.5}, "eyJhbGciOiJIUzI1NiJ9.eyJhIjoxfQ.cut"])
-def test_an_alert_without_token_writes_nothing(payload: object, tmp_path: Path) -> None:
+def test_alert_without_token_writes_no_file(payload: object, tmp_path: Path) -> None:
     assert spool({"payload": payload}, tmp_path / "new") == {"fingerprints": []}
     assert not (tmp_path / "new").exists()
 
 
-def test_a_folder_that_others_can_read_is_refused(simulator: ControlClient, tmp_path: Path) -> None:
+def test_folder_readable_by_others_is_rejected(simulator: ControlClient, tmp_path: Path) -> None:
     token = simulator.mint()
     (tmp_path / "open").mkdir(mode=0o755)
     with pytest.raises(PermissionError, match=r"folder: .*mode 0700") as raised:
@@ -123,7 +123,7 @@ def test_a_folder_that_others_can_read_is_refused(simulator: ControlClient, tmp_
     assert not list((tmp_path / "open").iterdir())
 
 
-def test_a_link_in_place_of_the_folder_is_refused(simulator: ControlClient, tmp_path: Path) -> None:
+def test_link_as_folder_is_rejected(simulator: ControlClient, tmp_path: Path) -> None:
     (tmp_path / "real").mkdir(mode=0o700)
     (tmp_path / "link").symlink_to(tmp_path / "real")
     with pytest.raises(PermissionError):
@@ -132,7 +132,7 @@ def test_a_link_in_place_of_the_folder_is_refused(simulator: ControlClient, tmp_
 
 
 @pytest.mark.parametrize("is_own", [True, False], ids=["own", "of another user"])
-def test_only_an_own_link_is_followed_above_the_folder(
+def test_only_link_of_same_owner_is_followed_above_folder(
     simulator: ControlClient, tmp_path: Path, is_own: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "real").mkdir(mode=0o700)
@@ -140,7 +140,7 @@ def test_only_an_own_link_is_followed_above_the_folder(
     link.symlink_to(tmp_path / "real")
     event = {"payload": simulator.mint()}
     if is_own:
-        # Whoever exchanges the link later changes nothing for those who read the file.
+        # The path is resolved: a later change of the link does not affect its readers.
         alert = spool(event, link / "new")
         assert Path(alert["spool"]).parent == tmp_path.resolve() / "real" / "new"
         return
@@ -154,7 +154,7 @@ def test_only_an_own_link_is_followed_above_the_folder(
 
 
 @pytest.mark.parametrize("mode", [0o777, 0o770])
-def test_a_folder_below_one_that_others_can_write_is_refused(
+def test_folder_below_writable_folder_is_rejected(
     simulator: ControlClient, tmp_path: Path, mode: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "app").mkdir()
@@ -178,7 +178,7 @@ def test_full_disk_leaves_no_partial_file(simulator: ControlClient, tmp_path: Pa
     assert Path(spool(event, tmp_path / "new")["spool"]).stat().st_size > 100
 
 
-def test_the_documented_default_is_the_one_used() -> None:
+def test_documented_default_is_used() -> None:
     options = yaml.safe_load(FILTER["DOCUMENTATION"])["options"]
     signature = inspect.signature(FILTER["main"])
     assert list(options) == list(signature.parameters)[1:]

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The nomba.auth contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The testbed: consumers that tell the truth, hosts that answer, and an end that leaves nothing."""
+"""The testbed: consumers, hosts over SSH, and a complete shutdown."""
 
 from __future__ import annotations
 
@@ -25,11 +25,12 @@ from tests.testbed.hosts import await_sshd, prepare_hosts, start_sshd, user, wri
 from tests.testbed.play import seed, seed_token
 from tests.testbed.processes import free_ports, is_ours
 from tests.testbed.services import down
+from tests.unit.tables import each_row
 
 
 @pytest.fixture
 def testbed(tmp_path: Path, simulator: ControlClient) -> Iterator[Testbed]:
-    """A testbed without hosts and OpenBao, on the simulator of this test."""
+    """Return a testbed without hosts and OpenBao, on the simulator of this test."""
     testbed = Testbed(tmp_path / "testbed")
     make_private(testbed.logs)
     urls = {"url": simulator.url, "http_url": simulator.http_url, "ca_path": simulator.ca_path}
@@ -40,69 +41,69 @@ def testbed(tmp_path: Path, simulator: ControlClient) -> Iterator[Testbed]:
 
 
 @pytest.fixture
-def played(testbed: Testbed) -> str:
-    """The token that the consumers of the testbed live on."""
+def seeded_token(testbed: Testbed) -> str:
+    """Seed the testbed; return the token of its consumers."""
     seed_token(testbed, seed(testbed, {}), age=60, lifetime=3600)
     return token_of(testbed, "shop")
 
 
-def test_a_refused_consumer_recovers_by_a_new_file_and_a_signal(
-    testbed: Testbed, simulator: ControlClient, played: str
+def test_rejected_consumer_recovers_after_reload_of_new_file(
+    testbed: Testbed, simulator: ControlClient, seeded_token: str
 ) -> None:
     simulator.configure(sessions="single")
     put_token(testbed, "shop", new := simulator.issue()["access_token"])
     refused = await_tally(testbed, "shop", lambda result: result["refused"] > 2)
-    hang_up(testbed, "shop")
-    healed = await_tally(testbed, "shop", is_served_since_reload)
+    send_sighup(testbed, "shop")
+    recovered = await_tally(testbed, "shop", is_accepted_since_reload)
 
-    assert (refused["reloads"], refused["fingerprint"]) == (0, fingerprint(played))
-    assert (healed["reloads"], healed["fingerprint"]) == (1, fingerprint(new))
-    assert healed["accepted_after_refusal_at"] > healed["last_refused_at"]
-    assert healed["longest_gap"] > healed["last_refused_at"] - healed["first_refused_at"]
-    assert healed["calls"] == healed["accepted"] + healed["refused"]
+    assert (refused["reloads"], refused["fingerprint"]) == (0, fingerprint(seeded_token))
+    assert (recovered["reloads"], recovered["fingerprint"]) == (1, fingerprint(new))
+    assert recovered["accepted_after_refusal_at"] > recovered["last_refused_at"]
+    assert recovered["longest_gap"] > recovered["last_refused_at"] - recovered["first_refused_at"]
+    assert recovered["calls"] == recovered["accepted"] + recovered["refused"]
 
 
-def test_a_bad_file_leaves_the_consumer_with_what_it_has(testbed: Testbed, played: str) -> None:
+def test_invalid_file_keeps_token_of_consumer(testbed: Testbed, seeded_token: str) -> None:
     write_private(testbed.host("shop") / "token.env", "NOMBA_ACCESS_TOKEN=half")
-    hang_up(testbed, "shop")
-    result = await_tally(testbed, "shop", is_served_since_reload)
+    send_sighup(testbed, "shop")
+    result = await_tally(testbed, "shop", is_accepted_since_reload)
 
-    assert (result["reloads"], result["fingerprint"]) == (1, fingerprint(played))
+    assert (result["reloads"], result["fingerprint"]) == (1, fingerprint(seeded_token))
 
 
-def test_no_consumer_tells_its_token(testbed: Testbed, played: str) -> None:
+def test_consumer_output_omits_token(testbed: Testbed, seeded_token: str) -> None:
     for path in (*testbed.host("shop").glob("consumer.*"), *testbed.logs.iterdir()):
-        assert played not in path.read_text(encoding="utf-8")
+        assert seeded_token not in path.read_text(encoding="utf-8")
         assert path.stat().st_mode & 0o077 == 0
 
 
-def test_seeding_again_begins_anew(testbed: Testbed, simulator: ControlClient, played: str) -> None:
+def test_seed_resets_testbed(testbed: Testbed, simulator: ControlClient, seeded_token: str) -> None:
     first = pid_of(testbed, "shop")
     (testbed.host("shop") / "left").touch()
     other = seed_token(testbed, seed(testbed, {"sessions": "single"}), age=0, lifetime=100)
 
     assert not is_ours(first, testbed.folder)
     assert not (testbed.host("shop") / "left").exists()
-    assert simulator.live() == [other] != [fingerprint(played)]
+    assert simulator.live() == [other] != [fingerprint(seeded_token)]
 
 
-def test_store_and_hosts_begin_with_one_token(testbed: Testbed, played: str) -> None:
+def test_store_and_hosts_start_with_same_token(testbed: Testbed, seeded_token: str) -> None:
     store = json.loads((testbed.rotation / "credentials.json").read_text(encoding="utf-8"))
 
-    assert store["current"]["access_token"] == played
-    assert {token_of(testbed, name) for name in HOSTS} == {played}
+    assert store["current"]["access_token"] == seeded_token
+    assert {token_of(testbed, name) for name in HOSTS} == {seeded_token}
 
 
-def test_down_ends_the_consumers_and_can_be_repeated(testbed: Testbed, played: str) -> None:
+def test_down_stops_consumers_and_is_idempotent(testbed: Testbed, seeded_token: str) -> None:
     pids = [pid_of(testbed, name) for name in HOSTS]
 
-    assert played
+    assert seeded_token
     assert (down(testbed), down(testbed)) == (3, 0)
     assert not any(is_ours(pid, testbed.folder) for pid in pids)
 
 
-def test_every_host_answers_over_ssh_until_down(testbed: Testbed) -> None:
-    raise_hosts(testbed)
+def test_hosts_accept_ssh_until_down(testbed: Testbed) -> None:
+    start_hosts(testbed)
     for name in HOSTS:
         assert (
             subprocess.run([*ssh(testbed, name), "true"], timeout=20, check=False).returncode == 0
@@ -115,7 +116,7 @@ def test_every_host_answers_over_ssh_until_down(testbed: Testbed) -> None:
         assert session.wait(timeout=10) == 255
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("status", "body", "outcome"),
     [
         (200, b'{"code": "00"}', "accepted"),
@@ -126,11 +127,11 @@ def test_every_host_answers_over_ssh_until_down(testbed: Testbed) -> None:
         (403, b'{"code": "00"}', "failed"),
     ],
 )
-def test_an_answer_is_judged_by_status_and_code(status: int, body: bytes, outcome: str) -> None:
+def test_answer_is_interpreted_by_status_and_code(status: int, body: bytes, outcome: str) -> None:
     assert judge(status, body) == outcome
 
 
-def test_a_new_refusal_takes_back_the_recovery() -> None:
+def test_later_rejection_resets_recovery() -> None:
     tally = Tally()
     for now, outcome in enumerate(["accepted", "refused", "accepted", "failed", "refused"]):
         tally.note(outcome, now)
@@ -140,12 +141,12 @@ def test_a_new_refusal_takes_back_the_recovery() -> None:
     assert (tally.longest_gap, tally.failed) == (2, 1)
 
 
-def test_an_env_file_may_have_comments_and_quotation_marks() -> None:
+def test_env_file_accepts_comments_and_quotes() -> None:
     assert parse_env("# ours\n\nA=1\nB='x=y'\nC=\"z\"\n") == {"A": "1", "B": "x=y", "C": "z"}
 
 
-def raise_hosts(testbed: Testbed) -> None:
-    """Start the hosts alone."""
+def start_hosts(testbed: Testbed) -> None:
+    """Start only the hosts."""
     ports = dict(zip(HOSTS, free_ports(len(HOSTS)), strict=True))
     prepare_hosts(testbed, ports)
     pids = {f"sshd-{name}": start_sshd(testbed, name) for name in HOSTS}
@@ -165,7 +166,7 @@ def raise_hosts(testbed: Testbed) -> None:
 
 
 def ssh(testbed: Testbed, name: str) -> list[str]:
-    """The command that Ansible makes of the inventory."""
+    """Return the ssh command that Ansible builds from the inventory."""
     inventory = json.loads(testbed.inventory.read_text(encoding="utf-8"))
     host = inventory["all"]["children"]["consumers"]["hosts"][name]
     options = shlex.split(host["ansible_ssh_common_args"])
@@ -175,41 +176,41 @@ def ssh(testbed: Testbed, name: str) -> list[str]:
 
 
 def token_of(testbed: Testbed, name: str) -> str:
-    """The token in the file of a host."""
+    """Return the token in the file of a host."""
     text = (testbed.host(name) / "token.env").read_text(encoding="utf-8")
     return parse_env(text)["NOMBA_ACCESS_TOKEN"]
 
 
 def put_token(testbed: Testbed, name: str, token: str) -> None:
-    """Put another one there."""
+    """Replace the token in the file of a host."""
     path = testbed.host(name) / "token.env"
     text = path.read_text(encoding="utf-8").replace(token_of(testbed, name), token)
     write_private(path, text)
 
 
 def pid_of(testbed: Testbed, name: str) -> int:
-    """The consumer's process."""
+    """Return the process id of a consumer."""
     return int((testbed.host(name) / "consumer.pid").read_text(encoding="utf-8"))
 
 
-def hang_up(testbed: Testbed, name: str) -> None:
-    """Tell a consumer to read its file."""
+def send_sighup(testbed: Testbed, name: str) -> None:
+    """Make a consumer reload its file."""
     os.kill(pid_of(testbed, name), signal.SIGHUP)
 
 
-def is_served_since_reload(result: dict[str, Any]) -> bool:
-    """Whether the consumer has read its file again, and the API likes what it read."""
+def is_accepted_since_reload(result: dict[str, Any]) -> bool:
+    """Return whether the API accepts the consumer since its reload."""
     return bool(result["reloads"] == 1 and result["accepted_since_reload"] > 0)
 
 
 def await_tally(
-    testbed: Testbed, name: str, is_so: Callable[[dict[str, Any]], bool]
+    testbed: Testbed, name: str, condition: Callable[[dict[str, Any]], bool]
 ) -> dict[str, Any]:
-    """What a consumer wrote down, once it is as wanted."""
+    """Wait until the record of a consumer meets a condition; return the record."""
     deadline = time.monotonic() + 10
     while time.monotonic() < deadline:
         result = json.loads((testbed.host(name) / "consumer.json").read_text(encoding="utf-8"))
-        if is_so(result):
+        if condition(result):
             return dict(result)
         time.sleep(0.01)
-    raise TimeoutError(f"the consumer of {name} stayed at {result}")
+    raise TimeoutError(f"the record of the consumer of {name} is {result}")
