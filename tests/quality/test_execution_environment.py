@@ -46,7 +46,7 @@ def test_navigator_without_a_container_revokes(simulator: ControlClient, tmp_pat
     canary = hatch(simulator)
     (command,) = commands("ansible-navigator")
     shown = run(
-        *command.words,
+        *command.arguments,
         HOME=str(tmp_path),
         NOMBA_BASE_URL=simulator.url,
         NOMBA_ACCOUNT_ID=simulator.account_id,

@@ -100,8 +100,13 @@ RECORDED = {
 DOCUMENTED = {
     "success": (200, {"code": "00", "description": "Success"}, SUCCEEDED, "00"),
     "revoked": (200, {"code": "00", "description": "Token revoked successfully"}, SUCCEEDED, "00"),
-    "success, other words": (200, {"code": "00", "description": "Successful"}, SUCCEEDED, "00"),
-    "success without words": (200, {"code": "00"}, SUCCEEDED, "00"),
+    "success, other description": (
+        200,
+        {"code": "00", "description": "Successful"},
+        SUCCEEDED,
+        "00",
+    ),
+    "success without description": (200, {"code": "00"}, SUCCEEDED, "00"),
     "generic failure": (200, {"code": "01"}, REJECTED, "01"),
     "validation failure": (200, {"code": "02", "description": "amount ..."}, REJECTED, "02"),
     "not permitted": (200, {"code": "05"}, REJECTED, "05"),
@@ -130,7 +135,7 @@ CODES = {
     "code a token": (400, {"code": SEED}, REJECTED, None),
     "code in a list": (200, [{"code": "00"}], UNKNOWN, None),
     "code 0000": (200, {"code": "0000"}, REJECTED, "0000"),
-    "code of words": (200, {"code": "REFUSED"}, REJECTED, "REFUSED"),
+    "code of letters": (200, {"code": "REFUSED"}, REJECTED, "REFUSED"),
     "code inside data": (200, {"data": {"code": "00"}}, UNKNOWN, None),
     "408 is transient": (408, {"code": "00"}, UNKNOWN, "00"),
     "425 is transient": (425, {"code": "00"}, UNKNOWN, "00"),
@@ -472,8 +477,8 @@ def test_http_date_accepts_any_text(text: str) -> None:
 
 
 @given(st.integers(0, 4_000_000_000))
-def test_http_date_is_read_to_second(moment: int) -> None:
-    assert http_date(formatdate(moment, usegmt=True)) == moment
+def test_http_date_is_read_to_second(seconds: int) -> None:
+    assert http_date(formatdate(seconds, usegmt=True)) == seconds
 
 
 def test_any_answer_carries_server_time() -> None:

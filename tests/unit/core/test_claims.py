@@ -23,8 +23,8 @@ from .token_factory import ACCOUNT, OTHER_ACCOUNT, SEED, SEED_EXPIRES, SEED_ISSU
 pytestmark = pytest.mark.pure
 
 NOTHING = {"account": None, "roles": [], "subject": None, "iat": None, "exp": None}
-words = st.from_regex(r"[a-z0-9._+-]{1,12}", fullmatch=True)
-addresses = st.builds("{}@{}.example".format, words, words) | st.emails()
+names = st.from_regex(r"[a-z0-9._+-]{1,12}", fullmatch=True)
+addresses = st.builds("{}@{}.example".format, names, names) | st.emails()
 
 
 def shown(claims: dict[str, Any]) -> dict[str, Any]:
@@ -49,7 +49,7 @@ def test_whitespace_and_bearer_prefix_are_ignored(form: str) -> None:
     assert read_claims(form.format(SEED)) == read_claims(SEED)
 
 
-@each_row("text", ["", "nonsense", "a.b.c", jwt(b"[1]"), jwt(b"{}"), jwt(b"\xff")])
+@each_row("text", ["", "invalid", "a.b.c", jwt(b"[1]"), jwt(b"{}"), jwt(b"\xff")])
 def test_unreadable_token_has_no_claims(text: str) -> None:
     assert read_claims(text) == {}
     assert shown_claims(text) == NOTHING
@@ -125,4 +125,4 @@ def test_missing_library_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "jwt", None)
     with pytest.raises(LibraryMissing, match="library PyJWT is"):
         shown_claims(SEED)
-    assert shown_claims("nonsense") == NOTHING
+    assert shown_claims("invalid") == NOTHING

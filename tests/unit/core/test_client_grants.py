@@ -143,7 +143,7 @@ def test_repr_of_grant_omits_secrets(client: Client, transport: FakeTransport) -
         (Grant(SEED, business_id=OTHER_ACCOUNT), OTHER_ACCOUNT),
         (Grant(token(OTHER_ACCOUNT)), OTHER_ACCOUNT),
         (Grant(rs256()), None),
-        (Grant("nonsense"), None),
+        (Grant("invalid"), None),
     ],
     ids=["in answer", "in claim", "no claim", "no JWT"],
 )

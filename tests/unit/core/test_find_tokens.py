@@ -372,7 +372,7 @@ def test_signature_truncated_by_next_token_is_malformed() -> None:
     ]
 
 
-@each_row("kept", [0, 1, 20, 42])
+@each_row("length", [0, 1, 20, 42])
 @each_row(
     "foreign",
     [
@@ -384,10 +384,10 @@ def test_signature_truncated_by_next_token_is_malformed() -> None:
     ],
     ids=["RS256", "HS256", "a value", "another name", "no name"],
 )
-def test_truncated_token_of_another_service_is_not_found(foreign: str, kept: int) -> None:
+def test_truncated_token_of_another_service_is_not_found(foreign: str, length: int) -> None:
     head, __, signature = foreign.rpartition(".")
-    assert found(f"session={head}.{signature[:kept]};".encode()) == []
-    assert found(f"session={head[: -2 - kept]};".encode()) == []
+    assert found(f"session={head}.{signature[:length]};".encode()) == []
+    assert found(f"session={head[: -2 - length]};".encode()) == []
 
 
 @given(text=st.sampled_from([SEED, signed("RS256", 256), signed("EdDSA", 64)]), data=st.data())

@@ -205,7 +205,7 @@ def test_truncated_body_is_an_error(read: Read, data: bytes) -> None:
 
 @pytest.mark.parametrize(
     "data",
-    [b"", b"nonsense\r\n\r\n", b"HTTP/1.1 abc\r\n\r\n", CHUNKED + b"zz\r\n{}\r\n0\r\n\r\n"],
+    [b"", b"invalid\r\n\r\n", b"HTTP/1.1 abc\r\n\r\n", CHUNKED + b"zz\r\n{}\r\n0\r\n\r\n"],
 )
 def test_malformed_answer_is_an_error(read: Read, data: bytes) -> None:
     with pytest.raises((http.client.HTTPException, OSError, ValueError)):

@@ -119,7 +119,7 @@ def test_undated_token_is_revoked(api: FakeApi) -> None:
 
 @pytest.mark.parametrize("skip", [True, False])
 def test_malformed_token_is_never_sent(api: FakeApi, skip: bool) -> None:
-    assert api.outcomes(["nonsense", SEED[:-1]], skip_expired=skip) == ["malformed"] * 2
+    assert api.outcomes(["invalid", SEED[:-1]], skip_expired=skip) == ["malformed"] * 2
     assert api.requests == []
 
 
@@ -164,7 +164,7 @@ def test_all_attempts_of_revoke_are_counted(api: FakeApi) -> None:
 
 def test_results_omit_tokens(api: FakeApi) -> None:
     api.answer = ApiResult(Verdict.REJECTED, "HTTP 400", 400)
-    texts = [live(), SEED, "nonsense", rs256()]
+    texts = [live(), SEED, "invalid", rs256()]
     shown = repr(api.run(texts))
     assert [text for text in texts if text in shown] == []
 
@@ -341,7 +341,7 @@ def test_token_without_account_uses_exclusive_connections(api: FakeApi) -> None:
 
 
 def test_results_keep_order(api: FakeApi) -> None:
-    texts = [SEED, live(n=1), "nonsense", token(), live(n=2), SEED[:-1]]
+    texts = [SEED, live(n=1), "invalid", token(), live(n=2), SEED[:-1]]
     report = api.run(texts)
     assert [result.token.text for result in report.results] == texts
     assert [result.outcome.value for result in report.results] == [
@@ -461,7 +461,7 @@ def test_expired_token_of_another_account_gives_no_warning(api: FakeApi) -> None
 
 
 def test_check_mode_sends_no_revoke(api: FakeApi) -> None:
-    texts = [live(), token(), SEED, "nonsense"]
+    texts = [live(), token(), SEED, "invalid"]
     assert api.outcomes(texts, write=False) == ["revoked", "revoked", "expired", "malformed"]
     assert api.operations == ["probe", "control", "probe"]
 

@@ -513,17 +513,24 @@ def test_repr_omits_tokens(rotate: Callable[[], State]) -> None:
 # The document
 
 
-words = st.text(min_size=1, max_size=20)
-moments = st.floats(0, 4e9, allow_nan=False)
+nonempty = st.text(min_size=1, max_size=20)
+times = st.floats(0, 4e9, allow_nan=False)
 credentials = st.builds(
     Credential,
-    owner=st.builds(Owner, words, words, words),
-    access_token=words,
+    owner=st.builds(Owner, nonempty, nonempty, nonempty),
+    access_token=nonempty,
     expires_at=st.none() | st.text(max_size=20),
-    since=moments,
+    since=times,
 )
 rotations = st.builds(
-    Rotation, words, st.sampled_from(Mode), st.sampled_from(Phase), moments, words, moments, words
+    Rotation,
+    nonempty,
+    st.sampled_from(Mode),
+    st.sampled_from(Phase),
+    times,
+    nonempty,
+    times,
+    nonempty,
 )
 states = st.builds(
     State,
@@ -531,7 +538,7 @@ states = st.builds(
     pending=st.none() | credentials,
     previous=st.lists(credentials, max_size=3).map(tuple),
     rotation=st.none() | rotations,
-    events=st.lists(st.dictionaries(words, words, max_size=3), max_size=3).map(tuple),
+    events=st.lists(st.dictionaries(nonempty, nonempty, max_size=3), max_size=3).map(tuple),
 )
 
 

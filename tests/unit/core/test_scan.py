@@ -69,7 +69,7 @@ def test_duplicate_tokens_are_merged(again: str) -> None:
     assert scanned.places == {fingerprint(ONE): [], fingerprint(TWO): []}
 
 
-@each_row("text", ["nonsense", rs256()], ids=["no JWT", "another service"])
+@each_row("text", ["invalid", rs256()], ids=["no JWT", "another service"])
 def test_any_text_of_options_is_a_token(text: str) -> None:
     scanned = scan([text], [])
     assert texts(scanned) == [text]
@@ -175,7 +175,7 @@ def test_jwts_of_other_services_are_counted_once(tmp_path: Path) -> None:
 
 def test_files_without_token_are_read_and_counted(tmp_path: Path) -> None:
     (tmp_path / "empty").touch()
-    (tmp_path / "words").write_text("nothing here")
+    (tmp_path / "text").write_text("nothing here")
     assert scan_folder(tmp_path) == ScanResult(files=2)
 
 
@@ -717,8 +717,10 @@ def test_stopped_scan_lists_unread_sources(tmp_path: Path) -> None:
     for folder in (first, second, third):
         folder.mkdir()
         (folder / "a.log").write_text(SEED)
-    asked = iter([False, False, False])  # for the first file: when it is opened, and at each chunk
-    found = scan([], [str(first), str(second), str(third)], lambda: next(asked, True))
+    stopped = iter(
+        [False, False, False]
+    )  # for the first file: when it is opened, and at each chunk
+    found = scan([], [str(first), str(second), str(third)], lambda: next(stopped, True))
     assert [token.text for token in found.tokens] == [SEED]
     assert found.files == 2
     unread = dict(found.unread)

@@ -33,11 +33,11 @@ pytestmark = pytest.mark.pure
 OWNER = Owner("https://api.example", ACCOUNT, "2242b79d-f2cf-4ccc-ada1-e890bd1a9f0d")
 # Any text in JSON, including lone surrogates.
 texts = st.text(max_size=40)
-words = st.text(min_size=1, max_size=40)
+nonempty = st.text(min_size=1, max_size=40)
 stored_tokens = st.builds(
     StoredToken,
-    owner=st.builds(Owner, words, words, words),
-    access_token=words,
+    owner=st.builds(Owner, nonempty, nonempty, nonempty),
+    access_token=nonempty,
     refresh_token=st.none() | texts,
     expires_at=st.none() | texts,
     replaced=st.lists(texts, max_size=4).map(tuple),
@@ -84,7 +84,7 @@ def test_document_has_documented_fields() -> None:
     "document",
     [
         b"",
-        b"nonsense",
+        b"invalid",
         b"\xff\xfe",
         b"null",
         b"[]",
@@ -164,7 +164,7 @@ def test_usable_until_is_minimum(one: int, other: int) -> None:
     assert stored(one, other).usable_until() == min(one, other)
 
 
-@each_row("expires_at", ["nonsense", "", "1657290780"])
+@each_row("expires_at", ["invalid", "", "1657290780"])
 def test_invalid_expires_at_is_ignored(expires_at: str) -> None:
     one = StoredToken(OWNER, token(exp=NOW), expires_at=expires_at)
     assert one.usable_until() == NOW

@@ -57,7 +57,7 @@ def test_fraction_is_parsed(fraction: str, more: float) -> None:
         None,
         "",
         " ",
-        "nonsense",
+        "invalid",
         "1657290780",
         "2022-07-08",
         "14:33:00Z",

@@ -47,7 +47,7 @@ pytestmark = pytest.mark.pure
 
 LEEWAY = 300.0
 
-moments = st.floats(min_value=1.5e9, max_value=4e9)
+times = st.floats(min_value=1.5e9, max_value=4e9)
 leeways = st.floats(min_value=0, max_value=86_400)
 lifetimes = st.floats(min_value=0, max_value=86_400)
 
@@ -139,7 +139,7 @@ def test_claim_of_other_form_names_no_account(claim: dict[str, Any]) -> None:
         "",
         " ",
         "Bearer ",
-        "nonsense",
+        "invalid",
         "..",
         "a.b",
         SEED.replace(".", ","),
@@ -166,10 +166,10 @@ def test_text_without_three_base64url_parts_is_malformed(text: str) -> None:
     assert read(text).expires_at is None
 
 
-@each_row("kept", [1, 22, 40, 42])
-def test_truncated_signature_is_malformed(kept: int) -> None:
+@each_row("length", [1, 22, 40, 42])
+def test_truncated_signature_is_malformed(length: int) -> None:
     head, __, signature = SEED.rpartition(".")
-    assert token_class(f"{head}.{signature[:kept]}") is TokenClass.MALFORMED
+    assert token_class(f"{head}.{signature[:length]}") is TokenClass.MALFORMED
 
 
 def test_too_long_signature_is_malformed() -> None:
@@ -363,7 +363,7 @@ def test_iat_ahead_within_leeway_is_expired() -> None:
     assert token_class(token(iat=NOW + LEEWAY, exp=NOW - LEEWAY - 1)) is TokenClass.EXPIRED
 
 
-@given(exp=moments, leeway=leeways, life=lifetimes, share=st.floats(0, 1, exclude_max=True))
+@given(exp=times, leeway=leeways, life=lifetimes, share=st.floats(0, 1, exclude_max=True))
 def test_token_that_server_still_accepts_is_never_expired(
     exp: float, leeway: float, life: float, share: float
 ) -> None:
@@ -373,7 +373,7 @@ def test_token_that_server_still_accepts_is_never_expired(
         assert token_class(token(exp=exp), now, leeway) is TokenClass.LIVE
 
 
-@given(exp=moments, leeway=leeways, skew=leeways, longer=st.floats(1e-3, 1e9))
+@given(exp=times, leeway=leeways, skew=leeways, longer=st.floats(1e-3, 1e9))
 def test_token_expired_longer_than_leeway_and_skew_is_expired(
     exp: float, leeway: float, skew: float, longer: float
 ) -> None:
@@ -382,7 +382,7 @@ def test_token_expired_longer_than_leeway_and_skew_is_expired(
         assert token_class(token(exp=exp, iat=exp - 3600), now, leeway) is TokenClass.EXPIRED
 
 
-@given(exp=moments, now=moments, leeway=leeways, more=leeways)
+@given(exp=times, now=times, leeway=leeways, more=leeways)
 def test_longer_leeway_never_makes_live_token_expired(
     exp: float, now: float, leeway: float, more: float
 ) -> None:
@@ -489,7 +489,7 @@ def test_missing_library_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_malformed_token_needs_no_library(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "jwt", None)
-    assert read("nonsense").well_formed is False
+    assert read("invalid").well_formed is False
 
 
 def test_padded_signature_is_malformed() -> None:

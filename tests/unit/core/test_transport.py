@@ -187,7 +187,7 @@ def test_netrc_adds_no_authorization(
     own_file: bool,
 ) -> None:
     netrc = tmp_path / ("secrets" if own_file else ".netrc")
-    netrc.write_text("machine 127.0.0.1 login somebody password something\n")
+    netrc.write_text("machine 127.0.0.1 login user password something\n")
     netrc.chmod(0o600)
     if own_file:
         monkeypatch.setenv("NETRC", str(netrc))
@@ -198,7 +198,7 @@ def test_netrc_adds_no_authorization(
 
 def test_netrc_does_not_replace_token_of_probe(connect: Connect, tmp_path: Path) -> None:
     netrc = tmp_path / ".netrc"
-    netrc.write_text("default login somebody password something\n")
+    netrc.write_text("default login user password something\n")
     netrc.chmod(0o600)
     assert status(connect().probe()) == 200
 
@@ -417,11 +417,11 @@ def test_retry_after_date_is_relative_to_local_clock_without_date(
 # The deadline
 
 
-@pytest.mark.parametrize("asked", ["600", "9" * 400], ids=["long", "absurd"])
+@pytest.mark.parametrize("delay", ["600", "9" * 400], ids=["long", "absurd"])
 def test_retry_delay_beyond_deadline_is_not_started(
-    connect: Connect, simulator: ControlClient, clock: FastClock, asked: str
+    connect: Connect, simulator: ControlClient, clock: FastClock, delay: str
 ) -> None:
-    simulator.fault("any", "rate_limited", retry_after=asked, times=0)
+    simulator.fault("any", "rate_limited", retry_after=delay, times=0)
     answer = connect(deadline=120.0).revoke()
     assert (status(answer), answer.attempts) == (429, 1)
     assert clock.slept == []
@@ -750,7 +750,7 @@ def test_failure_omits_request(
     [
         {"api_url": "https://127.0.0.1:1", "plain_loopback": False},
         {"api_url": "http://127.0.0.1:1"},
-        {"api_url": "nonsense://127.0.0.1"},
+        {"api_url": "invalid://127.0.0.1"},
         {"api_url": "http://"},
         {"deadline": 0.0},
     ],
@@ -777,11 +777,12 @@ def test_failure_of_proxy_omits_request(
     monkeypatch: pytest.MonkeyPatch,
     closed_port: str,
 ) -> None:
-    monkeypatch.setenv("HTTPS_PROXY", closed_port.replace("//", "//somebody:something@"))
+    monkeypatch.setenv("HTTPS_PROXY", closed_port.replace("//", "//proxyuser:proxypass@"))
     sender = connect_tls(**ONE_ATTEMPT)
     failed = sender.probe()
     assert omits_request(sender, failed, simulator)
-    assert "some" not in problem(failed)
+    assert "proxyuser" not in problem(failed)
+    assert "proxypass" not in problem(failed)
 
 
 def test_invalid_header_is_transport_failure(connect: Connect, simulator: ControlClient) -> None:

@@ -30,11 +30,11 @@ class Command:
     """One command of a guide, split into arguments as by a shell."""
 
     guide: str
-    words: tuple[str, ...]
+    arguments: tuple[str, ...]
 
     def given(self, *flags: str) -> list[str]:
         """Return the values of these flags."""
-        pairs = zip(self.words, self.words[1:])
+        pairs = zip(self.arguments, self.arguments[1:])
         return [value for flag, value in pairs if flag in flags]
 
 
@@ -54,7 +54,7 @@ def documents() -> list[Any]:
 
 def commands(program: str) -> list[Command]:
     """Return each call of a program."""
-    return [one for one in _commands() if one.words[0] == program]
+    return [one for one in _commands() if one.arguments[0] == program]
 
 
 def _commands() -> Iterator[Command]:
@@ -62,14 +62,16 @@ def _commands() -> Iterator[Command]:
         # A line without a prompt continues the previous line.
         for line in text.replace("\\\n", " ").replace("|\n", "| ").splitlines():
             assert not line or line.startswith("$ "), f"{guide}: {line}"
-            for words in _split(line[2:]):
-                yield Command(guide, words)
+            for arguments in _split(line[2:]):
+                yield Command(guide, arguments)
 
 
 def _split(line: str) -> Iterator[tuple[str, ...]]:
     """Yield the arguments of each program in a line; quoted operators separate no programs."""
     reader = shlex.shlex(line, posix=True, punctuation_chars=True)
     reader.whitespace_split = True
-    for operator, words in itertools.groupby(reader, key=lambda word: set(word) <= set("&|()>;")):
+    for operator, arguments in itertools.groupby(
+        reader, key=lambda text: set(text) <= set("&|()>;")
+    ):
         if not operator:
-            yield tuple(words)
+            yield tuple(arguments)

@@ -96,14 +96,14 @@ def test_commands_use_options_that_exist(monkeypatch: pytest.MonkeyPatch) -> Non
         (module,) = one.given("-m")
         known = set(declared(module.removeprefix("nomba.auth."), monkeypatch))
         given = " ".join(one.given("-a")).split()
-        assert {word.partition("=")[0] for word in given} <= known, one
+        assert {argument.partition("=")[0] for argument in given} <= known, one
 
 
 def test_playbooks_are_given_variables_that_they_read() -> None:
     called = commands("ansible-playbook")
     assert {one.guide for one in called} >= {"leaked", "rotation", "emergency", "new_client"}
     for one in called:
-        (name,) = (word for word in one.words if word.startswith("nomba.auth."))
+        (name,) = (argument for argument in one.arguments if argument.startswith("nomba.auth."))
         text = (ROOT / "playbooks" / f"{name.rpartition('.')[2]}.yml").read_text()
         for given in one.given("-e"):
             assert _variables(given) <= set(OPTIONS) | set(re.findall(r"nomba_\w+", text)), one

@@ -45,7 +45,7 @@ def test_invalid_control_request_returns_message(simulator: ControlClient) -> No
     with pytest.raises(SimulatorError, match="age must be a number"):
         simulator.mint(age="old")
     with pytest.raises(LookupError, match="no such client"):
-        simulator.mint(client_id="nobody")
+        simulator.mint(client_id="unknown")
 
 
 def test_clients_can_be_replaced(simulator: ControlClient) -> None:

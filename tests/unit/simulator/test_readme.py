@@ -31,6 +31,6 @@ def test_every_kind_of_fault_is_documented() -> None:
 
 
 def test_every_choice_is_documented() -> None:
-    words = set(re.findall(r"`(\w+)`", README))
+    names = set(re.findall(r"`(\w+)`", README))
 
-    assert not {one for choice in settings.CHOICES.values() for one in choice} - words
+    assert not {one for choice in settings.CHOICES.values() for one in choice} - names

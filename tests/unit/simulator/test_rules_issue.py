@@ -71,7 +71,7 @@ def test_well_formed_authorization_is_ignored(api: Rules) -> None:
 def test_unknown_client_returns_404(api: Rules) -> None:
     expected = (404, "Client record not found or client has been suspended")
 
-    assert result(api.issue({**GRANT, "client_id": "nobody"})) == expected
+    assert result(api.issue({**GRANT, "client_id": "unknown"})) == expected
 
 
 def test_suspended_client_returns_404(api: Rules) -> None:

@@ -65,7 +65,7 @@ def test_any_other_body_returns_400(api: Rules, body: dict[str, Any] | None) -> 
 def test_unknown_client_returns_404(api: Rules) -> None:
     token = api.token()
 
-    assert api.revoke(token, client_id="nobody").status == 404
+    assert api.revoke(token, client_id="unknown").status == 404
     assert api.balance(token).status == 200
 
 

@@ -19,10 +19,12 @@ from pathlib import Path
 import pytest
 import requests
 
+from tests.simulator.__main__ import main
 from tests.simulator.control_client import ControlClient
 from tests.simulator.rules import BALANCE
 from tests.simulator.server import Announcement, Options, running, write_announcement
 from tests.unit.simulator.rules_client import SimulatorClient, pending_request
+from tests.unit.tables import each_row
 
 ROOT = Path(__file__).parents[3]
 
@@ -89,16 +91,20 @@ def test_control_client_uses_no_proxy(tmp_path: Path, simulator: ControlClient) 
     assert subprocess.run(command, cwd=ROOT, env=proxied, check=False).returncode == 0
 
 
-@pytest.mark.parametrize("text", ['{"unknown": 1}', "{"])
-def test_invalid_settings_print_message_without_traceback(tmp_path: Path, text: str) -> None:
+@each_row("text", ['{"unknown": 1}', "{"])
+def test_invalid_settings_print_message_without_traceback(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    text: str,
+) -> None:
     settings = tmp_path / "settings.json"
     settings.write_text(text)
-    with program("--announce", str(tmp_path / "a"), "--settings", str(settings)) as process:
-        __, errors = process.communicate(timeout=20)
+    arguments = ["simulator", "--announce", str(tmp_path / "a"), "--settings", str(settings)]
+    monkeypatch.setattr(sys, "argv", arguments)
 
-    assert process.returncode == 1
-    assert errors.startswith("simulator: ")
-    assert "Traceback" not in errors
+    assert main() == 1
+    assert capsys.readouterr().err.startswith(f"simulator: {settings}: ")
 
 
 def test_port_in_use_is_error_for_program_and_thread(tmp_path: Path) -> None:
@@ -109,7 +115,9 @@ def test_port_in_use_is_error_for_program_and_thread(tmp_path: Path) -> None:
         with program("--announce", str(tmp_path / "a"), "--port", str(port)) as process:
             __, errors = process.communicate(timeout=20)
 
+    assert process.returncode == 1
     assert errors.startswith("simulator: ")
+    assert "Traceback" not in errors
 
 
 def test_simulators_share_no_tokens(simulator: ControlClient) -> None:

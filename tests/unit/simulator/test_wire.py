@@ -53,8 +53,8 @@ def test_http_and_https_share_one_state(simulator: ControlClient, client: Simula
     [
         ({"headers": {}}, 400),
         ({"headers": {"accountId": "x", "Authorization": "Bearer malformed"}}, 400),
-        ({"headers": {"accountId": "somebody-else"}}, 403),
-        ({"json": {**GRANT, "client_id": "nobody"}}, 404),
+        ({"headers": {"accountId": "another-account"}}, 403),
+        ({"json": {**GRANT, "client_id": "unknown"}}, 404),
         ({"json": {**GRANT, "client_secret": "wrong"}}, 403),
         ({"json": {**GRANT, "scope": "all"}}, 400),
         ({"json": None, "data": b"grant_type=client_credentials", "headers": JSON}, 400),
