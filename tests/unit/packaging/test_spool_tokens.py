@@ -22,6 +22,7 @@ import yaml
 from ansible_collections.nomba.auth.plugins.module_utils import _token
 from tests.simulator.control_client import ControlClient
 from tests.unit.limits import file_size_limit
+from tests.unit.tables import each_row
 
 ROOT = Path(_token.__file__).parents[2]
 # Loaded as by ansible-rulebook.
@@ -93,7 +94,7 @@ CHANGES: dict[str, Callable[[str], str]] = {
 }
 
 
-@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES.keys())
+@each_row("change", CHANGES.values(), ids=CHANGES.keys())
 def test_file_contains_tokens_that_modules_find_in_alert(
     simulator: ControlClient, tmp_path: Path, change: Callable[[str], str]
 ) -> None:
@@ -108,7 +109,7 @@ def test_file_contains_tokens_that_modules_find_in_alert(
     assert found[0]
 
 
-@pytest.mark.parametrize("payload", [None, [], {"a": 1.5}, "eyJhbGciOiJIUzI1NiJ9.eyJhIjoxfQ.cut"])
+@each_row("payload", [None, [], {"a": 1.5}, "eyJhbGciOiJIUzI1NiJ9.eyJhIjoxfQ.cut"])
 def test_alert_without_token_writes_no_file(payload: object, tmp_path: Path) -> None:
     assert spool({"payload": payload}, tmp_path / "new") == {"fingerprints": []}
     assert not (tmp_path / "new").exists()
