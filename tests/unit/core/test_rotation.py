@@ -335,7 +335,7 @@ def test_finish_keeps_unverified_tokens(outcome: str, verified: object) -> None:
     assert finish(state, actor(), [unknown]).previous == (held(OLDEST),)
 
 
-def test_finish_keeps_tokens_without_events_of() -> None:
+def test_finish_keeps_tokens_without_result() -> None:
     state = finish(replace(in_progress(Phase.RETIRING), previous=(held(OLDEST),)), actor(), [])
     assert state.previous == (held(OLDEST),)
     assert events_of(state) == [("report", "finished")]
