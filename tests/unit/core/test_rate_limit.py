@@ -330,13 +330,13 @@ def test_every_window_is_full_without_latency(
     assert model.run([Request("GET")] * count) == (count - 1) // limit * window
 
 
-def test_low_traffic_account_sends_one_post_minute() -> None:
+def test_low_traffic_account_sends_one_post_per_minute() -> None:
     model = Model(limit=25, posts=1, window=60)
     assert model.run([Request("GET"), *[Request("POST"), Request("GET")] * 3]) == 120
     assert [time for time, method in model.arrived if method == "POST"] == [0, 60, 120]
 
 
-def test_regular_account_revokes_fifteen_tokens_second() -> None:
+def test_regular_account_revokes_fifteen_tokens_per_second() -> None:
     model = Model(limit=75, posts=15, window=1)
     assert model.run([Request("GET"), *[Request("POST")] * 60]) == 3
 

@@ -147,7 +147,7 @@ def test_argument_without_variable_is_found() -> None:
     assert found == "An argument of -e is not of the form NAME=VALUE and sets no variable."
 
 
-def test_fact_is_never_proposed() -> None:
+def test_fact_is_never_suggested() -> None:
     (found,) = find_misspelt(["credential_rotation_nxt"], ROLE_OPTIONS, ROLE_FACTS, PREFIX)
     assert "credential_rotation_next" not in found
 

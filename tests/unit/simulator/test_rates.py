@@ -72,7 +72,7 @@ def test_accounts_do_not_share_window() -> None:
     assert limiter.take("two", "POST", 100.0).allowed
 
 
-def test_window_is_setting() -> None:
+def test_window_is_configurable() -> None:
     limiter = Limiter("low_traffic", window=0.5)
 
     assert ("X-Rate-Limit-Window", "0.5s") in limiter.take("a", "POST", 100.0).headers

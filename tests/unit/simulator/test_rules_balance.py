@@ -88,7 +88,9 @@ def test_sandbox_accepts_any_token(api: Rules) -> None:
 
 
 @pytest.mark.parametrize(("kills", "status"), [(False, 200), (True, 401)])
-def test_effect_of_suspension_on_tokens_is_setting(api: Rules, kills: bool, status: int) -> None:
+def test_effect_of_suspension_on_tokens_is_configurable(
+    api: Rules, kills: bool, status: int
+) -> None:
     token = api.token()
     client = known.ApiClient(known.DEFAULT_CLIENT_ID, "x", known.DEFAULT_ACCOUNT_ID, True)
     api.set(suspension_kills_tokens=kills)

@@ -37,7 +37,7 @@ def test_expiry_is_in_utc_with_milliseconds(api: Rules) -> None:
     assert datetime.fromisoformat(expires_at.replace("Z", "+00:00")).timestamp() == api.now + 3600
 
 
-def test_lifetime_is_setting(api: Rules) -> None:
+def test_lifetime_is_configurable(api: Rules) -> None:
     api.set(token_lifetime=10800)
     claims = jwt.decode(api.token(), options={"verify_signature": False})
 

@@ -130,7 +130,7 @@ def test_wrong_method_returns_allow_header(client: SimulatorClient) -> None:
         ("html", 401, b"<!DOCTYPE html><html><title>401 Unauthorized</title></html>"),
     ],
 )
-def test_refusal_form_is_setting(
+def test_refusal_form_is_configurable(
     simulator: ControlClient, client: SimulatorClient, form: str, status: int, body: bytes
 ) -> None:
     simulator.configure(refusal_form=form)
