@@ -579,6 +579,13 @@ def test_ambiguous_prefix_is_separate_token(tmp_path: Path) -> None:
     assert [found.well_formed for found in scanned.tokens] == [True, True, False]
 
 
+def test_truncated_token_with_another_signature_is_separate_token(tmp_path: Path) -> None:
+    head, __, signature = ONE.rpartition(".")
+    other = f"{head}.{signature[::-1][:-5]}"
+    (tmp_path / "a").write_text(f"{ONE}\n{other}\n")
+    assert texts(scan_folder(tmp_path)) == [ONE, other]
+
+
 def test_truncated_token_of_options_stays_separate(tmp_path: Path) -> None:
     (tmp_path / "a").write_text(f"{ONE}\n{ONE[:-5]}\n")
     assert texts(scan([ONE[:-5]], [str(tmp_path)])) == [ONE[:-5], ONE]

@@ -25,7 +25,7 @@ NUMBERS = {5: "five"}
 
 
 def texts(name: str, kind: str = "") -> list[str]:
-    """The texts of a diagram, all or those of one class, in document order."""
+    """Return the texts of a diagram, all or those of one class, in document order."""
     drawing = ElementTree.parse(DOCSITE / "rst" / "images" / f"{name}.svg")
     found = drawing.iter(f"{SVG}text")
     return [one.text or "" for one in found if kind in one.get("class", "").split() or not kind]

@@ -42,7 +42,7 @@ FOLDERS = {
 
 
 def existing() -> set[str]:
-    """The names of all plugins, roles and playbooks, and of the group of modules."""
+    """Return the names of all plugins, roles and playbooks, and of the group of modules."""
     folders = (*FOLDERS.values(), "playbooks")
     return {path.stem for folder in folders for path in (ROOT / folder).iterdir()} | {"nomba"}
 
@@ -110,7 +110,7 @@ def test_playbooks_are_given_variables_that_they_read() -> None:
 
 
 def _variables(given: str) -> set[str]:
-    """The variable names in an argument of -e; files are checked where the guide shows them."""
+    """Return the variable names in an argument of -e, none for a file."""
     if given.startswith("@"):
         return set()
     return set(json.loads(given)) if given.startswith("{") else {given.partition("=")[0]}
