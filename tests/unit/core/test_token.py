@@ -409,9 +409,9 @@ def test_lone_surrogate_has_fingerprint() -> None:
 
 @given(st.text(max_size=60) | st.text(alphabet="eyJ.-_Ab0=", max_size=400))
 def test_any_text_is_read_and_classified(text: str) -> None:
-    strange = read(text)
-    assert strange.fingerprint == fingerprint(strip(text))
-    assert classify(strange, NOW, LEEWAY) in TokenClass
+    result = read(text)
+    assert result.fingerprint == fingerprint(strip(text))
+    assert classify(result, NOW, LEEWAY) in TokenClass
 
 
 # Redaction
