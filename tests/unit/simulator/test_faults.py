@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.simulator.faults import KINDS, Delivery, FaultError, Script, from_json, spoil
+from tests.simulator.faults import KINDS, Delivery, FaultError, Script, faulty_delivery, from_json
 from tests.simulator.rules import Call, Reply
 
 CALL = Call("POST", "/v1/auth/token/revoke", authorization="Bearer a.b.c", body={"x": "y"})
@@ -28,7 +28,7 @@ def script(*lines: dict[str, Any]) -> Script:
 
 def hits(made: Script, *operations: str, fingerprint: str | None = None) -> list[str | None]:
     """The kinds of fault that these requests meet, one after the other."""
-    drawn = [made.draw(one, fingerprint) for one in operations]
+    drawn = [made.next_fault(one, fingerprint) for one in operations]
     return [fault.kind if fault else None for fault in drawn]
 
 
@@ -36,7 +36,7 @@ def delivered(kind: str, reply: Reply | None = None, **parameters: object) -> De
     """What becomes of an answer."""
     extra = {"status": 503} if kind in WITH_STATUS else {}
     (fault,) = from_json({"on": "any", "kind": kind, **extra, **parameters})
-    return spoil(fault, CALL, reply)
+    return faulty_delivery(fault, CALL, reply)
 
 
 def test_a_fault_happens_once() -> None:
@@ -99,27 +99,30 @@ def test_a_cleared_script_is_over() -> None:
         ({"on": "login"}, "on must be one of"),
         ({"times": -1}, "times must be a whole number"),
         ({"skip": True}, "skip must be a whole number"),
-        ({"colour": "blue"}, "reset does not know: colour"),
+        ({"colour": "blue"}, "reset has no parameter: colour"),
         ({"kind": "status"}, "status needs status, a number"),
         ({"kind": "status", "status": 99}, "a status from 200 to 599"),
         ({"kind": "slow", "delay": "long"}, "slow needs delay, a number"),
         ({"kind": "slow", "delay": -1}, "delay must not be negative"),
         ({"fingerprint": "abc"}, "fingerprint must be"),
         ({"effect": "yes"}, "effect must be true or false"),
-        ({"kind": "lost_answer", "effect": False}, "nothing without the effect"),
+        ({"kind": "lost_answer", "effect": False}, "requires the effect"),
         ({"headers": []}, "headers must be an object"),
         ({"kind": "interim", "status": 200}, "a status from 100 to 199"),
         ({"kind": "endless_interim", "status": 99}, "a status from 100 to 199"),
         ({"kind": "unsolicited", "status": 103}, "a status from 200 to 599"),
         ({"kind": "interim", "count": 1.5}, "count must be a whole number"),
         ({"kind": "interim", "count": -1}, "count must not be negative"),
-        ({"kind": "duplicate", "effect": False}, "nothing without the effect"),
+        ({"kind": "duplicate", "effect": False}, "requires the effect"),
         ({"kind": "unsolicited", "when": "never"}, "when must be one of: after, before"),
         ({"kind": "unsolicited", "body": {}}, "unsolicited needs body, a string"),
         ({"kind": "answer"}, "answer needs status, a number"),
         ({"kind": "answer", "status": 200, "content_type": None}, "content_type, a string"),
-        ({"on": "connect"}, "on connect there is only unsolicited"),
-        ({"on": "connect", "kind": "unsolicited", "when": "before"}, "no request, so no when"),
+        ({"on": "connect"}, "with on: connect, kind must be unsolicited"),
+        (
+            {"on": "connect", "kind": "unsolicited", "when": "before"},
+            "are not valid: when",
+        ),
     ],
 )
 def test_a_fault_that_makes_no_sense_is_refused(line: dict[str, Any], sentence: str) -> None:
@@ -190,12 +193,12 @@ def test_a_late_answer_is_the_real_one() -> None:
 def test_a_truncated_answer_is_the_real_one_after_the_effect() -> None:
     delivery = delivered("truncated", REAL, effect=True)
 
-    assert delivery.manner == "cut"
+    assert delivery.mode == "cut"
     assert json.loads(delivery.body) == REAL.body
 
 
 def test_a_stalled_answer_is_half_of_one() -> None:
     delivery = delivered("stalled", REAL, effect=True)
 
-    assert delivery.manner == "stall"
+    assert delivery.mode == "stall"
     assert 0 < len(delivery.body) < len(json.dumps(REAL.body))

@@ -12,7 +12,7 @@ from tests.simulator.rates import Limiter
 
 def taken(limiter: Limiter, method: str, times: int, now: float = 100.0) -> int:
     """How many of these requests may pass."""
-    return sum(limiter.take("account", method, now).allowed for __ in range(times))
+    return sum(limiter.acquire("account", method, now).allowed for __ in range(times))
 
 
 @pytest.mark.parametrize(
@@ -31,7 +31,7 @@ def test_a_regular_account_has_75_requests_in_all() -> None:
 
 
 def test_no_class_is_no_limit_and_no_headers() -> None:
-    verdict = Limiter("none").take("account", "POST", 100.0)
+    verdict = Limiter("none").acquire("account", "POST", 100.0)
 
     assert verdict.allowed
     assert verdict.headers == ()
@@ -39,7 +39,7 @@ def test_no_class_is_no_limit_and_no_headers() -> None:
 
 def test_headers_count_down_and_stay_on_the_refusal() -> None:
     limiter = Limiter("low_traffic")
-    last, over = limiter.take("a", "POST", 100.0), limiter.take("a", "POST", 100.0)
+    last, over = limiter.acquire("a", "POST", 100.0), limiter.acquire("a", "POST", 100.0)
 
     assert last.headers == over.headers
     assert not over.allowed
@@ -61,27 +61,27 @@ def test_a_new_window_begins_when_the_old_one_is_over() -> None:
 def test_refused_requests_do_not_prolong_the_window() -> None:
     limiter = Limiter("low_traffic")
     for second in range(60):
-        limiter.take("account", "POST", 100.0 + second)
+        limiter.acquire("account", "POST", 100.0 + second)
 
-    assert limiter.take("account", "POST", 160.0).allowed
+    assert limiter.acquire("account", "POST", 160.0).allowed
 
 
 def test_accounts_do_not_share_a_window() -> None:
     limiter = Limiter("low_traffic")
 
-    assert limiter.take("one", "POST", 100.0).allowed
-    assert limiter.take("two", "POST", 100.0).allowed
+    assert limiter.acquire("one", "POST", 100.0).allowed
+    assert limiter.acquire("two", "POST", 100.0).allowed
 
 
 def test_the_window_can_be_made_short_for_tests() -> None:
     limiter = Limiter("low_traffic", window=0.5)
 
-    assert ("X-Rate-Limit-Window", "0.5s") in limiter.take("a", "POST", 100.0).headers
-    assert limiter.take("a", "POST", 100.5).allowed
+    assert ("X-Rate-Limit-Window", "0.5s") in limiter.acquire("a", "POST", 100.0).headers
+    assert limiter.acquire("a", "POST", 100.5).allowed
 
 
 def test_a_clock_set_back_begins_a_new_window() -> None:
     limiter = Limiter("low_traffic")
-    limiter.take("a", "POST", 100.0)
+    limiter.acquire("a", "POST", 100.0)
 
-    assert limiter.take("a", "POST", 50.0).allowed
+    assert limiter.acquire("a", "POST", 50.0).allowed

@@ -25,13 +25,13 @@ def test_a_live_token_sees_the_balance(api: Rules) -> None:
 def test_no_token_is_unauthorized(api: Rules) -> None:
     call = Call("GET", rules.BALANCE, account_id=known.DEFAULT_ACCOUNT_ID)
 
-    assert api.api.answer(call, api.now).body == UNAUTHORIZED
+    assert api.api.respond(call, api.now).body == UNAUTHORIZED
 
 
 def test_a_token_without_its_scheme_is_unauthorized(api: Rules) -> None:
     call = Call("GET", rules.BALANCE, known.DEFAULT_ACCOUNT_ID, authorization=api.token())
 
-    assert api.api.answer(call, api.now).body == UNAUTHORIZED
+    assert api.api.respond(call, api.now).body == UNAUTHORIZED
 
 
 def test_a_well_formed_bogus_token_is_unauthorized(api: Rules) -> None:
@@ -120,6 +120,6 @@ def test_claims_can_lie_and_the_book_decides(api: Rules) -> None:
 def test_other_paths_and_methods_are_refused(
     api: Rules, method: str, path: str, status: int
 ) -> None:
-    reply = api.api.answer(Call(method, path), api.now)
+    reply = api.api.respond(Call(method, path), api.now)
 
     assert (reply.status, reply.body["code"]) == (status, str(status))
