@@ -27,7 +27,7 @@ from tests.testbed.processes import free_ports
 from tests.unit.modules.canary import contents
 
 RULEBOOK = "nomba.auth.revoke_leaked"
-SECRET = "a-webhook-secret-that-is-long-enough-for-anybody"
+SECRET = "a-webhook-secret-that-is-longer-than-32-characters"
 _TIMEOUT = 120.0
 _opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 

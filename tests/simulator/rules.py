@@ -104,7 +104,7 @@ class Reply:
     page: str | None = None
 
 
-class Refused(Exception):
+class Rejected(Exception):
     """A rule rejected the request; contains the response."""
 
     def __init__(self, status: int, description: str, reply: Reply | None = None) -> None:
@@ -255,8 +255,8 @@ class Api:
         """Apply a call and return its response."""
         try:
             return self._route(call)(call, now)
-        except Refused as refused:
-            return refused.reply
+        except Rejected as rejected:
+            return rejected.reply
 
     def mint(self, client: ApiClient, options: TokenOptions, now: float) -> TokenPair:
         """Create a token and its refresh token; add both to the registry if `known`."""
@@ -291,14 +291,14 @@ class Api:
         name, method = OPERATIONS.get(call.path, ("", ""))
         if not name and f"{call.path}/".startswith("/v1/accounts/"):
             # Recorded from the live API: an unknown path below this prefix returns 500.
-            raise Refused(500, "Server error")
+            raise Rejected(500, "Server error")
         if not name:
-            raise Refused(404, "Record not found")
+            raise Rejected(404, "Record not found")
         if call.method != method:
             reply = refusal(405, "Method not allowed")
-            raise Refused(405, "", replace(reply, headers=(("Allow", method),)))
+            raise Rejected(405, "", replace(reply, headers=(("Allow", method),)))
         if method == "POST" and call.media_type != "application/json":
-            raise Refused(415, NO_JSON)
+            raise Rejected(415, NO_JSON)
         return self._operations[name]
 
     # Issue and refresh
@@ -310,14 +310,14 @@ class Api:
         _require_grant(body, "client_credentials")
         client = self._active_client(body["client_id"])
         if body["client_secret"] != client.client_secret:
-            raise Refused(403, FORBIDDEN)
+            raise Rejected(403, FORBIDDEN)
         if call.account_id != client.account_id:
-            raise Refused(403, FORBIDDEN)
+            raise Rejected(403, FORBIDDEN)
         return self._issue_pair(client, "issue", now)
 
     def _refresh(self, call: Call, now: float) -> Reply:
         if not self.settings.refresh_enabled:
-            raise Refused(403, FORBIDDEN)
+            raise Rejected(403, FORBIDDEN)
         _require_account_id(call)
         _check_authorization(call)
         body = _fields(call, "grant_type", "refresh_token")
@@ -331,11 +331,11 @@ class Api:
     def _refreshable(self, call: Call, token: str) -> RefreshEntry:
         old = self.registry.find_refresh(token)
         if old is None or self._client_suspended(old.client.client_id):
-            raise Refused(401, UNAUTHORIZED)
+            raise Rejected(401, UNAUTHORIZED)
         if call.account_id != old.client.account_id:
-            raise Refused(403, FORBIDDEN)
+            raise Rejected(403, FORBIDDEN)
         if self.settings.refresh_needs_bearer and not self._bearer_of(call, old.client):
-            raise Refused(401, UNAUTHORIZED)
+            raise Rejected(401, UNAUTHORIZED)
         return old
 
     def _bearer_of(self, call: Call, client: ApiClient) -> bool:
@@ -370,7 +370,7 @@ class Api:
     def _active_client(self, client_id: object) -> ApiClient:
         client = self.settings.client(client_id)
         if client is None or client.suspended:
-            raise Refused(404, NO_CLIENT)
+            raise Rejected(404, NO_CLIENT)
         return client
 
     def _client_suspended(self, client_id: str) -> bool:
@@ -400,7 +400,7 @@ class Api:
     def _revoke_live(self, client: ApiClient, entry: TokenEntry, now: float) -> Reply:
         own = entry.client_id == client.client_id
         if not own and self.settings.revoke_foreign_client == "refuse":
-            raise Refused(403, FORBIDDEN)
+            raise Rejected(403, FORBIDDEN)
         if own and self.settings.revoke_effective:
             entry.revoke(now + self.settings.revoke_delay, self.settings.revoke_delay_requests)
             if self.settings.revoke_kills_refresh:
@@ -419,7 +419,7 @@ class Api:
         _check_authorization(call)
         entry = self._accepted_entry(call.bearer, now)
         if call.account_id in self.settings.sub_accounts:
-            raise Refused(403, FORBIDDEN)
+            raise Rejected(403, FORBIDDEN)
         if call.account_id != entry.account_id:
             raise self._unauthorized()
         if entry.uses_left:
@@ -434,8 +434,8 @@ class Api:
             raise self._unauthorized()
         return entry
 
-    def _unauthorized(self) -> Refused:
-        return Refused(401, UNAUTHORIZED, _REFUSALS[self.settings.refusal_form])
+    def _unauthorized(self) -> Rejected:
+        return Rejected(401, UNAUTHORIZED, _REFUSALS[self.settings.refusal_form])
 
     def accepts(self, entry: TokenEntry, now: float) -> bool:
         """Return whether the token is accepted now, given its state and its client."""
@@ -453,30 +453,30 @@ def describe(entry: TokenEntry, now: float) -> dict[str, object]:
 
 def _require_account_id(call: Call) -> None:
     if not call.account_id:
-        raise Refused(400, NO_ACCOUNT)
+        raise Rejected(400, NO_ACCOUNT)
 
 
 def _check_authorization(call: Call) -> None:
     # Recorded from the live API: the header is parsed even if the operation does not need it.
     if call.credential is not None and not tokens.looks_like_jwt(call.credential):
-        raise Refused(400, BAD_JWT)
+        raise Rejected(400, BAD_JWT)
 
 
 def _fields(call: Call, *names: str) -> dict[str, str]:
     if call.body is None:
-        raise Refused(400, "Request failed. The body is not a JSON object.")
+        raise Rejected(400, "Request failed. The body is not a JSON object.")
     unknown = set(call.body) - set(names)
     missing = [name for name in names if not call.body.get(name)]
     if unknown or missing:
-        raise Refused(400, f"Request failed. The fields are exactly: {', '.join(names)}.")
+        raise Rejected(400, f"Request failed. The fields are exactly: {', '.join(names)}.")
     if not all(isinstance(value, str) for value in call.body.values()):
-        raise Refused(400, "Request failed. Every field is a string.")
+        raise Rejected(400, "Request failed. Every field is a string.")
     return {name: str(call.body[name]) for name in names}
 
 
 def _require_grant(body: Mapping[str, str], expected: str) -> None:
     if body["grant_type"] != expected:
-        raise Refused(400, f"Request failed. grant_type is not {expected}.")
+        raise Rejected(400, f"Request failed. grant_type is not {expected}.")
 
 
 def _rfc3339(moment: float) -> str:
