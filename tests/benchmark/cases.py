@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The nomba.auth contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The cases: what is measured against what, and what it is to reach."""
+"""The cases: what is compared, and the targets."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from .timing import Sample, Samples, Spread, interleave, ratios, spread, times
 
 _DEFAULT_WORKERS = 4
 _WORKERS = 16
-# A point of the growth curve is measured again only while all its runs take less (seconds).
-_LONG = 20.0
-# A point with more tokens for each worker is left out: at 20 ms it takes longer than ten minutes.
-_TOO_MANY_EACH = 5000
+# Runs of a point of the growth curve are repeated until they take this long in total (seconds).
+_MAX_POINT_SECONDS = 20.0
+# A point with more tokens per worker is omitted: at 20 ms it takes longer than ten minutes.
+_MAX_TOKENS_PER_WORKER = 5000
 
-# From this latency (milliseconds) on, fewer tokens tell as much.
-_SLOW = 100
+# From this latency on (milliseconds), fewer tokens are sufficient.
+_HIGH_LATENCY = 100
 
-# POSTs in a window, and its seconds.
+# The POST limit of a window, and its length in seconds.
 _REGULAR = (15, 1.0)
 _LOW_TRAFFIC = (1, 2.0)
 
 
 @dataclass(frozen=True)
 class Size:
-    """How much is measured."""
+    """The size of a benchmark run."""
 
     runs: int
     tokens: int
@@ -78,10 +78,12 @@ QUICK = Size(
 
 
 def one_token(testbed: Testbed, size: Size) -> Results:
-    """What a single revoke costs, next to a bare POST."""
+    """Measure a single revoke against one POST."""
     sides = {
-        "nomba_token_revoke": lambda: testbed.proved(testbed.revoke(tokens=testbed.live(1))),
-        "uri": lambda: testbed.proved(
+        "nomba_token_revoke": lambda: testbed.require_revoked(
+            testbed.revoke(tokens=testbed.live(1))
+        ),
+        "uri": lambda: testbed.require_revoked(
             testbed.playbook("peers/uri_once.yml", tokens=testbed.live(1))
         ),
     }
@@ -91,7 +93,7 @@ def one_token(testbed: Testbed, size: Size) -> Results:
 
 
 def skipped(testbed: Testbed, size: Size) -> Results:
-    """What a run costs that has nothing to do."""
+    """Measure a run with nothing to revoke."""
     token = testbed.expired(1)
     sides = {
         "nomba_token_revoke": lambda: testbed.revoke(tokens=token),
@@ -103,44 +105,44 @@ def skipped(testbed: Testbed, size: Size) -> Results:
 
 
 def parts(testbed: Testbed, size: Size) -> Results:
-    """Where the time of a run with one token goes: each side holds the one before it, and more."""
+    """Measure the parts of a run with one token; each part includes the previous one."""
     module = "ansible_collections.nomba.auth.plugins.modules.nomba_token_revoke"
     expired = testbed.expired(1)
     sides = {
-        "Python alone": lambda: testbed.python("pass"),
-        "with Ansible's part of a module": lambda: testbed.python(
-            "import ansible.module_utils.basic"
-        ),
-        "with ours": lambda: testbed.python(f"import {module}"),
+        "Python only": lambda: testbed.python("pass"),
+        "with Ansible's module code": lambda: testbed.python("import ansible.module_utils.basic"),
+        "with this collection": lambda: testbed.python(f"import {module}"),
         "with PyJWT": lambda: testbed.python(f"import {module}, jwt"),
         "with requests": lambda: testbed.python(f"import {module}, jwt, requests"),
         "the module's process, token skipped": lambda: testbed.module_process(
             access_tokens=expired
         ),
-        "the module's process, token revoked and proved": lambda: testbed.proved(
+        "the module's process, token revoked and verified": lambda: testbed.require_revoked(
             testbed.module_process(access_tokens=testbed.live(1))
         ),
         "a playbook with `ping`": lambda: testbed.playbook("playbooks/ping.yml"),
         "a playbook, token skipped": lambda: testbed.revoke(tokens=expired),
-        "a playbook, token revoked and proved": lambda: testbed.proved(
+        "a playbook, token revoked and verified": lambda: testbed.require_revoked(
             testbed.revoke(tokens=testbed.live(1))
         ),
     }
     samples = interleave(sides, size.runs)
-    found = Results()
-    found.keep("parts", samples)
-    found.rows += [_seconds("Where the time goes", samples, name) for name in sides]
-    return found
+    results = Results()
+    results.add_samples("parts", samples)
+    results.rows += [_seconds("Where the time goes", samples, name) for name in sides]
+    return results
 
 
 def loops(testbed: Testbed, size: Size) -> Results:
-    """Many tokens in one task, next to one task for each."""
+    """Measure one task with many tokens against a task in a loop."""
 
     def loop(name: str, count: int) -> Sample:
-        return testbed.proved(testbed.playbook(f"peers/{name}.yml", tokens=testbed.live(count)))
+        return testbed.require_revoked(
+            testbed.playbook(f"peers/{name}.yml", tokens=testbed.live(count))
+        )
 
     def revoke() -> Sample:
-        return testbed.proved(testbed.revoke(tokens=testbed.live(size.tokens)))
+        return testbed.require_revoked(testbed.revoke(tokens=testbed.live(size.tokens)))
 
     names = ("uri_loop", "uri_loop_with_proof")
     sides: dict[str, Callable[[], Sample]] = {"nomba_token_revoke": revoke}
@@ -148,18 +150,18 @@ def loops(testbed: Testbed, size: Size) -> Results:
         sides[f"{name}, 1"] = partial(loop, name, 1)
         sides[f"{name}, {size.looped}"] = partial(loop, name, size.looped)
     samples = interleave(sides, size.runs)
-    found = Results()
-    found.keep("loops", samples)
-    found.rows.append(
+    results = Results()
+    results.add_samples("loops", samples)
+    results.rows.append(
         _seconds(f"{size.tokens:,} live tokens with proof", samples, "nomba_token_revoke")
     )
     for name, bound in zip(names, (100.0, 0.0)):
-        found.rows += _scaled(name, bound, samples, size)
-    return found
+        results.rows += _scaled(name, bound, samples, size)
+    return results
 
 
 def _scaled(name: str, bound: float, samples: Samples, size: Size) -> list[Row]:
-    """A loop's time for as many tokens as the module had: each one more costs the same."""
+    """Scale the time of a loop linearly to the number of tokens of the module."""
     ones, loops_ = samples[f"{name}, 1"], samples[f"{name}, {size.looped}"]
     estimates = [
         one.seconds + (many.seconds - one.seconds) / (size.looped - 1) * (size.tokens - 1)
@@ -169,7 +171,7 @@ def _scaled(name: str, bound: float, samples: Samples, size: Size) -> list[Row]:
     proof = "with" if name.endswith("proof") else "without"
     peer = f"a loop of `uri` {proof} proof (measured at {size.looped}, scaled linearly)"
     sense = AT_LEAST if bound else ""
-    gains = spread([theirs / own for theirs, own in zip(estimates, ours)])
+    gains = spread([other / own for other, own in zip(estimates, ours)])
     what = f"{size.tokens:,} live tokens with proof, against {peer}: times faster"
     return [
         Row(f"{size.tokens:,} live tokens, {peer}", "s", spread(estimates), len(ours)),
@@ -178,19 +180,19 @@ def _scaled(name: str, bound: float, samples: Samples, size: Size) -> list[Row]:
 
 
 def wire(testbed: Testbed, size: Size) -> Results:
-    """The same requests by other programs, at several latencies of the server."""
-    found = Results()
+    """Measure the same requests by other programs, at several server latencies."""
+    results = Results()
     for latency in size.latencies:
         plans = [_WORKERS] if latency != 20 else [_DEFAULT_WORKERS, _WORKERS]
         for workers in plans:
-            _wire(testbed, size, found, latency, workers)
-        _sequential(testbed, size, found, latency)
-    return found
+            _wire(testbed, size, results, latency, workers)
+        _sequential(testbed, size, results, latency)
+    return results
 
 
-def _wire(testbed: Testbed, size: Size, found: Results, latency: int, workers: int) -> None:
+def _wire(testbed: Testbed, size: Size, results: Results, latency: int, workers: int) -> None:
     print(f"  {latency} ms, {workers} workers")
-    count = size.tokens if latency < _SLOW else size.limited
+    count = size.tokens if latency < _HIGH_LATENCY else size.limited
 
     def job() -> dict[str, object]:
         return {"tokens": testbed.live(count, latency=latency / 1000), "concurrency": workers}
@@ -200,68 +202,70 @@ def _wire(testbed: Testbed, size: Size, found: Results, latency: int, workers: i
         return testbed.module_process(access_tokens=given["tokens"], concurrency=workers)
 
     sides = {
-        "nomba_token_revoke": lambda: testbed.proved(testbed.revoke(**job())),
-        "its process alone": lambda: testbed.proved(module()),
-        "requests.Session": lambda: testbed.proved(testbed.peer("session.py", **job())),
-        "aiohttp": lambda: testbed.proved(testbed.peer("aio.py", **job())),
+        "nomba_token_revoke": lambda: testbed.require_revoked(testbed.revoke(**job())),
+        "its process alone": lambda: testbed.require_revoked(module()),
+        "requests.Session": lambda: testbed.require_revoked(testbed.peer("session.py", **job())),
+        "aiohttp": lambda: testbed.require_revoked(testbed.peer("aio.py", **job())),
     }
     samples = interleave(sides, size.runs)
-    found.keep(f"{latency} ms, {workers} workers", samples)
+    results.add_samples(f"{latency} ms, {workers} workers", samples)
     for name, each in samples.items():
         rates = spread([count / sample.seconds for sample in each])
         row = Row(f"{name}, {workers} at a time", "tokens/s", rates, len(each))
-        found.latencies.append((latency, row))
+        results.latencies.append((latency, row))
     for peer in ("requests.Session", "aiohttp"):
         gains = ratios(samples[peer], samples["nomba_token_revoke"])
         target = (peer, latency) == ("aiohttp", 20)
         subject = f"{count:,} live tokens, {latency} ms, {workers} at a time"
-        what = f"{subject}: rate, as a share of {peer}'s"
+        what = f"{subject}: rate, relative to {peer}"
         sense, bound = (AT_LEAST, 0.8) if target else ("", 0.0)
-        found.rows.append(Row(what, "x", gains, size.runs, sense, bound))
+        results.rows.append(Row(what, "x", gains, size.runs, sense, bound))
 
 
-def _sequential(testbed: Testbed, size: Size, found: Results, latency: int) -> None:
-    """One after the other: a floor that needs no threads; fewer tokens, because it is slow."""
+def _sequential(testbed: Testbed, size: Size, results: Results, latency: int) -> None:
+    """Measure sequential requests, with fewer tokens because they are slow."""
 
     def side(program: Callable[..., Sample]) -> Sample:
         tokens = testbed.live(size.sequential, latency=latency / 1000)
-        return testbed.proved(program(tokens=tokens, concurrency=1))
+        return testbed.require_revoked(program(tokens=tokens, concurrency=1))
 
     sides = {
         "nomba_token_revoke": lambda: side(testbed.revoke),
         "requests.Session": lambda: side(partial(testbed.peer, "session.py")),
     }
     samples = interleave(sides, size.runs)
-    found.keep(f"{latency} ms, sequential", samples)
+    results.add_samples(f"{latency} ms, sequential", samples)
     for name, each in samples.items():
         rates = spread([size.sequential / sample.seconds for sample in each])
         row = Row(f"{name}, 1 at a time ({size.sequential} tokens)", "tokens/s", rates, len(each))
-        found.latencies.append((latency, row))
+        results.latencies.append((latency, row))
 
 
 def limits(testbed: Testbed, size: Size) -> Results:
-    """How much of what the API allows is used, and whether it ever says 429."""
-    found = Results()
+    """Measure the used share of the rate limit, and the number of 429 responses."""
+    results = Results()
 
     def regular(latency: int) -> Sample:
         tokens = testbed.live(size.limited, latency=latency / 1000, rate_class="regular")
-        ran = testbed.proved(testbed.revoke(tokens=tokens, concurrency=_WORKERS))
-        return testbed.with_limits(ran, *_REGULAR)
+        sample = testbed.require_revoked(testbed.revoke(tokens=tokens, concurrency=_WORKERS))
+        return testbed.with_limits(sample, *_REGULAR)
 
     def low_traffic() -> Sample:
         tokens = testbed.live(size.slow, rate_class="low_traffic", rate_window=_LOW_TRAFFIC[1])
-        return testbed.with_limits(testbed.proved(testbed.revoke(tokens=tokens)), *_LOW_TRAFFIC)
+        return testbed.with_limits(
+            testbed.require_revoked(testbed.revoke(tokens=tokens)), *_LOW_TRAFFIC
+        )
 
     sides = {f"{latency} ms": partial(regular, latency) for latency in size.latencies}
     samples = interleave({**sides, "low traffic": low_traffic}, size.runs)
-    found.keep("limits", samples)
+    results.add_samples("limits", samples)
     for name, each in samples.items():
         regular_class = name != "low traffic"
         account = f"Regular account, {name}" if regular_class else "Low-traffic account"
-        used = spread([sample.seen["used"] for sample in each])
-        found.rows += [
+        used = spread([sample.observed["used"] for sample in each])
+        results.rows += [
             Row(
-                f"{account}: share used of the allowed rate of POSTs",
+                f"{account}: used share of the allowed POST rate",
                 "x",
                 used,
                 len(each),
@@ -269,19 +273,19 @@ def limits(testbed: Testbed, size: Size) -> Results:
                 0.95 if regular_class else 0.0,
             ),
             Row(
-                f"{account}: answers 429",
+                f"{account}: 429 responses",
                 "",
-                spread([sample.seen["too_many"] for sample in each]),
+                spread([sample.observed["too_many"] for sample in each]),
                 len(each),
                 AT_MOST,
                 0.0 if regular_class else 1.0,
             ),
         ]
-    return found
+    return results
 
 
 def expired(testbed: Testbed, size: Size) -> Results:
-    """A large file with nothing in it that is alive."""
+    """Measure a large file that contains only expired tokens."""
     tokens = testbed.expired(size.expired)
 
     def peak(given: list[str]) -> Sample:
@@ -293,69 +297,78 @@ def expired(testbed: Testbed, size: Size) -> Results:
         "process, empty file": lambda: peak([]),
     }
     samples = interleave(sides, size.runs)
-    found = Results()
-    found.keep("expired", samples)
+    results = Results()
+    results.add_samples("expired", samples)
     what = f"{size.expired:,} expired tokens in one file"
-    more = _more_memory(samples["process"], samples["process, empty file"])
-    found.rows += [
+    more = _extra_memory(samples["process"], samples["process, empty file"])
+    results.rows += [
         Row(f"{what}: playbook", "s", times(samples["playbook"]), size.runs, AT_MOST, 10.0),
         Row(f"{what}: the module's process", "s", times(samples["process"]), size.runs),
-        Row(f"{what}: memory beyond an empty run's", "MB", more, size.runs, AT_MOST, 150.0),
+        Row(
+            f"{what}: memory in addition to that of an empty file",
+            "MB",
+            more,
+            size.runs,
+            AT_MOST,
+            150.0,
+        ),
         Row(
             f"{what}: largest process of the playbook", "MB", _peak(samples["playbook"]), size.runs
         ),
     ]
-    return found
+    return results
 
 
 def memory(testbed: Testbed, size: Size) -> Results:
-    """Whether many live tokens take more memory than few."""
+    """Measure the memory for many live tokens against that for few."""
 
     def revoke(count: int) -> Sample:
         tokens = testbed.live(count)
         source = testbed.source(tokens)
-        return testbed.proved(testbed.module_process(sources=[source], concurrency=_WORKERS))
+        return testbed.require_revoked(
+            testbed.module_process(sources=[source], concurrency=_WORKERS)
+        )
 
     counts = (size.few, size.many)
     samples = interleave({f"{count:,}": partial(revoke, count) for count in counts}, size.runs)
-    found = Results()
-    found.keep("memory", samples)
+    results = Results()
+    results.add_samples("memory", samples)
     few, many = (samples[f"{count:,}"] for count in counts)
     extra = spread(
         [(a.peak_mb - b.peak_mb) * 1000 / (size.many - size.few) for a, b in zip(many, few)]
     )
     ratio = spread([a.peak_mb / b.peak_mb for a, b in zip(many, few)])
     what = f"{size.many:,} live tokens, against {size.few:,}"
-    found.rows += [
+    results.rows += [
         Row(f"{what}: memory of the module's process", "x", ratio, size.runs, AT_MOST, 1.5),
-        Row(f"{what}: memory for each one more", "kB", extra, size.runs),
+        Row(f"{what}: memory per additional token", "kB", extra, size.runs),
         Row(f"{size.many:,} live tokens: the module's process", "MB", _peak(many), size.runs),
     ]
-    return found
+    return results
 
 
 def growth(testbed: Testbed, size: Size) -> Results:
-    """How the time grows with the tokens, by workers, at 20 ms."""
-    found = Results()
+    """Measure the time by number of tokens and workers, at 20 ms."""
+    results = Results()
     for workers in size.workers:
         for count in size.growth:
-            if count > workers * _TOO_MANY_EACH:
+            if count > workers * _MAX_TOKENS_PER_WORKER:
                 continue
             each = _point(testbed, count, workers, size.runs)
-            found.keep(f"growth, {workers} workers", {f"{count:,} tokens": each})
+            results.add_samples(f"growth, {workers} workers", {f"{count:,} tokens": each})
             seconds = times(each).median
-            found.growth.append(Point(count, workers, seconds, len(each)))
+            results.growth.append(Point(count, workers, seconds, len(each)))
             print(f"    {count:,} tokens, {workers} workers: {seconds:.2f} s", flush=True)
-    return found
+    return results
 
 
 def _point(testbed: Testbed, count: int, workers: int, runs: int) -> list[Sample]:
     samples: list[Sample] = []
-    began = time.monotonic()
-    while len(samples) < runs and (not samples or time.monotonic() - began < _LONG):
+    start = time.monotonic()
+    while len(samples) < runs and (not samples or time.monotonic() - start < _MAX_POINT_SECONDS):
         source = testbed.source(testbed.live(count, latency=0.02))
-        ran = testbed.revoke(sources=[source], concurrency=workers)
-        samples.append(testbed.proved(ran))
+        sample = testbed.revoke(sources=[source], concurrency=workers)
+        samples.append(testbed.require_revoked(sample))
     return samples
 
 
@@ -363,19 +376,19 @@ def _compared(
     what: str, samples: Samples, names: tuple[str, str], sense: str, bound: float
 ) -> Results:
     ours, theirs = (samples[name] for name in names)
-    found = Results()
-    found.keep(what, samples)
-    found.rows.append(Row(what, "x", ratios(ours, theirs), len(ours), sense, bound))
+    results = Results()
+    results.add_samples(what, samples)
+    results.rows.append(Row(what, "x", ratios(ours, theirs), len(ours), sense, bound))
     subject = what.partition(":")[0]
-    found.rows += [_seconds(subject, samples, name) for name in names]
-    return found
+    results.rows += [_seconds(subject, samples, name) for name in names]
+    return results
 
 
 def _seconds(what: str, samples: Samples, name: str) -> Row:
     return Row(f"{what}: {name}", "s", times(samples[name]), len(samples[name]))
 
 
-def _more_memory(over: list[Sample], under: list[Sample]) -> Spread:
+def _extra_memory(over: list[Sample], under: list[Sample]) -> Spread:
     return spread([one.peak_mb - other.peak_mb for one, other in zip(over, under)])
 
 

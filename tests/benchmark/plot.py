@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The nomba.auth contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The growth curve as an SVG of two panels, both logarithmic: the time, and the rate."""
+"""The growth curve as an SVG with two logarithmic panels: time and rate."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from .results import Point
 
-_COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00")
+_COLORS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00")
 _WIDTH, _HEIGHT = 920, 430
 _PANEL_WIDTH, _PANEL_HEIGHT = 350, 290
 _TOP, _LEFTS = 60, (70, 525)
@@ -34,7 +34,7 @@ SPDX-License-Identifier: GPL-3.0-or-later
 
 @dataclass(frozen=True)
 class _Scale:
-    """Whole decades, laid over a length in pixels."""
+    """A logarithmic axis from a power of ten to another, in pixels."""
 
     first: int
     last: int
@@ -42,12 +42,12 @@ class _Scale:
     end: float
 
     def at(self, value: float) -> float:
-        """Where a value lies."""
+        """Return the position of a value."""
         part = (math.log10(value) - self.first) / max(1, self.last - self.first)
         return round(self.start + part * (self.end - self.start), 1)
 
     def marks(self) -> Iterable[float]:
-        """The powers of ten."""
+        """Return the powers of ten on the axis."""
         return (10.0**power for power in range(self.first, self.last + 1))
 
 
@@ -63,7 +63,7 @@ class _Panel:
 
 
 def draw(points: Sequence[Point]) -> str:
-    """The picture."""
+    """Return the plot as SVG."""
     kinds: tuple[tuple[str, Callable[[Point], float]], ...] = (
         ("Seconds for the whole run", lambda point: point.seconds),
         ("Tokens per second", lambda point: point.tokens / point.seconds),
@@ -90,8 +90,8 @@ def _scale(values: Sequence[float], start: float, end: float) -> _Scale:
 def _panel_lines(panel: _Panel, points: Sequence[Point]) -> Iterable[str]:
     yield _text(panel.left, _TOP - 14, panel.title, "start", "font-size='14' font-weight='bold'")
     yield from _grid(panel)
-    for workers, colour in _colours(points).items():
-        yield from _curve(panel, [one for one in points if one.workers == workers], colour)
+    for workers, color in _colors(points).items():
+        yield from _curve(panel, [one for one in points if one.workers == workers], color)
 
 
 def _grid(panel: _Panel) -> Iterable[str]:
@@ -107,31 +107,33 @@ def _grid(panel: _Panel) -> Iterable[str]:
     yield _text((panel.left + right) / 2, bottom + 38, "tokens", "middle")
 
 
-def _curve(panel: _Panel, points: Sequence[Point], colour: str) -> Iterable[str]:
+def _curve(panel: _Panel, points: Sequence[Point], color: str) -> Iterable[str]:
     ordered = sorted(points, key=lambda point: point.tokens)
-    places = [(panel.across.at(one.tokens), panel.up.at(panel.value(one))) for one in ordered]
-    path = " ".join(f"{x},{y}" for x, y in places)
-    yield f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"/>'
-    yield from (f'<circle cx="{x}" cy="{y}" r="3.5" fill="{colour}"/>' for x, y in places)
+    positions = [(panel.across.at(one.tokens), panel.up.at(panel.value(one))) for one in ordered]
+    path = " ".join(f"{x},{y}" for x, y in positions)
+    yield f'<polyline points="{path}" fill="none" stroke="{color}" stroke-width="2"/>'
+    yield from (f'<circle cx="{x}" cy="{y}" r="3.5" fill="{color}"/>' for x, y in positions)
 
 
 def _legend(points: Sequence[Point]) -> Iterable[str]:
     y = _HEIGHT - 16
-    yield _text(_LEFTS[0], y, "Tokens worked on at a time:", "start")
-    for place, (workers, colour) in enumerate(_colours(points).items()):
-        x = _LEFTS[0] + 190 + place * 80
-        yield f'<rect x="{x}" y="{y - 6}" width="24" height="4" fill="{colour}"/>'
+    yield _text(_LEFTS[0], y, "Tokens processed at a time:", "start")
+    for index, (workers, color) in enumerate(_colors(points).items()):
+        x = _LEFTS[0] + 190 + index * 80
+        yield f'<rect x="{x}" y="{y - 6}" width="24" height="4" fill="{color}"/>'
         yield _text(x + 30, y, str(workers), "start")
 
 
-def _colours(points: Sequence[Point]) -> dict[int, str]:
-    return dict(zip(sorted({point.workers for point in points}), _COLOURS))
+def _colors(points: Sequence[Point]) -> dict[int, str]:
+    return dict(zip(sorted({point.workers for point in points}), _COLORS))
 
 
 def _line(x1: float, y1: float, x2: float, y2: float) -> str:
     return f'<line x1="{x1}" y1="{y1}" x2="{x2}" y2="{y2}" stroke="#dddddd"/>'
 
 
-def _text(x: float, y: float, words: str, anchor: str, more: str = "") -> str:
+def _text(x: float, y: float, content: str, anchor: str, more: str = "") -> str:
     style = more.replace("'", '"')
-    return f'<text x="{x}" y="{y}" text-anchor="{anchor}" {style}>{words}</text>'.replace(" >", ">")
+    return f'<text x="{x}" y="{y}" text-anchor="{anchor}" {style}>{content}</text>'.replace(
+        " >", ">"
+    )

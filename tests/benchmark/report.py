@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The nomba.auth contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From results to a page that a person can read."""
+"""Write the benchmark page from the results."""
 
 from __future__ import annotations
 
@@ -20,46 +20,45 @@ GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gp
 SPDX-License-Identifier: GPL-3.0-or-later
 -->
 
-# How fast it is
+# Benchmark
 
-Made by {command}, against the [simulator](../tests/simulator/README.md) on the same
-machine, over HTTPS. Do not edit: the next run overwrites it.
+Written by {command}, with the [simulator](../tests/simulator/README.md) on the same
+machine, over HTTPS. Do not edit this page: the next run overwrites it.
 
 {facts}
 
-Every time is that of a whole process, from its start to its end. What is compared runs in turn, and
-a ratio is taken round by round. Each number is the median, with the least and the most in brackets.
+Each time is that of a complete process, from start to end. Compared programs run alternately, and a
+ratio is computed for each round. Each number is the median, with minimum and maximum in brackets.
 """
 
 _TARGETS = """
 ## Targets
 """
 
-_OTHERS = """
-## Measured besides
+_NO_TARGET = """
+## Other measurements
 """
 
 _LATENCIES = """
 ## The same requests by other programs
 
-Three requests for each token: probe, revoke, probe. Whole processes: `nomba_token_revoke` holds the
-start of `ansible-playbook`, "its process alone" does not. In tokens per second; the columns are the
-server's latency.
+Three requests for each token: probe, revoke, probe. The time of `nomba_token_revoke` includes the
+start of `ansible-playbook`; "its process alone" does not. In tokens per second, by server latency.
 """
 
 _GROWTH = """
 ## Growth
 
-The time of a whole `ansible-playbook` run at 20 ms, all tokens in one file. A point is the median
-of up to {runs} runs; no further one begins after twenty seconds.
-A point that would take longer than ten minutes is left out.
+The time of a complete `ansible-playbook` run at 20 ms, with all tokens in one file. A point is the
+median of up to {runs} runs; after twenty seconds, no further run starts. Points that would take
+longer than ten minutes are omitted.
 
 ![Seconds and tokens per second, by tokens and workers](benchmark.svg)
 """
 
 
 def facts(date: str) -> dict[str, str]:
-    """What a reader has to know of where this was measured; nothing that names a machine."""
+    """Return the versions and the number of cores; nothing that identifies the machine."""
     return {
         "Date": date,
         "Python": platform.python_version(),
@@ -70,25 +69,25 @@ def facts(date: str) -> dict[str, str]:
     }
 
 
-def page(found: Sequence[Results], result: Mapping[str, str], command: str) -> str:
-    """The whole page, in Markdown."""
-    rows = [row for one in found for row in one.rows]
-    latencies = [cell for one in found for cell in one.latencies]
-    points = [point for one in found for point in one.growth]
-    listed = "\n".join(f"- {name}: {value}" for name, value in result.items())
+def page(results: Sequence[Results], facts: Mapping[str, str], command: str) -> str:
+    """Return the page in Markdown."""
+    rows = [row for one in results for row in one.rows]
+    latencies = [cell for one in results for cell in one.latencies]
+    points = [point for one in results for point in one.growth]
+    listed = "\n".join(f"- {name}: {value}" for name, value in facts.items())
     parts = [_HEAD.format(command=command, facts=listed)]
     parts += [_TARGETS, *_targets(row for row in rows if row.sense)]
-    parts += [_OTHERS, *_others(row for row in rows if not row.sense)]
+    parts += [_NO_TARGET, *_others(row for row in rows if not row.sense)]
     if latencies:
         parts += [_LATENCIES, *_by_latency(latencies)]
     if points:
         parts += [_GROWTH.format(runs=max(point.runs for point in points))]
-        parts += [*_by_size(found)]
+        parts += [*_by_size(results)]
     return "\n".join(part.rstrip("\n") for part in parts) + "\n"
 
 
 def _targets(rows: Iterable[Row]) -> Iterable[str]:
-    yield "\n| What | Target | Reached | Runs | |"
+    yield "\n| Measurement | Target | Result | Runs | |"
     yield "|---|---|---|---|---|"
     for row in rows:
         bound = f"{row.sense} {_number(row.bound, row.unit)}"
@@ -97,7 +96,7 @@ def _targets(rows: Iterable[Row]) -> Iterable[str]:
 
 
 def _others(rows: Iterable[Row]) -> Iterable[str]:
-    yield "\n| What | Measured | Runs |"
+    yield "\n| Measurement | Result | Runs |"
     yield "|---|---|---|"
     for row in rows:
         yield f"| {row.what} | {_shown(row.reached, row.unit)} | {row.runs} |"
@@ -113,8 +112,8 @@ def _by_latency(cells: Sequence[tuple[int, Row]]) -> Iterable[str]:
         yield f"| {what} | " + " | ".join(values) + " |"
 
 
-def _by_size(found: Sequence[Results]) -> Iterable[str]:
-    points = [point for one in found for point in one.growth]
+def _by_size(results: Sequence[Results]) -> Iterable[str]:
+    points = [point for one in results for point in one.growth]
     columns = sorted({point.workers for point in points})
     seconds = {(point.tokens, point.workers): f"{point.seconds:.3g} s" for point in points}
     yield "\n| Tokens | " + " | ".join(f"{one} at a time" for one in columns) + " |"
@@ -134,5 +133,5 @@ def _number(value: float, unit: str) -> str:
 
 
 def _digits(value: float) -> str:
-    """Three digits that mean something, and none of what a stopwatch cannot know."""
+    """Round to three significant digits."""
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"

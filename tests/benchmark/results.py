@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The nomba.auth contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a case comes to: rows of a table, and the raw samples behind them."""
+"""The results of a case: rows of a table, and the raw samples."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ AT_MOST, AT_LEAST = "at most", "at least"
 
 @dataclass(frozen=True)
 class Row:
-    """One thing that was measured. A row without a bound is there to compare with."""
+    """One measurement. A row without a sense has no target."""
 
     what: str
     unit: str
@@ -27,7 +27,7 @@ class Row:
 
     @property
     def met(self) -> bool:
-        """Whether the median keeps to the bound."""
+        """Whether the median meets the target."""
         median = self.reached.median
         return median <= self.bound if self.sense == AT_MOST else median >= self.bound
 
@@ -44,30 +44,30 @@ class Point:
 
 @dataclass
 class Results:
-    """All that one case found. latencies: rows by server latency in milliseconds."""
+    """The results of one case. latencies: rows by server latency in milliseconds."""
 
     rows: list[Row] = field(default_factory=list)
     latencies: list[tuple[int, Row]] = field(default_factory=list)
     growth: list[Point] = field(default_factory=list)
     samples: dict[str, list[Sample]] = field(default_factory=dict)
 
-    def keep(self, title: str, samples: Mapping[str, Sequence[Sample]]) -> None:
-        """Keep raw samples for the JSON."""
+    def add_samples(self, title: str, samples: Mapping[str, Sequence[Sample]]) -> None:
+        """Add raw samples for the JSON document."""
         self.samples.update({f"{title}: {name}": list(each) for name, each in samples.items()})
 
     def as_json(self) -> dict[str, Any]:
-        """Plain values."""
+        """Return a JSON document."""
         return asdict(self)
 
 
-def from_json(result: Mapping[str, Any]) -> Results:
-    """The results that an earlier run wrote; samples are for people and other programs."""
+def from_json(document: Mapping[str, Any]) -> Results:
+    """Parse the results of an earlier run, without the raw samples."""
     return Results(
-        rows=[_row(one) for one in result["rows"]],
-        latencies=[(latency, _row(one)) for latency, one in result["latencies"]],
-        growth=[Point(**one) for one in result["growth"]],
+        rows=[_row(one) for one in document["rows"]],
+        latencies=[(latency, _row(one)) for latency, one in document["latencies"]],
+        growth=[Point(**one) for one in document["growth"]],
     )
 
 
-def _row(result: Mapping[str, Any]) -> Row:
-    return Row(**{**result, "reached": Spread(**result["reached"])})
+def _row(document: Mapping[str, Any]) -> Row:
+    return Row(**{**document, "reached": Spread(**document["reached"])})

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The nomba.auth contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What every measurement stands on: a simulator in a process of its own, tokens, programs."""
+"""The benchmark environment: a simulator in its own process, tokens, and programs."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from tests.simulator.control_client import ControlClient
 from .timing import BenchmarkError, Sample, timed
 
 _HERE = Path(__file__).parent
-_AT_ONCE = 10_000
-_LONG_AGO = 7200
+_MINT_BATCH = 10_000
+_EXPIRED_AGE = 7200
 _QUIET = {
     "ANSIBLE_LOCALHOST_WARNING": "false",
     "ANSIBLE_INVENTORY_UNPARSED_WARNING": "false",
@@ -30,7 +30,7 @@ _QUIET = {
 
 
 class Testbed:
-    """One simulator and the programs that are measured against it, over HTTPS with its CA."""
+    """One simulator and the programs to measure, over HTTPS with its CA."""
 
     def __init__(self, simulator: ControlClient, folder: Path) -> None:
         self.simulator = simulator
@@ -40,50 +40,50 @@ class Testbed:
     # Tokens
 
     def live(self, count: int, **settings: object) -> list[str]:
-        """Tokens that a simulator with these settings, and an empty registry, accepts."""
+        """Reset the simulator with these settings, and create valid tokens."""
         self.simulator.reset(token_lifetime=24 * 3600, **settings)
-        return self._minted(count)
+        return self._mint(count)
 
     def expired(self, count: int) -> list[str]:
-        """Tokens that have been dead for long, and that no registry needs to know."""
+        """Create tokens that expired an hour ago and are not in the registry."""
         self.simulator.reset()
-        return self._minted(count, age=_LONG_AGO, lifetime=_LONG_AGO // 2, known=False)
+        return self._mint(count, age=_EXPIRED_AGE, lifetime=_EXPIRED_AGE // 2, known=False)
 
     def source(self, tokens: Sequence[str]) -> str:
-        """A log file with the tokens, one in each line."""
+        """Write a log file with one token per line; return its path."""
         path = self._folder / "source.log"
         with path.open("w", encoding="utf-8") as file:
             file.writelines(f"10:41:09 DEBUG GET /v1 Bearer {token} 200\n" for token in tokens)
         return str(path)
 
-    def _minted(self, count: int, **how: object) -> list[str]:
-        parts = [min(_AT_ONCE, count - done) for done in range(0, count, _AT_ONCE)]
-        return [token for part in parts for token in self.simulator.mint_many(part, **how)]
+    def _mint(self, count: int, **options: object) -> list[str]:
+        parts = [min(_MINT_BATCH, count - done) for done in range(0, count, _MINT_BATCH)]
+        return [token for part in parts for token in self.simulator.mint_many(part, **options)]
 
     # Programs
 
     def revoke(self, **job: object) -> Sample:
-        """A playbook of one task that revokes with this collection."""
+        """Run a playbook with one task that revokes the tokens with this collection."""
         return self.playbook("playbooks/revoke.yml", **job)
 
     def playbook(self, name: str, **variables: object) -> Sample:
-        """A playbook, started from nothing."""
-        given = f"@{self._write(self._job(variables))}"
-        command = ["ansible-playbook", "-e", given]
+        """Run a playbook."""
+        extra_vars = f"@{self._write(self._job(variables))}"
+        command = ["ansible-playbook", "-e", extra_vars]
         return self._run([*command, str(_HERE / name)])
 
     def peer(self, name: str, **job: object) -> Sample:
-        """A plain script, started from nothing."""
+        """Run a script that does not use the collection."""
         path = self._write(self._job(job))
         return self._run([sys.executable, str(_HERE / "peers" / name), str(path)])
 
     def module_process(self, **options: object) -> Sample:
-        """The module without a controller: the memory is its own."""
+        """Run the module without a controller."""
         path = self._write(self._job({"deadline": 7200, **options}))
         return self._run([sys.executable, "-m", "tests.benchmark.module_process", str(path)])
 
     def python(self, code: str) -> Sample:
-        """A line of Python, to see what an import costs."""
+        """Run Python code, to measure imports."""
         return self._run([sys.executable, "-c", code])
 
     def _run(self, command: Sequence[str]) -> Sample:
@@ -103,37 +103,37 @@ class Testbed:
         path.write_text(json.dumps(value), encoding="utf-8")
         return path
 
-    # What the simulator saw
+    # Checks
 
-    def proved(self, sample: Sample) -> Sample:
-        """The sample, if no token is alive."""
-        alive = len(self.simulator.live())
-        if alive:
-            raise BenchmarkError(f"{alive} token(s) are still alive")
+    def require_revoked(self, sample: Sample) -> Sample:
+        """Return the sample; raise BenchmarkError if a token is still valid."""
+        valid = len(self.simulator.live())
+        if valid:
+            raise BenchmarkError(f"{valid} token(s) are still valid")
         return sample
 
     def with_limits(self, sample: Sample, post_limit: int, window: float) -> Sample:
-        """The sample, with what part of the allowed rate was used and how often it was too much.
+        """Add the used share of the allowed rate and the number of 429 responses.
 
-        In the first window the limit's worth of POSTs may start at once: time runs for the rest.
+        All POSTs of the first window may start at once, so the time of the other windows counts.
         """
         log = self.simulator.requests()
         posts = [entry.time for entry in log if entry.write]
         windows = -(-len(posts) // post_limit) - 1
         used = windows * window / (posts[-1] - posts[0])
         too_many = float(sum(entry.status == 429 for entry in log))
-        return replace(sample, seen={"used": used, "too_many": too_many})
+        return replace(sample, observed={"used": used, "too_many": too_many})
 
 
 @contextmanager
 def testbed(folder: Path) -> Iterator[Testbed]:
-    """A testbed; the simulator ends with it."""
+    """Start a simulator; stop it at the end."""
     announcement = folder / "simulator.json"
-    line = [sys.executable, "-m", "tests.simulator", "--announce", str(announcement)]
-    with subprocess.Popen(line, stdout=subprocess.PIPE, text=True) as process:
+    command = [sys.executable, "-m", "tests.simulator", "--announce", str(announcement)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
-            process.stdout.readline()  # it says one line when it listens
+            process.stdout.readline()  # one line, when the simulator listens
             yield Testbed(ControlClient.from_announcement(announcement), folder)
         finally:
             process.terminate()

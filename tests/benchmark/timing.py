@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The nomba.auth contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whole processes, timed from their start to their end, and the spread of several runs."""
+"""Measure processes from start to end, and compute the spread of several runs."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 _LAUNCHER = Path(__file__).with_name("launcher.py")
-_SHOWN = 2000
+_MAX_OUTPUT = 2000
 _KIB_IN_MB = 1000 * 1000 / 1024
 
 
 class BenchmarkError(Exception):
-    """What was measured did not do what it should: its time means nothing."""
+    """A measured program failed, so its time is not meaningful."""
 
 
 @dataclass(frozen=True)
 class Sample:
-    """One run. peak_mb: the most memory of the process, or of the largest one it waited for."""
+    """One run. peak_mb: peak memory of the process or of its largest child."""
 
     seconds: float
     peak_mb: float
-    seen: Mapping[str, float] = field(default_factory=dict)
+    observed: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Spread:
-    """The median of several runs, and the range they lie in."""
+    """The median, minimum and maximum of several runs."""
 
     median: float
     least: float
@@ -41,14 +41,14 @@ class Spread:
 
 
 def spread(values: Sequence[float]) -> Spread:
-    """The median and range of some values."""
+    """Return the spread of the values."""
     return Spread(statistics.median(values), min(values), max(values))
 
 
 def timed(command: Sequence[str], environment: Mapping[str, str]) -> Sample:
-    """Run a program from nothing to its end. Raises BenchmarkError when it fails."""
-    with tempfile.NamedTemporaryFile("r", encoding="utf-8") as result:
-        launched = [sys.executable, "-I", "-S", str(_LAUNCHER), result.name, *command]
+    """Run a program and measure it; raise BenchmarkError if it fails."""
+    with tempfile.NamedTemporaryFile("r", encoding="utf-8") as report:
+        launched = [sys.executable, "-I", "-S", str(_LAUNCHER), report.name, *command]
         run = subprocess.run(
             launched,
             env=environment,
@@ -58,9 +58,9 @@ def timed(command: Sequence[str], environment: Mapping[str, str]) -> Sample:
             check=False,
         )
         if run.returncode:
-            output = run.stdout.decode("utf-8", "replace")[-_SHOWN:]
-            raise BenchmarkError(f"{command[0]} ended with {run.returncode}: {output}")
-        seconds, peak_kib = result.read().split()
+            output = run.stdout.decode("utf-8", "replace")[-_MAX_OUTPUT:]
+            raise BenchmarkError(f"{command[0]} failed with status {run.returncode}: {output}")
+        seconds, peak_kib = report.read().split()
     return Sample(float(seconds), float(peak_kib) / _KIB_IN_MB)
 
 
@@ -69,7 +69,7 @@ Samples = dict[str, list[Sample]]
 
 
 def interleave(sides: Sides, runs: int) -> Samples:
-    """Run all sides in turn, so often; each round begins with another one."""
+    """Run all sides alternately; each round starts with the next side."""
     names = list(sides)
     samples: Samples = {name: [] for name in names}
     for turn in range(runs):
@@ -82,10 +82,10 @@ def interleave(sides: Sides, runs: int) -> Samples:
 
 
 def times(samples: Sequence[Sample]) -> Spread:
-    """The spread of the durations."""
+    """Return the spread of the durations."""
     return spread([sample.seconds for sample in samples])
 
 
 def ratios(over: Sequence[Sample], under: Sequence[Sample]) -> Spread:
-    """The spread of the ratios of durations, round by round."""
+    """Return the spread of the ratios of durations, computed for each round."""
     return spread([one.seconds / other.seconds for one, other in zip(over, under)])

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The nomba.auth contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The one who types the commands, reads what they say, and notes what is not as it should be."""
+"""Run the commands of the demo, print them, and record failed checks."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from tests.simulator.control_client import ControlClient
 
 
 class Operator:
-    """Works at one simulator."""
+    """Runs commands against one simulator and records failed checks."""
 
     def __init__(self, simulator: ControlClient) -> None:
         self.simulator = simulator
-        self.wrong: list[str] = []
+        self.failures: list[str] = []
 
     def step(self, title: str, action: Callable[[], None]) -> None:
-        """Run one step on an empty request log."""
+        """Print the title, empty the request log, and run the step."""
         print(f"\n{title}", flush=True)
         self.simulator.forget_requests()
         action()
 
-    def execute(self, line: Sequence[str], secrets: Mapping[str, str]) -> str:
-        """Run a command and return what it said. Secrets come by environment, never by argument."""
-        print("  $ " + " ".join(part if " " not in part else f"'{part}'" for part in line))
+    def execute(self, command: Sequence[str], secrets: Mapping[str, str]) -> str:
+        """Run a command; return its standard output. Secrets are passed in the environment."""
+        print("  $ " + " ".join(part if " " not in part else f"'{part}'" for part in command))
         connection = {
             "NOMBA_BASE_URL": self.simulator.url,
             "NOMBA_ACCOUNT_ID": self.simulator.account_id,
@@ -39,19 +39,19 @@ class Operator:
             "ANSIBLE_PIPELINING": "true",
         }
         environment = {**os.environ, **connection, **secrets}
-        run = subprocess.run(line, env=environment, capture_output=True, text=True, check=False)
+        run = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
         if run.returncode:
-            self.wrong.append(f"{line[0]} ended with {run.returncode}")
+            self.failures.append(f"{command[0]} failed with status {run.returncode}")
             print(run.stdout + run.stderr)
         return run.stdout
 
-    def expect(self, what: str, is_so: bool) -> None:
-        """Note what is not as it should be."""
-        print(f"  {'ok' if is_so else 'WRONG'}: {what}")
-        if not is_so:
-            self.wrong.append(what)
+    def check(self, description: str, passed: bool) -> None:
+        """Print the result of a check; record a failure."""
+        print(f"  {'ok' if passed else 'FAILED'}: {description}")
+        if not passed:
+            self.failures.append(description)
 
     @property
     def secret(self) -> dict[str, str]:
-        """The client's secret, for commands that may issue a token."""
+        """The client secret, for commands that issue tokens."""
         return {"NOMBA_CLIENT_SECRET": self.simulator.client_secret}

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The nomba.auth contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Three hosts get a new token while a service on each calls the API all the time."""
+"""Rotate the token of three hosts while a service on each host sends API requests."""
 
 from __future__ import annotations
 
@@ -19,87 +19,87 @@ from tests.testbed.processes import ROOT, wait_until
 
 _TASKS = ROOT / "extensions" / "molecule" / "resources" / "tasks"
 _CHANGED = re.compile(r" changed=(\d+) ")
-_TOLD = re.compile(r'"msg": (\[.*?\n {4}\])', re.DOTALL)
-_LINE = "  {:<8} {:>6} {:>9} {:>9}   {}"
+_MESSAGE = re.compile(r'"msg": (\[.*?\n {4}\])', re.DOTALL)
+_ROW = "  {:<8} {:>8} {:>9} {:>7}   {}"
 
 
 class Rotation:
-    """Folders of this machine play the hosts; the services in them are real processes."""
+    """A rotation on three simulated hosts. The hosts are folders, the services are processes."""
 
     def __init__(self, operator: Operator, testbed: Testbed) -> None:
-        self.step, self.expect = operator.step, operator.expect
+        self.step, self.check = operator.step, operator.check
         self.operator = operator
         self.simulator = operator.simulator
         self.testbed = testbed
         self.old = ""
 
     def run(self) -> None:
-        """All steps in order; the services end with them, also when one breaks."""
+        """Run all steps in order; stop the services at the end, also after an error."""
         make_private(self.testbed.logs)
         self.testbed.write({"pids": {}})
         try:
-            self.step("Three hosts, and a service on each that lives on its token", self.begin)
-            self.step("Check mode: what would a rotation do?", self.rehearse)
-            self.step("Rotate, while the services go on calling", self.rotate)
-            self.step("Rotate again: the token is young, nothing is to be done", self.rotate_again)
-            self.step("How the services fared", self.count)
-        except TestbedError as problem:
-            self.expect(f"the services run ({problem})", False)
+            self.step("Set up three hosts, each with a service that uses the token", self.set_up)
+            self.step("Preview a rotation in check mode", self.preview)
+            self.step("Rotate while the services send requests", self.rotate)
+            self.step("Rotate again: the token is new, so nothing changes", self.rotate_again)
+            self.step("Requests of the services", self.report_requests)
+        except TestbedError as error:
+            self.check(f"the services run ({error})", False)
         finally:
             stop_consumers(self.testbed)
 
-    def begin(self) -> None:
+    def set_up(self) -> None:
         self.old = seed_token(self.testbed, seed(self.testbed, {}), age=3600, lifetime=10800)
         write_private(self.testbed.inventory, pretty({"nomba": self.group()}))
-        self.expect_in_service(self.old, "the token that is an hour old")
+        self.check_published(self.old, "the token from an hour ago")
 
-    def rehearse(self) -> None:
-        before = self.standing()
-        self.expect("the check run announces a change", self.playbook("--check") > 0)
-        self.expect("the check run sent no write", not self.simulator.writes())
-        self.expect("and left everything as it was", self.standing() == before)
+    def preview(self) -> None:
+        before = self.state()
+        self.check("the check run reports a change", self.playbook("--check") > 0)
+        self.check("the check run sent no write request", not self.simulator.writes())
+        self.check("the check run changed nothing", self.state() == before)
 
     def rotate(self) -> None:
-        self.expect("the run changed something", self.playbook() > 0)
+        self.check("the run reports a change", self.playbook() > 0)
         new = observe(self.testbed)["store"]["current"]
-        self.expect("the token in the store is another one", new != self.old)
-        self.expect_in_service(new, "the new token")
-        self.expect("the API refuses the old one", not self.simulator.accepts(self.old))
+        self.check("the store contains another token", new != self.old)
+        self.check_published(new, "the new token")
+        self.check("the API rejects the old token", not self.simulator.accepts(self.old))
 
     def rotate_again(self) -> None:
-        before = self.standing()
-        self.expect("the run changed nothing", self.playbook() == 0)
-        self.expect("no write was sent", not self.simulator.writes())
-        self.expect("all is as it was", self.standing() == before)
-        self.await_more_calls()
+        before = self.state()
+        self.check("the run reports no change", self.playbook() == 0)
+        self.check("no write request was sent", not self.simulator.writes())
+        self.check("nothing changed", self.state() == before)
+        self.wait_for_requests()
         used = self.simulator.counters()["fingerprints"]
-        self.expect("nobody calls with the old token any more", self.old not in used)
+        self.check("no request contains the old token", self.old not in used)
 
-    def count(self) -> None:
+    def report_requests(self) -> None:
         stop_consumers(self.testbed)
-        print(_LINE.format("host", "calls", "refused", "no answer", "accepted with the new token"))
-        for name, one in self.fared().items():
-            print(_LINE.format(name, *one))
-        calls, refused, failed, anew = (
-            sum(one) for one in zip(*self.fared().values(), strict=True)
+        print(_ROW.format("host", "requests", "rejected", "failed", "accepted with the new token"))
+        for name, row in self.counts().items():
+            print(_ROW.format(name, *row))
+        requests, rejected, failed, with_new = (
+            sum(column) for column in zip(*self.counts().values(), strict=True)
         )
-        print(_LINE.format("in sum", calls, refused, failed, anew))
-        self.expect("every host's service called", len(self.fared()) == len(HOSTS))
-        self.expect("no call was refused", refused == 0)
-        self.expect("no call went without an answer", failed == 0)
+        print(_ROW.format("total", requests, rejected, failed, with_new))
+        self.check("the service of each host sent requests", len(self.counts()) == len(HOSTS))
+        self.check("no request was rejected", rejected == 0)
+        self.check("no request failed", failed == 0)
 
-    def fared(self) -> dict[str, tuple[int, ...]]:
-        """What each service has counted."""
+    def counts(self) -> dict[str, tuple[int, ...]]:
+        """Return the request counts of each service."""
         result = consumers_whole(self.testbed)
         return {host: self.columns(one) for host, one in result.items() if one}
 
     def columns(self, result: dict[str, Any]) -> tuple[int, ...]:
-        """One line of the table; a service that still has the old token has no calls with a new."""
-        anew = 0 if result["fingerprint"] == self.old else result["accepted_since_reload"]
-        return result["calls"], result["refused"], result["failed"], anew
+        """Return a table row; with the old token, a service has no requests with the new one."""
+        with_new = 0 if result["fingerprint"] == self.old else result["accepted_since_reload"]
+        return result["calls"], result["refused"], result["failed"], with_new
 
     def group(self) -> dict[str, Any]:
-        """The inventory's group, with the options of the role."""
+        """Return the inventory group with the options of the role."""
         variables = {
             "ansible_connection": "local",
             "ansible_python_interpreter": sys.executable,
@@ -112,40 +112,48 @@ class Rotation:
         return {"hosts": hosts, "vars": variables}
 
     def playbook(self, *flags: str) -> int:
-        """The collection's playbook, aimed at the group; return how much it changed."""
-        line = ["ansible-playbook", "nomba.auth.rotate", "-i", str(self.testbed.inventory), *flags]
-        output = self.operator.execute(line, self.operator.secret)
-        for result in _TOLD.findall(output):
+        """Run the rotate playbook; return the number of changed tasks."""
+        command = [
+            "ansible-playbook",
+            "nomba.auth.rotate",
+            "-i",
+            str(self.testbed.inventory),
+            *flags,
+        ]
+        output = self.operator.execute(command, self.operator.secret)
+        for result in _MESSAGE.findall(output):
             print("".join(f"  {line}\n" for line in json.loads(result)), end="")
         return sum(int(number) for number in _CHANGED.findall(output))
 
-    def expect_in_service(self, token: str, name: str) -> None:
-        """One token is alive, and everybody uses it."""
-        seen = observe(self.testbed)
-        services = seen["consumers"].values()
-        served = [one["fingerprint"] for one in services if one["accepted_since_reload"]]
-        self.expect(f"{name} alone is alive", seen["live"] == [token])
-        self.expect("the store has it as its current", seen["store"]["current"] == token)
-        self.expect("every host holds it", list(seen["hosts"].values()) == [token] * len(HOSTS))
-        self.expect("every service was served with it", served == [token] * len(HOSTS))
+    def check_published(self, token: str, name: str) -> None:
+        """Check that one token is valid, and that all hosts and services use it."""
+        observed = observe(self.testbed)
+        services = observed["consumers"].values()
+        used = [one["fingerprint"] for one in services if one["accepted_since_reload"]]
+        self.check(f"{name} is the only valid token", observed["live"] == [token])
+        self.check("it is the current token of the store", observed["store"]["current"] == token)
+        self.check("every host has it", list(observed["hosts"].values()) == [token] * len(HOSTS))
+        self.check("every service uses it", used == [token] * len(HOSTS))
 
-    def standing(self) -> dict[str, Any]:
-        """What a run that does nothing must leave alone."""
-        seen = observe(self.testbed)
-        return {name: seen[name] for name in ("live", "store", "hosts", "audit_ids", "leftovers")}
+    def state(self) -> dict[str, Any]:
+        """Return the state that a run without changes must preserve."""
+        observed = observe(self.testbed)
+        return {
+            name: observed[name] for name in ("live", "store", "hosts", "audit_ids", "leftovers")
+        }
 
-    def await_more_calls(self) -> None:
-        """Wait until each service has called again."""
+    def wait_for_requests(self) -> None:
+        """Wait until each service has sent another request."""
         pids = self.testbed.read()["pids"]
-        for name, begun in self.calls().items():
-            has_called = partial(self.has_called, name, begun)
+        for name, count in self.requests().items():
+            has_sent_more = partial(self.has_sent_more, name, count)
             pid = pids[f"consumer-{name}"]
-            wait_until(has_called, f"the service of {name}", pid, self.testbed.folder)
+            wait_until(has_sent_more, f"the service of {name}", pid, self.testbed.folder)
 
-    def has_called(self, name: str, calls: int) -> bool:
-        """Whether a service has counted more calls than these."""
-        return self.calls()[name] > calls
+    def has_sent_more(self, name: str, count: int) -> bool:
+        """Return whether a service has sent more than this number of requests."""
+        return self.requests()[name] > count
 
-    def calls(self) -> dict[str, int]:
-        """How often each service has called."""
+    def requests(self) -> dict[str, int]:
+        """Return the number of requests of each service."""
         return {name: one["calls"] for name, one in consumers_whole(self.testbed).items() if one}

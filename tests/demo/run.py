@@ -1,12 +1,10 @@
 # Copyright (c) 2026, The nomba.auth contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A leaked token, the life of a kept one, and a rotation under traffic.
+"""The demo: a leaked token, the lifecycle of a stored token, and a rotation under traffic.
 
-All of it against a simulator on this machine.
-
-Run by `make demo`. Every step says what it should come to and is checked against what the
-simulator saw; the exit status tells whether all was as it should be.
+`make demo` runs it against a simulator on this machine. The checks of each step use the request log
+and the token registry of the simulator. The exit status is 1 if a check fails.
 """
 
 from __future__ import annotations
@@ -28,31 +26,31 @@ from tests.testbed.folder import Testbed
 
 @contextmanager
 def simulator(announcement: Path) -> Iterator[ControlClient]:
-    """A simulator in a process of its own."""
-    line = [sys.executable, "-m", "tests.simulator", "--announce", str(announcement)]
-    with subprocess.Popen(line, stdout=subprocess.PIPE, text=True) as process:
+    """Run a simulator in its own process."""
+    command = [sys.executable, "-m", "tests.simulator", "--announce", str(announcement)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
-            process.stdout.readline()  # it says one line when it listens
+            process.stdout.readline()  # one line, when the simulator listens
             yield ControlClient.from_announcement(announcement)
         finally:
             process.terminate()
 
 
 def main() -> int:
-    """Run the demo in a folder that is removed afterwards."""
-    # Whoever ends the demo ends what it started, too.
+    """Run the demo in a temporary folder."""
+    # SIGTERM also stops the processes that the demo started.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     with tempfile.TemporaryDirectory() as name:
         testbed = Testbed(Path(name))
-        with simulator(testbed.announcement) as handle:
-            print(f"A local imitation of the Nomba API listens at {handle.url}")
-            operator = Operator(handle)
+        with simulator(testbed.announcement) as client:
+            print(f"The simulator of the Nomba API listens at {client.url}")
+            operator = Operator(client)
             Tokens(operator, testbed.folder).run()
             Rotation(operator, testbed).run()
-    wrong = operator.wrong
-    print("\nAll is as it should be." if not wrong else f"\nWRONG: {wrong}")
-    return 1 if wrong else 0
+    failures = operator.failures
+    print("\nAll checks passed." if not failures else f"\nFAILED: {failures}")
+    return 1 if failures else 0
 
 
 if __name__ == "__main__":

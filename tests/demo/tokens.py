@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The nomba.auth contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A leaked token, from the leak to the proof of its death, and the life of a kept one."""
+"""Revoke leaked tokens, and manage a stored token from issue to revocation."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from typing import Any
 from tests.demo.commands import Operator
 
 _ROW = re.compile(r"(sha256:[0-9a-f]{16}) +(\w+) +(NOT VERIFIED|verified|check mode) *([^\s\"]*)")
-_LINE = "  {:<24} {:<16} {:<13} {}"
+_FORMAT = "  {:<24} {:<16} {:<13} {}"
 
 
 @dataclass(frozen=True)
 class Row:
-    """One line of a table: what became of one token."""
+    """One table row: the outcome of one token."""
 
     fingerprint: str
     outcome: str
@@ -30,106 +30,106 @@ class Row:
 
     @property
     def verified(self) -> bool:
-        """Whether the API was seen to refuse the token."""
+        """Whether a probe verified the revocation."""
         return self.proof == "verified"
 
 
 class Tokens:
-    """A company with three tokens of one client, two of them leaked, and an operator."""
+    """Three tokens of one client: one leaked in a chat, one in a log file, one expired."""
 
     def __init__(self, operator: Operator, folder: Path) -> None:
-        self.step, self.expect = operator.step, operator.expect
+        self.step, self.check = operator.step, operator.check
         self.operator = operator
         simulator = self.simulator = operator.simulator
-        self.kept = folder / "token.json"
+        self.token_file = folder / "token.json"
         self.sources = folder / "payments"
         self.sources.mkdir()
-        self.lost = simulator.issue()["access_token"]
+        self.leaked = simulator.issue()["access_token"]
         self.logged = simulator.issue()["access_token"]
         expired = simulator.mint(age=7200, lifetime=3600)
-        (self.sources / ".env").write_text(f"NOMBA_ACCESS_TOKEN={self.lost}\nPORT=8080\n")
+        (self.sources / ".env").write_text(f"NOMBA_ACCESS_TOKEN={self.leaked}\nPORT=8080\n")
         (self.sources / "old.json").write_text(json.dumps({"access_token": expired}))
         (self.sources / "app.log").write_text(
             f"10:41:07 INFO start\n10:41:09 DEBUG GET /v1/accounts Bearer {self.logged} 200\n"
         )
 
     def run(self) -> None:
-        """All steps in order."""
-        self.step("Check mode: what would happen to the tokens in a folder", self.rehearse)
-        self.step("Ad hoc: revoke the token that was posted in a chat", self.ad_hoc)
-        self.step("Playbook: sweep the folder", self.sweep)
-        self.step("Playbook again: nothing is left to do", self.sweep_again)
-        self.step("Keep a token in a file", self.issue)
-        self.step("Keep it again: the API accepts it, so nothing changes", self.leave)
-        self.step("Ask for more time than it has left: refresh, revoke the old one", self.refresh)
-        self.step("Look at it without exposing it", self.inspect)
-        self.step("The job is done: revoke it", self.retire)
+        """Run all steps in order."""
+        self.step("Preview the revocation of all tokens in a folder", self.preview)
+        self.step("Ad hoc command: revoke the token that leaked in a chat", self.ad_hoc)
+        self.step("Playbook: revoke all tokens in the folder", self.revoke_folder)
+        self.step("Playbook again: nothing changes", self.revoke_folder_again)
+        self.step("Issue a token to a file", self.issue)
+        self.step("Run again: the API accepts the token, so nothing changes", self.keep)
+        self.step("Require more remaining time: refresh, and revoke the old token", self.refresh)
+        self.step("Inspect the token without exposing it", self.inspect)
+        self.step("Revoke the token at the end of the job", self.revoke)
 
-    def rehearse(self) -> None:
+    def preview(self) -> None:
         rows = self.playbook("--check")
-        self.expect("the check run lists two tokens to revoke", outcomes(rows)["revoked"] == 2)
-        self.expect("the check run sent no write", not self.simulator.writes())
+        self.check("the check run lists two tokens to revoke", outcomes(rows)["revoked"] == 2)
+        self.check("the check run sent no write request", not self.simulator.writes())
 
     def ad_hoc(self) -> None:
-        rows = self.command({"NOMBA_ACCESS_TOKEN": self.lost})
-        self.expect("the token was revoked and proved dead", states(rows) == {("revoked", True)})
-        self.expect("the API refuses it", not self.simulator.accepts(self.lost))
+        rows = self.command({"NOMBA_ACCESS_TOKEN": self.leaked})
+        self.check("the token was revoked and verified", states(rows) == {("revoked", True)})
+        self.check("the API rejects it", not self.simulator.accepts(self.leaked))
 
-    def sweep(self) -> None:
+    def revoke_folder(self) -> None:
         rows = self.playbook()
         logged = [row for row in rows if row.outcome == "revoked"]
-        self.expect("the token in the log was revoked", [row.verified for row in logged] == [True])
-        self.expect("the log file is named", all("app.log" in row.found for row in logged))
-        self.expect("the first one was dead already", outcomes(rows)["already_revoked"] == 1)
-        self.expect("the expired one was skipped", outcomes(rows)["expired"] == 1)
-        self.expect("no token is alive", not self.simulator.live())
+        self.check("the token in the log was revoked", [row.verified for row in logged] == [True])
+        self.check("the log file is named", all("app.log" in row.found for row in logged))
+        self.check("the first token was already revoked", outcomes(rows)["already_revoked"] == 1)
+        self.check("the expired token was skipped", outcomes(rows)["expired"] == 1)
+        self.check("no token is valid", not self.simulator.live())
 
-    def sweep_again(self) -> None:
+    def revoke_folder_again(self) -> None:
         rows = self.playbook(expect_changed=False)
-        self.expect("nothing was revoked", outcomes(rows)["revoked"] == 0)
-        self.expect("no write was sent", not self.simulator.writes())
+        self.check("nothing was revoked", outcomes(rows)["revoked"] == 0)
+        self.check("no write request was sent", not self.simulator.writes())
 
     def issue(self) -> None:
-        result = self.keep()
-        self.expect("a token was issued into the file", result["action"] == "issued")
-        mode = stat.S_IMODE(self.kept.stat().st_mode)
-        self.expect("only its owner can read the file", mode == stat.S_IRUSR | stat.S_IWUSR)
-        self.expect("the output does not hold it", "access_token" not in result)
+        result = self.ensure_token()
+        self.check("a token was issued to the file", result["action"] == "issued")
+        mode = stat.S_IMODE(self.token_file.stat().st_mode)
+        self.check("only its owner can read the file", mode == stat.S_IRUSR | stat.S_IWUSR)
+        self.check("the output does not contain the token", "access_token" not in result)
 
-    def leave(self) -> None:
-        result = self.keep()
-        self.expect("the token was kept", (result["action"], result["changed"]) == ("kept", False))
-        self.expect("no write was sent", not self.simulator.writes())
+    def keep(self) -> None:
+        result = self.ensure_token()
+        self.check("the token was kept", (result["action"], result["changed"]) == ("kept", False))
+        self.check("no write request was sent", not self.simulator.writes())
 
     def refresh(self) -> None:
-        result = self.keep("min_remaining=3600", "revoke_replaced=true")
-        self.expect("the token was refreshed", result["action"] == "refreshed")
+        result = self.ensure_token("min_remaining=3600", "revoke_replaced=true")
+        self.check("the token was refreshed", result["action"] == "refreshed")
         replaced = [(row["outcome"], row["verified"]) for row in result["replaced"]]
-        self.expect("the one it replaced is proved dead", replaced == [("revoked", True)])
-        self.expect("one token is alive", self.simulator.live() == [result["fingerprint"]])
+        self.check("the replaced token is verified as revoked", replaced == [("revoked", True)])
+        self.check("one token is valid", self.simulator.live() == [result["fingerprint"]])
 
     def inspect(self) -> None:
-        result = self.module("nomba_token_info", f"sources={self.kept}", "probe=true")
+        result = self.module("nomba_token_info", f"sources={self.token_file}", "probe=true")
         (row,) = result["results"]
         print(f"  {row['fingerprint']} {row['class']}, {row['probe']}, roles {row['roles']}")
-        self.expect("the API takes it", row["probe"] == "accepted")
-        self.expect("no write was sent", not self.simulator.writes())
+        self.check("the API accepts it", row["probe"] == "accepted")
+        self.check("no write request was sent", not self.simulator.writes())
 
-    def retire(self) -> None:
-        result = self.module("nomba_token_revoke", f"sources={self.kept}")
-        self.expect("it is verified dead", result["results"][0]["verified"] is True)
-        self.expect("no token is alive", not self.simulator.live())
+    def revoke(self) -> None:
+        result = self.module("nomba_token_revoke", f"sources={self.token_file}")
+        self.check("the token is verified as revoked", result["results"][0]["verified"] is True)
+        self.check("no token is valid", not self.simulator.live())
 
-    def keep(self, *words: str) -> dict[str, Any]:
-        """Make sure that the file holds a good token."""
+    def ensure_token(self, *arguments: str) -> dict[str, Any]:
+        """Run nomba_token, so that the file contains a valid token."""
         result = self.module(
-            "nomba_token", f"dest={self.kept}", *words, secrets=self.operator.secret
+            "nomba_token", f"dest={self.token_file}", *arguments, secrets=self.operator.secret
         )
-        print(f"  {result['fingerprint']} {result['action']}, usable until {result['expires_at']}")
+        print(f"  {result['fingerprint']} {result['action']}, valid until {result['expires_at']}")
         return result
 
     def command(self, secrets: Mapping[str, str]) -> list[Row]:
-        """Revoke from the command line. Secrets come by environment, never by argument."""
+        """Revoke with an ad hoc command. The token is passed in the environment."""
         result = self.module("nomba_token_revoke", secrets=secrets)
         rows = [
             Row(r["fingerprint"], r["outcome"], "verified" if r["verified"] else "not verified", "")
@@ -138,40 +138,41 @@ class Tokens:
         return show(rows)
 
     def module(
-        self, name: str, *words: str, secrets: Mapping[str, str] | None = None
+        self, name: str, *arguments: str, secrets: Mapping[str, str] | None = None
     ) -> dict[str, Any]:
-        """A module from the command line, and its result."""
-        line = ["ansible", "localhost", "-m", f"nomba.auth.{name}"]
-        arguments = ["-a", " ".join(words)] if words else []
-        output = self.operator.execute([*line, *arguments], secrets or {})
+        """Run a module with an ad hoc command; return its result."""
+        command = ["ansible", "localhost", "-m", f"nomba.auth.{name}"]
+        if arguments:
+            command += ["-a", " ".join(arguments)]
+        output = self.operator.execute(command, secrets or {})
         result: dict[str, Any] = json.loads(output[output.index("{") :])
         return result
 
     def playbook(self, *flags: str, expect_changed: bool = True) -> list[Row]:
-        """The collection's playbook, aimed at the folder."""
+        """Run the revoke playbook for the folder; return its table."""
         variables = json.dumps({"nomba_sources": [str(self.sources)]})
-        line = ["ansible-playbook", "nomba.auth.revoke", "-e", variables, *flags]
-        output = self.operator.execute(line, {})
+        command = ["ansible-playbook", "nomba.auth.revoke", "-e", variables, *flags]
+        output = self.operator.execute(command, {})
         changed = "changed=1" in output
-        self.expect(f"the run reports changed={expect_changed}", changed is expect_changed)
+        self.check(f"the run reports changed={expect_changed}", changed is expect_changed)
         rows = [Row(m[1], m[2], m[3], m[4]) for m in _ROW.finditer(output)]
         return show(rows)
 
 
 def show(rows: list[Row]) -> list[Row]:
-    """Print a table a person can read."""
-    print(_LINE.format("token", "outcome", "", "found in"))
+    """Print a table; return its rows."""
+    print(_FORMAT.format("token", "outcome", "", "found in"))
     for row in rows:
-        print(_LINE.format(row.fingerprint, row.outcome, row.proof, Path(row.found).name))
+        print(_FORMAT.format(row.fingerprint, row.outcome, row.proof, Path(row.found).name))
     return rows
 
 
 def outcomes(rows: Sequence[Row]) -> dict[str, int]:
-    """How many tokens came to each outcome."""
+    """Return the number of tokens for each outcome."""
     kinds = [row.outcome for row in rows]
     return {kind: kinds.count(kind) for kind in ("revoked", "already_revoked", "expired")}
 
 
 def states(rows: Sequence[Row]) -> set[tuple[str, bool]]:
-    """What the tokens came to, with and without proof."""
+    """Return all pairs of outcome and verification."""
     return {(row.outcome, row.verified) for row in rows}

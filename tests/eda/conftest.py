@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Fixtures of the tests of event-driven Ansible."""
+"""Fixtures for the tests of Event-Driven Ansible."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ __all__ = ["simulator", "simulator_server"]
 
 @pytest.fixture
 def listener(simulator: ControlClient) -> Iterator[Listener]:
-    """One that is not running yet, in a fresh home."""
+    """A listener that is not started, with an empty home."""
     with tempfile.TemporaryDirectory() as folder:
         for name in ("home", "tmp"):
             Path(folder, name).mkdir()

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A real ansible-rulebook that listens on loopback, whoever posts to it, and who watches it."""
+"""Run a real ansible-rulebook on loopback, post alerts, and observe its processes and files."""
 
 from __future__ import annotations
 
@@ -27,21 +27,21 @@ from tests.testbed.processes import free_ports
 from tests.unit.modules.canary import contents
 
 RULEBOOK = "nomba.auth.revoke_leaked"
-SECRET = "a-webhook-secret-that-is-long-enough-for-anybody"
-_PATIENCE = 120.0
+SECRET = "a-webhook-secret-that-is-longer-than-32-characters"
+_TIMEOUT = 120.0
 _opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 @dataclass
-class Seen:
-    """What others on the machine could see while it ran."""
+class Observation:
+    """The processes and files that other users of the machine could see during the run."""
 
     processes: set[bytes] = field(default_factory=set)
     files: dict[Path, tuple[int, bytes]] = field(default_factory=dict)
 
-    def look(self, root: int, folder: Path) -> None:
-        """Look at the arguments and the environment of all processes, and at all their files."""
-        for process in family(root):
+    def record(self, root: int, folder: Path) -> None:
+        """Record arguments and environment of all processes, and all files."""
+        for process in process_tree(root):
             for name in ("cmdline", "environ"):
                 with suppress(OSError):
                     self.processes.add(Path(f"/proc/{process}/{name}").read_bytes())
@@ -53,46 +53,46 @@ class Seen:
 
 @dataclass
 class Listener:
-    """The process, with a home of its own, next to a simulator."""
+    """A process of ansible-rulebook with its own home, and a simulator."""
 
     simulator: ControlClient
     folder: Path
     port: int = field(default_factory=lambda: free_ports(1)[0])
-    seen: Seen = field(default_factory=Seen)
+    observed: Observation = field(default_factory=Observation)
 
     @property
     def spool(self) -> list[Path]:
-        """The files with tokens that are waiting for their revocation."""
+        """The files with tokens that are not yet revoked."""
         return sorted((self.folder / "home/.ansible/nomba_leaked").glob("*"))
 
     @property
     def output(self) -> str:
-        """All that it has said."""
-        return (self.folder / "said").read_text(encoding="utf-8")
+        """The output of the process."""
+        return (self.folder / "output.log").read_text(encoding="utf-8")
 
     @property
-    def left(self) -> list[bytes]:
-        """The names and contents of all files it has left."""
+    def leftovers(self) -> list[bytes]:
+        """The names and contents of all remaining files."""
         return contents(self.folder / "home", self.folder / "tmp")
 
     @contextmanager
     def running(self) -> Iterator[Listener]:
-        """Run it at its most talkative, and watch it from the moment it listens."""
-        with self.started(SECRET) as process, self.watched(process.pid):
-            await_that(lambda: self._listens(process), "it listens")
+        """Run it with the most verbose output, and observe it."""
+        with self.started(SECRET) as process, self.observing(process.pid):
+            wait_until(lambda: self._listens(process), "ansible-rulebook listens")
             yield self
 
     @contextmanager
     def started(self, secret: str) -> Iterator[subprocess.Popen[bytes]]:
-        """Start it, and stop it in the end."""
-        words = ["--rulebook", RULEBOOK, "--inventory", "inventory.yml", "--vars", "vars.json"]
+        """Start the process, and kill it at the end."""
+        arguments = ["--rulebook", RULEBOOK, "--inventory", "inventory.yml", "--vars", "vars.json"]
         variables = {"nomba_webhook_port": self.port, "nomba_webhook_secret": secret}
         (self.folder / "inventory.yml").write_text("---\nall: {}\n")
         (self.folder / "vars.json").write_text(json.dumps(variables))
         with (
-            (self.folder / "said").open("wb") as output,
+            (self.folder / "output.log").open("wb") as output,
             subprocess.Popen(
-                [program("ansible-rulebook"), *words, "-vv", "--print-events"],
+                [program("ansible-rulebook"), *arguments, "-vv", "--print-events"],
                 cwd=self.folder,
                 env=self.environment,
                 stdin=subprocess.DEVNULL,
@@ -106,15 +106,15 @@ class Listener:
                 process.kill()
 
     @contextmanager
-    def watched(self, root: int) -> Iterator[None]:
-        """Look again and again while something else happens."""
+    def observing(self, root: int) -> Iterator[None]:
+        """Record processes and files every 0.1 seconds in a thread."""
         done = threading.Event()
 
-        def look() -> None:
+        def record() -> None:
             while not done.wait(0.1):
-                self.seen.look(root, self.folder)
+                self.observed.record(root, self.folder)
 
-        thread = threading.Thread(target=look)
+        thread = threading.Thread(target=record)
         thread.start()
         try:
             yield
@@ -136,12 +136,12 @@ class Listener:
                 return error.code
 
     def alert(self, message: object) -> int:
-        """Post what a scanner would, signed."""
+        """Post a signed alert."""
         body = json.dumps(message).encode()
         return self.post(body, sign(body))
 
-    def revoke_again(self, spool: Path) -> subprocess.CompletedProcess[str]:
-        """Run the playbook by hand on a file that was left."""
+    def run_playbook(self, spool: Path) -> subprocess.CompletedProcess[str]:
+        """Run the playbook for a remaining file."""
         line = [program("ansible-playbook"), RULEBOOK, "-e", f"nomba_spool={spool}"]
         return subprocess.run(
             line, env=self.environment, capture_output=True, text=True, check=False
@@ -149,7 +149,7 @@ class Listener:
 
     @property
     def environment(self) -> dict[str, str]:
-        """The environment of an operator, with nothing of ours."""
+        """The environment of an operator, without variables of the test run."""
         home, tmp = str(self.folder / "home"), str(self.folder / "tmp")
         return {
             "PATH": os.environ["PATH"],
@@ -166,36 +166,36 @@ class Listener:
 
     def _listens(self, process: subprocess.Popen[bytes]) -> bool:
         assert process.poll() is None, self.output
-        with socket.socket() as one:
-            return one.connect_ex(("127.0.0.1", self.port)) == 0
+        with socket.socket() as client:
+            return client.connect_ex(("127.0.0.1", self.port)) == 0
 
 
 def sign(body: bytes, secret: str = SECRET) -> str:
-    """The signature as GitHub writes it."""
+    """Return the signature in the form that GitHub sends."""
     return "sha256=" + hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
 
 
 def program(name: str) -> str:
-    """A program of the environment under test."""
+    """Return the path of a program in the environment under test."""
     found = shutil.which(name)
     assert found, f"{name} is not on the PATH"
     return found
 
 
-def await_that(so: Callable[[], bool], what: str) -> None:
-    """Wait until something is so."""
-    deadline = time.monotonic() + _PATIENCE
-    while not so():
-        assert time.monotonic() < deadline, f"it never came to be that {what}"
+def wait_until(condition: Callable[[], bool], description: str) -> None:
+    """Wait until a condition is true."""
+    deadline = time.monotonic() + _TIMEOUT
+    while not condition():
+        assert time.monotonic() < deadline, f"timeout: {description}"
         time.sleep(0.05)
 
 
-def family(root: int) -> set[int]:
-    """A process and all its children that live now."""
+def process_tree(root: int) -> set[int]:
+    """Return the ids of a process and its running descendants."""
     parents = {}
     for path in Path("/proc").glob("[0-9]*/stat"):
         with suppress(OSError):
-            # The name, in parentheses, may hold anything.
+            # The name, in parentheses, may contain any character.
             fields = path.read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
             parents[int(path.parent.name)] = int(fields[1])
     found = {root}

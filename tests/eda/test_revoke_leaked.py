@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The rulebook in a real ansible-rulebook: what alerts lead to, and what nobody gets to see."""
+"""The rulebook in a real ansible-rulebook: alerts revoke tokens, and no token is exposed."""
 
 from __future__ import annotations
 
@@ -13,64 +13,66 @@ import pytest
 from tests.simulator.tokens import fingerprint
 from tests.unit.modules.canary import hatch
 
-from .listener import SECRET, Listener, await_that, sign
+from .listener import SECRET, Listener, sign, wait_until
 
 
 def alert(token: str) -> dict[str, object]:
-    """An alert that names a token in the middle of something else."""
-    place = {"path": "src/pay.py", "line": f'headers = {{"Authorization": "Bearer {token}"}}'}
-    return {"action": "created", "alert": {"number": 42, "locations": [place]}}
+    """Return an alert with a token inside other text."""
+    location = {"path": "src/pay.py", "line": f'headers = {{"Authorization": "Bearer {token}"}}'}
+    return {"action": "created", "alert": {"number": 42, "locations": [location]}}
 
 
-def test_a_signed_alert_revokes_the_token_and_nobody_sees_it(listener: Listener) -> None:
+def test_signed_alert_revokes_the_token_without_exposing_it(listener: Listener) -> None:
     canary = hatch(listener.simulator, SECRET)
     with listener.running():
         assert listener.alert(alert(canary.token)) == 200
         (spool,) = listener.spool
-        await_that(lambda: "Ansible runner rc: 0" in listener.output, "the playbook has ended")
+        wait_until(lambda: "Ansible runner rc: 0" in listener.output, "the playbook ends")
     assert not listener.simulator.accepts(canary.token)
     assert [entry.operation for entry in listener.simulator.writes()] == ["revoke"]
     assert fingerprint(canary.token) in listener.output
     assert listener.spool == []
-    assert not canary.sings(listener.output, *listener.left, *listener.seen.processes)
-    assert any(b"ansible-playbook" in line for line in listener.seen.processes)
-    files = listener.seen.files.items()
+    assert not canary.sings(listener.output, *listener.leftovers, *listener.observed.processes)
+    assert any(b"ansible-playbook" in line for line in listener.observed.processes)
+    files = listener.observed.files.items()
     assert {path: mode for path, (mode, text) in files if canary.sings(text)} == {spool: 0o600}
 
 
-def test_an_alert_that_is_not_signed_does_nothing(listener: Listener) -> None:
+def test_alert_without_valid_signature_has_no_effect(listener: Listener) -> None:
     token = listener.simulator.mint()
     body = json.dumps(alert(token)).encode()
     with listener.running():
         for signature in (None, "", sign(body, "another secret"), sign(b"{}"), "sha256=é"):
             assert listener.post(body, signature) >= 400
         assert listener.post(body + b" ", sign(body)) == 401
-        # What came before it has been dealt with once this is.
+        # Alerts are processed in order, so this one is the last.
         assert listener.alert({"zen": "Keep it logically awesome."}) == 200
-        await_that(lambda: "The alert names no token." in listener.output, "it is said")
+        wait_until(
+            lambda: "The alert names no token." in listener.output, "the rulebook reports the alert"
+        )
     assert listener.simulator.requests() == []
     assert listener.simulator.accepts(token)
-    assert not [path for path in listener.seen.files if "nomba_leaked" in str(path)]
+    assert not [path for path in listener.observed.files if "nomba_leaked" in str(path)]
 
 
-def test_a_token_that_is_not_dead_stays_in_its_file(listener: Listener) -> None:
+def test_file_of_a_valid_token_remains(listener: Listener) -> None:
     canary = hatch(listener.simulator)
     listener.simulator.configure(revoke_effective=False)
     with listener.running():
         assert listener.alert(alert(canary.token)) == 200
-        await_that(lambda: "is still_accepted" in listener.output, "it fails")
+        wait_until(lambda: "is still_accepted" in listener.output, "the playbook fails")
     (spool,) = listener.spool
     listener.simulator.configure(revoke_effective=True)
-    again = listener.revoke_again(spool)
+    again = listener.run_playbook(spool)
     assert again.returncode == 0, again.stdout
     assert not listener.simulator.accepts(canary.token)
     assert listener.spool == []
-    assert not canary.sings(listener.output, again.stdout, again.stderr, *listener.left)
+    assert not canary.sings(listener.output, again.stdout, again.stderr, *listener.leftovers)
 
 
 @pytest.mark.parametrize("secret", ["", "short"])
-def test_without_a_good_secret_nothing_listens(listener: Listener, secret: str) -> None:
+def test_short_secret_stops_the_start(listener: Listener, secret: str) -> None:
     with listener.started(secret) as process:
-        await_that(lambda: process.poll() is not None, "it ends")
+        wait_until(lambda: process.poll() is not None, "ansible-rulebook ends")
     assert process.returncode != 0
     assert "has_less_than_32_characters" in listener.output

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Fixtures of the tests of what surrounds the collection."""
+"""Fixtures for the tests of documents and tools around the collection."""
 
 from __future__ import annotations
 

@@ -13,15 +13,15 @@ from pathlib import Path
 import pytest
 
 from tests.benchmark.cases import CASES
-from tests.benchmark.findings import AT_MOST, Row
-from tests.benchmark.measuring import Spread
+from tests.benchmark.results import AT_MOST, Row
+from tests.benchmark.timing import Spread
 
 ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The page that a short run of all cases has written."""
+    """Run all cases in a short run; return the path of the page."""
     out = tmp_path_factory.mktemp("benchmark")
     command = [sys.executable, "-m", "tests.benchmark", "--quick", "--out", str(out)]
     run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
@@ -29,23 +29,25 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out / "benchmark.md"
 
 
-def test_every_case_is_measured(page: Path) -> None:
+def test_all_cases_write_results(page: Path) -> None:
     assert {path.stem for path in page.parent.glob("*.json")} == set(CASES)
 
 
-@pytest.mark.parametrize("part", ["Targets", "Measured besides", "Growth", "by other programs"])
-def test_the_page_has_all_its_parts(page: Path, part: str) -> None:
-    assert part in page.read_text(encoding="utf-8")
+@pytest.mark.parametrize(
+    "section", ["Targets", "Other measurements", "Growth", "by other programs"]
+)
+def test_page_contains_all_sections(page: Path, section: str) -> None:
+    assert section in page.read_text(encoding="utf-8")
 
 
 def test_page_of_a_short_run_contains_a_warning(page: Path) -> None:
-    assert "its numbers mean nothing" in page.read_text(encoding="utf-8")
+    assert "numbers are not meaningful" in page.read_text(encoding="utf-8")
 
 
-def test_the_plot_is_drawn(page: Path) -> None:
+def test_plot_contains_curves(page: Path) -> None:
     assert "<polyline" in (page.parent / "benchmark.svg").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(("reached", "met"), [(1.1, True), (1.2, False)])
-def test_a_target_is_met_by_the_median(reached: float, met: bool) -> None:
+def test_target_is_compared_with_the_median(reached: float, met: bool) -> None:
     assert Row("time", "x", Spread(reached, 0.1, 9.0), 5, AT_MOST, 1.15).met is met

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Two guides work as printed: a shell runs their commands, and they show the printed output."""
+"""Two guides work as printed: a shell runs their commands and checks the printed output."""
 
 from __future__ import annotations
 
@@ -35,18 +35,18 @@ _STOP = '$ kill "$(jq -r .pid /tmp/simulator.json)"\n'
 @pytest.fixture
 def simulator(tmp_path: Path) -> Iterator[ControlClient]:
     """A simulator with its announce file where the guides expect it."""
-    with testbed(tmp_path) as one:
-        yield one.simulator
+    with testbed(tmp_path) as bed:
+        yield bed.simulator
 
 
 def printed(guide: str, language: str) -> str:
-    """The code blocks of a guide in one text."""
+    """Return the code blocks of a guide as one text."""
     return "".join(text for name, text in blocks(language) if name == guide)
 
 
 def run(commands: str, folder: Path, cwd: Path) -> str:
     """Run commands in bash, with a folder in place of /tmp; return their output."""
-    ran = subprocess.run(
+    done = subprocess.run(
         ["bash", "-euo", "pipefail"],
         input=commands.replace("/tmp/", f"{folder}/"),
         cwd=cwd,
@@ -55,12 +55,12 @@ def run(commands: str, folder: Path, cwd: Path) -> str:
         text=True,
         check=False,
     )
-    assert ran.returncode == 0, ran.stdout + ran.stderr
-    return ran.stdout
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
 
 
-def follow(guide: str, folder: Path) -> str:
-    """Run the commands of a guide up to the end of the simulator; return their output."""
+def run_guide(guide: str, folder: Path) -> str:
+    """Run the commands of a guide until it stops the simulator; return their output."""
     _write_files(guide, folder)
     text = printed(guide, "console").replace(_START, "").partition(_STOP)[0]
     steps = re.findall(r"^\$ .*\n(?:(?!\$ ).*\n)*", text, re.MULTILINE)
@@ -76,7 +76,7 @@ def _write_files(guide: str, folder: Path) -> None:
 
 
 def masked(text: str) -> set[str]:
-    """The lines of an output, without what differs between two runs."""
+    """Return the lines of an output, with fingerprints and times replaced."""
     text = re.sub(r"sha256:[0-9a-f]{16}", "sha256:...", text)
     text = re.sub(r"\d{4}-\d\d-\d\dT[\d:]+Z", "(a time)", text)
     return {line.strip() for line in text.splitlines()}
@@ -92,21 +92,26 @@ def test_simulator_starts_and_stops_as_printed(tmp_path: Path) -> None:
 def test_getting_started_revokes_and_rotates_as_printed(
     simulator: ControlClient, tmp_path: Path
 ) -> None:
-    shown = follow("getting_started", tmp_path)
+    output = run_guide("getting_started", tmp_path)
     leaked = fingerprint((tmp_path / "leak" / "app.log").read_text().strip())
-    found = re.findall(r"(sha256:\w+) +(\w+) +(check mode|verified)", shown)
+    found = re.findall(r"(sha256:\w+) +(\w+) +(check mode|verified)", output)
     assert found == [(leaked, "revoked", "check mode"), (leaked, "revoked", "verified")]
-    assert [one.operation for one in simulator.writes()] == ["revoke", "issue", "issue", "revoke"]
+    assert [request.operation for request in simulator.writes()] == [
+        "revoke",
+        "issue",
+        "issue",
+        "revoke",
+    ]
     service = parse_env((tmp_path / "rotation" / "payments.env").read_text())
     assert simulator.live() == [fingerprint(service["NOMBA_ACCESS_TOKEN"])]
-    assert "eyJ" not in shown
+    assert "eyJ" not in output
     expected = masked(printed("getting_started", "text"))
     assert expected
-    assert expected - masked(shown.replace(f"{tmp_path}/", "/tmp/")) <= {"", "..."}
+    assert expected - masked(output.replace(f"{tmp_path}/", "/tmp/")) <= {"", "..."}
 
 
 def test_simulator_guide_resets_the_simulator(simulator: ControlClient, tmp_path: Path) -> None:
-    shown = follow("simulator", tmp_path)
-    assert '"fault": "lost_answer"' in shown
-    assert '"outcome": "revoked"' in shown
+    output = run_guide("simulator", tmp_path)
+    assert '"fault": "lost_answer"' in output
+    assert '"outcome": "revoked"' in output
     assert not simulator.requests()

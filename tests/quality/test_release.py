@@ -17,7 +17,7 @@ from tests.tools.release import Release
 from tests.unit.packaging.clone import make_clone
 
 
-def test_a_release_is_committed_tagged_built_and_summed(tmp_path: Path) -> None:
+def test_release_writes_commit_tag_tarball_and_checksums(tmp_path: Path) -> None:
     root, target = make_clone(tmp_path), tmp_path / "made"
     release = Release(root, "7.8.9")
     release.check()

@@ -1,6 +1,6 @@
 # Copyright (c) 2026, The nomba.auth contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A local imitation of the Nomba payments API, for demo, tests and benchmarks."""
+"""A local simulator of the Nomba payments API, for demo, tests and benchmark."""
 
 from __future__ import annotations

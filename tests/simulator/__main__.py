@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The nomba.auth contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""python -m tests.simulator --announce FILE: the simulator in the foreground."""
+"""python -m tests.simulator --announce FILE: run the simulator in the foreground."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from .state import Simulator
 
 
 def main() -> int:
-    """Read the command line, serve, and say in a sentence what stood in the way."""
+    """Read the command line and serve; print an error in one line."""
     given = _parser().parse_args()
     try:
         simulator = Simulator(_settings(given.settings))
         asyncio.run(serve(simulator, _options(given), given.announce))
-    except (OSError, SettingsError) as problem:
-        print(f"simulator: {problem}", file=sys.stderr)
+    except (OSError, SettingsError) as error:
+        print(f"simulator: {error}", file=sys.stderr)
         return 1
     return 0
 
@@ -32,9 +32,11 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.simulator", description=__doc__)
     parser.add_argument("--announce", type=Path, required=True, metavar="FILE")
     parser.add_argument("--settings", type=Path, metavar="FILE.json")
-    parser.add_argument("--port", type=int, default=0, help="for HTTP; any free one by default")
-    parser.add_argument("--tls-port", type=int, default=0, help="for HTTPS; likewise")
-    parser.add_argument("--ca-dir", type=Path, help="where the CA's certificate is written")
+    parser.add_argument("--port", type=int, default=0, help="HTTP port; default: any free port")
+    parser.add_argument(
+        "--tls-port", type=int, default=0, help="HTTPS port; default: any free port"
+    )
+    parser.add_argument("--ca-dir", type=Path, help="folder for the certificate of the CA")
     return parser
 
 

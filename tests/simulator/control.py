@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The nomba.auth contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The simulator's own paths, below /_simulator/: not logged, not limited, never faulty."""
+"""The control API below /_simulator/: not logged, not rate-limited, not subject to faults."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from aiohttp import web
 
 from . import faults, rules, settings
-from .request_log import Line
-from .rules import Minting
+from .request_log import OpenEntry
+from .rules import TokenOptions
 from .state import Simulator, State
 
 PREFIX = "/_simulator/"
@@ -22,12 +22,12 @@ _MINT_FIELDS = ("client_id", "account_id", "lifetime", "age", "claims", "known",
 
 
 class ControlError(ValueError):
-    """A request to the control paths that makes no sense; the text is for people."""
+    """An invalid control request; the text goes to the client."""
 
 
 @dataclasses.dataclass(frozen=True)
-class Asked:
-    """A control request, parsed."""
+class ControlRequest:
+    """A parsed control request."""
 
     simulator: Simulator
     argument: str
@@ -36,27 +36,27 @@ class Asked:
 
     @property
     def state(self) -> State:
-        """The present state."""
+        """The current state."""
         return self.simulator.state
 
 
-Answer = Callable[[Asked], Awaitable[object]]
+Handler = Callable[[ControlRequest], Awaitable[object]]
 
 
 async def respond(simulator: Simulator, request: web.BaseRequest) -> web.Response:
-    """Answer a control request; its mistakes come back as 400 and a sentence."""
+    """Handle a control request; an invalid one returns 400 or 404 and a sentence."""
     try:
         action, argument = _find(request.method, request.path.removeprefix(PREFIX))
         body = _json(await request.read())
-        asked = Asked(simulator, argument, dict(request.query), body)
-        return _reply(200, await action(asked))
-    except LookupError as missing:
-        return _reply(404, {"error": str(missing.args[0])})
-    except (ControlError, settings.SettingsError, faults.FaultError) as wrong:
-        return _reply(400, {"error": str(wrong)})
+        parsed = ControlRequest(simulator, argument, dict(request.query), body)
+        return _reply(200, await action(parsed))
+    except LookupError as error:
+        return _reply(404, {"error": str(error.args[0])})
+    except (ControlError, settings.SettingsError, faults.FaultError) as error:
+        return _reply(400, {"error": str(error)})
 
 
-def _find(method: str, path: str) -> tuple[Answer, str]:
+def _find(method: str, path: str) -> tuple[Handler, str]:
     name, __, rest = path.partition("/")
     argument, __, verb = rest.partition("/")
     pattern = name + ("/*" if argument else "") + (f"/{verb}" if verb else "")
@@ -76,35 +76,35 @@ def _reply(status: int, value: object) -> web.Response:
     return web.Response(status=status, body=faults.encode(value), content_type="application/json")
 
 
-async def _reset(asked: Asked) -> object:
-    asked.simulator.reset(settings.from_json(asked.body))
-    return settings.to_json(asked.state.settings)
+async def _reset(request: ControlRequest) -> object:
+    request.simulator.reset(settings.from_json(request.body))
+    return settings.to_json(request.state.settings)
 
 
-async def _configure(asked: Asked) -> object:
-    asked.state.configure(settings.from_json(asked.body, asked.state.settings))
-    return settings.to_json(asked.state.settings)
+async def _configure(request: ControlRequest) -> object:
+    request.state.configure(settings.from_json(request.body, request.state.settings))
+    return settings.to_json(request.state.settings)
 
 
-async def _settings(asked: Asked) -> object:
-    return settings.to_json(asked.state.settings)
+async def _settings(request: ControlRequest) -> object:
+    return settings.to_json(request.state.settings)
 
 
 # Tokens
 
 
-async def _mint(asked: Asked) -> object:
-    given = _mapping(asked.body)
+async def _mint(request: ControlRequest) -> object:
+    given = _mapping(request.body)
     count = given.get("count")
     if count is None:
-        return _mint_one(asked.state, given)
+        return _mint_one(request.state, given)
     if not isinstance(count, int):
         raise ControlError("count must be a whole number")
-    return [_mint_one(asked.state, given) for __ in range(count)]
+    return [_mint_one(request.state, given) for __ in range(count)]
 
 
 def _mint_one(state: State, given: Mapping[str, object]) -> dict[str, object]:
-    pair = state.api.mint(_owner(state, given), _minting(given), state.now())
+    pair = state.api.mint(_owner(state, given), _token_options(given), state.now())
     tokens = {"access_token": pair.access_token, "refresh_token": pair.refresh_token}
     return {**tokens, **rules.describe(pair.entry, state.now())}
 
@@ -118,8 +118,8 @@ def _owner(state: State, given: Mapping[str, object]) -> settings.ApiClient:
     return dataclasses.replace(client, account_id=str(account_id))
 
 
-def _minting(given: Mapping[str, object]) -> Minting:
-    return Minting(
+def _token_options(given: Mapping[str, object]) -> TokenOptions:
+    return TokenOptions(
         lifetime=_number("lifetime", given.get("lifetime")),
         age=_number("age", given.get("age")) or 0,
         claims=_mapping(given.get("claims") or {}),
@@ -135,22 +135,22 @@ def _number(name: str, value: object) -> float | None:
 
 def _mapping(value: object) -> Mapping[str, object]:
     if not isinstance(value, dict):
-        raise ControlError("an object is wanted here")
+        raise ControlError("the body and claims must be objects")
     return value
 
 
-async def _tokens(asked: Asked) -> object:
-    return [_describe(asked.state, entry) for entry in asked.state.api.registry]
+async def _tokens(request: ControlRequest) -> object:
+    return [_describe(request.state, entry) for entry in request.state.api.registry]
 
 
-async def _token(asked: Asked) -> object:
-    entry = asked.state.api.registry.find(asked.argument)
+async def _token(request: ControlRequest) -> object:
+    entry = request.state.api.registry.find(request.argument)
     if entry is None:
         raise LookupError("no such token")
-    return _describe(asked.state, entry)
+    return _describe(request.state, entry)
 
 
-def _describe(state: State, entry: rules.Entry) -> dict[str, object]:
+def _describe(state: State, entry: rules.TokenEntry) -> dict[str, object]:
     accepted = state.api.accepts(entry, state.now())
     return {**rules.describe(entry, state.now()), "accepted": accepted}
 
@@ -158,74 +158,74 @@ def _describe(state: State, entry: rules.Entry) -> dict[str, object]:
 # Requests
 
 
-async def _requests(asked: Asked) -> object:
-    if "at_least" in asked.query:
-        await _arrival(asked.state, asked.query)
-    lines = [_line(one) for one in asked.state.request_log if _wanted(one, asked.query)]
-    return {"total": asked.state.request_log.total, "requests": lines}
+async def _requests(request: ControlRequest) -> object:
+    if "at_least" in request.query:
+        await _wait_for_arrival(request.state, request.query)
+    entries = [_as_json(one) for one in request.state.request_log if _matches(one, request.query)]
+    return {"total": request.state.request_log.total, "requests": entries}
 
 
-async def _arrival(state: State, query: Mapping[str, str]) -> None:
+async def _wait_for_arrival(state: State, query: Mapping[str, str]) -> None:
     arrived = asyncio.Event()
     try:
         total, timeout = int(query["at_least"]), float(query.get("timeout", "10"))
     except ValueError as error:
         raise ControlError("at_least and timeout must be numbers") from error
-    state.request_log.watch(total, arrived.set)
+    state.request_log.notify_at(total, arrived.set)
     try:
         await asyncio.wait_for(arrived.wait(), timeout)
     except asyncio.TimeoutError:
-        # Not an error here: the answer's total tells, and the asker knows what it wanted.
+        # Not an error: the client compares `total` in the response with the number it requested.
         return
 
 
-def _wanted(line: Line, query: Mapping[str, str]) -> bool:
-    seen = line.seen
-    operation = query.get("operation") in (None, seen.operation)
-    return operation and query.get("fingerprint") in (None, seen.fingerprint)
+def _matches(entry: OpenEntry, query: Mapping[str, str]) -> bool:
+    received = entry.received
+    operation = query.get("operation") in (None, received.operation)
+    return operation and query.get("fingerprint") in (None, received.fingerprint)
 
 
-def _line(line: Line) -> dict[str, object]:
-    return dict(line.entry().__dict__)
+def _as_json(entry: OpenEntry) -> dict[str, object]:
+    return dict(entry.snapshot().__dict__)
 
 
-async def _forget_requests(asked: Asked) -> object:
-    asked.state.forget_requests()
+async def _forget_requests(request: ControlRequest) -> object:
+    request.state.forget_requests()
     return {}
 
 
-async def _counters(asked: Asked) -> object:
-    return asked.state.request_log.counters(asked.query.get("fingerprint"))
+async def _counters(request: ControlRequest) -> object:
+    return request.state.request_log.counters(request.query.get("fingerprint"))
 
 
 # Faults and clients
 
 
-async def _add_faults(asked: Asked) -> object:
-    asked.state.script.add(faults.from_json(asked.body))
-    return asked.state.script.describe()
+async def _add_faults(request: ControlRequest) -> object:
+    request.state.script.add(faults.from_json(request.body))
+    return request.state.script.describe()
 
 
-async def _faults(asked: Asked) -> object:
-    return asked.state.script.describe()
+async def _faults(request: ControlRequest) -> object:
+    return request.state.script.describe()
 
 
-async def _clear_faults(asked: Asked) -> object:
-    asked.state.script.clear()
+async def _clear_faults(request: ControlRequest) -> object:
+    request.state.script.clear()
     return []
 
 
-async def _suspend(asked: Asked) -> object:
-    client = asked.state.settings.client(asked.argument)
+async def _suspend(request: ControlRequest) -> object:
+    client = request.state.settings.client(request.argument)
     if client is None:
         raise LookupError("no such client")
-    suspended = _mapping(asked.body).get("suspended", True) is not False
+    suspended = _mapping(request.body).get("suspended", True) is not False
     changed = dataclasses.replace(client, suspended=suspended)
-    asked.state.configure(asked.state.settings.with_client(changed))
+    request.state.configure(request.state.settings.with_client(changed))
     return {"client_id": client.client_id, "suspended": suspended}
 
 
-_ROUTES: Mapping[tuple[str, str], Answer] = {
+_ROUTES: Mapping[tuple[str, str], Handler] = {
     ("POST", "reset"): _reset,
     ("GET", "settings"): _settings,
     ("PATCH", "settings"): _configure,

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The nomba.auth contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What tests hold: the simulator by its control paths, in a thread or in another process."""
+"""The client of the control API, for a simulator in a thread or in another process."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from typing import Any
 from .request_log import Entry
 from .tokens import fingerprint
 
-# Proxies of the environment are for the world outside, not for loopback.
+# Requests to loopback must not use a proxy from the environment.
 _opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-# Seconds after which a simulator that says nothing counts as broken.
-_PATIENCE = 60.0
+# In seconds.
+_TIMEOUT = 60.0
 
 
 class SimulatorError(Exception):
-    """The simulator said no; the text says why."""
+    """The simulator rejected a request; the text is its reason."""
 
 
 class ControlClient:
-    """One simulator. Every method is one request to it."""
+    """The control client of one simulator. Each method sends one request."""
 
     def __init__(
         self, url: str, http_url: str, ca_path: str, control_url: str | None = None
@@ -41,7 +41,7 @@ class ControlClient:
 
     @classmethod
     def from_announcement(cls, path: str | Path) -> ControlClient:
-        """The simulator that wrote this announce file."""
+        """Return a client for the simulator that wrote this announce file."""
         announced = json.loads(Path(path).read_text(encoding="utf-8"))
         return cls(
             announced["url"],
@@ -50,7 +50,7 @@ class ControlClient:
             announced.get("control_url"),
         )
 
-    # Who may ask
+    # Credentials
 
     @property
     def account_id(self) -> str:
@@ -69,56 +69,59 @@ class ControlClient:
 
     @property
     def settings(self) -> Mapping[str, Any]:
-        """The settings as this client last set or read them."""
+        """The settings that this client set or read last."""
         return self._settings
 
-    # What it is
+    # Settings
 
     def reset(self, **settings: object) -> None:
-        """Forget everything; settings that are not named get their defaults back."""
+        """Delete all state; settings that are not given are reset to their defaults."""
         self._settings = self._control("POST", "reset", _plain(settings))
 
     def configure(self, **settings: object) -> None:
-        """Change some settings, and keep tokens, log and faults."""
+        """Change the given settings; keep tokens, request log and faults."""
         self._settings = self._control("PATCH", "settings", _plain(settings))
 
     def suspend(self, client_id: str, suspended: bool = True) -> None:
-        """Suspend a client, or let it act again."""
+        """Suspend a client, or end its suspension."""
         self._control("POST", f"clients/{client_id}/suspend", {"suspended": suspended})
 
     # Tokens
 
-    def mint(self, **how: object) -> str:
-        """A token made past the API: client_id, account_id, lifetime, age, claims, known."""
-        return str(self.mint_pair(**how)["access_token"])
+    def mint(self, **options: object) -> str:
+        """Create a token without an API request.
 
-    def mint_pair(self, **how: object) -> dict[str, Any]:
-        """The same, with its refresh token, fingerprint and what the registry says of it."""
-        return dict(self._control("POST", "tokens", how))
+        Options: client_id, account_id, lifetime, age, claims, known.
+        """
+        return str(self.mint_pair(**options)["access_token"])
 
-    def mint_many(self, count: int, **how: object) -> list[str]:
-        """Many tokens by one request."""
-        made = self._control("POST", "tokens", {**how, "count": count})
-        return [one["access_token"] for one in made]
+    def mint_pair(self, **options: object) -> dict[str, Any]:
+        """Create a token; return it with its refresh token, fingerprint and registry entry."""
+        return dict(self._control("POST", "tokens", options))
+
+    def mint_many(self, count: int, **options: object) -> list[str]:
+        """Create many tokens with one control request."""
+        created = self._control("POST", "tokens", {**options, "count": count})
+        return [token["access_token"] for token in created]
 
     def issue(self) -> dict[str, Any]:
-        """A token through the real API: logged, counted, limited. Returns the answer's data."""
+        """Issue a token through the API: logged, counted, rate-limited. Return the data."""
         grant = {"grant_type": "client_credentials"}
         body = {**grant, "client_id": self.client_id, "client_secret": self.client_secret}
         headers = {"accountId": self.account_id}
         url = f"{self.http_url}/v1/auth/token/issue"
-        return dict(self._ask("POST", url, body, headers)["data"])
+        return dict(self._send("POST", url, body, headers)["data"])
 
     def tokens(self) -> list[dict[str, Any]]:
-        """The whole registry."""
+        """Return all entries of the token registry."""
         return list(self._control("GET", "tokens"))
 
     def live(self) -> list[str]:
-        """The fingerprints of all tokens that are still accepted, the dying among them."""
+        """Return the fingerprints of all tokens that are still accepted."""
         return [one["fingerprint"] for one in self.tokens() if one["accepted"]]
 
     def token(self, token: str) -> dict[str, Any] | None:
-        """What the registry says of a token, or of a fingerprint; None if it is not in there."""
+        """Return the registry entry of a token or a fingerprint; None if there is none."""
         name = token if token.startswith("sha256:") else fingerprint(token)
         try:
             return dict(self._control("GET", f"tokens/{name}"))
@@ -126,86 +129,86 @@ class ControlClient:
             return None
 
     def accepts(self, token: str) -> bool:
-        """Whether the token would be accepted now. Asks the registry: not logged, no effect."""
+        """Return whether the API would accept the token now; not logged, no effect."""
         entry = self.token(token)
         return entry is not None and bool(entry["accepted"])
 
     # Requests
 
     def requests(self, operation: str | None = None, fingerprint: str | None = None) -> list[Entry]:
-        """The log, oldest first."""
+        """Return the request log, oldest first."""
         return self._requests(_query(operation=operation, fingerprint=fingerprint))[1]
 
     def writes(self) -> list[Entry]:
-        """Everything that could have changed something."""
+        """Return the write requests of the request log."""
         return [entry for entry in self.requests() if entry.write]
 
     def wait_for_requests(self, n: int, timeout: float = 10) -> list[Entry]:
-        """Wait until n requests have arrived since the log began (answered or not)."""
+        """Wait until the log contains n requests, with or without a response."""
         query = _query(at_least=n, timeout=timeout)
-        total, entries = self._requests(query, timeout + _PATIENCE)
+        total, entries = self._requests(query, timeout + _TIMEOUT)
         if total < n:
             raise TimeoutError(f"{total} of {n} requests had arrived after {timeout} seconds")
         return entries
 
     def forget_requests(self) -> None:
-        """Begin a new log and new counters."""
+        """Empty the request log and reset the counters."""
         self._control("DELETE", "requests")
 
     def counters(self, fingerprint: str | None = None) -> dict[str, Any]:
-        """The sums of all requests, or of those that carried one token."""
+        """Return the counters of all requests, or of those with one token."""
         return dict(self._control("GET", "counters" + _query(fingerprint=fingerprint)))
 
     # Faults
 
-    def fault(self, on: str, kind: str, **how: object) -> None:
-        """Script a fault; see README.md for the kinds."""
-        self._control("POST", "faults", [{"on": on, "kind": kind, **how}])
+    def fault(self, on: str, kind: str, **options: object) -> None:
+        """Add a fault; see README.md for the kinds."""
+        self._control("POST", "faults", [{"on": on, "kind": kind, **options}])
 
     def faults(self) -> list[dict[str, Any]]:
-        """The script, and how often each line has fired."""
+        """Return the faults, and how often each one triggered."""
         return list(self._control("GET", "faults"))
 
     def clear_faults(self) -> None:
-        """Forget the script."""
+        """Delete all faults."""
         self._control("DELETE", "faults")
 
-    def _requests(self, query: str, patience: float = _PATIENCE) -> tuple[int, list[Entry]]:
-        answer = self._control("GET", "requests" + query, timeout=patience)
-        return int(answer["total"]), [_entry(one) for one in answer["requests"]]
+    def _requests(self, query: str, timeout: float = _TIMEOUT) -> tuple[int, list[Entry]]:
+        log = self._control("GET", "requests" + query, timeout=timeout)
+        return int(log["total"]), [_entry(line) for line in log["requests"]]
 
     def _control(
-        self, method: str, path: str, body: object = None, timeout: float = _PATIENCE
+        self, method: str, path: str, body: object = None, timeout: float = _TIMEOUT
     ) -> Any:
-        return self._ask(method, f"{self.control_url}/_simulator/{path}", body, {}, timeout)
+        return self._send(method, f"{self.control_url}/_simulator/{path}", body, {}, timeout)
 
-    def _ask(
+    def _send(
         self,
         method: str,
         url: str,
         body: object,
         headers: Mapping[str, str],
-        timeout: float = _PATIENCE,
+        timeout: float = _TIMEOUT,
     ) -> Any:
         data = None if body is None else json.dumps(body).encode()
-        every = {"Content-Type": "application/json", **headers}
-        request = urllib.request.Request(url, data, every, method=method)
+        headers = {"Content-Type": "application/json", **headers}
+        request = urllib.request.Request(url, data, headers, method=method)
         try:
-            with _opener.open(request, timeout=timeout) as answer:
-                return json.load(answer)
+            with _opener.open(request, timeout=timeout) as response:
+                return json.load(response)
         except urllib.error.HTTPError as error:
             with error:
-                raise _refusal(error.code, error.read()) from None
+                raise _error(error.code, error.read()) from None
 
 
-def _refusal(status: int, body: bytes) -> Exception:
-    answer = json.loads(body)
-    text = f"{status}: {answer.get('error') or answer.get('description')}"
-    return _Missing(text) if status == 404 else SimulatorError(text)
+def _error(status: int, body: bytes) -> Exception:
+    response = json.loads(body)
+    text = f"{status}: {response.get('error') or response.get('description')}"
+    return _NotFound(text) if status == 404 else SimulatorError(text)
 
 
-class _Missing(SimulatorError, LookupError):
-    """The simulator knows nothing of that name."""
+class _NotFound(SimulatorError, LookupError):
+    """The simulator has no object with this name."""
 
 
 def _plain(settings: Mapping[str, object]) -> dict[str, object]:

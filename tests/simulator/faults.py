@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The nomba.auth contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Scripted faults, pure: which request gets one, and what becomes of its answer."""
+"""Faults, pure: select the fault for a request, and compute the faulty response."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from dataclasses import dataclass, field
 
 from .rules import Call, Reply
 
-# The accepting of a connection; no request, so `any` does not include it.
+# When a connection is accepted. This is not a request, so `any` does not include it.
 CONNECT = "connect"
 ON = ("issue", "refresh", "revoke", "balance", "any", CONNECT)
 JSON = "application/json"
 
-# The ordinary answer is what these deliver, late, or under another date.
-GENUINE = ("slow", "date", "no_date", "interim", "duplicate", "unsolicited")
-# Where the effect belongs to the fault; everything else goes wrong before it unless told.
-EFFECTIVE = ("lost_answer", *GENUINE)
+# These send the real response, late, with another date, or with other responses.
+WITH_REAL_RESPONSE = ("slow", "date", "no_date", "interim", "duplicate", "unsolicited")
+# By default, the request takes effect with these kinds only.
+WITH_EFFECT = ("lost_answer", *WITH_REAL_RESPONSE)
 
-# What each kind may be told, and what it does untold. A None has to be given or stays away.
+# The parameters of each kind and their defaults. A parameter with None is required or not sent.
 KINDS: Mapping[str, Mapping[str, object]] = {
     "rate_limited": {"retry_after": None},
     "status": {"status": None, "description": "Scripted fault"},
@@ -66,12 +66,12 @@ _COMMON = ("on", "kind", "skip", "times", "fingerprint", "effect", "headers")
 
 
 class FaultError(ValueError):
-    """A fault that cannot be scripted; the text is for people."""
+    """An invalid fault; the text goes to the client."""
 
 
 @dataclass(frozen=True)
 class Fault:
-    """One line of the script."""
+    """One fault of the script."""
 
     on: str
     kind: str
@@ -83,38 +83,44 @@ class Fault:
     parameters: Mapping[str, object] = field(default_factory=dict)
 
     def matches(self, operation: str, fingerprint: str | None) -> bool:
-        """Whether this line speaks of such a request."""
+        """Return whether the fault applies to this request."""
         on = self.on == operation or (self.on == "any" and operation != CONNECT)
         return on and self.fingerprint in (None, fingerprint)
 
     def number(self, name: str) -> float:
-        """A parameter that is a number; the reading of the script has seen to that."""
+        """Return a numeric parameter; `from_json` has checked its type."""
         value = self.parameters[name]
         return value if isinstance(value, (int, float)) else 0
 
     def text(self, name: str) -> str:
-        """A parameter as text."""
+        """Return a parameter as a string."""
         return str(self.parameters[name])
 
 
 @dataclass(frozen=True)
 class Delivery:
-    """An answer and the manner of its delivery. `date_offset` None leaves the header out.
+    """A response and how to send it. With a `date_offset` of None, it has no Date header.
 
-    Manners: whole; abort (nothing is sent); cut (less than announced); stall (less than
-    announced, then silence); trickle (no length, then `filler` every `interval` for ever);
-    open_head (a trickle in which the headers never end); interim (a status and headers, and
-    neither body nor length); repeat (the answers in `before` every `interval` for ever);
-    accompanied (whole, and its connection also carries the answers in `before` and `after`,
-    or the same answer `twice`; each waits `delay` seconds, and so does the answer itself if
-    others come before it). In a filler, `{n}` counts from 1.
+    Modes:
+    whole: the complete response.
+    abort: nothing; the connection is reset.
+    cut: fewer bytes than Content-Length, then the connection closes.
+    stall: fewer bytes than Content-Length, then no more bytes.
+    trickle: no Content-Length, then `filler` every `interval` seconds without end.
+    open_head: a trickle of header lines without end.
+    interim: status and headers, without body and Content-Length.
+    repeat: the responses in `before` every `interval` seconds without end.
+    accompanied: the complete response, and on the same connection the responses in `before` and
+        `after`, or the same response `twice`; each waits `delay` seconds, and so does the response
+        itself after others.
+    In `filler`, `{n}` is a counter from 1.
     """
 
     status: int
     body: bytes
     content_type: str = JSON
     headers: tuple[tuple[str, str], ...] = ()
-    manner: str = "whole"
+    mode: str = "whole"
     code: str | None = None
     date_offset: float | None = 0.0
     interval: float = 0.0
@@ -133,7 +139,7 @@ class _Line:
 
 
 class Script:
-    """The faults in the order in which they were scripted."""
+    """The faults in the order in which they were added."""
 
     def __init__(self) -> None:
         self._lines: list[_Line] = []
@@ -143,18 +149,18 @@ class Script:
         self._lines.extend(_Line(one) for one in faults)
 
     def clear(self) -> None:
-        """Forget all faults."""
+        """Delete all faults."""
         self._lines.clear()
 
-    def draw(self, operation: str, fingerprint: str | None) -> Fault | None:
-        """The fault for this request: the first that matches, has skipped enough, and lasts."""
+    def next_fault(self, operation: str, fingerprint: str | None) -> Fault | None:
+        """Return the first fault that triggers for this request, and count it."""
         for line in self._lines:
             if line.fault.matches(operation, fingerprint) and _fires(line):
                 return line.fault
         return None
 
     def describe(self) -> list[dict[str, object]]:
-        """The script, and how far it has come."""
+        """Return the faults, how often each one triggered, and whether it is spent."""
         return [
             {"on": one.fault.on, "kind": one.fault.kind, "fired": one.fired, "spent": _spent(one)}
             for one in self._lines
@@ -175,15 +181,15 @@ def _fires(line: _Line) -> bool:
     return True
 
 
-# Reading a script
+# Parsing
 
 
 def from_json(document: object) -> tuple[Fault, ...]:
-    """Faults from a JSON list of objects, or from one object."""
+    """Parse faults from a JSON list of objects, or from one object."""
     if isinstance(document, Mapping):
         document = [document]
     if not isinstance(document, list):
-        raise FaultError("faults come as a list of objects")
+        raise FaultError("faults must be a list of objects")
     return tuple(_fault(one) for one in document)
 
 
@@ -208,10 +214,10 @@ def _fault(given: object) -> Fault:
 
 def _check_connect(kind: str, given: Mapping[str, object]) -> None:
     if kind != "unsolicited":
-        raise FaultError(f"on connect there is only unsolicited, not {kind}")
+        raise FaultError(f"with on: connect, kind must be unsolicited, not {kind}")
     unusable = sorted({"fingerprint", "effect", "when"} & set(given))
     if unusable:
-        raise FaultError(f"on connect there is no request, so no {', '.join(unusable)}")
+        raise FaultError(f"with on: connect, these fields are not valid: {', '.join(unusable)}")
 
 
 def _one_of(name: str, value: object, known: tuple[str, ...]) -> str:
@@ -222,7 +228,7 @@ def _one_of(name: str, value: object, known: tuple[str, ...]) -> str:
 
 def _count(name: str, value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise FaultError(f"{name} must be a whole number, not negative")
+        raise FaultError(f"{name} must be a whole number that is not negative")
     return value
 
 
@@ -234,11 +240,11 @@ def _fingerprint(value: object) -> str | None:
 
 def _effect(kind: str, value: object) -> bool:
     if value is None:
-        return kind in EFFECTIVE
+        return kind in WITH_EFFECT
     if not isinstance(value, bool):
         raise FaultError("effect must be true or false")
-    if not value and kind in EFFECTIVE and kind != "slow":
-        raise FaultError(f"{kind} is nothing without the effect")
+    if not value and kind in WITH_EFFECT and kind != "slow":
+        raise FaultError(f"{kind} requires the effect")
     return value
 
 
@@ -252,7 +258,7 @@ def _parameters(kind: str, given: Mapping[str, object]) -> Mapping[str, object]:
     known = KINDS[kind]
     unknown = sorted(set(given) - set(known) - set(_COMMON))
     if unknown:
-        raise FaultError(f"{kind} does not know: {', '.join(unknown)}")
+        raise FaultError(f"{kind} has no parameter: {', '.join(unknown)}")
     values = {name: given.get(name, default) for name, default in known.items()}
     for name in _NUMBERS & set(values):
         _check_number(kind, name, values[name])
@@ -276,11 +282,11 @@ def _check_number(kind: str, name: str, value: object) -> None:
         raise FaultError(f"{name} must not be negative")
 
 
-# What becomes of the answer
+# Responses
 
 
 def plain(reply: Reply) -> Delivery:
-    """The ordinary delivery of a reply."""
+    """Return the delivery of a reply without a fault."""
     code = reply.body.get("code")
     body = encode(reply.body) if reply.page is None else reply.page.encode()
     return Delivery(
@@ -292,21 +298,21 @@ def plain(reply: Reply) -> Delivery:
     )
 
 
-def spoil(fault: Fault, call: Call, reply: Reply | None) -> Delivery:
-    """The delivery of a faulty answer. `reply` is the real answer, if the effect took place."""
+def faulty_delivery(fault: Fault, call: Call, reply: Reply | None) -> Delivery:
+    """Return a faulty delivery; `reply` is the real response if the request took effect."""
     real = plain(reply or Reply(200, {"code": "00", "description": "Success"}))
-    if fault.kind in _ADDING:
-        return _ADDING[fault.kind](fault, real)
-    return _with_headers(fault, _SPOILERS[fault.kind](fault, call, real))
+    if fault.kind in _WITH_OTHERS:
+        return _WITH_OTHERS[fault.kind](fault, real)
+    return _with_headers(fault, _DELIVERIES[fault.kind](fault, call, real))
 
 
 def unsolicited(fault: Fault) -> Delivery:
-    """The answer that nobody asked for."""
-    return _with_headers(fault, _answer(fault, content_type=JSON))
+    """Return an unsolicited response."""
+    return _with_headers(fault, _scripted_response(fault, content_type=JSON))
 
 
 def encode(value: object) -> bytes:
-    """JSON as bytes."""
+    """Return JSON as bytes."""
     return json.dumps(value, separators=(",", ":")).encode()
 
 
@@ -324,10 +330,10 @@ def _envelope(http: int, code: str, description: str, **more: object) -> Deliver
 
 
 def _rate_limited(fault: Fault, _call: Call, _real: Delivery) -> Delivery:
-    answer = _envelope(429, "429", "Too many requests. Please slow down.", data=None)
+    response = _envelope(429, "429", "Too many requests. Please slow down.", data=None)
     if fault.parameters["retry_after"] is None:
-        return answer
-    return _with(answer, headers=(("Retry-After", fault.text("retry_after")),))
+        return response
+    return _with(response, headers=(("Retry-After", fault.text("retry_after")),))
 
 
 def _status(fault: Fault, _call: Call, _real: Delivery) -> Delivery:
@@ -336,27 +342,27 @@ def _status(fault: Fault, _call: Call, _real: Delivery) -> Delivery:
 
 
 def _abort(_fault: Fault, _call: Call, _real: Delivery) -> Delivery:
-    return Delivery(0, b"", manner="abort")
+    return Delivery(0, b"", mode="abort")
 
 
-def _genuine(_fault: Fault, _call: Call, real: Delivery) -> Delivery:
+def _real(_fault: Fault, _call: Call, real: Delivery) -> Delivery:
     return real
 
 
 def _endless(fault: Fault, _call: Call, _real: Delivery) -> Delivery:
-    # The body never ends, so it begins as what a hasty reader would take for a success.
+    # The body never ends. Its beginning looks like a success to a client that stops reading early.
     start = b'{"code":"00","description":"Success","padding":"'
-    return Delivery(200, start, manner="trickle", interval=fault.number("interval"))
+    return Delivery(200, start, mode="trickle", interval=fault.number("interval"))
 
 
 def _stalled(_fault: Fault, _call: Call, real: Delivery) -> Delivery:
-    return _with(real, manner="stall", body=real.body[: len(real.body) // 2], code=None)
+    return _with(real, mode="stall", body=real.body[: len(real.body) // 2], code=None)
 
 
 def _truncated(_fault: Fault, _call: Call, real: Delivery) -> Delivery:
-    # The whole of a valid JSON text, and yet fewer bytes than were announced: who trusts the
-    # JSON and not the length is caught.
-    return _with(real, manner="cut")
+    # A complete JSON text, but fewer bytes than Content-Length: detects a client that checks only
+    # the JSON.
+    return _with(real, mode="cut")
 
 
 def _too_large(fault: Fault, _call: Call, _real: Delivery) -> Delivery:
@@ -365,8 +371,8 @@ def _too_large(fault: Fault, _call: Call, _real: Delivery) -> Delivery:
 
 
 def _redirect(fault: Fault, _call: Call, _real: Delivery) -> Delivery:
-    answer = _envelope(int(fault.number("status")), fault.text("status"), "Moved")
-    return _with(answer, headers=(("Location", fault.text("location")),))
+    response = _envelope(int(fault.number("status")), fault.text("status"), "Moved")
+    return _with(response, headers=(("Location", fault.text("location")),))
 
 
 def _html(fault: Fault, _call: Call, _real: Delivery) -> Delivery:
@@ -397,29 +403,31 @@ def _no_date(_fault: Fault, _call: Call, real: Delivery) -> Delivery:
 
 
 def _slow_headers(fault: Fault, _call: Call, real: Delivery) -> Delivery:
-    return _for_ever(fault, real, b"", "X-Filler-{n}: x\r\n", manner="open_head")
+    return _endless_filler(fault, real, b"", "X-Filler-{n}: x\r\n", mode="open_head")
 
 
 def _endless_chunk(fault: Fault, _call: Call, real: Delivery) -> Delivery:
     start = f"{len(real.body):x};extension=".encode()
-    return _for_ever(fault, real, start, "x", headers=CHUNKED)
+    return _endless_filler(fault, real, start, "x", headers=CHUNKED)
 
 
 def _endless_trailers(fault: Fault, _call: Call, real: Delivery) -> Delivery:
     body = f"{len(real.body):x}\r\n".encode() + real.body + b"\r\n0\r\n"
-    return _for_ever(fault, real, body, "X-Trailer-{n}: x\r\n", headers=CHUNKED)
+    return _endless_filler(fault, real, body, "X-Trailer-{n}: x\r\n", headers=CHUNKED)
 
 
-def _for_ever(fault: Fault, real: Delivery, start: bytes, filler: str, **more: object) -> Delivery:
-    manner = {"manner": "trickle", "interval": fault.number("interval"), "filler": filler, **more}
-    return _with(real, body=start, code=None, **manner)
+def _endless_filler(
+    fault: Fault, real: Delivery, start: bytes, filler: str, **more: object
+) -> Delivery:
+    changes = {"mode": "trickle", "interval": fault.number("interval"), "filler": filler, **more}
+    return _with(real, body=start, code=None, **changes)
 
 
 def _scripted(fault: Fault, _call: Call, _real: Delivery) -> Delivery:
-    return _answer(fault, fault.text("content_type"))
+    return _scripted_response(fault, fault.text("content_type"))
 
 
-def _answer(fault: Fault, content_type: str) -> Delivery:
+def _scripted_response(fault: Fault, content_type: str) -> Delivery:
     body = fault.text("body").encode()
     return Delivery(int(fault.number("status")), body, content_type, code=_code_in(body))
 
@@ -434,48 +442,48 @@ def _code_in(body: bytes) -> str | None:
 
 
 def _interim(fault: Fault, real: Delivery) -> Delivery:
-    before = (_interim_answer(fault),) * int(fault.number("count"))
-    return _accompanied(fault, real, before=before)
+    before = (_interim_response(fault),) * int(fault.number("count"))
+    return _with_others(fault, real, before=before)
 
 
 def _endless_interim(fault: Fault, _real: Delivery) -> Delivery:
-    before = (_interim_answer(fault),)
-    return Delivery(0, b"", manner="repeat", before=before, interval=fault.number("interval"))
+    before = (_interim_response(fault),)
+    return Delivery(0, b"", mode="repeat", before=before, interval=fault.number("interval"))
 
 
-def _interim_answer(fault: Fault) -> Delivery:
+def _interim_response(fault: Fault) -> Delivery:
     status = int(fault.number("status"))
     link = (("Link", "</style.css>; rel=preload; as=style"),) if status == 103 else ()
-    return _with_headers(fault, Delivery(status, b"", headers=link, manner="interim"))
+    return _with_headers(fault, Delivery(status, b"", headers=link, mode="interim"))
 
 
 def _duplicate(fault: Fault, real: Delivery) -> Delivery:
-    return _accompanied(fault, _with_headers(fault, real), twice=True)
+    return _with_others(fault, _with_headers(fault, real), twice=True)
 
 
 def _unsolicited(fault: Fault, real: Delivery) -> Delivery:
-    return _accompanied(fault, real, **{fault.text("when"): (unsolicited(fault),)})
+    return _with_others(fault, real, **{fault.text("when"): (unsolicited(fault),)})
 
 
-def _accompanied(fault: Fault, real: Delivery, **others: object) -> Delivery:
-    return _with(real, manner="accompanied", delay=fault.number("delay"), **others)
+def _with_others(fault: Fault, real: Delivery, **others: object) -> Delivery:
+    return _with(real, mode="accompanied", delay=fault.number("delay"), **others)
 
 
-# What adds answers to the real one. Scripted headers are those of the added answers; a
-# duplicate's are in both copies.
-_ADDING: Mapping[str, Callable[[Fault, Delivery], Delivery]] = {
+# Kinds that send other responses in addition to the real one. `headers` apply to the added
+# responses; with duplicate, to both copies.
+_WITH_OTHERS: Mapping[str, Callable[[Fault, Delivery], Delivery]] = {
     "interim": _interim,
     "endless_interim": _endless_interim,
     "duplicate": _duplicate,
     "unsolicited": _unsolicited,
 }
 
-_SPOILERS: Mapping[str, Callable[[Fault, Call, Delivery], Delivery]] = {
+_DELIVERIES: Mapping[str, Callable[[Fault, Call, Delivery], Delivery]] = {
     "rate_limited": _rate_limited,
     "status": _status,
     "reset": _abort,
     "lost_answer": _abort,
-    "slow": _genuine,
+    "slow": _real,
     "endless": _endless,
     "stalled": _stalled,
     "truncated": _truncated,

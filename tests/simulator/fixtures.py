@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The nomba.auth contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Fixtures for pytest; a conftest imports both names."""
+"""Fixtures for pytest; import both names in a conftest."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from .server import running
 
 @pytest.fixture(scope="session")
 def simulator_server() -> Iterator[ControlClient]:
-    """One simulator for the whole session, in a thread."""
-    with running() as handle:
-        yield handle
+    """Run one simulator in a thread for the whole session."""
+    with running() as client:
+        yield client
 
 
 @pytest.fixture
 def simulator(simulator_server: ControlClient) -> ControlClient:
-    """The simulator as if it had just been started."""
+    """Return the control client of a simulator that has been reset."""
     simulator_server.reset()
     return simulator_server

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The nomba.auth contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The log of requests and its counters. No token or secret comes in here: only fingerprints."""
+"""The request log and its counters. It contains fingerprints, never tokens or secrets."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Seen:
-    """What was seen of a request when it arrived."""
+class Received:
+    """A request, as it was received."""
 
     time: float
     method: str
@@ -31,13 +31,13 @@ class Seen:
 
     @property
     def write(self) -> bool:
-        """Whether this could change anything: every POST could."""
+        """Whether the request can change state, as every POST can."""
         return self.method == "POST"
 
 
 @dataclass(frozen=True)
-class Answered:
-    """What was answered. The status is None where the connection was aborted."""
+class Sent:
+    """The response to a request. The status is None if the connection was aborted."""
 
     status: int | None = None
     code: str | None = None
@@ -46,7 +46,7 @@ class Answered:
 
 @dataclass(frozen=True)
 class Entry:
-    """One line of the log, as tests see it."""
+    """One entry of the log, as the control API returns it."""
 
     n: int
     time: float
@@ -70,82 +70,82 @@ class Entry:
 
 
 @dataclass
-class Line:
-    """An open line: the request is there, its answer is yet to come."""
+class OpenEntry:
+    """A request whose response may not have been sent yet."""
 
     n: int
-    seen: Seen
-    answered: Answered = Answered()
+    received: Received
+    sent: Sent = Sent()
 
-    def entry(self) -> Entry:
-        """The line as it reads now."""
-        seen, answered = self.seen, self.answered
-        return Entry(n=self.n, write=seen.write, **seen.__dict__, **answered.__dict__)
+    def snapshot(self) -> Entry:
+        """Return the current entry."""
+        received, sent = self.received, self.sent
+        return Entry(n=self.n, write=received.write, **received.__dict__, **sent.__dict__)
 
 
 class RequestLog:
-    """Keeps the newest `limit` lines; the counters know of all."""
+    """Keeps the newest `limit` entries; the counters include all requests."""
 
     def __init__(self, limit: int) -> None:
-        self._lines: deque[Line] = deque(maxlen=limit)
-        self._watchers: list[tuple[int, Callable[[], None]]] = []
-        self._sums: Counter[str] = Counter()
-        self._tallies: dict[str, Counter[str]] = {}
-        self._answers: dict[Answered, Answered] = {}
+        self._entries: deque[OpenEntry] = deque(maxlen=limit)
+        self._callbacks: list[tuple[int, Callable[[], None]]] = []
+        self._counter: Counter[str] = Counter()
+        self._by_fingerprint: dict[str, Counter[str]] = {}
+        self._responses: dict[Sent, Sent] = {}
         self.total = 0
         self.connections = 0
 
-    def __iter__(self) -> Iterator[Line]:
-        return iter(self._lines)
+    def __iter__(self) -> Iterator[OpenEntry]:
+        return iter(self._entries)
 
-    def open(self, seen: Seen) -> Line:
-        """Note that a request has arrived."""
+    def open(self, received: Received) -> OpenEntry:
+        """Add a request that has arrived."""
         self.total += 1
-        line = Line(self.total, seen)
-        self._lines.append(line)
-        self._count(seen, "requests")
-        if seen.write:
-            self._count(seen, "writes")
-        self._tell()
-        return line
+        entry = OpenEntry(self.total, received)
+        self._entries.append(entry)
+        self._count(received, "requests")
+        if received.write:
+            self._count(received, "writes")
+        self._notify()
+        return entry
 
-    def close(self, line: Line, answered: Answered) -> None:
-        """Note what is being answered; done before the first byte leaves."""
-        # Few answers differ, so equal ones are kept once.
-        line.answered = self._answers.setdefault(answered, answered)
-        if line.seen.operation == "balance":
-            self._count_balance(line.seen, answered)
+    def close(self, entry: OpenEntry, sent: Sent) -> None:
+        """Record the response, before its first byte is sent."""
+        # Many responses are equal, so each distinct one is stored once.
+        entry.sent = self._responses.setdefault(sent, sent)
+        if entry.received.operation == "balance":
+            self._count_balance(entry.received, sent)
 
-    def watch(self, total: int, arrived: Callable[[], None]) -> None:
-        """Call `arrived` once that many requests have come, which may be now."""
-        self._watchers.append((total, arrived))
-        self._tell()
+    def notify_at(self, total: int, callback: Callable[[], None]) -> None:
+        """Call `callback` when the log has counted this many requests, or now if it has."""
+        self._callbacks.append((total, callback))
+        self._notify()
 
     def counters(self, fingerprint: str | None = None) -> dict[str, object]:
-        """The sums of everything, or of the requests that carried one token."""
+        """Return the counters of all requests, or of the requests with one token."""
         if fingerprint is not None:
-            return _sums(self._tallies.get(fingerprint, Counter()))
-        tallies = {name: _sums(one) for name, one in self._tallies.items()}
-        return {**_sums(self._sums), "connections": self.connections, "fingerprints": tallies}
+            return _totals(self._by_fingerprint.get(fingerprint, Counter()))
+        each = {name: _totals(counter) for name, counter in self._by_fingerprint.items()}
+        return {**_totals(self._counter), "connections": self.connections, "fingerprints": each}
 
-    def _tell(self) -> None:
-        due = [one for one in self._watchers if one[0] <= self.total]
-        self._watchers = [one for one in self._watchers if one[0] > self.total]
-        for __, arrived in due:
-            arrived()
+    def _notify(self) -> None:
+        due = [one for one in self._callbacks if one[0] <= self.total]
+        self._callbacks = [one for one in self._callbacks if one[0] > self.total]
+        for __, callback in due:
+            callback()
 
-    def _count_balance(self, seen: Seen, answered: Answered) -> None:
-        if answered.status == 401 or answered.code == "401":
-            self._count(seen, "balance_refused")
-        elif answered.status == 200 and answered.code == "00":
-            self._count(seen, "balance_accepted")
+    def _count_balance(self, received: Received, sent: Sent) -> None:
+        if sent.status == 401 or sent.code == "401":
+            self._count(received, "balance_refused")
+        elif sent.status == 200 and sent.code == "00":
+            self._count(received, "balance_accepted")
 
-    def _count(self, seen: Seen, what: str) -> None:
-        self._sums[what] += 1
-        if seen.fingerprint is not None:
-            self._tallies.setdefault(seen.fingerprint, Counter())[what] += 1
+    def _count(self, received: Received, name: str) -> None:
+        self._counter[name] += 1
+        if received.fingerprint is not None:
+            self._by_fingerprint.setdefault(received.fingerprint, Counter())[name] += 1
 
 
-def _sums(counter: Counter[str]) -> dict[str, object]:
+def _totals(counter: Counter[str]) -> dict[str, object]:
     names = ("requests", "writes", "balance_accepted", "balance_refused")
     return {name: counter[name] for name in names}

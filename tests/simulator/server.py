@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The nomba.auth contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Start and stop: in a thread for pytest, in the foreground for everything else."""
+"""Start and stop the server: in a thread for pytest, otherwise in the foreground."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from . import control, faults, wire
 from .control_client import ControlClient
 from .settings import Settings
 from .state import Simulator
-from .tls import make_trust
+from .tls import make_server_tls
 
 HOST = "127.0.0.1"
 
 
 @dataclass(frozen=True)
 class Options:
-    """Where to listen. Port 0 is any free one; without a folder the CA goes to a fleeting one."""
+    """Ports and the folder of the CA. Port 0: any free port. No folder: a temporary one."""
 
     port: int = 0
     tls_port: int = 0
@@ -40,9 +40,9 @@ class Options:
 
 @dataclass(frozen=True)
 class Announcement:
-    """Where a server listens; what the announce file holds.
+    """The addresses of a server, and the content of the announce file.
 
-    `control_url` serves the same paths as `http_url`, but no fault fires on its connections.
+    `control_url` serves the same paths as `http_url`, but connect faults do not trigger on it.
     """
 
     url: str
@@ -59,10 +59,10 @@ class _Connection:
 
 
 class Server(web.Server):
-    """An HTTP server that parts the simulator's own paths from the API's."""
+    """An HTTP server that routes requests to the control API or to the simulated API."""
 
     def __init__(self, simulator: Simulator, control_port: int) -> None:
-        # Without cancellation a slow answer would outlive the client that gave up on it.
+        # Without cancellation, a slow response continues after the client closed the connection.
         super().__init__(self._respond, access_log=None, handler_cancellation=True)
         self._simulator = simulator
         self._control_port = control_port
@@ -74,52 +74,52 @@ class Server(web.Server):
         return await wire.respond(self._simulator.state, request)
 
     def connection_made(self, handler: web.RequestHandler, transport: asyncio.Transport) -> None:
-        """Remember a connection, to be able to end it."""
+        """Record a connection, to close it at the end."""
         super().connection_made(handler, transport)
-        # Asked now: a transport that is closing does not tell its socket any more.
+        # Read the socket now: a transport that is closing no longer returns it.
         self._open[handler] = _Connection(transport, transport.get_extra_info("socket"))
-        self._greet(transport)
+        self._send_connect_fault(transport)
 
-    def _greet(self, transport: asyncio.Transport) -> None:
-        """Send what a scripted fault sends on a connection before any request."""
+    def _send_connect_fault(self, transport: asyncio.Transport) -> None:
+        """Send the bytes of a connect fault before any request."""
         if transport.get_extra_info("sockname")[1] == self._control_port:
             return
         state = self._simulator.state
-        fault = state.script.draw(faults.CONNECT, None)
+        fault = state.script.next_fault(faults.CONNECT, None)
         if fault is not None:
-            data = wire.serialise(faults.unsolicited(fault), state.now())
+            data = wire.serialize(faults.unsolicited(fault), state.now())
             wire.write_later(transport, data, fault.number("delay"))
 
     def connection_lost(
         self, handler: web.RequestHandler, exc: BaseException | None = None
     ) -> None:
-        """Forget the number of a connection that is gone."""
+        """Remove a closed connection."""
         super().connection_lost(handler, exc)
         self._open.pop(handler, None)
         self._simulator.state.disconnected(handler)
 
-    async def hang_up(self) -> None:
-        """End all connections at once: a client that keeps one open must not hold us up."""
+    async def close_connections(self) -> None:
+        """Close all connections, because a client that keeps one open must not delay the end."""
         while self._open:
             for connection in self._open.values():
-                _cut_off(connection)
+                _abort(connection)
             await asyncio.sleep(0)
 
 
-def _cut_off(connection: _Connection) -> None:
+def _abort(connection: _Connection) -> None:
     connection.transport.abort()
-    # A TLS connection that is already closing waits for the peer's farewell, and goes on waiting
-    # when it is aborted; with its socket shut it cannot.
+    # A TLS connection that is closing waits for the close_notify of the peer, even after an abort.
+    # Shutting down its socket ends the wait.
     with contextlib.suppress(OSError):
         connection.socket.shutdown(socket.SHUT_RDWR)
 
 
 @contextlib.asynccontextmanager
 async def listening(simulator: Simulator, options: Options) -> AsyncIterator[Announcement]:
-    """Serve HTTP and HTTPS on loopback, over one state, until the context ends."""
+    """Serve HTTP and HTTPS on loopback with one state, until the context ends."""
     with contextlib.ExitStack() as stack:
         folder = options.ca_dir or Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        trust = make_trust(folder)
+        tls = make_server_tls(folder)
         plain, secure = _bind(stack, options.port), _bind(stack, options.tls_port)
         reserved = _bind(stack, 0)
         server = Server(simulator, reserved.getsockname()[1])
@@ -127,11 +127,11 @@ async def listening(simulator: Simulator, options: Options) -> AsyncIterator[Ann
         await runner.setup()
         try:
             await web.SockSite(runner, plain, backlog=1024).start()
-            await web.SockSite(runner, secure, ssl_context=trust.context, backlog=1024).start()
+            await web.SockSite(runner, secure, ssl_context=tls.context, backlog=1024).start()
             await web.SockSite(runner, reserved, backlog=1024).start()
-            yield _announcement(plain, secure, reserved, trust.ca_path)
+            yield _announcement(plain, secure, reserved, tls.ca_path)
         finally:
-            await server.hang_up()
+            await server.close_connections()
             await runner.cleanup()
 
 
@@ -158,8 +158,8 @@ def _announcement(
 
 
 @dataclass
-class _Threaded:
-    """What the thread tells the one who started it."""
+class _ThreadState:
+    """The values that the server thread shares with its creator."""
 
     ready: threading.Event = dataclasses.field(default_factory=threading.Event)
     announcement: Announcement | None = None
@@ -172,27 +172,27 @@ class _Threaded:
 def running(
     settings: Settings | None = None, options: Options | None = None
 ) -> Iterator[ControlClient]:
-    """A simulator in a thread of its own, with its own loop, and a handle on it."""
-    shared = _Threaded()
-    work = _serve_thread(shared, Simulator(settings), options or Options())
-    thread = threading.Thread(target=asyncio.run, args=(work,), name="simulator", daemon=True)
+    """Run a simulator in a thread with its own event loop; yield its control client."""
+    shared = _ThreadState()
+    serving = _serve_thread(shared, Simulator(settings), options or Options())
+    thread = threading.Thread(target=asyncio.run, args=(serving,), name="simulator", daemon=True)
     thread.start()
     shared.ready.wait()
     if shared.announcement is None or shared.loop is None or shared.stop is None:
         raise shared.failure or RuntimeError("the simulator did not start")
     try:
-        yield ControlClient(**_places(shared.announcement))
+        yield ControlClient(**_addresses(shared.announcement))
     finally:
         shared.loop.call_soon_threadsafe(shared.stop.set)
         thread.join()
 
 
-def _places(announcement: Announcement) -> dict[str, str]:
+def _addresses(announcement: Announcement) -> dict[str, str]:
     values = dataclasses.asdict(announcement)
     return {name: values[name] for name in ("url", "http_url", "ca_path", "control_url")}
 
 
-async def _serve_thread(shared: _Threaded, simulator: Simulator, options: Options) -> None:
+async def _serve_thread(shared: _ThreadState, simulator: Simulator, options: Options) -> None:
     shared.loop, shared.stop = asyncio.get_running_loop(), asyncio.Event()
     try:
         async with listening(simulator, options) as announcement:
@@ -209,7 +209,7 @@ async def _serve_thread(shared: _Threaded, simulator: Simulator, options: Option
 
 
 async def serve(simulator: Simulator, options: Options, announce: Path) -> None:
-    """Serve until SIGTERM or SIGINT; the announce file is there exactly as long."""
+    """Serve until SIGTERM or SIGINT; the announce file exists while the server listens."""
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -223,7 +223,7 @@ async def serve(simulator: Simulator, options: Options, announce: Path) -> None:
 
 
 def write_announcement(path: Path, announcement: Announcement) -> None:
-    """Write the file in one step, so that nobody reads half of it."""
+    """Write the file atomically."""
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     draft.write_text(json.dumps(dataclasses.asdict(announcement)) + "\n", encoding="utf-8")

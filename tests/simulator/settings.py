@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The nomba.auth contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a simulator can be told to be: frozen settings, and the reading of them from JSON."""
+"""The settings of a simulator, and their conversion from and to JSON."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-# Invented, and recognisably so. The shapes are the ones in use: three UUIDs, and a secret of
-# 88 characters of base64 (64 bytes) ending in "==".
+# Fictitious. The formats are those of the API: UUIDs, and a secret of 88 base64 characters
+# (64 bytes) that ends in "==".
 DEFAULT_ACCOUNT_ID = "0a0a0a0a-1111-4111-8111-aaaaaaaaaaaa"
 DEFAULT_CLIENT_ID = "0c0c0c0c-2222-4222-8222-bbbbbbbbbbbb"
 DEFAULT_CLIENT_SECRET = "c2ltdWxhdG9yLW9ubHktbm90LWEtc2VjcmV0" + "A" * 50 + "=="
@@ -29,12 +29,12 @@ CHOICES: Mapping[str, tuple[str, ...]] = {
 
 
 class SettingsError(ValueError):
-    """A setting that does not exist or cannot have this value; the text is for people."""
+    """An unknown setting or an invalid value; the text goes to the client."""
 
 
 @dataclass(frozen=True)
 class ApiClient:
-    """One API key of an account: what the dashboard shows as client id and private key."""
+    """One API key of an account: "Client ID" and "Private key" in the dashboard."""
 
     client_id: str
     client_secret: str
@@ -50,7 +50,7 @@ DEFAULT_CLIENTS = (
 
 @dataclass(frozen=True)
 class Settings:
-    """Every knob; README.md says what each one imitates."""
+    """All settings; README.md documents each one."""
 
     clients: tuple[ApiClient, ...] = DEFAULT_CLIENTS
     business_id: str | None = None
@@ -79,11 +79,11 @@ class Settings:
     request_log_limit: int = 200_000
 
     def client(self, client_id: object) -> ApiClient | None:
-        """The client of this id, suspended or not."""
+        """Return the client with this id, suspended or not."""
         return next((one for one in self.clients if one.client_id == client_id), None)
 
     def with_client(self, client: ApiClient) -> Settings:
-        """The same settings, with this client in place of the one that has its id."""
+        """Return the settings with this client in place of the one with its id."""
         clients = tuple(client if c.client_id == client.client_id else c for c in self.clients)
         return dataclasses.replace(self, clients=clients)
 
@@ -93,7 +93,7 @@ _CLIENT_FIELDS = tuple(f.name for f in dataclasses.fields(ApiClient))
 
 
 def from_json(document: object, base: Settings | None = None) -> Settings:
-    """Settings from a JSON object; what it does not name keeps the value it has in `base`."""
+    """Parse settings from a JSON object; other settings keep their values in `base`."""
     given = _object(document, "settings")
     unknown = sorted(set(given) - set(_FIELDS))
     if unknown:
@@ -101,12 +101,12 @@ def from_json(document: object, base: Settings | None = None) -> Settings:
     values = {name: _value(name, value) for name, value in given.items()}
     settings = dataclasses.replace(base or Settings(), **values)  # type: ignore[arg-type]
     if not settings.clients:
-        raise SettingsError("clients must name at least one client")
+        raise SettingsError("clients must contain at least one client")
     return settings
 
 
 def to_json(settings: Settings) -> dict[str, object]:
-    """The settings as a JSON object that `from_json` reads back."""
+    """Return the settings as a JSON object for `from_json`."""
     return dataclasses.asdict(settings)
 
 
@@ -132,14 +132,14 @@ def _plain(name: str, kind: str, value: object) -> object:
     return tuple(str(_typed(name, one, str, "a list of strings")) for one in _list(name, value))
 
 
-def _typed(name: str, value: object, kind: type, wanted: str) -> object:
+def _typed(name: str, value: object, kind: type, description: str) -> object:
     if not isinstance(value, kind):
-        raise SettingsError(f"{name} must be {wanted}")
+        raise SettingsError(f"{name} must be {description}")
     return value
 
 
 def _number(name: str, value: object) -> float:
-    # bool is an int to Python, but a mistake here.
+    # In Python, bool is a subclass of int; here it is not a number.
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise SettingsError(f"{name} must be a number")
     if value < 0 and name != "clock_offset":

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The nomba.auth contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Everything that a simulator knows at one time; a reset puts a new state in its place."""
+"""The complete state of a simulator; a reset replaces it with a new one."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .settings import Settings
 
 
 class State:
-    """The layers side by side. Only here do they get a clock."""
+    """Rules, rate limits, faults and request log, with the clock."""
 
     def __init__(self, settings: Settings, key: bytes, clock: Callable[[], float]) -> None:
         self._clock = clock
@@ -29,39 +29,39 @@ class State:
 
     @property
     def settings(self) -> Settings:
-        """The settings in force."""
+        """The current settings."""
         return self.api.settings
 
     def now(self) -> float:
-        """The time by the simulator's clock."""
+        """Return the time of the simulator's clock."""
         return self._clock() + self.settings.clock_offset
 
     def configure(self, settings: Settings) -> None:
-        """Put other settings in force; the registry and the log stay."""
+        """Replace the settings; keep the token registry and the request log."""
         old, self.api.settings = self.settings, settings
         rates = (settings.rate_class, settings.rate_window)
         if rates != (old.rate_class, old.rate_window):
             self.limiter = Limiter(*rates)
 
     def forget_requests(self) -> None:
-        """Begin a new log; connections are numbered from 1 again."""
+        """Start a new request log; connections are numbered from 1 again."""
         self.request_log = RequestLog(self.settings.request_log_limit)
         self.connections = {}
 
-    def connection(self, who: object) -> int:
-        """The number of a connection in this log, given at its first request."""
-        if who not in self.connections:
+    def connection(self, key: object) -> int:
+        """Return the number of a connection in this log, assigned at its first request."""
+        if key not in self.connections:
             self.request_log.connections += 1
-            self.connections[who] = self.request_log.connections
-        return self.connections[who]
+            self.connections[key] = self.request_log.connections
+        return self.connections[key]
 
-    def disconnected(self, who: object) -> None:
-        """Forget a connection that is gone."""
-        self.connections.pop(who, None)
+    def disconnected(self, key: object) -> None:
+        """Remove a closed connection."""
+        self.connections.pop(key, None)
 
 
 class Simulator:
-    """Holds the present state and the key that outlives it."""
+    """The current state, and the signing key, which a reset does not change."""
 
     def __init__(
         self, settings: Settings | None = None, clock: Callable[[], float] = time.time
@@ -71,5 +71,5 @@ class Simulator:
         self.state = State(settings or Settings(), self._key, clock)
 
     def reset(self, settings: Settings) -> None:
-        """Forget everything. Requests under way finish in the state they began in."""
+        """Replace the state. Active requests complete with the previous state."""
         self.state = State(settings, self._key, self._clock)

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The nomba.auth contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Making tokens, pure: HS256 JWTs and refresh tokens of the shapes that were seen."""
+"""Create tokens, pure: HS256 JWTs and refresh tokens in the recorded formats."""
 
 from __future__ import annotations
 
@@ -18,33 +18,33 @@ _CROCKFORD = "0123456789abcdefghjkmnpqrstvwxyz"
 
 
 def fingerprint(token: str) -> str:
-    """The name by which a token is spoken of; the token itself is kept nowhere."""
+    """Return the fingerprint of a token."""
     return "sha256:" + hashlib.sha256(token.encode("utf-8", "replace")).hexdigest()[:16]
 
 
 def looks_like_jwt(token: str) -> bool:
-    """What the server's parser asks first: exactly two periods."""
+    """Return whether the token has exactly two periods, the first check of the API's parser."""
     return token.count(".") == 2
 
 
-def claims(client: ApiClient, issued: int, expires: int, mark: str) -> dict[str, object]:
-    """The claims of a token. Those with a prefix have a value equal to their own name."""
+def claims(client: ApiClient, issued: int, expires: int, suffix: str) -> dict[str, object]:
+    """Return the claims of a token. The value of a claim with a prefix equals its name."""
     group = f"G:{client.account_id}"
     role = "R:VENDOR_API_ADMIN"
-    user = f"E:sandbox.{mark}@vendor_api.com"
+    user = f"E:sandbox.{suffix}@vendor_api.com"
     subject = str(uuid.uuid5(uuid.NAMESPACE_OID, client.client_id))
     return {group: group, role: role, user: user, "sub": subject, "iat": issued, "exp": expires}
 
 
 def sign(payload: Mapping[str, object], key: bytes) -> str:
-    """A JWT whose header says `alg` and nothing else, as the API's do."""
+    """Return a JWT whose header contains only `alg`, as in the API."""
     parts = [_base64url(_json({"alg": "HS256"})), _base64url(_json(payload))]
     signed = ".".join(parts)
     return f"{signed}.{_base64url(hmac.digest(key, signed.encode(), 'sha256'))}"
 
 
 def refresh_token(now: float, entropy: bytes) -> str:
-    """A lower-case ULID followed by the thirteen digits of the same millisecond."""
+    """Return a lower-case ULID followed by the thirteen digits of its millisecond."""
     milliseconds = int(now * 1000)
     number = (milliseconds << 80) | int.from_bytes(entropy[:10], "big")
     letters = (_CROCKFORD[(number >> shift) & 31] for shift in range(125, -1, -5))

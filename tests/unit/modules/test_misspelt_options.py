@@ -195,6 +195,6 @@ def test_the_first_task_of_the_first_and_last_play_checks_the_names(path: Path) 
     first, *_others, last = yaml.safe_load(path.read_text(encoding="utf-8"))
     for play in (first, last):
         task = (play.get("pre_tasks") or play["tasks"])[0]
-        assert "nomba.auth.unknown_variables" in task["vars"]["_nomba_misspelt"]
+        assert "nomba.auth.unknown_variables" in task["vars"]["_nomba_unknown_variables"]
         assert task["any_errors_fatal"] is True
         assert not {"run_once", "when", "delegate_to"} & set(task)

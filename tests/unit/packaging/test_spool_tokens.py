@@ -149,7 +149,7 @@ def test_only_link_of_same_owner_is_followed_above_folder(
         os.chown(link, 65534, -1, follow_symlinks=False)
     else:
         monkeypatch.setattr(os, "geteuid", lambda: 4242)
-    with pytest.raises(PermissionError, match="folder: others can write"):
+    with pytest.raises(PermissionError, match="folder: other users can write"):
         spool(event, link / "new")
     assert not list((tmp_path / "real").iterdir())
 
@@ -165,7 +165,7 @@ def test_folder_below_writable_folder_is_rejected(
         if os.getgid() == 0:
             os.chown(tmp_path / "app", -1, 4243)
     token = simulator.mint()
-    with pytest.raises(PermissionError, match=r"folder: others can write .*/app") as raised:
+    with pytest.raises(PermissionError, match=r"folder: other users can write .*/app") as raised:
         spool({"payload": token}, tmp_path / "app" / "new")
     assert token not in str(raised.value)
     assert not list((tmp_path / "app").iterdir())

@@ -18,7 +18,7 @@ import requests
 from tests.simulator import rules
 from tests.simulator import settings as known
 from tests.simulator.control_client import ControlClient
-from tests.simulator.rules import Api, Call, Minting, Reply
+from tests.simulator.rules import Api, Call, Reply, TokenOptions
 
 NOW = 1_800_000_000.25
 GRANT = {
@@ -46,7 +46,7 @@ class Rules:
             "content_type": "application/json",
             **call,
         }
-        return self.api.answer(Call("POST", path, body=body, **headers), self.now)
+        return self.api.respond(Call("POST", path, body=body, **headers), self.now)
 
     def issue(self, body: dict[str, Any] | None = None, **call: str | None) -> Reply:
         """Issue a token."""
@@ -59,7 +59,7 @@ class Rules:
     def mint(self, **how: Any) -> str:
         """Create a token without the API."""
         client = self.api.settings.clients[0]
-        return self.api.mint(client, Minting(**how), self.now).access_token
+        return self.api.mint(client, TokenOptions(**how), self.now).access_token
 
     def refresh(self, token: str, **call: str | None) -> Reply:
         """Refresh with a refresh token."""
@@ -75,7 +75,7 @@ class Rules:
         """Request the balance with a token."""
         bearer = f"Bearer {token}"
         call = Call("GET", rules.BALANCE, account_id=account_id, authorization=bearer)
-        return self.api.answer(call, self.now)
+        return self.api.respond(call, self.now)
 
 
 def data(reply: Reply) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.simulator.faults import KINDS, Delivery, FaultError, Script, from_json, spoil
+from tests.simulator.faults import KINDS, Delivery, FaultError, Script, faulty_delivery, from_json
 from tests.simulator.rules import Call, Reply
 from tests.unit.tables import each_row
 
@@ -29,7 +29,7 @@ def script(*lines: dict[str, Any]) -> Script:
 
 def fired(made: Script, *operations: str, fingerprint: str | None = None) -> list[str | None]:
     """Return the kinds of fault of these requests, in order."""
-    drawn = [made.draw(one, fingerprint) for one in operations]
+    drawn = [made.next_fault(one, fingerprint) for one in operations]
     return [fault.kind if fault else None for fault in drawn]
 
 
@@ -37,7 +37,7 @@ def delivered(kind: str, reply: Reply | None = None, **parameters: object) -> De
     """Return the delivery of an answer with a fault."""
     extra = {"status": 503} if kind in WITH_STATUS else {}
     (fault,) = from_json({"on": "any", "kind": kind, **extra, **parameters})
-    return spoil(fault, CALL, reply)
+    return faulty_delivery(fault, CALL, reply)
 
 
 def test_fault_fires_once_by_default() -> None:
@@ -100,27 +100,30 @@ def test_cleared_script_fires_no_fault() -> None:
         ({"on": "login"}, "on must be one of"),
         ({"times": -1}, "times must be a whole number"),
         ({"skip": True}, "skip must be a whole number"),
-        ({"color": "blue"}, "reset does not know: color"),
+        ({"color": "blue"}, "reset has no parameter: color"),
         ({"kind": "status"}, "status needs status, a number"),
         ({"kind": "status", "status": 99}, "a status from 200 to 599"),
         ({"kind": "slow", "delay": "long"}, "slow needs delay, a number"),
         ({"kind": "slow", "delay": -1}, "delay must not be negative"),
         ({"fingerprint": "abc"}, "fingerprint must be"),
         ({"effect": "yes"}, "effect must be true or false"),
-        ({"kind": "lost_answer", "effect": False}, "nothing without the effect"),
+        ({"kind": "lost_answer", "effect": False}, "requires the effect"),
         ({"headers": []}, "headers must be an object"),
         ({"kind": "interim", "status": 200}, "a status from 100 to 199"),
         ({"kind": "endless_interim", "status": 99}, "a status from 100 to 199"),
         ({"kind": "unsolicited", "status": 103}, "a status from 200 to 599"),
         ({"kind": "interim", "count": 1.5}, "count must be a whole number"),
         ({"kind": "interim", "count": -1}, "count must not be negative"),
-        ({"kind": "duplicate", "effect": False}, "nothing without the effect"),
+        ({"kind": "duplicate", "effect": False}, "requires the effect"),
         ({"kind": "unsolicited", "when": "never"}, "when must be one of: after, before"),
         ({"kind": "unsolicited", "body": {}}, "unsolicited needs body, a string"),
         ({"kind": "answer"}, "answer needs status, a number"),
         ({"kind": "answer", "status": 200, "content_type": None}, "content_type, a string"),
-        ({"on": "connect"}, "on connect there is only unsolicited"),
-        ({"on": "connect", "kind": "unsolicited", "when": "before"}, "no request, so no when"),
+        ({"on": "connect"}, "with on: connect, kind must be unsolicited"),
+        (
+            {"on": "connect", "kind": "unsolicited", "when": "before"},
+            "are not valid: when",
+        ),
     ],
 )
 def test_invalid_fault_is_rejected_with_message(line: dict[str, Any], message: str) -> None:
@@ -191,12 +194,12 @@ def test_slow_answer_is_unchanged() -> None:
 def test_truncated_answer_is_unchanged_after_effect() -> None:
     delivery = delivered("truncated", REAL, effect=True)
 
-    assert delivery.manner == "cut"
+    assert delivery.mode == "cut"
     assert json.loads(delivery.body) == REAL.body
 
 
 def test_stalled_answer_is_partial() -> None:
     delivery = delivered("stalled", REAL, effect=True)
 
-    assert delivery.manner == "stall"
+    assert delivery.mode == "stall"
     assert 0 < len(delivery.body) < len(json.dumps(REAL.body))

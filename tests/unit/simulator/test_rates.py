@@ -11,7 +11,7 @@ from tests.unit.tables import each_row
 
 def count_allowed(limiter: Limiter, method: str, times: int, now: float = 100.0) -> int:
     """Return how many of these requests are allowed."""
-    return sum(limiter.take("account", method, now).allowed for __ in range(times))
+    return sum(limiter.acquire("account", method, now).allowed for __ in range(times))
 
 
 @each_row(
@@ -30,7 +30,7 @@ def test_regular_account_has_75_requests_in_total() -> None:
 
 
 def test_class_none_has_no_limit_and_no_headers() -> None:
-    verdict = Limiter("none").take("account", "POST", 100.0)
+    verdict = Limiter("none").acquire("account", "POST", 100.0)
 
     assert verdict.allowed
     assert verdict.headers == ()
@@ -38,7 +38,7 @@ def test_class_none_has_no_limit_and_no_headers() -> None:
 
 def test_headers_count_down_and_are_present_on_429() -> None:
     limiter = Limiter("low_traffic")
-    last, over = limiter.take("a", "POST", 100.0), limiter.take("a", "POST", 100.0)
+    last, over = limiter.acquire("a", "POST", 100.0), limiter.acquire("a", "POST", 100.0)
 
     assert last.headers == over.headers
     assert not over.allowed
@@ -60,27 +60,27 @@ def test_new_window_starts_after_previous_window() -> None:
 def test_rejected_requests_do_not_extend_window() -> None:
     limiter = Limiter("low_traffic")
     for second in range(60):
-        limiter.take("account", "POST", 100.0 + second)
+        limiter.acquire("account", "POST", 100.0 + second)
 
-    assert limiter.take("account", "POST", 160.0).allowed
+    assert limiter.acquire("account", "POST", 160.0).allowed
 
 
 def test_accounts_do_not_share_window() -> None:
     limiter = Limiter("low_traffic")
 
-    assert limiter.take("one", "POST", 100.0).allowed
-    assert limiter.take("two", "POST", 100.0).allowed
+    assert limiter.acquire("one", "POST", 100.0).allowed
+    assert limiter.acquire("two", "POST", 100.0).allowed
 
 
 def test_window_is_configurable() -> None:
     limiter = Limiter("low_traffic", window=0.5)
 
-    assert ("X-Rate-Limit-Window", "0.5s") in limiter.take("a", "POST", 100.0).headers
-    assert limiter.take("a", "POST", 100.5).allowed
+    assert ("X-Rate-Limit-Window", "0.5s") in limiter.acquire("a", "POST", 100.0).headers
+    assert limiter.acquire("a", "POST", 100.5).allowed
 
 
 def test_clock_set_back_starts_new_window() -> None:
     limiter = Limiter("low_traffic")
-    limiter.take("a", "POST", 100.0)
+    limiter.acquire("a", "POST", 100.0)
 
-    assert limiter.take("a", "POST", 50.0).allowed
+    assert limiter.acquire("a", "POST", 50.0).allowed

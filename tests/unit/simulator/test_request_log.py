@@ -5,12 +5,12 @@
 
 from __future__ import annotations
 
-from tests.simulator.request_log import Answered, RequestLog, Seen
+from tests.simulator.request_log import Received, RequestLog, Sent
 
 
-def seen(method: str = "GET", operation: str = "balance", token: str | None = None) -> Seen:
+def seen(method: str = "GET", operation: str = "balance", token: str | None = None) -> Received:
     """Return a request."""
-    return Seen(
+    return Received(
         time=1.0,
         method=method,
         path="/",
@@ -32,9 +32,9 @@ def test_entry_exists_before_its_answer() -> None:
     request_log = RequestLog(10)
     line = request_log.open(seen())
 
-    assert [one.entry().status for one in request_log] == [None]
-    request_log.close(line, Answered(200, "00"))
-    assert [one.entry().status for one in request_log] == [200]
+    assert [one.snapshot().status for one in request_log] == [None]
+    request_log.close(line, Sent(200, "00"))
+    assert [one.snapshot().status for one in request_log] == [200]
 
 
 def test_log_is_bounded_and_counters_are_not() -> None:
@@ -56,7 +56,7 @@ def test_every_post_is_write() -> None:
 
 def test_balance_requests_are_counted_by_answer() -> None:
     request_log = RequestLog(10)
-    for answer in (Answered(200, "00"), Answered(401, "401"), Answered(200, "401"), Answered()):
+    for answer in (Sent(200, "00"), Sent(401, "401"), Sent(200, "401"), Sent()):
         request_log.close(request_log.open(seen()), answer)
 
     counters = request_log.counters()
@@ -74,7 +74,7 @@ def test_each_token_has_its_own_counters() -> None:
 
 def test_watcher_is_called_at_its_number_of_requests() -> None:
     request_log, calls = RequestLog(10), list[int]()
-    request_log.watch(2, lambda: calls.append(request_log.total))
+    request_log.notify_at(2, lambda: calls.append(request_log.total))
     for __ in range(3):
         request_log.open(seen())
 
@@ -84,6 +84,6 @@ def test_watcher_is_called_at_its_number_of_requests() -> None:
 def test_late_watcher_is_called_at_once() -> None:
     request_log, calls = RequestLog(10), list[int]()
     request_log.open(seen())
-    request_log.watch(1, lambda: calls.append(request_log.total))
+    request_log.notify_at(1, lambda: calls.append(request_log.total))
 
     assert calls == [1]

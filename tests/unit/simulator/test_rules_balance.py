@@ -26,13 +26,13 @@ def test_live_token_returns_balance(api: Rules) -> None:
 def test_missing_token_returns_401(api: Rules) -> None:
     call = Call("GET", rules.BALANCE, account_id=known.DEFAULT_ACCOUNT_ID)
 
-    assert api.api.answer(call, api.now).body == UNAUTHORIZED
+    assert api.api.respond(call, api.now).body == UNAUTHORIZED
 
 
 def test_token_without_bearer_scheme_returns_401(api: Rules) -> None:
     call = Call("GET", rules.BALANCE, known.DEFAULT_ACCOUNT_ID, authorization=api.token())
 
-    assert api.api.answer(call, api.now).body == UNAUTHORIZED
+    assert api.api.respond(call, api.now).body == UNAUTHORIZED
 
 
 def test_well_formed_unissued_token_returns_401(api: Rules) -> None:
@@ -123,6 +123,6 @@ def test_registry_decides_instead_of_claims(api: Rules) -> None:
 def test_other_paths_and_methods_are_rejected(
     api: Rules, method: str, path: str, status: int
 ) -> None:
-    reply = api.api.answer(Call(method, path), api.now)
+    reply = api.api.respond(Call(method, path), api.now)
 
     assert (reply.status, reply.body["code"]) == (status, str(status))

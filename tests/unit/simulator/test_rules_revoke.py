@@ -175,12 +175,12 @@ def test_earlier_effect_of_second_revoke_applies(api: Rules) -> None:
 
 def test_registry_distinguishes_all_states(api: Rules) -> None:
     api.set(revoke_delay=30)
-    live, dying, revoked = (api.api.registry.of(api.token()) for __ in range(3))
-    expired = api.api.registry.of(api.mint(age=7200))
+    live, dying, revoked = (api.api.registry.find_token(api.token()) for __ in range(3))
+    expired = api.api.registry.find_token(api.mint(age=7200))
     if live is None or dying is None or revoked is None or expired is None:
         pytest.fail("not in the registry")
-    dying.kill(api.now + 30)
-    revoked.kill(api.now)
+    dying.revoke(api.now + 30)
+    revoked.revoke(api.now)
 
     states = [one.state(api.now) for one in (live, dying, revoked, expired)]
     assert states == ["live", "dying", "revoked", "expired"]

@@ -2,11 +2,11 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Keep leaked tokens out of the rule engine: it gets the path of a private file instead.
+"""Replace the tokens of an event with the path of a private file.
 
-ansible-rulebook prints events, keeps them in memory, and hands them to playbooks as variables. A
-filter is the last place before that. It imports nothing of the collection, because ansible-rulebook
-loads it by its path.
+ansible-rulebook prints events, keeps them in memory, and passes them to playbooks as variables. An
+event filter runs before that. This file imports nothing from the collection, because
+ansible-rulebook loads it by its path.
 """
 
 from __future__ import annotations
@@ -24,21 +24,20 @@ from typing import Any
 
 DOCUMENTATION = r"""
 ---
-short_description: Put tokens of an alert into a private file, and pass on its path
+short_description: Write the tokens of an alert to a private file, and return its path
 description:
-  - Replaces the whole event by C(nomba_alert), which holds the C(fingerprints) of the tokens that
-    the alert names, and as C(spool) the path of a file with these tokens. Without any token there
-    is no C(spool).
-  - A token may stand anywhere in the alert, in any field, with other text around it. What is left
-    of a token that was cut short counts when it names a Nomba account, so that its revoke fails as
-    C(malformed) instead of being missed.
-  - The file is for its owner only. Whoever revokes the tokens removes it, as the playbook
-    C(nomba.auth.revoke_leaked) does.
+  - Replaces the whole event with C(nomba_alert), which contains the C(fingerprints) of the tokens
+    in the alert, and as C(spool) the path of a file with these tokens. If the alert contains no
+    token, C(spool) is not set.
+  - A token may be in any field of the alert, with other text around it. A truncated token counts if
+    it names a Nomba account, so that its revoke fails as C(malformed) and it is not missed.
+  - Only the owner can read the file. The playbook C(nomba.auth.revoke_leaked) removes it after it
+    revoked the tokens.
 options:
   folder:
     description:
-      - Where the files go. Made when it is missing. One that others can look into is refused, and
-        so is a link, and a folder below one that others can write.
+      - The folder for the files. It is created if it is missing. A folder that other users can read
+        is rejected, and so is a link, and a folder below one that other users can write.
     type: path
     default: ~/.ansible/nomba_leaked
 """
@@ -53,8 +52,8 @@ EXAMPLES = r"""
 
 FOLDER = "~/.ansible/nomba_leaked"
 
-# Signatures in base64url characters, for each alg that has one length only (RFC 7518 and 9864). Any
-# other signature is taken to the end of its characters, as the modules do.
+# The length of a signature in base64url characters, for each alg that has only one (RFC 7518 and
+# 9864). Any other signature extends to the last valid character, as in the modules.
 _SIGNATURES: dict[object, int] = {
     "none": 0,
     "HS256": 43,
@@ -68,9 +67,9 @@ _SIGNATURES: dict[object, int] = {
     "Ed448": 152,
 }
 
-# The modules decide what is a token, and find it with text glued to it. So whole runs of a token's
-# characters are kept, and what looks like a token in them is only shown. A JSON object begins with
-# a brace, and then a quotation mark or white space.
+# The modules decide what is a token, and find it also directly next to other text. Therefore the
+# file contains whole runs of token characters; the tokens that are recognized here only appear as
+# fingerprints. A JSON object begins with a brace, and then a quotation mark or white space.
 _RUN = re.compile(r"[A-Za-z0-9_.-]+")
 _OBJECT = r"e(?:y[A-DI-L]|w[k-r0-3])"
 _HEADER_START = re.compile(_OBJECT)
@@ -81,7 +80,7 @@ _MAX_HEADERS_TRIED = 64
 
 
 def main(event: dict[str, Any], folder: str = FOLDER) -> dict[str, Any]:
-    """Return an event without anything of the alert but paths and fingerprints."""
+    """Return an event that contains only the path and the fingerprints."""
     runs = {run: _tokens(run) for text in _texts(event) for run in _RUN.findall(text)}
     found = [token for tokens in runs.values() for token in tokens]
     alert: dict[str, Any] = {"fingerprints": list(dict.fromkeys(map(_fingerprint, found)))}
@@ -91,20 +90,20 @@ def main(event: dict[str, Any], folder: str = FOLDER) -> dict[str, Any]:
 
 
 def _texts(value: object) -> Iterator[str]:
-    """Every text of the alert, names of fields among them."""
-    waiting = [value]
-    while waiting:
-        one = waiting.pop()
-        if isinstance(one, str):
-            yield one
-        elif isinstance(one, dict):
-            waiting += [*one.keys(), *one.values()]
-        elif isinstance(one, list):
-            waiting += one
+    """Yield every string of the alert, including the names of fields."""
+    pending = [value]
+    while pending:
+        value = pending.pop()
+        if isinstance(value, str):
+            yield value
+        elif isinstance(value, dict):
+            pending += [*value.keys(), *value.values()]
+        elif isinstance(value, list):
+            pending += value
 
 
 def _tokens(run: str) -> list[str]:
-    """The tokens in a run of token characters, and what is left of Nomba's that were cut short."""
+    """Return the tokens in a run of token characters, and truncated tokens of Nomba."""
     found = []
     for match in _PAYLOAD.finditer(run):
         before = run[: match.start()].rpartition(".")[2]
@@ -120,7 +119,7 @@ def _tokens(run: str) -> list[str]:
 
 
 def _header(before: str) -> tuple[str, str | None]:
-    """The header at the end of this text, empty when there is none, and its alg."""
+    """Return the header at the end of this text, empty if there is none, and its alg."""
     before = before[-_MAX_HEADER:]
     starts = [match.start() for match in _HEADER_START.finditer(before)]
     for start in starts[::-1][:_MAX_HEADERS_TRIED]:
@@ -134,7 +133,7 @@ def _header(before: str) -> tuple[str, str | None]:
 
 
 def _names_account(payload: str) -> bool:
-    """Whether the decoded beginning of a payload names an account, as far as it goes."""
+    """Return whether a payload, complete or truncated, names an account."""
     text = _decode(payload)
     claims = ((b'"%s"' % match.group(1), match.end()) for match in _ACCOUNT_CLAIM.finditer(text))
     return any(
@@ -144,7 +143,7 @@ def _names_account(payload: str) -> bool:
 
 
 def _decode(part: str) -> bytes:
-    """The bytes of a base64url part without padding, or of the beginning of one."""
+    """Decode a base64url part without padding, complete or truncated."""
     return base64.urlsafe_b64decode((part[:-1] if len(part) % 4 == 1 else part) + "==")
 
 
@@ -153,10 +152,10 @@ def _fingerprint(token: str) -> str:
 
 
 def _spool(runs: list[str], folder: Path) -> str:
-    """Write the file, so that it survives a crash, and return its path."""
-    given = Path.cwd() / folder
-    folder = Path(os.path.realpath(given.parent)) / given.name
-    for parent in {*given.parents, *folder.parents}:
+    """Write the file durably and return its path."""
+    absolute = Path.cwd() / folder
+    folder = Path(os.path.realpath(absolute.parent)) / absolute.name
+    for parent in {*absolute.parents, *folder.parents}:
         _require_safe(parent)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     name = f"alert-{os.urandom(8).hex()}.txt"
@@ -170,24 +169,24 @@ def _spool(runs: list[str], folder: Path) -> str:
 
 
 def _require_safe(parent: Path) -> None:
-    """Refuse a folder or a link in which another user could exchange what the path goes on to."""
-    with suppress(FileNotFoundError):  # It will be made.
+    """Reject a parent folder or link in which another user could replace the next component."""
+    with suppress(FileNotFoundError):  # It will be created.
         status = parent.lstat()
         groups = {0, os.getegid()}
         others = status.st_mode & (stat.S_IWOTH | stat.S_IWGRP * (status.st_gid not in groups))
         is_safe = stat.S_ISLNK(status.st_mode) or status.st_mode & stat.S_ISVTX or not others
         if status.st_uid not in {0, os.geteuid()} or not is_safe:
             raise PermissionError(
-                f"folder: others can write {parent}, and could exchange the leaked tokens below "
-                "it; name a folder below one that only you can write"
+                f"folder: other users can write {parent} and could replace the files with leaked "
+                "tokens; set a folder below one that only its owner can write"
             )
 
 
 def _open(folder: Path) -> int:
-    """Open the folder, and refuse one that is not for us alone."""
+    """Open the folder; reject one that other users can access."""
     problem = PermissionError(
-        f"folder: {folder} must be a folder of this user with mode 0700, because leaked "
-        "tokens are kept there; name another one or correct its owner and mode"
+        f"folder: {folder} must be a folder of this user with mode 0700, because it will contain "
+        "leaked tokens; set another folder, or correct its owner and mode"
     )
     try:
         opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
@@ -201,7 +200,7 @@ def _open(folder: Path) -> int:
 
 
 def _write(folder: int, name: str, content: bytes) -> None:
-    """Write a new file with mode 0600, completely or not at all."""
+    """Write a new file with mode 0600; remove it if the write fails."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
     try:
         with os.fdopen(os.open(name, flags, 0o600, dir_fd=folder), "wb") as file:
