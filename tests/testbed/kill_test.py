@@ -92,7 +92,10 @@ class KillTest:
 
     def play(self, settings: dict[str, str]) -> subprocess.CompletedProcess[str]:
         """Run the command with the callback that counts tasks."""
-        callback = {"ANSIBLE_CALLBACK_PLUGINS": str(_CALLBACKS), "ANSIBLE_CALLBACKS_ENABLED": "kill"}
+        callback = {
+            "ANSIBLE_CALLBACK_PLUGINS": str(_CALLBACKS),
+            "ANSIBLE_CALLBACKS_ENABLED": "kill",
+        }
         return subprocess.run(
             self.command,
             env={**os.environ, **callback, **settings},

@@ -10,8 +10,8 @@ name: kill
 type: aggregate
 short_description: Count the tasks, and kill the run after one of them
 description:
-  - For tests only. E(KILL_AFTER) is the number of the last task that finishes. E(KILL_LOG) is a file
-    to which the names of all tasks are appended.
+  - For tests only. E(KILL_AFTER) is the number of the last task that finishes. The names of
+    all tasks are appended to the file E(KILL_LOG).
 """
 
 import json
