@@ -17,9 +17,10 @@ import json
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import timezone
 from enum import Enum
 from typing import Any
+
+from ansible_collections.nomba.auth.plugins.module_utils._timestamps import parse_http_date
 
 SUCCESS = "00"
 UNAUTHORIZED = "401"
@@ -112,21 +113,9 @@ def read(
     return replace(
         _read(answer, keep, secrets),
         attempts=answer.attempts,
-        server_time=http_date(answer.headers.get("date", "")),
+        server_time=parse_http_date(answer.headers.get("date", "")),
         signature=_signature(answer) if answer.status == 401 else None,
     )
-
-
-def http_date(text: str) -> float | None:
-    """An HTTP date as seconds since the epoch (UTC), or None."""
-    from email.utils import parsedate_to_datetime  # here: a run that skips everything needs none
-
-    try:
-        moment = parsedate_to_datetime(text)
-        # An HTTP date without a zone is in UTC, where Python would take the host's own.
-        return (moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).timestamp()
-    except (TypeError, ValueError, IndexError, OverflowError):
-        return None
 
 
 def redact(description: object, secrets: Iterable[str]) -> str:

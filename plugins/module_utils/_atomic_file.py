@@ -2,10 +2,15 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Files replaced atomically: read, locked, compared and written whole or not at all."""
+"""Locks, complete writes, and files that are replaced atomically and only if they are unchanged.
+
+Each function raises OSError for a system call that fails, unless it documents another exception.
+"""
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import hashlib
 import os
 from collections.abc import Callable, Iterator
@@ -22,10 +27,7 @@ from ansible_collections.nomba.auth.plugins.module_utils._errors import (
 from ansible_collections.nomba.auth.plugins.module_utils._secure_open import (
     FileEntry,
     OpenFile,
-    acquire_lock,
-    read_all,
-    sync_folder,
-    write_all,
+    reopen_folder,
 )
 
 # Bytes. A file with a token is far smaller; reading a part of one would compare that part.
@@ -33,6 +35,8 @@ MAX_FILE_SIZE = 1024 * 1024
 _RESERVED = 8192
 # Seconds for which to wait for another process that writes the same file.
 _LOCK_TIMEOUT = 10.0
+# Seconds between two attempts to get a lock.
+_LOCK_RETRY = 0.1
 
 # Gives an open file the owner and mode that the user wants; returns whether that changed anything.
 # Raises InvalidOption.
@@ -187,6 +191,85 @@ def replace_if_unchanged(
             except OSError as error:
                 raise NotWritten(f"dest: {error.strerror}; it is as it was") from None
         return held, True
+
+
+def read_all(descriptor: int, limit: int) -> bytes:
+    """What the file holds from here on, but no more than limit bytes. Raises OSError."""
+    content = b""
+    while len(content) < limit:
+        part = os.read(descriptor, limit - len(content))
+        if not part:
+            break
+        content += part
+    return content
+
+
+def write_all(descriptor: int, content: bytes, offset: int | None = None) -> None:
+    """Write everything, at the offset (bytes) where one is given. Raises OSError."""
+    while content:
+        if offset is None:
+            written = os.write(descriptor, content)
+        else:
+            written = os.pwrite(descriptor, content, offset)
+            offset += written
+        if not written:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        content = content[written:]
+
+
+def append_lines(descriptor: int, content: bytes, durable: bool) -> None:
+    """Append whole lines, or leave the file as it was; durable: only when they are on the disk.
+
+    A line that a killed process has cut short is ended first. The file is open for reading and
+    appending, and locked. Raises OSError.
+    """
+    size = os.fstat(descriptor).st_size
+    is_cut = size > 0 and os.pread(descriptor, 1, size - 1) != b"\n"
+    try:
+        write_all(descriptor, b"\n" * is_cut + content)
+        if durable:
+            os.fsync(descriptor)
+    except OSError:
+        # A file to which the system lets nobody but append keeps the part. Then the next line
+        # ends it.
+        with suppress(OSError):
+            os.ftruncate(descriptor, size)
+        raise
+
+
+def acquire_lock(descriptor: int, clock: Clock, timeout: float) -> bool:
+    """Lock the file against other processes until it is closed; timeout in seconds.
+
+    Returns False when another process held the lock all the time. Raises OSError.
+    """
+    end = clock.monotonic() + timeout
+    while not _try_lock(descriptor):
+        if clock.monotonic() >= end or clock.stopped_at() is not None:
+            return False
+        clock.sleep(_LOCK_RETRY)
+    return True
+
+
+def _try_lock(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def release_lock(descriptor: int) -> None:
+    """Let other processes lock the file. Raises OSError."""
+    fcntl.flock(descriptor, fcntl.LOCK_UN)
+
+
+def sync_folder(folder: int) -> None:
+    """Flush a folder to the disk. Raises OSError."""
+    descriptor = reopen_folder(folder)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _read(entry: FileEntry, descriptor: int) -> bytes:

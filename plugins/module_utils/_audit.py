@@ -13,14 +13,16 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from typing import Any
 
-from ansible_collections.nomba.auth.plugins.module_utils._clock import Clock
-from ansible_collections.nomba.auth.plugins.module_utils._errors import InvalidOption, NotWritten
-from ansible_collections.nomba.auth.plugins.module_utils._secure_open import (
-    FileEntry,
+from ansible_collections.nomba.auth.plugins.module_utils._atomic_file import (
     acquire_lock,
     append_lines,
     read_all,
     sync_folder,
+)
+from ansible_collections.nomba.auth.plugins.module_utils._clock import Clock
+from ansible_collections.nomba.auth.plugins.module_utils._errors import InvalidOption, NotWritten
+from ansible_collections.nomba.auth.plugins.module_utils._secure_open import (
+    FileEntry,
 )
 
 # An event is looked for in so much of the end of the file (bytes).

@@ -10,6 +10,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+# Why a run that a signal has stopped sent or read no more, as results and messages contain it.
+STOPPED = "the run was stopped by a signal"
+
 # Seconds after which a wait looks whether a signal has asked the run to end.
 _SLICE = 0.25
 

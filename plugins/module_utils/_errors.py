@@ -23,6 +23,16 @@ that one bad token never loses the result of another.
 
 from __future__ import annotations
 
+# Codes of an issue that the API refused, see IssueRefused.
+UNKNOWN_CLIENT = "unknown_client"
+FORBIDDEN = "forbidden"
+BAD_REQUEST = "bad_request"
+REFUSED = "refused"
+
+# Codes of results that are complete, but not a success. No exception carries them.
+SOURCE_UNREAD = "source_unread"
+NOT_RETIRED = "not_retired"
+
 
 class NombaError(Exception):
     """Base of all errors of this collection; its text never holds a secret."""

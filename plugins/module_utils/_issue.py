@@ -16,6 +16,10 @@ from dataclasses import dataclass
 from ansible_collections.nomba.auth.plugins.module_utils._answer import ApiResult, Verdict
 from ansible_collections.nomba.auth.plugins.module_utils._client import Client, Grant, grant_of
 from ansible_collections.nomba.auth.plugins.module_utils._errors import (
+    BAD_REQUEST,
+    FORBIDDEN,
+    REFUSED,
+    UNKNOWN_CLIENT,
     InvalidOption,
     IssueRefused,
     NoClearAnswer,
@@ -26,23 +30,23 @@ from ansible_collections.nomba.auth.plugins.module_utils._stored_token import St
 
 ISSUED, REFRESHED = "issued", "refreshed"
 
-_BAD_REQUEST = (
+_BAD_REQUEST_CAUSES = (
     "account_id did not arrive or client_id is not one; a proxy may have changed the request"
 )
-_FORBIDDEN = (
+_FORBIDDEN_CAUSES = (
     "the likely causes are: client_secret is wrong (the dashboard calls it private key; one '=' "
     "too many is enough), account_id is not the client's parent account but another or a "
     "sub-account's, this host's address is not on Nomba's allow list, or a firewall before the "
     "API turned this country or cloud away"
 )
-_UNKNOWN_CLIENT = (
+_UNKNOWN_CLIENT_CAUSES = (
     "client_id is unknown there or has been suspended: check that it belongs to this API, because "
     "test and live keys come in pairs"
 )
 _CAUSES = {
-    "400": ("bad_request", _BAD_REQUEST),
-    "403": ("forbidden", _FORBIDDEN),
-    "404": ("unknown_client", _UNKNOWN_CLIENT),
+    "400": (BAD_REQUEST, _BAD_REQUEST_CAUSES),
+    "403": (FORBIDDEN, _FORBIDDEN_CAUSES),
+    "404": (UNKNOWN_CLIENT, _UNKNOWN_CLIENT_CAUSES),
 }
 _LOST = "A token may have been issued that nobody holds; it expires by itself."
 
@@ -98,5 +102,5 @@ def refusal(reading: ApiResult) -> Exception:
         return NoClearAnswer(f"The API gave no clear answer: {reading.problem}. {_LOST}")
     # HTTP 200 may carry a failure, whose code then says what the status says elsewhere.
     kind = reading.code if reading.status == 200 else str(reading.status)
-    code, causes = _CAUSES.get(kind or "", ("refused", "the API gives no reason"))
+    code, causes = _CAUSES.get(kind or "", (REFUSED, "the API gives no reason"))
     return IssueRefused(code, f"The API issued no token ({reading.problem}): {causes}.")

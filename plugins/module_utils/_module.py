@@ -43,7 +43,10 @@ from ansible_collections.nomba.auth.plugins.module_utils._secure_open import (
     OpenFile,
     open_entry,
 )
-from ansible_collections.nomba.auth.plugins.module_utils._token import sensitive_parts
+from ansible_collections.nomba.auth.plugins.module_utils._token import (
+    DEFAULT_LEEWAY,
+    sensitive_parts,
+)
 
 PRODUCTION = "https://api.nomba.com"
 
@@ -52,7 +55,7 @@ TOKEN_OPTIONS: dict[str, dict[str, Any]] = {
     "access_token": {"type": "str", "no_log": True},
     "access_tokens": {"type": "list", "elements": "str", "no_log": True},
     "sources": {"type": "list", "elements": "path"},
-    "leeway": {"type": "float", "default": 300.0},
+    "leeway": {"type": "float", "default": DEFAULT_LEEWAY},
 }
 
 _ID_VARIABLES = {"account_id": "NOMBA_ACCOUNT_ID", "client_id": "NOMBA_CLIENT_ID"}

@@ -22,6 +22,10 @@ from ansible_collections.nomba.auth.plugins.module_utils._client import Client
 from ansible_collections.nomba.auth.plugins.module_utils._clock import Clock
 from ansible_collections.nomba.auth.plugins.module_utils._token import Token, make_unissued_token
 
+# Seconds after a successful revoke within which the API must refuse the token. Nomba documents no
+# delay. A token that the API still accepts after that is reported as still accepted.
+PROOF_WINDOW = 15.0
+
 # How often the negative control is asked when its answers say nothing.
 _CONTROL_TRIES = 3
 _HOUR = 3600.0

@@ -12,13 +12,15 @@ from __future__ import annotations
 import json
 import os
 
+from ansible_collections.nomba.auth.plugins.module_utils._atomic_file import (
+    acquire_lock,
+    append_lines,
+    release_lock,
+)
 from ansible_collections.nomba.auth.plugins.module_utils._clock import Clock
 from ansible_collections.nomba.auth.plugins.module_utils._errors import InvalidOption
 from ansible_collections.nomba.auth.plugins.module_utils._secure_open import (
-    acquire_lock,
-    append_lines,
     open_entry,
-    release_lock,
 )
 from ansible_collections.nomba.auth.plugins.module_utils._timestamps import show_time
 

@@ -19,17 +19,21 @@ from enum import Enum
 
 from ansible_collections.nomba.auth.plugins.module_utils._answer import ApiResult, Verdict
 from ansible_collections.nomba.auth.plugins.module_utils._client import Client
-from ansible_collections.nomba.auth.plugins.module_utils._clock import Clock
-from ansible_collections.nomba.auth.plugins.module_utils._probe import Probe, Prober, ProbeResult
+from ansible_collections.nomba.auth.plugins.module_utils._clock import STOPPED, Clock
+from ansible_collections.nomba.auth.plugins.module_utils._probe import (
+    PROOF_WINDOW,
+    Probe,
+    Prober,
+    ProbeResult,
+)
 from ansible_collections.nomba.auth.plugins.module_utils._token import (
+    DEFAULT_LEEWAY,
     Token,
     TokenClass,
     classify,
 )
 
-# How long a token may go on being accepted after the API said that it revoked it (seconds).
-# Nomba documents no delay; a token that outlives this is reported as still accepted.
-PROOF_WINDOW = 15.0
+# Seconds between the first two probes after a revoke; each pause doubles.
 _FIRST_PAUSE = 0.25
 
 # Seconds of the run that retries of a revoke leave to the probe that verifies it, and the share of
@@ -108,7 +112,7 @@ class Policy:
 
     account_id: str
     skip_expired: bool = True
-    leeway: float = 300.0
+    leeway: float = DEFAULT_LEEWAY
     proof: Proof = Proof.REQUIRED
     concurrency: int = 4
     write: bool = True
@@ -243,7 +247,7 @@ class Revocation:
     def _process(self, token: Token) -> Result:
         """One token, from first to last; runs in a worker."""
         if self._clock.stopped_at() is not None:
-            return Result(token, Outcome.NOT_ATTEMPTED, "the run was stopped by a signal")
+            return Result(token, Outcome.NOT_ATTEMPTED, STOPPED)
         if self._remaining() <= 0:
             return Result(token, Outcome.NOT_ATTEMPTED, "the run's deadline came first")
         finished, count = self._finished[token.accounts], self._policy.abort_after

@@ -15,6 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
 
+from ansible_collections.nomba.auth.plugins.module_utils._clock import STOPPED
 from ansible_collections.nomba.auth.plugins.module_utils._containers import hides_text
 from ansible_collections.nomba.auth.plugins.module_utils._token import (
     Token,
@@ -39,7 +40,7 @@ _OPEN = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _NOT_A_FILE = "it is neither a file nor a folder"
 _TOO_LARGE = "it claims to be larger than 64 TiB, which no real file is"
 _WOULD_BLOCK = "reading it would wait for data that is still to be written"
-_STOPPED = "it was not read to its end: the run was stopped by a signal"
+_STOPPED = f"it was not read to its end: {STOPPED}"
 _ENDLESS = f"it did not end {_MAX_GROWTH // _MIB} MiB after the size that it reported"
 
 # Bytes that are no UTF-8 (surrogates), the backslash, and characters that a terminal acts on.

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Opening files in a way that no third party can redirect, and writing them completely.
+"""Opening files in a way that no third party can redirect.
 
 A third party is any user except root, the running user and the user who owns the file. A path is
 walked folder by folder, and every folder is used through its descriptor, so that the folder which
@@ -12,7 +12,6 @@ was checked is the folder in which the file is opened, created or replaced.
 from __future__ import annotations
 
 import errno
-import fcntl
 import grp
 import os
 import pwd
@@ -21,13 +20,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 
-from ansible_collections.nomba.auth.plugins.module_utils._clock import Clock
 from ansible_collections.nomba.auth.plugins.module_utils._errors import InvalidOption
 
 _MODE = stat.S_IRUSR | stat.S_IWUSR
 _ROOT = 0
 _MAX_LINKS = 40
-_POLL = 0.1  # seconds
 # A folder that may be searched but not listed can only be opened with O_PATH.
 _FOLDER = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
@@ -294,93 +291,17 @@ class _Walk:
         self._folder = folder
 
 
-def read_all(descriptor: int, limit: int) -> bytes:
-    """What the file holds from here on, but no more than limit bytes. Raises OSError."""
-    content = b""
-    while len(content) < limit:
-        part = os.read(descriptor, limit - len(content))
-        if not part:
-            break
-        content += part
-    return content
+def reopen_folder(folder: int) -> int:
+    """Open a folder again, for reading: the descriptor of the lookup only resolves names.
 
-
-def write_all(descriptor: int, content: bytes, offset: int | None = None) -> None:
-    """Write everything, at the offset (bytes) where one is given. Raises OSError."""
-    while content:
-        if offset is None:
-            written = os.write(descriptor, content)
-        else:
-            written = os.pwrite(descriptor, content, offset)
-            offset += written
-        if not written:
-            raise OSError(errno.EIO, os.strerror(errno.EIO))
-        content = content[written:]
-
-
-def append_lines(descriptor: int, content: bytes, durable: bool) -> None:
-    """Append whole lines, or leave the file as it was; durable: only when they are on the disk.
-
-    A line that a killed process has cut short is ended first. The file is open for reading and
-    appending, and locked. Raises OSError.
+    Raises OSError.
     """
-    size = os.fstat(descriptor).st_size
-    is_cut = size > 0 and os.pread(descriptor, 1, size - 1) != b"\n"
-    try:
-        write_all(descriptor, b"\n" * is_cut + content)
-        if durable:
-            os.fsync(descriptor)
-    except OSError:
-        # A file to which the system lets nobody but append keeps the part. Then the next line
-        # ends it.
-        with suppress(OSError):
-            os.ftruncate(descriptor, size)
-        raise
-
-
-def acquire_lock(descriptor: int, clock: Clock, timeout: float) -> bool:
-    """Lock the file against other processes until it is closed; timeout in seconds.
-
-    Returns False when another process held the lock all the time. Raises OSError.
-    """
-    end = clock.monotonic() + timeout
-    while not _try_lock(descriptor):
-        if clock.monotonic() >= end or clock.stopped_at() is not None:
-            return False
-        clock.sleep(_POLL)
-    return True
-
-
-def _try_lock(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
-
-
-def release_lock(descriptor: int) -> None:
-    """Let other processes lock the file. Raises OSError."""
-    fcntl.flock(descriptor, fcntl.LOCK_UN)
-
-
-def sync_folder(folder: int) -> None:
-    """Flush a folder to the disk. Raises OSError."""
-    descriptor = _open_to_list(folder)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    return os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=folder)
 
 
 def printable(path: str) -> str:
     """A path as text, whatever its bytes are."""
     return os.fsencode(path).decode("utf-8", "backslashreplace")
-
-
-def _open_to_list(folder: int) -> int:
-    """The same folder once more: the descriptor of the lookup resolves names only."""
-    return os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=folder)
 
 
 def _absolute(option: str, path: str) -> str:
@@ -412,7 +333,7 @@ def _has_acl(folder: int) -> bool:
     if not hasattr(os, "getxattr"):
         return False
     try:
-        descriptor = _open_to_list(folder)
+        descriptor = reopen_folder(folder)
     except OSError:
         return True  # Nobody can tell.
     try:

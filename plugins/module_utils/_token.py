@@ -31,6 +31,9 @@ from ansible_collections.nomba.auth.plugins.module_utils._errors import LibraryM
 # header limit on its way, an answer that proves nothing.
 MAX_CHARACTERS = 8192
 
+# Seconds that a token counts as live after its `exp`: the tolerance for the error of a clock.
+DEFAULT_LEEWAY = 300.0
+
 # The last second of the year 9999: an `exp` beyond it is no date (milliseconds, 10^400, infinity).
 _LAST_SECOND = 253_402_300_799
 

@@ -15,9 +15,8 @@ from dataclasses import dataclass
 from ansible_collections.nomba.auth.plugins.module_utils._answer import (
     HttpAnswer,
     TransportFailure,
-    http_date,
 )
-from ansible_collections.nomba.auth.plugins.module_utils._clock import Clock
+from ansible_collections.nomba.auth.plugins.module_utils._clock import STOPPED, Clock
 from ansible_collections.nomba.auth.plugins.module_utils._http_session import (
     UNSENDABLE,
     Connection,
@@ -30,6 +29,7 @@ from ansible_collections.nomba.auth.plugins.module_utils._rate_limit import (
     RateLimiter,
     window_seconds,
 )
+from ansible_collections.nomba.auth.plugins.module_utils._timestamps import retry_after_seconds
 
 # A connection that fails, or a gateway in trouble, gets this many tries; a POST that meets a 429 as
 # many as the deadline allows, because its window passes by itself. Not so a probe: it must not use
@@ -45,7 +45,6 @@ _SLICE = 0.25
 _CHANCE = random.SystemRandom()
 
 _DEADLINE = "the run's deadline came first (see the option deadline)"
-STOPPED = "the run was stopped by a signal"
 
 
 @dataclass(frozen=True)
@@ -174,15 +173,7 @@ class HttpTransport:
         return None
 
     def _retry_after(self, answer: HttpAnswer) -> float | None:
-        """What Retry-After asks for, in seconds (a number, or a date by the server's own clock)."""
-        text = answer.headers.get("retry-after", "").strip()
-        if text.isdecimal():
-            return float(text[:9])
-        moment, server_now = http_date(text), http_date(answer.headers.get("date", ""))
-        if moment is None:
-            return None
-        now = self._clock.now() if server_now is None else server_now
-        return max(0.0, moment - now)
+        return retry_after_seconds(answer.headers, self._clock.now())
 
     def _session(self, exclusive: bool) -> HttpSession:
         """This thread's session: requests does not promise that one serves several threads."""

@@ -216,6 +216,7 @@ from ansible_collections.nomba.auth.plugins.module_utils._ensure_token import (
     TokenKeeper,
     TokenRequirements,
 )
+from ansible_collections.nomba.auth.plugins.module_utils._errors import NOT_RETIRED
 from ansible_collections.nomba.auth.plugins.module_utils._issue import require
 from ansible_collections.nomba.auth.plugins.module_utils._module import (
     connection,
@@ -335,7 +336,7 @@ def _outcome(module: AnsibleModule, done: EnsureResult) -> dict[str, Any]:
             worst = alive[0]
             mark = worst.token.fingerprint
             result["msg"] += f" {mark}, which it replaced, is not proved dead: {worst.reason}."
-            result["error"] = {"code": "not_retired"}
+            result["error"] = {"code": NOT_RETIRED}
     return {**result, **_diff(module, {"before": _line(done.before), "after": _line(done.kept)})}
 
 

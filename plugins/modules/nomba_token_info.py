@@ -193,6 +193,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.nomba.auth.plugins.module_utils._client import Client
 from ansible_collections.nomba.auth.plugins.module_utils._clock import SYSTEM
+from ansible_collections.nomba.auth.plugins.module_utils._errors import SOURCE_UNREAD
 from ansible_collections.nomba.auth.plugins.module_utils._module import (
     TOKEN_OPTIONS,
     connection,
@@ -235,7 +236,7 @@ def run_module(module: AnsibleModule) -> dict[str, Any]:
         "msg": f"{len(rows)} token(s)." + unread_message(found),
     }
     if found.unread:
-        result["error"] = {"code": "source_unread"}
+        result["error"] = {"code": SOURCE_UNREAD}
     return result
 
 

@@ -261,7 +261,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.nomba.auth.plugins.module_utils._client import Client
 from ansible_collections.nomba.auth.plugins.module_utils._clock import SYSTEM
-from ansible_collections.nomba.auth.plugins.module_utils._errors import InvalidOption
+from ansible_collections.nomba.auth.plugins.module_utils._errors import SOURCE_UNREAD, InvalidOption
 from ansible_collections.nomba.auth.plugins.module_utils._module import (
     TOKEN_OPTIONS,
     connection,
@@ -364,7 +364,7 @@ def _outcome(report: Report, found: ScanResult, with_diff: bool) -> dict[str, An
         "msg": _message(results, failed) + unread_message(found),
     }
     if failed or found.unread:
-        result["error"] = {"code": failed[0].outcome.value if failed else "source_unread"}
+        result["error"] = {"code": failed[0].outcome.value if failed else SOURCE_UNREAD}
     if with_diff:
         result["diff"] = _diff(results)
     return result

@@ -21,10 +21,10 @@ from ansible_collections.nomba.auth.plugins.module_utils._answer import (
     HttpAnswer,
     TransportFailure,
     Verdict,
-    http_date,
     read,
     redact,
 )
+from ansible_collections.nomba.auth.plugins.module_utils._timestamps import parse_http_date
 from ansible_collections.nomba.auth.plugins.module_utils._token import email_addresses
 from tests.unit.clock import NOW
 
@@ -418,7 +418,7 @@ def lagos() -> Iterator[None]:
     ],
 )
 def test_an_http_date_of_any_form_is_in_utc(text: str) -> None:
-    assert http_date(text) == 784_111_777
+    assert parse_http_date(text) == 784_111_777
 
 
 @pytest.mark.parametrize(
@@ -443,18 +443,18 @@ def test_an_http_date_of_any_form_is_in_utc(text: str) -> None:
     ],
     ids=lambda text: text[:30],
 )
-def test_nonsense_is_no_http_date(text: str) -> None:
-    assert http_date(text) is None
+def test_nonsense_is_no_parse_http_date(text: str) -> None:
+    assert parse_http_date(text) is None
 
 
 @given(st.text(max_size=40) | st.text("SunMon,0169: -+GMTZ\0\n", max_size=40))
-def test_no_text_is_too_strange_for_an_http_date(text: str) -> None:
-    assert isinstance(http_date(text), (float, type(None)))
+def test_no_text_is_too_strange_for_an_parse_http_date(text: str) -> None:
+    assert isinstance(parse_http_date(text), (float, type(None)))
 
 
 @given(st.integers(0, 4_000_000_000))
 def test_an_http_date_is_read_to_the_second(moment: int) -> None:
-    assert http_date(formatdate(moment, usegmt=True)) == moment
+    assert parse_http_date(formatdate(moment, usegmt=True)) == moment
 
 
 def test_the_servers_clock_comes_with_any_answer() -> None:

@@ -38,7 +38,7 @@ ALLOWED: dict[str, set[str]] = {
     "module_utils/_errors.py": set(),
     "module_utils/_clock.py": {"time"},
     "module_utils/_rate_limit.py": set(),
-    "module_utils/_answer.py": {"datetime"},
+    "module_utils/_answer.py": {"_timestamps"},
     "module_utils/_token.py": {"_errors", "jwt", "secrets", "sys"},
     "module_utils/_timestamps.py": {"datetime"},
     "module_utils/_client.py": {"_answer", "_token"},
@@ -48,16 +48,16 @@ ALLOWED: dict[str, set[str]] = {
         *("_answer", "_client", "_clock", "_token", "concurrent.futures", "threading"),
     },
     "module_utils/_containers.py": set(),
-    "module_utils/_scan.py": {"_containers", "_token", "errno", "os", "stat"},
-    "module_utils/_secure_open.py": {
-        *("_clock", "_errors", "errno", "fcntl", "grp", "os", "pwd", "stat"),
+    "module_utils/_scan.py": {"_clock", "_containers", "_token", "errno", "os", "stat"},
+    "module_utils/_secure_open.py": {"_errors", "errno", "grp", "os", "pwd", "stat"},
+    "module_utils/_progress.py": {
+        *("_atomic_file", "_clock", "_errors", "_secure_open", "_timestamps", "os"),
     },
-    "module_utils/_progress.py": {"_clock", "_errors", "_secure_open", "_timestamps", "os"},
     "module_utils/_revocation.py": {
         *("_answer", "_client", "_clock", "_probe", "_token", "concurrent.futures"),
     },
-    "module_utils/_atomic_file.py": {"_clock", "_errors", "_secure_open", "os"},
-    "module_utils/_audit.py": {"_clock", "_errors", "_secure_open", "os", "stat"},
+    "module_utils/_atomic_file.py": {"_clock", "_errors", "_secure_open", "errno", "fcntl", "os"},
+    "module_utils/_audit.py": {"_atomic_file", "_clock", "_errors", "_secure_open", "os", "stat"},
     "module_utils/_rotation.py": {"_errors", "_stored_token", "_token", "_timestamps"},
     "module_utils/_ensure_token.py": {
         *("_client", "_clock", "_errors", "_issue", "_stored_token", "_probe", "_revocation"),
@@ -71,7 +71,15 @@ ALLOWED: dict[str, set[str]] = {
         *("requests.utils", "socket", "ssl", "threading", "urllib3", "urllib3.util.ssl_"),
     },
     "module_utils/_transport.py": {
-        *("_answer", "_clock", "_http_session", "_rate_limit", "random", "threading"),
+        *(
+            "_answer",
+            "_clock",
+            "_http_session",
+            "_rate_limit",
+            "_timestamps",
+            "random",
+            "threading",
+        ),
     },
     "module_utils/_module.py": {
         *("_clock", "_errors", "_http_session", "_secure_open", "_scan", "_token"),
@@ -95,6 +103,7 @@ ALLOWED: dict[str, set[str]] = {
         *(
             "_client",
             "_clock",
+            "_errors",
             "_issue",
             "_ensure_token",
             "_stored_token",
@@ -104,7 +113,17 @@ ALLOWED: dict[str, set[str]] = {
         *("_token", "_atomic_file", "_transport", "_timestamps", "ansible.module_utils.basic"),
     },
     "modules/nomba_token_info.py": {
-        *("_client", "_clock", "_module", "_probe", "_scan", "_token", "_transport", "_timestamps"),
+        *(
+            "_client",
+            "_clock",
+            "_errors",
+            "_module",
+            "_probe",
+            "_scan",
+            "_token",
+            "_transport",
+            "_timestamps",
+        ),
         "ansible.module_utils.basic",
     },
     "modules/nomba_credential_file.py": {
@@ -161,7 +180,7 @@ OWNERS = {
     "http": {"module_utils/_http_connection.py", "module_utils/_http_session.py"},
     "jwt": {"module_utils/_token.py"},
     "time": {"module_utils/_clock.py"},
-    "fcntl": {"module_utils/_secure_open.py"},
+    "fcntl": {"module_utils/_atomic_file.py"},
     "ansible": {"module_utils/_module.py", "modules/*", "plugin_utils/*", "lookup/*"},
 }
 

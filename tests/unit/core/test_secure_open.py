@@ -20,11 +20,10 @@ from typing import Any
 import pytest
 
 from ansible_collections.nomba.auth.plugins.module_utils import _secure_open
+from ansible_collections.nomba.auth.plugins.module_utils._atomic_file import append_lines, write_all
 from ansible_collections.nomba.auth.plugins.module_utils._errors import InvalidOption
 from ansible_collections.nomba.auth.plugins.module_utils._secure_open import (
-    append_lines,
     open_entry,
-    write_all,
 )
 
 pytestmark = pytest.mark.pure
