@@ -175,23 +175,12 @@ def scan_tokens(module: AnsibleModule) -> ScanResult:
     given, sources = _given_tokens(module), module.params["sources"] or []
     module.params["sources"] = [shown_path(path) for path in sources] or None
     found = scan(given, sources, lambda: SYSTEM.stopped_at() is not None)
-    if found.foreign:
-        description = f"sources: {found.foreign} JWT(s) name no Nomba account and were left alone."
+    if found.other_jwts:
+        description = (
+            f"sources: {found.other_jwts} JWT(s) name no Nomba account and were left alone."
+        )
         module.warn(f"{description} Give one as access_token if it is Nomba's all the same.")
     return found
-
-
-def unread_rows(found: ScanResult) -> list[dict[str, str]]:
-    """The sources that could not be read, as results tell it."""
-    return [{"path": path, "reason": reason} for path, reason in found.unread]
-
-
-def unread_message(found: ScanResult) -> str:
-    """The same for people; empty when all were read."""
-    if not found.unread:
-        return ""
-    path, reason = found.unread[0]
-    return f" sources: {len(found.unread)} could not be read, {path} first: {reason}."
 
 
 @dataclass(frozen=True)

@@ -65,14 +65,14 @@ class ScanResult:
     """Distinct tokens in the order met, and what was seen on the way.
 
     places: by fingerprint, one per file and one per path. unread: path, as it is shown, and reason.
-    foreign: how many distinct JWTs name no Nomba account and were left alone. files: how many files
+    other_jwts: how many distinct JWTs name no Nomba account and were ignored. files: how many files
     were read.
     """
 
     tokens: list[Token] = field(default_factory=list)
     places: dict[str, list[Location]] = field(default_factory=dict)
     unread: list[tuple[str, str]] = field(default_factory=list)
-    foreign: int = 0
+    other_jwts: int = 0
     files: int = 0
 
     def found_in(self, token: Token) -> list[dict[str, object]]:
@@ -80,6 +80,17 @@ class ScanResult:
         return [
             {"path": place.path, "line": place.line} for place in self.places[token.fingerprint]
         ]
+
+    def unread_rows(self) -> list[dict[str, str]]:
+        """Return one row for each unread source, as results contain it."""
+        return [{"path": path, "reason": reason} for path, reason in self.unread]
+
+    def unread_message(self) -> str:
+        """Return a sentence on the unread sources, after a space; empty without any."""
+        if not self.unread:
+            return ""
+        path, reason = self.unread[0]
+        return f" sources: {len(self.unread)} could not be read, {path} first: {reason}."
 
 
 def _never() -> bool:
@@ -99,7 +110,7 @@ def scan(
     given = len(scan.result.tokens)
     for source in sources:
         scan.source_unless_stopped(source)
-    scan.result.foreign = len(scan.other_jwts)
+    scan.result.other_jwts = len(scan.other_jwts)
     _merge_pieces(scan.result, given)
     return scan.result
 

@@ -205,10 +205,6 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule, env_fallback
 
-from ansible_collections.nomba.auth.plugins.module_utils._atomic_file import (
-    SetAttributes,
-    set_existing,
-)
 from ansible_collections.nomba.auth.plugins.module_utils._client import Client
 from ansible_collections.nomba.auth.plugins.module_utils._clock import SYSTEM
 from ansible_collections.nomba.auth.plugins.module_utils._ensure_token import (
@@ -216,8 +212,6 @@ from ansible_collections.nomba.auth.plugins.module_utils._ensure_token import (
     TokenKeeper,
     TokenRequirements,
 )
-from ansible_collections.nomba.auth.plugins.module_utils._errors import NOT_RETIRED
-from ansible_collections.nomba.auth.plugins.module_utils._issue import require
 from ansible_collections.nomba.auth.plugins.module_utils._module import (
     connection,
     identity,
@@ -226,19 +220,12 @@ from ansible_collections.nomba.auth.plugins.module_utils._module import (
     seconds,
     spec,
 )
-from ansible_collections.nomba.auth.plugins.module_utils._secure_open import FileEntry
-from ansible_collections.nomba.auth.plugins.module_utils._stored_token import (
-    Owner,
-    StoredToken,
-    keep,
-)
-from ansible_collections.nomba.auth.plugins.module_utils._timestamps import show_time
-from ansible_collections.nomba.auth.plugins.module_utils._token import fingerprint
+from ansible_collections.nomba.auth.plugins.module_utils._stored_token import Owner
 from ansible_collections.nomba.auth.plugins.module_utils._transport import HttpTransport
 
 
 def run_module(module: AnsibleModule) -> dict[str, Any]:
-    """Keep a token in a file, or return one."""
+    """Ensure a valid token in a file, or issue one and return it."""
     params = module.params
     api = connection(params)
     owner = Owner(api.api_url, identity(params, "account_id"), identity(params, "client_id"))
@@ -246,113 +233,31 @@ def run_module(module: AnsibleModule) -> dict[str, Any]:
         client = Client(transport, owner.account_id, owner.client_id)
         keeper = TokenKeeper(client, SYSTEM, transport.remaining, params["client_secret"])
         if params["dest"] is None:
-            return _return_token(module, keeper, owner)
-        required = TokenRequirements(
-            owner,
-            min_remaining=seconds(params, "min_remaining", least=0),
-            probe=params["probe"],
-            force=params["force"],
-            revoke_replaced=params["revoke_replaced"],
-        )
-        with private_file(module, "dest") as (entry, set_attributes):
-            return _in_file(module, keeper, required, entry, set_attributes)
-
-
-def _return_token(module: AnsibleModule, keeper: TokenKeeper, owner: Owner) -> dict[str, Any]:
-    if module.check_mode:
-        require(module.params["client_secret"])
-        return {"changed": True, "action": "issued", "msg": "A token would be issued."}
-    grant = keeper.issue(owner)
-    described = _described(keep(owner, grant))
-    return {
-        **described,
-        "changed": True,
-        "action": "issued",
-        "access_token": grant.access_token,
-        "msg": f"{described['fingerprint']} was issued.",
-    }
-
-
-def _in_file(
-    module: AnsibleModule,
-    keeper: TokenKeeper,
-    required: TokenRequirements,
-    entry: FileEntry,
-    set_attributes: SetAttributes,
-) -> dict[str, Any]:
-    if module.check_mode:
-        return _check_mode(module, keeper, required, entry, set_attributes)
-    done = keeper.ensure(entry, required, set_attributes)
-    for warning in done.warnings:
+            result = _return_token(module, keeper, owner)
+        else:
+            result = _ensure_file(module, keeper, owner)
+    for warning in result.warnings:
         module.warn(warning)
-    return _outcome(module, done)
+    diff = {"diff": result.diff} if module._diff and result.diff else {}
+    return {**result.values, **diff}
 
 
-def _check_mode(
-    module: AnsibleModule,
-    keeper: TokenKeeper,
-    required: TokenRequirements,
-    entry: FileEntry,
-    set_attributes: SetAttributes,
-) -> dict[str, Any]:
-    """What a real run would do; nothing is written, and nothing is sent but a probe."""
-    held, good = keeper.inspect(entry, required)
-    if held is not None and good and required.probe:
-        good, warnings = keeper.probe(held)
-        for warning in warnings:
-            module.warn(warning)
-    if held is None or not good:
-        action = "refreshed" if held and held.can_refresh(required.owner) else "issued"
-        result: dict[str, Any] = {"changed": True, "action": action}
-        diff = {"before": _line(held), "after": f"a token that is {action}\n"}
-        return {**result, "msg": f"A token would be {action}.", **_diff(module, diff)}
-    changed = set_existing(entry, set_attributes)
-    changed = changed or bool(required.revoke_replaced and held.replaced)
-    diff = {"before": _line(held), "after": _line(held)}
-    result = {**_described(held), "changed": changed, "action": "kept", "msg": "The token is good."}
-    return {**result, **_diff(module, diff)}
+def _return_token(module: AnsibleModule, keeper: TokenKeeper, owner: Owner) -> EnsureResult:
+    return keeper.issue_check_mode() if module.check_mode else keeper.issue(owner)
 
 
-def _outcome(module: AnsibleModule, done: EnsureResult) -> dict[str, Any]:
-    described = _described(done.kept)
-    result: dict[str, Any] = {
-        **described,
-        "changed": done.changed,
-        "action": done.action,
-        "msg": f"{described['fingerprint']} was {done.action}.",
-    }
-    if done.retired:
-        result["replaced"] = [
-            {
-                "fingerprint": retired.token.fingerprint,
-                "outcome": retired.outcome.value,
-                "verified": retired.verified,
-                "reason": retired.reason,
-            }
-            for retired in done.retired
-        ]
-        alive = [retired for retired in done.retired if retired.outcome.failed]
-        if alive:
-            worst = alive[0]
-            mark = worst.token.fingerprint
-            result["msg"] += f" {mark}, which it replaced, is not proved dead: {worst.reason}."
-            result["error"] = {"code": NOT_RETIRED}
-    return {**result, **_diff(module, {"before": _line(done.before), "after": _line(done.kept)})}
-
-
-def _diff(module: AnsibleModule, diff: dict[str, str]) -> dict[str, Any]:
-    return {"diff": diff} if module._diff else {}
-
-
-def _described(kept: StoredToken) -> dict[str, Any]:
-    return {
-        "fingerprint": fingerprint(kept.access_token),
-        "expires_at": show_time(kept.usable_until()),
-    }
-
-
-def _line(kept: StoredToken | None) -> str:
-    return "" if kept is None else "{fingerprint} until {expires_at}\n".format(**_described(kept))
+def _ensure_file(module: AnsibleModule, keeper: TokenKeeper, owner: Owner) -> EnsureResult:
+    params = module.params
+    required = TokenRequirements(
+        owner,
+        min_remaining=seconds(params, "min_remaining", least=0),
+        probe=params["probe"],
+        force=params["force"],
+        revoke_replaced=params["revoke_replaced"],
+    )
+    ensure = keeper.ensure_check_mode if module.check_mode else keeper.ensure
+    with private_file(module, "dest") as (entry, set_attributes):
+        return ensure(entry, required, set_attributes)
 
 
 def main() -> None:

@@ -151,7 +151,7 @@ summary:
     files:
       description: The number of files read.
       type: int
-    foreign:
+    other_jwts:
       description: The number of distinct JWTs in the sources that name no Nomba account.
       type: int
 unread:
@@ -203,8 +203,6 @@ from ansible_collections.nomba.auth.plugins.module_utils._module import (
     scan_tokens,
     seconds,
     spec,
-    unread_message,
-    unread_rows,
     workers,
 )
 from ansible_collections.nomba.auth.plugins.module_utils._probe import TokenStatus, probe_tokens
@@ -231,9 +229,9 @@ def run_module(module: AnsibleModule) -> dict[str, Any]:
     result: dict[str, Any] = {
         "changed": False,
         "results": rows,
-        "summary": {"tokens": len(rows), "files": found.files, "foreign": found.foreign},
-        "unread": unread_rows(found),
-        "msg": f"{len(rows)} token(s)." + unread_message(found),
+        "summary": {"tokens": len(rows), "files": found.files, "other_jwts": found.other_jwts},
+        "unread": found.unread_rows(),
+        "msg": f"{len(rows)} token(s)." + found.unread_message(),
     }
     if found.unread:
         result["error"] = {"code": SOURCE_UNREAD}

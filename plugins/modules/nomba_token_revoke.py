@@ -216,7 +216,7 @@ summary:
     files:
       description: The number of files read.
       type: int
-    foreign:
+    other_jwts:
       description: The number of distinct JWTs in the sources that name no Nomba account and were
         left alone.
       type: int
@@ -261,7 +261,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.nomba.auth.plugins.module_utils._client import Client
 from ansible_collections.nomba.auth.plugins.module_utils._clock import SYSTEM
-from ansible_collections.nomba.auth.plugins.module_utils._errors import SOURCE_UNREAD, InvalidOption
+from ansible_collections.nomba.auth.plugins.module_utils._errors import InvalidOption
 from ansible_collections.nomba.auth.plugins.module_utils._module import (
     TOKEN_OPTIONS,
     connection,
@@ -270,37 +270,22 @@ from ansible_collections.nomba.auth.plugins.module_utils._module import (
     scan_tokens,
     seconds,
     spec,
-    unread_message,
-    unread_rows,
     workers,
 )
 from ansible_collections.nomba.auth.plugins.module_utils._progress import Progress
 from ansible_collections.nomba.auth.plugins.module_utils._revocation import (
     ABORT_AFTER,
-    WORST_FIRST,
-    Outcome,
     Policy,
     ProgressCallback,
     Proof,
-    Report,
-    Result,
     Revocation,
     no_progress,
 )
-from ansible_collections.nomba.auth.plugins.module_utils._scan import ScanResult
-from ansible_collections.nomba.auth.plugins.module_utils._timestamps import show_time
+from ansible_collections.nomba.auth.plugins.module_utils._revocation_report import (
+    render,
+    render_diff,
+)
 from ansible_collections.nomba.auth.plugins.module_utils._transport import HttpTransport
-
-_HINTS = {
-    401: "HTTP 401 means that the API did not take the token: check account_id and api_url.",
-    403: (
-        "HTTP 403 has many causes: client_id or account_id of another account, the id of a "
-        "sub-account, a token of the other environment, an address off the API's allow list, "
-        "a firewall."
-    ),
-    404: "HTTP 404 means that client_id is unknown or suspended, or that api_url is wrong.",
-    429: "The API's rate limit outlasted the deadline: run again with a longer deadline.",
-}
 
 
 def run_module(module: AnsibleModule) -> dict[str, Any]:
@@ -317,13 +302,9 @@ def run_module(module: AnsibleModule) -> dict[str, Any]:
         report = Revocation(client, SYSTEM, transport.remaining, policy, progress).run(found.tokens)
     for warning in report.warnings:
         module.warn(warning)
-    result = _outcome(report, found, with_diff=module._diff)
-    if module.check_mode and result["changed"]:
-        result["msg"] = f"Check mode: nothing was revoked. A real run: {result['msg']}"
-    elif not_verified := result["summary"]["not_verified"]:
-        tokens = result["summary"]["tokens"]
-        result["msg"] = f"NOT VERIFIED: {not_verified} of {tokens} token(s). {result['msg']}"
-    return result
+    result = render(report, found, check_mode=module.check_mode)
+    diff = {"diff": render_diff(report)} if module._diff else {}
+    return {**result, **diff}
 
 
 def _progress(module: AnsibleModule, stack: ExitStack) -> ProgressCallback:
@@ -351,72 +332,6 @@ def _abort_after(params: dict[str, Any]) -> int:
     if count < 0:
         raise InvalidOption("abort_after", "give a number of tokens, or 0 to try every token")
     return count
-
-
-def _outcome(report: Report, found: ScanResult, with_diff: bool) -> dict[str, Any]:
-    results = report.results
-    failed = [result for kind in WORST_FIRST for result in results if result.outcome is kind]
-    result: dict[str, Any] = {
-        "changed": any(result.outcome.changed for result in results),
-        "results": [_row(result, found) for result in results],
-        "summary": _summary(report, found),
-        "unread": unread_rows(found),
-        "msg": _message(results, failed) + unread_message(found),
-    }
-    if failed or found.unread:
-        result["error"] = {"code": failed[0].outcome.value if failed else SOURCE_UNREAD}
-    if with_diff:
-        result["diff"] = _diff(results)
-    return result
-
-
-def _row(result: Result, found: ScanResult) -> dict[str, Any]:
-    token = result.token
-    return {
-        "fingerprint": token.fingerprint,
-        "outcome": result.outcome.value,
-        "verified": result.verified,
-        "reason": result.reason,
-        "expires_at": show_time(token.expires_at),
-        "attempts": result.attempts,
-        "http_status": result.status,
-        "code": result.code,
-        "found_in": found.found_in(token),
-    }
-
-
-def _summary(report: Report, found: ScanResult) -> dict[str, Any]:
-    results = report.results
-    outcomes = [result.outcome for result in results]
-    unproved = [one for one in results if one.outcome is Outcome.REVOKED and not one.verified]
-    return {
-        "tokens": len(outcomes),
-        "verified": sum(result.verified for result in results),
-        "not_verified": len(unproved),
-        "outcomes": {kind.value: outcomes.count(kind) for kind in Outcome},
-        "files": found.files,
-        "foreign": found.foreign,
-    }
-
-
-def _message(results: Any, failed: list[Result]) -> str:
-    """What a person in trouble reads first."""
-    kinds = [result.outcome for result in results]
-    counts = ", ".join(f"{kinds.count(kind)} {kind.value}" for kind in Outcome if kind in kinds)
-    said = f"{len(results)} token(s): {counts}." if results else "No Nomba token was found."
-    if failed:
-        worst = failed[0]
-        said += f" {worst.token.fingerprint} is {worst.outcome.value}: {worst.reason}."
-        said += f" {_HINTS[worst.status]}" if worst.status in _HINTS else ""
-    return said
-
-
-def _diff(results: Any) -> dict[str, str]:
-    revoked = [result.token.fingerprint for result in results if result.outcome is Outcome.REVOKED]
-    return {
-        "before": "".join(f"{mark} live\n" for mark in revoked),
-        "after": "".join(f"{mark} revoked\n" for mark in revoked),
-    }
 
 
 def main() -> None:

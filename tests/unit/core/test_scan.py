@@ -72,7 +72,7 @@ def test_a_token_given_twice_is_one(again: str) -> None:
 def test_what_was_given_is_gathered_whatever_it_is(text: str) -> None:
     scanned = scan([text], [])
     assert texts(scanned) == [text]
-    assert scanned.foreign == 0
+    assert scanned.other_jwts == 0
 
 
 def test_nothing_given_is_an_empty_result() -> None:
@@ -168,7 +168,7 @@ def test_jwts_of_other_services_are_counted_once_and_left_alone(tmp_path: Path) 
     (tmp_path / "b").write_text(f"{rs256()}\n{other}")
     scanned = scan_folder(tmp_path)
     assert texts(scanned) == [ONE]
-    assert scanned.foreign == 2
+    assert scanned.other_jwts == 2
     assert scanned.files == 2
 
 
@@ -639,7 +639,7 @@ def test_jwt_of_another_service_in_a_path_is_counted_and_not_shown(tmp_path: Pat
     other = jwt(b'{"iss":"x"}')
     (tmp_path / other).write_text(ONE)
     scanned = scan_folder(tmp_path)
-    assert (texts(scanned), scanned.foreign) == ([ONE], 1)
+    assert (texts(scanned), scanned.other_jwts) == ([ONE], 1)
     assert places(scanned, ONE) == [(fingerprint(other), 1)]
 
 

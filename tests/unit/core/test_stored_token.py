@@ -18,7 +18,6 @@ from ansible_collections.nomba.auth.plugins.module_utils._stored_token import (
     Owner,
     StoredToken,
     dump,
-    keep,
     load,
     without_replaced,
 )
@@ -185,12 +184,16 @@ def test_what_has_no_end_is_good_for_nothing() -> None:
 
 
 def test_a_grant_is_kept_with_all_that_is_needed() -> None:
-    one = keep(OWNER, Grant("new", "refresh", "2022-07-08T14:33:00Z", ACCOUNT), ("old", "older"))
+    one = StoredToken.from_grant(
+        OWNER, Grant("new", "refresh", "2022-07-08T14:33:00Z", ACCOUNT), ("old", "older")
+    )
     assert one == StoredToken(OWNER, "new", "refresh", "2022-07-08T14:33:00Z", ("old", "older"))
 
 
 def test_a_token_never_replaces_itself() -> None:
-    assert keep(OWNER, Grant("same"), ("same", "old", "same")).replaced == ("old",)
+    assert StoredToken.from_grant(OWNER, Grant("same"), ("same", "old", "same")).replaced == (
+        "old",
+    )
 
 
 def test_the_dead_are_forgotten_and_no_others() -> None:
