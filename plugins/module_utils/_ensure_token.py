@@ -289,7 +289,7 @@ def _stored(entry: FileEntry) -> StoredToken | None:
     content = read_file(entry)
     stored = load(content) if content else None
     if content and stored is None:
-        raise InvalidOption("dest", "it holds something else; name another file, or remove it")
+        raise InvalidOption("dest", "it contains something else; name another file, or remove it")
     return stored
 
 
@@ -308,7 +308,7 @@ def _foreign_token_warning(stored: StoredToken | None, own: StoredToken | None) 
     if stored is None or own is not None:
         return ()
     owner = "of another client, account or API"
-    return (f"dest held {stored.fingerprint} {owner}; it was replaced, not revoked.",)
+    return (f"dest contained {stored.fingerprint} {owner}; it was replaced, not revoked.",)
 
 
 def _result(done: _Ensured) -> EnsureResult:

@@ -24,11 +24,11 @@ from ansible_collections.nomba.auth.plugins.module_utils._timestamps import show
 
 # The likely causes of a failure, by the HTTP status of the answer that decided.
 _HINTS = {
-    401: "HTTP 401 means that the API did not take the token: check account_id and api_url.",
+    401: "HTTP 401 means that the API did not accept the token: check account_id and api_url.",
     403: (
         "HTTP 403 has many causes: client_id or account_id of another account, the id of a "
-        "sub-account, a token of the other environment, an address off the API's allow list, "
-        "a firewall."
+        "sub-account, a token of the other environment, an address that is not on the API's allow "
+        "list, a firewall."
     ),
     404: "HTTP 404 means that client_id is unknown or suspended, or that api_url is wrong.",
     429: "The API's rate limit outlasted the deadline: run again with a longer deadline.",

@@ -46,7 +46,7 @@ def texts(scanned: ScanResult) -> list[str]:
 
 def places(scanned: ScanResult, text: str) -> list[tuple[str, int | None]]:
     """Where a token stands: names of files, and lines."""
-    return [(Path(place.path).name, place.line) for place in scanned.places[fingerprint(text)]]
+    return [(Path(place.path).name, place.line) for place in scanned.locations[fingerprint(text)]]
 
 
 def scan_folder(*sources: Path) -> ScanResult:
@@ -65,7 +65,7 @@ def test_given_tokens_keep_their_order() -> None:
 def test_a_token_given_twice_is_one(again: str) -> None:
     scanned = scan([ONE, TWO, again], [])
     assert texts(scanned) == [ONE, TWO]
-    assert scanned.places == {fingerprint(ONE): [], fingerprint(TWO): []}
+    assert scanned.locations == {fingerprint(ONE): [], fingerprint(TWO): []}
 
 
 @pytest.mark.parametrize("text", ["nonsense", rs256()], ids=["no JWT", "another service's"])
@@ -118,7 +118,9 @@ def test_a_file_is_a_place_once_by_the_first_line(tmp_path: Path) -> None:
 
 def test_a_place_is_the_whole_path(tmp_path: Path) -> None:
     (tmp_path / "leak").write_text(ONE)
-    assert scan_folder(tmp_path).places[fingerprint(ONE)] == [Location(str(tmp_path / "leak"), 1)]
+    assert scan_folder(tmp_path).locations[fingerprint(ONE)] == [
+        Location(str(tmp_path / "leak"), 1)
+    ]
 
 
 @pytest.mark.parametrize("chunk", [1, 7, 64, 300])
@@ -417,7 +419,7 @@ def reading(monkeypatch: pytest.MonkeyPatch, *chunks: bytes | OSError) -> None:
         (OSError(errno.EIO, "Input/output error"), "Input/output error"),
         (
             BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable"),
-            "reading it would wait for data that is still to be written",
+            "reading it would block until another process writes to it",
         ),
     ],
     ids=["without words", "a disk", "would block"],
@@ -598,9 +600,9 @@ def test_token_in_a_path_is_found_and_not_shown(tmp_path: Path) -> None:
     folder = f"{tmp_path}/{marks[0]}"
     log = f"{folder}/below/x{marks[1]}.log"
     assert texts(scanned) == [ONE, TWO, THREE]
-    assert scanned.places[marks[0]] == [Location(folder, None)]
-    assert scanned.places[marks[1]] == [Location(log, None), Location(log, 2)]
-    assert scanned.places[marks[2]] == [Location(log, 2)]
+    assert scanned.locations[marks[0]] == [Location(folder, None)]
+    assert scanned.locations[marks[1]] == [Location(log, None), Location(log, 2)]
+    assert scanned.locations[marks[2]] == [Location(log, 2)]
 
 
 @pytest.mark.parametrize("source", ["/missing/{}/x", "{}", "{}\0", "/dev/null/{}", "x{}\udcff"])
@@ -608,7 +610,7 @@ def test_token_in_the_path_of_a_source_that_cannot_be_read_is_found(source: str)
     path = source.format(ONE)
     scanned = scan([], [path, path])
     assert texts(scanned) == [ONE]
-    assert scanned.places[fingerprint(ONE)] == [Location(shown_path(path), None)]
+    assert scanned.locations[fingerprint(ONE)] == [Location(shown_path(path), None)]
     assert [path for path, __ in scanned.unread] == [shown_path(path)] * 2
     assert fingerprint(ONE) in shown_path(path)
 
@@ -648,7 +650,7 @@ def test_address_in_a_path_is_not_shown(tmp_path: Path) -> None:
     (tmp_path / "ada@bank.example" / "log").write_text(ONE)
     (tmp_path / "ada@bank.example" / "link").symlink_to("missing")
     scanned = scan_folder(tmp_path)
-    assert scanned.places[fingerprint(ONE)] == [Location(f"{tmp_path}/<e-mail>/log", 1)]
+    assert scanned.locations[fingerprint(ONE)] == [Location(f"{tmp_path}/<e-mail>/log", 1)]
     assert scanned.unread == [
         (f"{tmp_path}/<e-mail>/link", os.strerror(errno.ENOENT)),
     ]

@@ -79,7 +79,7 @@ def test_a_relative_path_begins_in_the_current_folder(
     gone.mkdir()
     monkeypatch.chdir(gone)
     gone.rmdir()
-    assert "the current folder does not exist any more" in refusal("file")
+    assert "the current folder no longer exists" in refusal("file")
 
 
 @pytest.mark.parametrize(
@@ -202,7 +202,7 @@ def test_who_may_write_by_an_acl_is_a_third_party(
     except OSError:  # no ACLs here
         folder.chmod(0o770)
         monkeypatch.setattr(os, "getxattr", lambda *_words: acl((OTHER, 7)))
-    assert "can be written by those whom its ACL names" in refusal(folder / "file")
+    assert "can be written by the users in its ACL" in refusal(folder / "file")
     folder.chmod(0o700)
     accept(folder / "file")
 

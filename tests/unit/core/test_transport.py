@@ -33,10 +33,10 @@ from tests.unit.clock import FastClock
 pytestmark = pytest.mark.pure
 
 DEADLINE = "the run's deadline came first (see the option deadline)"
-TIMEOUT = "no whole answer within the timeout"
-CUT = "the connection failed or was cut"
+TIMEOUT = "no complete answer within the timeout"
+CUT = "the connection failed or was closed"
 PROXY = "the proxy did not let the request through; nothing was sent"
-TOO_LARGE = "an answer too large to be the API's"
+TOO_LARGE = "the answer is too large to be the API's"
 TLS = (
     "TLS could not be established with the host of api_url (see ca_path and validate_certs); "
     "nothing was sent"

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.nomba.auth.plugins.plugin_utils._variable_names import find_misspelt
+from ansible_collections.nomba.auth.plugins.plugin_utils._variable_names import find_misspelled
 
 pytestmark = pytest.mark.pure
 
@@ -71,7 +71,7 @@ def test_the_lists_of_names_are_those_of_the_project() -> None:
 @pytest.mark.parametrize("option", PLAYBOOK_OPTIONS)
 def test_every_single_edit_of_a_playbook_option_is_found(option: str) -> None:
     typos = set(edits(option)) - {option}
-    found = find_misspelt(typos, PLAYBOOK_OPTIONS)
+    found = find_misspelled(typos, PLAYBOOK_OPTIONS)
     assert len(found) == len(typos)
     assert all(f"did you mean {option}?" in one for one in found)
 
@@ -80,7 +80,7 @@ def test_every_single_edit_of_a_playbook_option_is_found(option: str) -> None:
 def test_every_single_edit_of_a_role_option_is_found(option: str) -> None:
     # An underscore before the prefix makes a name private.
     typos = set(edits(option)) - {*ROLE_OPTIONS, *ROLE_FACTS, f"_{option}"}
-    found = find_misspelt(typos, ROLE_OPTIONS, ROLE_FACTS, PREFIX)
+    found = find_misspelled(typos, ROLE_OPTIONS, ROLE_FACTS, PREFIX)
     assert len(found) == len(typos)
     assert sum(f"did you mean {option}?" in one for one in found) > 0.99 * len(typos)
 
@@ -101,7 +101,7 @@ def test_every_single_edit_of_a_role_option_is_found(option: str) -> None:
     ],
 )
 def test_an_unknown_name_with_the_prefix_of_the_role_is_found(name: str, option: str) -> None:
-    (found,) = find_misspelt([name, *ROLE_OPTIONS], ROLE_OPTIONS, ROLE_FACTS, PREFIX)
+    (found,) = find_misspelled([name, *ROLE_OPTIONS], ROLE_OPTIONS, ROLE_FACTS, PREFIX)
     end = f"; did you mean {option}?" if option else "."
     if option or not found.endswith("?"):
         assert found == f"{name}: no such option{end}"
@@ -126,32 +126,32 @@ def test_an_unknown_name_with_the_prefix_of_the_role_is_found(name: str, option:
     ],
 )
 def test_a_name_that_resembles_an_option_is_found(name: str, option: str) -> None:
-    found = find_misspelt([name, "nomba_account_id"], PLAYBOOK_OPTIONS)
+    found = find_misspelled([name, "nomba_account_id"], PLAYBOOK_OPTIONS)
     assert found == [f"{name}: no such option; did you mean {option}?"]
 
 
 @pytest.mark.parametrize("name", OWN)
 def test_a_name_of_somebody_else_passes(name: str) -> None:
-    assert find_misspelt([name], PLAYBOOK_OPTIONS) == []
-    assert find_misspelt([name], ROLE_OPTIONS, ROLE_FACTS, PREFIX) == []
+    assert find_misspelled([name], PLAYBOOK_OPTIONS) == []
+    assert find_misspelled([name], ROLE_OPTIONS, ROLE_FACTS, PREFIX) == []
 
 
 def test_known_names_and_private_names_of_the_role_pass() -> None:
     names = [*ROLE_OPTIONS, *ROLE_FACTS, "_credential_rotation_batch", "_credential_rotation_x"]
-    assert find_misspelt(names, ROLE_OPTIONS, ROLE_FACTS, PREFIX) == []
+    assert find_misspelled(names, ROLE_OPTIONS, ROLE_FACTS, PREFIX) == []
 
 
 def test_an_argument_that_sets_no_variable_is_found() -> None:
-    (found,) = find_misspelt(["_raw_params", "nomba_hosts"], PLAYBOOK_OPTIONS)
-    assert found == "An argument of -e is not of the form NAME=VALUE and sets no variable."
+    (found,) = find_misspelled(["_raw_params", "nomba_hosts"], PLAYBOOK_OPTIONS)
+    assert found == "An argument of -e does not have the form NAME=VALUE and sets no variable."
 
 
 def test_a_fact_is_never_proposed() -> None:
-    (found,) = find_misspelt(["credential_rotation_nxt"], ROLE_OPTIONS, ROLE_FACTS, PREFIX)
+    (found,) = find_misspelled(["credential_rotation_nxt"], ROLE_OPTIONS, ROLE_FACTS, PREFIX)
     assert "credential_rotation_next" not in found
 
 
 def test_the_sentences_are_sorted_and_each_name_appears_once() -> None:
     names = ["nomba_sorces", "nomba_host", "nomba_sorces"]
-    found = [one.partition(":")[0] for one in find_misspelt(names, PLAYBOOK_OPTIONS)]
+    found = [one.partition(":")[0] for one in find_misspelled(names, PLAYBOOK_OPTIONS)]
     assert found == ["nomba_host", "nomba_sorces"]

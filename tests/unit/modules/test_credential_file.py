@@ -299,7 +299,7 @@ def test_a_file_of_more_than_a_mebibyte_is_refused(written: CredentialFile, chec
     written.dest.write_bytes(b"x" * (1024 * 1024 + 1))
     returned = written(check=check)
     assert (returned.error, returned["changed"]) == ("invalid_option", False)
-    assert returned["msg"].startswith("dest: it holds more than 1 MiB")
+    assert returned["msg"].startswith("dest: it is larger than 1 MiB")
     assert written.dest.stat().st_size == 1024 * 1024 + 1
     assert written.files == ["nomba.env"]
 

@@ -109,7 +109,7 @@ def test_a_jwt_of_another_service_is_left_alone(revoke: Revoke, tmp_path: Path) 
     result = revoke(sources=[str(tmp_path)])
     assert result.outcomes == ["revoked"]
     assert result["summary"]["other_jwts"] == 1
-    assert "1 JWT(s) name no Nomba account and were left alone" in result.warnings
+    assert "1 JWT(s) name no Nomba account and were ignored" in result.warnings
     assert revoke.simulator.requests(fingerprint=fingerprint(foreign)) == []
     assert revoke.simulator.accepts(foreign)
 
