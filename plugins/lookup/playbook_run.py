@@ -74,8 +74,8 @@ class LookupModule(LookupBase):  # type: ignore[misc] # Ansible ships no type in
 
 
 def this_run() -> str:
-    """The name of the run that this process belongs to."""
-    # Templates are mostly filled in a worker, which lives for one task only.
+    """Return the name of the run of this process."""
+    # Templates are usually rendered in a worker process, which exists for one task only.
     parent = multiprocessing.parent_process()
     process = os.getpid() if parent is None or parent.pid is None else parent.pid
     return _SEPARATOR.join([_machine(), str(process), _started(process)])

@@ -68,7 +68,7 @@ _MAX_ID = 2**32 - 2
 _NEW_FILE = os.stat_result((stat.S_IFREG | stat.S_IRUSR | stat.S_IWUSR, *[0] * 9))
 _BY_ANSIBLE = ("seuser", "serole", "setype", "selevel", "attributes")
 _UNREPLACEABLE = re.compile(r"[^-].*[ai]|[ai]")
-# Characters of a token in an option, so that Ansible masks it.
+# The minimum length of a token that Ansible masks everywhere in a result.
 _MIN_LENGTH = 20
 _MAX_SECONDS = 7 * 24 * 3600.0
 _PRINTABLE = re.compile(r"[!-~]{1,255}")

@@ -865,7 +865,7 @@ def test_the_store_of_another_account_or_api_is_foreign_token_warning(
     }
     one = planned(states_by_place[place], "refused", emergency=True)
     assert one == Plan("emergency", "", blocked=one.blocked)
-    assert one.blocked.startswith(f"credential_rotation_{name}: the store holds")
+    assert one.blocked.startswith(f"credential_rotation_{name}: the store contains")
 
 
 @pytest.mark.parametrize(

@@ -107,7 +107,7 @@ def dial(
 
     def dial(using: Clock | None = None, pauses: float = 0, **changes: Any) -> Wire:
         if pauses:
-            monkeypatch.setattr(_transport._CHANCE, "uniform", lambda _low, _high: pauses)
+            monkeypatch.setattr(_transport._RANDOM, "uniform", lambda _low, _high: pauses)
         made.append(Wire(simulator, using or clock.as_clock(), **changes))
         return made[-1]
 
