@@ -289,7 +289,7 @@ def test_an_owner_who_does_not_exist_leaves_the_old_file(written: CredentialFile
     written.hold()
     returned = written(owner="no-such-user-here")
     assert returned.error == "invalid_option"
-    assert returned["msg"].startswith("owner: this host has no owner of this name")
+    assert returned["msg"].startswith("owner: this host has no owner with this name")
     assert written.dest.read_text() == held(OLD)
     assert written.files == ["nomba.env"]
 
@@ -306,7 +306,7 @@ def test_a_file_of_more_than_a_mebibyte_is_refused(written: CredentialFile, chec
 
 def test_a_content_of_more_than_a_mebibyte_is_refused(written: CredentialFile) -> None:
     returned = written(content="x" * (1024 * 1024 + 1))
-    assert (returned.error, returned["msg"][:25]) == ("invalid_option", "content: it is longer tha")
+    assert (returned.error, returned["msg"][:25]) == ("invalid_option", "content: it is larger tha")
     assert written(content="x" * 1024 * 1024)["changed"] is True
     assert written(content="x" * 1024 * 1024)["changed"] is False
 
