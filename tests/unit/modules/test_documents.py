@@ -282,5 +282,5 @@ def test_options_that_cannot_be_used_return_an_error_only(
     module_result = revoke(revoke.simulator.mint(), **options)
     returned = yaml.safe_load(nomba_token_revoke.RETURN)
     assert set(module_result.result) - ANSIBLES_OWN == keys
-    assert returned["results"]["returned"] == "when the options could be used"
+    assert returned["results"]["returned"] == "when the options are valid"
     assert revoke.simulator.requests() == []
