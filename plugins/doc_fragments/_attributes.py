@@ -10,8 +10,8 @@ class ModuleDocFragment:
 options: {}
 attributes:
   check_mode:
-    description: Can run in check mode and return the status that a real run would come to,
-      without changing a file and without sending the API anything that changes something there.
+    description: Can run in check mode and return the status that a real run would return,
+      without changing a file and without sending the API a request that changes anything.
   diff_mode:
     description: Returns details on what has changed (or would change in check mode) when in diff
       mode.
@@ -20,7 +20,7 @@ attributes:
       run changes nothing.
   action_group:
     description: Use C(group/nomba.auth.nomba) in C(module_defaults) to set defaults for all
-      modules of this collection that speak to the API.
+      modules of this collection that send requests to the API.
     support: full
     membership:
       - nomba.auth.nomba

@@ -10,35 +10,33 @@ class ModuleDocFragment:
 options:
   access_token:
     description:
-      - One token. Surrounding white space and a leading C(Bearer) are tolerated.
+      - One token. White space around it and a leading C(Bearer) are ignored.
       - The environment variable E(NOMBA_ACCESS_TOKEN) of the host that runs the module is used
-        when none of
-        O(access_token), O(access_tokens) and O(sources) is set.
+        when none of O(access_token), O(access_tokens) and O(sources) is set.
     type: str
   access_tokens:
     description:
-      - Several tokens. Duplicates are done once.
+      - Several tokens. Duplicates are processed once.
     type: list
     elements: str
   sources:
     description:
-      - Files and folders on the host that runs the module. Every Nomba token in them counts,
-        whatever their format
-        (environment file, JSON, log), without the token ever leaving the module.
-      - Folders are searched with all folders below them. Links to files are followed, links to
-        folders below are not. Only regular files are read; a FIFO, a socket or a device below a
-        folder is passed over, and one that is named here is RV(unread).
-      - The names of files and folders are searched too, and so are the targets of links.
-      - A token that is cut short is V(malformed) when what is left of it names a Nomba account.
+      - Files and folders on the host that runs the module. The module finds every Nomba token in
+        them, in files of any format (environment file, JSON, log). The tokens do not leave the
+        module.
+      - Folders are scanned recursively. Links to files are followed, links to folders below are
+        not. Only regular files are read. A FIFO, a socket or a device below a folder is skipped;
+        one that is named here is RV(unread).
+      - The names of files and folders, and the targets of links, are scanned too.
+      - A token that is cut short is V(malformed) if the rest of it names a Nomba account.
       - Compressed, archived and encrypted files are not unpacked, but listed as RV(unread). JWTs
-        that name no Nomba account are left alone and counted.
+        that name no Nomba account are counted and ignored.
     type: list
     elements: path
   leeway:
     description:
-      - Seconds for which a token still counts as live after its C(exp), so that a clock that is
-        ahead does not let a live
-        token be skipped.
+      - Seconds that a token counts as live after its C(exp), so that a live token is not skipped
+        if the clock is ahead.
     type: float
     default: 300.0
 """

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The filter that says what a rotation has to do."""
+"""The filter that returns the plan of a rotation."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from typing import Any
 from ansible_collections.nomba.auth.plugins.module_utils._rotation import RotationOptions, plan
 from ansible_collections.nomba.auth.plugins.module_utils._stored_token import Owner
 from ansible_collections.nomba.auth.plugins.plugin_utils._arguments import (
+    BOOLEAN,
     SECONDS,
-    TEXT,
-    TRUTH,
+    STRING,
     check,
+    dict_with_strings,
     one_of,
-    with_texts,
 )
 from ansible_collections.nomba.auth.plugins.plugin_utils._rotation_filters import (
     bad_state_as_filter_error,
@@ -26,14 +26,13 @@ from ansible_collections.nomba.auth.plugins.plugin_utils._rotation_filters impor
     checked_state,
 )
 
-# What the plan needs, and what is wished for.
-WHO = {
-    "actor": with_texts("run"),
-    "owner": with_texts("api_url", "account_id", "client_id"),
-    "probe": TEXT,
+REQUIRED = {
+    "actor": dict_with_strings("run"),
+    "owner": dict_with_strings("api_url", "account_id", "client_id"),
+    "probe": STRING,
     "lock_holder": one_of("alive", "dead", "elsewhere"),
 }
-SETTINGS = {"max_age": SECONDS, "lock_timeout": SECONDS, "force": TRUTH, "emergency": TRUTH}
+OPTIONS = {"max_age": SECONDS, "lock_timeout": SECONDS, "force": BOOLEAN, "emergency": BOOLEAN}
 
 
 def rotation_plan(
@@ -42,18 +41,22 @@ def rotation_plan(
     owner: Any = None,
     probe: Any = None,
     lock_holder: Any = None,
-    **settings: Any,
+    **options: Any,
 ) -> dict[str, Any]:
-    """The plan as a dictionary; it holds no secret."""
-    who = {"actor": actor, "owner": owner, "probe": probe, "lock_holder": lock_holder}
-    given = {**{name: value for name, value in who.items() if value is not None}, **settings}
-    check("rotation_plan", given, {**WHO, **SETTINGS}, optional="force emergency")
-    options = RotationOptions(
-        Owner(owner["api_url"], owner["account_id"], owner["client_id"]), **settings
+    """Return the plan as a dictionary, without secrets. Raises AnsibleFilterError."""
+    required = {"actor": actor, "owner": owner, "probe": probe, "lock_holder": lock_holder}
+    is_set = {name: value for name, value in required.items() if value is not None}
+    check(
+        "rotation_plan", {**is_set, **options}, {**REQUIRED, **OPTIONS}, optional="force emergency"
+    )
+    rotation_options = RotationOptions(
+        Owner(owner["api_url"], owner["account_id"], owner["client_id"]), **options
     )
     with bad_state_as_filter_error("rotation_plan"):
         return asdict(
-            plan(checked_state(document), checked_actor(actor), options, probe, lock_holder)
+            plan(
+                checked_state(document), checked_actor(actor), rotation_options, probe, lock_holder
+            )
         )
 
 
@@ -61,5 +64,5 @@ class FilterModule:
     """The filters of this file."""
 
     def filters(self) -> dict[str, Callable[..., Any]]:
-        """Filters by name."""
+        """Return the filters by name."""
         return {"rotation_plan": rotation_plan}

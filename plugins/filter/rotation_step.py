@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The filter that takes a rotation's state from one step to the next."""
+"""The filter that applies a transition to the state of a rotation."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from typing import Any
 
 from ansible_collections.nomba.auth.plugins.module_utils._rotation import STEPS, Mode, dump
 from ansible_collections.nomba.auth.plugins.plugin_utils._arguments import (
-    TEXT,
-    TRUTH,
+    BOOLEAN,
+    STRING,
     ArgumentType,
     check,
+    dict_with_strings,
     list_of,
     one_of,
-    with_texts,
 )
 from ansible_collections.nomba.auth.plugins.plugin_utils._rotation_filters import (
     bad_state_as_filter_error,
@@ -25,42 +25,45 @@ from ansible_collections.nomba.auth.plugins.plugin_utils._rotation_filters impor
     checked_state,
 )
 
-# Of a row of nomba_token_revoke, what a step reads.
+# A result row of nomba_token_revoke, with the fields that `finish` reads.
 ROW = ArgumentType(
-    "a dictionary with the texts fingerprint, outcome, and with verified, which is true or false",
+    "a dictionary with the strings fingerprint, outcome, and the boolean verified",
     lambda value: (
-        with_texts("fingerprint", "outcome").fits(value) and TRUTH.fits(value.get("verified"))
+        dict_with_strings("fingerprint", "outcome").fits(value)
+        and BOOLEAN.fits(value.get("verified"))
     ),
 )
-# What each step needs, as rotation_step.yml tells it.
-NEEDS: dict[str, dict[str, ArgumentType]] = {
+# The arguments of each step, as documented in rotation_step.yml.
+ARGUMENTS: dict[str, dict[str, ArgumentType]] = {
     "load": {},
-    "begin": {"mode": one_of(*(mode.value for mode in Mode)), "why": TEXT},
+    "begin": {"mode": one_of(*(mode.value for mode in Mode)), "why": STRING},
     "mark_compromised": {},
-    "set_pending": {"credential": with_texts("access_token", "api_url", "account_id", "client_id")},
-    "promote": {"hosts": list_of(TEXT), "died": TRUTH},
-    "roll_back": {"failed_step": TEXT, "reason": TEXT},
+    "set_pending": {
+        "credential": dict_with_strings("access_token", "api_url", "account_id", "client_id")
+    },
+    "promote": {"hosts": list_of(STRING), "died": BOOLEAN},
+    "roll_back": {"failed_step": STRING, "reason": STRING},
     "finish": {"results": list_of(ROW)},
 }
 
 
 def rotation_step(
-    document: object, step: Any = None, actor: Mapping[str, str] | None = None, **given: Any
+    document: object, step: Any = None, actor: Mapping[str, str] | None = None, **arguments: Any
 ) -> dict[str, Any]:
-    """The next state; `load` gives the same one, checked."""
-    own = {"step": one_of(*NEEDS), "actor": with_texts()}
-    check("rotation_step", {"step": step, "actor": {} if actor is None else actor}, own)
-    check(f"rotation_step {step}", given, NEEDS[step], optional="died")
+    """Return the next state; `load` returns the same one, validated. Raises AnsibleFilterError."""
+    common = {"step": one_of(*ARGUMENTS), "actor": dict_with_strings()}
+    check("rotation_step", {"step": step, "actor": {} if actor is None else actor}, common)
+    check(f"rotation_step {step}", arguments, ARGUMENTS[step], optional="died")
     with bad_state_as_filter_error("rotation_step"):
         state = checked_state(document)
         if step == "load":
             return dump(state)
-        return dump(STEPS[step](state, checked_actor(actor), **given))
+        return dump(STEPS[step](state, checked_actor(actor), **arguments))
 
 
 class FilterModule:
     """The filters of this file."""
 
     def filters(self) -> dict[str, Callable[..., Any]]:
-        """Filters by name."""
+        """Return the filters by name."""
         return {"rotation_step": rotation_step}

@@ -14,7 +14,7 @@ from ansible_collections.nomba.auth.plugins.plugin_utils._token_filters import c
 
 
 def token_claims(token: object, all: bool = False) -> dict[str, Any]:  # noqa: A002
-    """The claims that are safe to show, or all of them; nothing of this is verified."""
+    """Return the claims without personal data, or all of them, unverified."""
     text = checked_token("token_claims", token)
     return dict(read_claims(text)) if all else shown_claims(text)
 
@@ -23,5 +23,5 @@ class FilterModule:
     """The filters of this file."""
 
     def filters(self) -> dict[str, Callable[..., Any]]:
-        """Filters by name."""
+        """Return the filters by name."""
         return {"token_claims": token_claims}

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The filter that names a token without showing it."""
+"""The filter that returns a token's fingerprint."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ansible_collections.nomba.auth.plugins.plugin_utils._token_filters import c
 
 
 def token_fingerprint(token: object) -> str:
-    """What stands for a token wherever people look."""
+    """Return the fingerprint. Raises AnsibleFilterError."""
     return fingerprint(strip(checked_text("token_fingerprint", token)))
 
 
@@ -22,5 +22,5 @@ class FilterModule:
     """The filters of this file."""
 
     def filters(self) -> dict[str, Callable[..., Any]]:
-        """Filters by name."""
+        """Return the filters by name."""
         return {"token_fingerprint": token_fingerprint}

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The lookup that names this run of Ansible, and says whether another one is alive."""
+"""The lookup that returns the name of this run of Ansible, or the state of another one."""
 
 from __future__ import annotations
 
@@ -11,30 +11,29 @@ name: playbook_run
 author:
   - The nomba.auth contributors (@nomba-auth)
 version_added: 0.1.0
-short_description: Name this run of Ansible, or tell whether another run is alive
+short_description: Return the name of this run of Ansible, or the state of another run
 description:
-  - The role P(nomba.auth.credential_rotation#role) writes the name of its run into its store, so
-    that a second rotation finds out whether the first is still at work, or was killed and is to be
-    finished.
-  - A name holds the machine, its boot, the process of C(ansible-playbook) and when that started, so
-    that a process number that is used again is not mistaken for the run.
+  - The role P(nomba.auth.credential_rotation#role) writes the name of its run to its store, so that
+    a second run can find out whether the first is still active, or was killed and must be resumed.
+  - A name contains the machine, its boot id, the process number of C(ansible-playbook) and its
+    start time, so that a reused process number is not taken for the run.
 options:
   _terms:
     description:
-      - Names of runs. Without any, this run is named.
+      - Names of runs. Without any, the name of this run is returned.
     type: list
     elements: str
 notes:
-  - When a process started is known on Linux only. Elsewhere a process number that is used again
-    makes a dead run look alive.
+  - The start time of a process is available on Linux only. On other systems, a dead run is V(alive)
+    if its process number was reused.
 """
 
 EXAMPLES = r"""
-- name: Remember who is at work
+- name: Store the name of this run
   ansible.builtin.set_fact:
     run: "{{ lookup('nomba.auth.playbook_run') }}"
 
-- name: Ask whether that run is alive
+- name: Show whether that run is alive
   ansible.builtin.debug:
     msg: "{{ lookup('nomba.auth.playbook_run', run) }}"
 """
@@ -42,8 +41,8 @@ EXAMPLES = r"""
 RETURN = r"""
 _raw:
   description:
-    - The name of this run, or for each name V(alive), V(dead), or V(elsewhere) when the run is on
-      another machine, where nobody can tell.
+    - The name of this run, or for each name V(alive), V(dead), or V(elsewhere) for a run on another
+      machine, whose state is unknown.
   type: list
   elements: str
 """
@@ -67,25 +66,23 @@ class LookupModule(LookupBase):  # type: ignore[misc] # Ansible ships no type in
     """Names and states of runs."""
 
     def run(self, terms: list[str], variables: Any = None, **kwargs: Any) -> list[str]:
-        """One answer per term, or this run's name."""
+        """Return one state per term, or this run's name."""
         if kwargs or not all(isinstance(term, str) for term in terms):
-            raise AnsibleLookupError(
-                "playbook_run: give names of runs, which are texts, or nothing"
-            )
+            raise AnsibleLookupError("playbook_run: pass the names of runs as strings, or nothing")
         self.set_options(var_options=variables, direct=kwargs)
         return [state_of(term) for term in terms] if terms else [this_run()]
 
 
 def this_run() -> str:
-    """The name of the run that this process belongs to."""
-    # Templates are mostly filled in a worker, which lives for one task only.
+    """Return the name of the run of this process."""
+    # Templates are usually rendered in a worker process, which exists for one task only.
     parent = multiprocessing.parent_process()
     process = os.getpid() if parent is None or parent.pid is None else parent.pid
     return _SEPARATOR.join([_machine(), str(process), _started(process)])
 
 
 def state_of(run: str) -> str:
-    """Whether a run is alive, dead or elsewhere."""
+    """Return whether a run is alive, dead or elsewhere."""
     machine, __, rest = run.partition(_SEPARATOR)
     process, __, started = rest.partition(_SEPARATOR)
     if machine != _machine() or not _PROCESS.fullmatch(process):
@@ -95,14 +92,14 @@ def state_of(run: str) -> str:
 
 
 def _machine() -> str:
-    """This machine since it was started. In a container, the host name tells it from others."""
+    """Return the host name and the boot id. Containers of a machine differ by their host name."""
     boot = _PROC / "sys/kernel/random/boot_id"
     return f"{socket.gethostname()}.{_first_line(boot)}"
 
 
 def _started(process: int) -> str:
-    """When a process started, in ticks since the boot; empty where that cannot be known."""
-    # The second field is the program's name in parentheses, and may hold anything.
+    """Return when a process started, in ticks since the boot; empty if unknown."""
+    # The second field is the program's name in parentheses, with any characters.
     fields = _first_line(_PROC / str(process) / "stat").rpartition(")")[2].split()
     return fields[19] if len(fields) > 19 and fields[0] != "Z" else ""
 

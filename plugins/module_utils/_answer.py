@@ -2,12 +2,12 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What an answer of the API says: the only reader of its envelope.
+"""The only reader of the API's answers: from an HTTP answer to a verdict, a code and a message.
 
 Pure: no Ansible, no network, no clock. Success is HTTP 2xx *and* a JSON object *and* code "00";
 HTTP 200 may carry a failure (Nomba's page on error codes; developer notes of live calls).
-A refusal of a token is the API's own only as its documented envelope, code "401" (the same page).
-Descriptions may echo what was sent, so that they are redacted before anyone sees them.
+Only the documented envelope with code "401" is the API's own refusal of a token (the same page).
+A description may repeat what was sent, so it is redacted before it is shown.
 """
 
 from __future__ import annotations
@@ -17,9 +17,10 @@ import json
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import timezone
 from enum import Enum
 from typing import Any
+
+from ansible_collections.nomba.auth.plugins.module_utils._timestamps import parse_http_date
 
 SUCCESS = "00"
 UNAUTHORIZED = "401"
@@ -28,19 +29,19 @@ UNAUTHORIZED = "401"
 _TRANSIENT_4XX = frozenset({407, 408, 425, 429})
 _CODE = re.compile(r"[A-Za-z0-9_-]{1,8}")
 _DESCRIPTION_CHARACTERS = 120
-# So much of a description is looked at; more would only cost time.
+# Characters of a description that are read; more would only cost time.
 _LONGEST_DESCRIPTION = 2000
 
-# So many characters of a secret in a row, whatever stands between them, are a part of it.
+# Consecutive characters of a secret that are redacted, also when other characters separate them.
 _SECRET_RUN = 8
 _REDACTED = "[redacted]"
-# Secrets that the run does not hold: other addresses and other tokens.
+# Secrets that the request did not contain: other e-mail addresses and other tokens.
 _SECRET_LIKE = re.compile(r"\S*@\S*|eyJ[\w-]{8,}\S*")
 
 
 @dataclass(frozen=True)
 class HttpAnswer:
-    """An HTTP answer as it came. Header names are in lower case; attempts counts all sendings."""
+    """An HTTP answer. headers: names in lower case. attempts: how often the request was sent."""
 
     status: int
     headers: Mapping[str, str] = field(repr=False)
@@ -50,9 +51,9 @@ class HttpAnswer:
 
 @dataclass(frozen=True)
 class TransportFailure:
-    """Nothing usable came back; `problem` is a sentence of ours without any part of the request.
+    """No usable answer. problem: a clause without any part of the request.
 
-    sent: whether any byte of the request may have left.
+    sent: whether any byte of the request may have been sent.
     """
 
     problem: str
@@ -61,7 +62,7 @@ class TransportFailure:
 
 
 class Verdict(Enum):
-    """Whether the API did what it was asked for."""
+    """Whether the API did what the request asked for."""
 
     SUCCEEDED = "succeeded"
     REJECTED = "rejected"
@@ -70,11 +71,11 @@ class Verdict(Enum):
 
 @dataclass(frozen=True)
 class ApiResult:
-    """What an answer says, in words that can be shown.
+    """The content of an answer, without secrets.
 
-    server_time: the server's clock by its Date header, seconds since the epoch (UTC). data holds
-    only what was asked to be kept. sent: whether any byte of the request may have left. signature:
-    what an HTTP 401 looked like, to compare it with another; None for every other answer.
+    server_time: the server's clock by its Date header, seconds since the epoch (UTC). data: only
+    the requested fields. sent: whether any byte of the request may have been sent. signature: a
+    hash of an HTTP 401, to compare it with another one; None for every other answer.
     """
 
     verdict: Verdict
@@ -91,7 +92,7 @@ class ApiResult:
     def refuses_token(self) -> bool:
         """Whether this is the API's documented refusal of a token: code "401" in its envelope.
 
-        HTTP 401 alone is not: a proxy, a gateway and a firewall say that as well.
+        HTTP 401 alone is not: a proxy, a gateway or a firewall returns it too.
         """
         documented = self.code == UNAUTHORIZED and self.status in (200, 401)
         return self.verdict is Verdict.REJECTED and documented
@@ -102,9 +103,9 @@ def read(
     keep: tuple[str, ...] = (),
     secrets: Callable[[], Iterable[str]] = tuple,
 ) -> ApiResult:
-    """Read an answer; of its data only the fields named in `keep` are kept.
+    """Return the content of an answer, and of its data only the fields named in `keep`.
 
-    secrets: gives what the request held and nobody may see, asked for only when it is needed.
+    secrets: returns the secrets of the request, for redaction; called only when needed.
     """
     if isinstance(answer, TransportFailure):
         problem, attempts = answer.problem, answer.attempts
@@ -112,25 +113,13 @@ def read(
     return replace(
         _read(answer, keep, secrets),
         attempts=answer.attempts,
-        server_time=http_date(answer.headers.get("date", "")),
+        server_time=parse_http_date(answer.headers.get("date", "")),
         signature=_signature(answer) if answer.status == 401 else None,
     )
 
 
-def http_date(text: str) -> float | None:
-    """An HTTP date as seconds since the epoch (UTC), or None."""
-    from email.utils import parsedate_to_datetime  # here: a run that skips everything needs none
-
-    try:
-        moment = parsedate_to_datetime(text)
-        # An HTTP date without a zone is in UTC, where Python would take the host's own.
-        return (moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).timestamp()
-    except (TypeError, ValueError, IndexError, OverflowError):
-        return None
-
-
 def redact(description: object, secrets: Iterable[str]) -> str:
-    """A description without any part of the secrets, shortened; empty when it is no text."""
+    """Return a description without any part of the secrets, shortened; empty if not a string."""
     if not isinstance(description, str):
         return ""
     words = " ".join(description[:_LONGEST_DESCRIPTION].split())
@@ -142,19 +131,19 @@ def redact(description: object, secrets: Iterable[str]) -> str:
 
 
 def _without(secret: str, text: str) -> str:
-    """The text with every run of a secret's characters replaced, also where it is spaced out."""
+    """Return the text without any run of a secret's characters, also where they are separated."""
     wanted = "".join(filter(_is_letter, secret)).lower()
     if len(wanted) < _SECRET_RUN:
         return re.sub(rf"\b{re.escape(secret)}\b", _REDACTED, text, flags=re.IGNORECASE)
-    places = [place for place, c in enumerate(text) if _is_letter(c)]
-    letters = "".join(text[place] for place in places).lower()
+    positions = [position for position, c in enumerate(text) if _is_letter(c)]
+    letters = "".join(text[position] for position in positions).lower()
     starts = [
         start
         for start in range(len(letters) - _SECRET_RUN + 1)
         if letters[start : start + _SECRET_RUN] in wanted
     ]
     for start in reversed(starts):
-        first, last = places[start], places[start + _SECRET_RUN - 1]
+        first, last = positions[start], positions[start + _SECRET_RUN - 1]
         text = text[:first] + "\0" * (last - first + 1) + text[last + 1 :]
     return re.sub("\0+", _REDACTED, text)
 
@@ -180,7 +169,7 @@ def _read(
 
 
 def _signature(answer: HttpAnswer) -> str:
-    """What tells one HTTP 401 from another, without its text."""
+    """Return a hash of an HTTP 401, which identifies its headers and body."""
     names = ("content-type", "www-authenticate")
     parts = [repr(answer.headers.get(name, "")).encode() for name in names]
     return hashlib.sha256(b"\n".join([*parts, answer.body])).hexdigest()
@@ -195,13 +184,13 @@ def _envelope(body: bytes) -> Mapping[str, Any] | None:
 
 
 def _without_envelope(answer: HttpAnswer) -> ApiResult:
-    """Nothing that the API documents: it may be another server's."""
+    """Return the result of an answer without an envelope: another server may have sent it."""
     what = "an empty answer" if not answer.body.strip() else "an answer that is not a JSON object"
     return ApiResult(Verdict.UNKNOWN, f"HTTP {answer.status}, {what}", answer.status)
 
 
 def _code(envelope: Mapping[str, Any]) -> str | None:
-    """The envelope's code; one that is not a short word could be anything and is not shown."""
+    """Return the envelope's code, None if it is not a short identifier: it could be a secret."""
     code = envelope.get("code")
     return code if isinstance(code, str) and _CODE.fullmatch(code) else None
 

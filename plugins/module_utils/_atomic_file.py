@@ -2,10 +2,15 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Files replaced atomically: read, locked, compared and written whole or not at all."""
+"""Locks, complete writes, and files that are replaced atomically and only if they are unchanged.
+
+Each function raises OSError for a system call that fails, unless it documents another exception.
+"""
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import hashlib
 import os
 from collections.abc import Callable, Iterator
@@ -22,26 +27,26 @@ from ansible_collections.nomba.auth.plugins.module_utils._errors import (
 from ansible_collections.nomba.auth.plugins.module_utils._secure_open import (
     FileEntry,
     OpenFile,
-    acquire_lock,
-    read_all,
-    sync_folder,
-    write_all,
+    reopen_folder,
 )
 
-# Bytes. A file with a token is far smaller; reading a part of one would compare that part.
+# Bytes. A file with a token is far smaller. A larger file is refused, not compared in part.
 MAX_FILE_SIZE = 1024 * 1024
+# Bytes that a replacement reserves on the disk before a token is issued.
 _RESERVED = 8192
-# Seconds for which to wait for another process that writes the same file.
+# Seconds to wait for another process that writes the same file.
 _LOCK_TIMEOUT = 10.0
+# Seconds between two attempts to get a lock.
+_LOCK_RETRY = 0.1
 
-# Gives an open file the owner and mode that the user wants; returns whether that changed anything.
-# Raises InvalidOption.
+# Sets an open file's owner, mode and attributes as the options demand; returns whether this changed
+# anything. Raises InvalidOption.
 SetAttributes = Callable[[OpenFile], bool]
 
 
 @contextmanager
 def open_existing(entry: FileEntry) -> Iterator[OpenFile]:
-    """The file that is there. Raises FileNotFoundError, InvalidOption."""
+    """Open an existing file for reading. Raises FileNotFoundError, InvalidOption."""
     try:
         descriptor = entry.open(os.O_RDONLY)
     except FileNotFoundError:
@@ -56,7 +61,7 @@ def open_existing(entry: FileEntry) -> Iterator[OpenFile]:
 
 
 def read_file(entry: FileEntry) -> bytes | None:
-    """What the file holds; None when there is none. Raises InvalidOption."""
+    """Return the file's content; None without a file. Raises InvalidOption."""
     try:
         with open_existing(entry) as file:
             return _read(entry, file.descriptor)
@@ -65,7 +70,7 @@ def read_file(entry: FileEntry) -> bytes | None:
 
 
 def set_existing(entry: FileEntry, set_attributes: SetAttributes) -> bool:
-    """Give the file that is there its owner and mode; whether that changed anything.
+    """Set the attributes of an existing file; return whether this changed anything.
 
     Raises InvalidOption.
     """
@@ -79,7 +84,7 @@ def set_existing(entry: FileEntry, set_attributes: SetAttributes) -> bool:
 
 @contextmanager
 def file_lock(entry: FileEntry, clock: Clock, timeout: float) -> Iterator[None]:
-    """Hold the file's lock, so that two runs never issue twice; timeout in seconds.
+    """Hold the file's lock, so that two runs do not both issue a token; timeout in seconds.
 
     The lock is a file of its own beside the other, which is never removed: removing it would let
     a third run lock a file that the second one still waits for. Raises InvalidOption, Locked.
@@ -95,16 +100,17 @@ def file_lock(entry: FileEntry, clock: Clock, timeout: float) -> Iterator[None]:
             problem = f"its lock file {name} is unusable: {error.strerror}"
             raise InvalidOption(entry.option, problem) from None
         if not is_locked:
-            problem = "another run has held its lock until the end of this one; try again later"
+            problem = "another run held its lock until this run's deadline; try again later"
             raise Locked(f"{entry.option}: {problem}")
         yield
 
 
 class AtomicReplacement:
-    """A file beside the kept one, made *before* a token is asked for and put in its place after.
+    """A temporary file beside a file, which `commit` renames to it.
 
-    It exists, has its owner and mode, and its space is taken, so that little is left that can go
-    wrong once there is a token to write. It is gone when the block is left. Raises InvalidOption.
+    It is created, gets its attributes and reserves its space *before* a token is issued, so that
+    few operations can fail afterwards. It is removed at the end of the block unless committed.
+    Raises InvalidOption.
     """
 
     def __init__(self, entry: FileEntry) -> None:
@@ -130,7 +136,7 @@ class AtomicReplacement:
             os.unlink(self.file.name, dir_fd=self.file.folder)
 
     def reserve(self) -> None:
-        """Take the space on the disk. Raises InvalidOption."""
+        """Reserve the space on the disk. Raises InvalidOption."""
         try:
             write_all(self.file.descriptor, bytes(_RESERVED), 0)
             os.fsync(self.file.descriptor)
@@ -139,27 +145,27 @@ class AtomicReplacement:
             raise InvalidOption(self._entry.option, problem) from None
 
     def commit(self, content: bytes) -> None:
-        """Put the whole content in the kept file's place, durably. Raises OSError."""
+        """Replace the file with the whole content, durably. Raises OSError."""
         descriptor, folder = self.file.descriptor, self.file.folder
         write_all(descriptor, content, 0)
         os.ftruncate(descriptor, len(content))
         os.fsync(descriptor)
         os.replace(self.file.name, self._entry.name, src_dir_fd=folder, dst_dir_fd=folder)
-        # The file is in its place. What fails from here on must not get its token revoked.
+        # The file is replaced. A failure from here on must not cause its token to be revoked.
         with suppress(OSError):
             sync_folder(folder)
 
 
 def checksum(content: bytes | None) -> str:
-    """The SHA-256 of a content in hexadecimal digits; empty without any."""
+    """Return the SHA-256 of a content in hexadecimal digits; empty for None."""
     return "" if content is None else hashlib.sha256(content).hexdigest()
 
 
-def require_unchanged(held: bytes | None, expected: str | None) -> None:
-    """Raises Conflict when the file holds something else than was expected."""
-    if expected is not None and checksum(held) != expected:
+def require_unchanged(current: bytes | None, expected: str | None) -> None:
+    """Raise Conflict if the content does not have the expected checksum; None expects nothing."""
+    if expected is not None and checksum(current) != expected:
         raise Conflict(
-            "dest: it has changed since it was read; another run is at work, look at it first"
+            "dest: it has changed since it was read: another run is active; inspect it first"
         )
 
 
@@ -170,23 +176,101 @@ def replace_if_unchanged(
     set_attributes: SetAttributes,
     clock: Clock,
 ) -> tuple[bytes | None, bool]:
-    """Write the content; returns what was there before, and whether anything is different now.
+    """Write the content; return the content before, and whether this changed anything.
 
-    expected: the checksum of what must be there, None for anything. Raises Conflict, Locked,
+    expected: the checksum that the file must have, None for any. Raises Conflict, Locked,
     NotWritten, InvalidOption.
     """
     with nullcontext() if expected is None else file_lock(entry, clock, _LOCK_TIMEOUT):
-        held = read_file(entry)
-        require_unchanged(held, expected)
-        if held == content:
-            return held, set_existing(entry, set_attributes)
+        current = read_file(entry)
+        require_unchanged(current, expected)
+        if current == content:
+            return current, set_existing(entry, set_attributes)
         with AtomicReplacement(entry) as replacement:
             set_attributes(replacement.file)
             try:
                 replacement.commit(content)
             except OSError as error:
-                raise NotWritten(f"dest: {error.strerror}; it is as it was") from None
-        return held, True
+                raise NotWritten(f"dest: {error.strerror}; it is unchanged") from None
+        return current, True
+
+
+def read_all(descriptor: int, limit: int) -> bytes:
+    """Read from the current offset to the end, at most limit bytes. Raises OSError."""
+    content = b""
+    while len(content) < limit:
+        part = os.read(descriptor, limit - len(content))
+        if not part:
+            break
+        content += part
+    return content
+
+
+def write_all(descriptor: int, content: bytes, offset: int | None = None) -> None:
+    """Write the whole content, at the offset (bytes) or else at the current one. Raises OSError."""
+    while content:
+        if offset is None:
+            written = os.write(descriptor, content)
+        else:
+            written = os.pwrite(descriptor, content, offset)
+            offset += written
+        if not written:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        content = content[written:]
+
+
+def append_lines(descriptor: int, content: bytes, durable: bool) -> None:
+    """Append whole lines, or leave the file unchanged. durable: flush them to the disk.
+
+    An incomplete last line, left by a killed process, is ended first. The file is open for reading
+    and appending, and locked. Raises OSError.
+    """
+    size = os.fstat(descriptor).st_size
+    is_cut = size > 0 and os.pread(descriptor, 1, size - 1) != b"\n"
+    try:
+        write_all(descriptor, b"\n" * is_cut + content)
+        if durable:
+            os.fsync(descriptor)
+    except OSError:
+        # An append-only file keeps the incomplete line. The next call ends it.
+        with suppress(OSError):
+            os.ftruncate(descriptor, size)
+        raise
+
+
+def acquire_lock(descriptor: int, clock: Clock, timeout: float) -> bool:
+    """Lock an open file until it is closed; timeout in seconds. Raises OSError.
+
+    Return False if another process held the lock until the timeout or a signal.
+    """
+    end = clock.monotonic() + timeout
+    while not _try_lock(descriptor):
+        if clock.monotonic() >= end or clock.stopped_at() is not None:
+            return False
+        clock.sleep(_LOCK_RETRY)
+    return True
+
+
+def _try_lock(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def release_lock(descriptor: int) -> None:
+    """Release the lock of an open file. Raises OSError."""
+    fcntl.flock(descriptor, fcntl.LOCK_UN)
+
+
+def sync_folder(folder: int) -> None:
+    """Flush a folder to the disk. Raises OSError."""
+    descriptor = reopen_folder(folder)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _read(entry: FileEntry, descriptor: int) -> bytes:
@@ -195,13 +279,13 @@ def _read(entry: FileEntry, descriptor: int) -> bytes:
     except OSError as error:
         raise InvalidOption(entry.option, f"it cannot be read: {error.strerror}") from None
     if len(content) > MAX_FILE_SIZE:
-        problem = "it holds more than 1 MiB, so it is no file with a token; name another one"
+        problem = "it is larger than 1 MiB, so it is not a file with a token; name another one"
         raise InvalidOption(entry.option, problem)
     return content
 
 
 def _require_own_content(entry: FileEntry, status: os.stat_result) -> None:
-    """Refuse the second name of another user's file: its token would go to this one's owner."""
+    """Refuse a hard link to another user's file: a token written to it would be that user's."""
     if status.st_nlink > 1 and status.st_uid != entry.owner:
         problem = "it is a hard link to another user's file; remove it, or name another file"
         raise InvalidOption(entry.option, problem)

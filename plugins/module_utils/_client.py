@@ -2,11 +2,12 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The API's calls: paths, headers, bodies. Given a transport, it opens no socket itself.
+"""The API's requests: paths, headers and bodies. The transport is an argument.
 
-Facts: Nomba's OpenAPI specification. The revoke body is in camelCase (`clientId`), carries no
-secret, and gets no Authorization header; issue is in snake_case (`client_id`); a refresh carries
-the old access token as bearer. `accountId` is sent everywhere, as Nomba's FAQ asks.
+Source: Nomba's OpenAPI specification. The revoke body is in camelCase (`clientId`), contains no
+secret, and has no Authorization header; the issue body is in snake_case (`client_id`); a refresh
+sends the old access token as bearer token. Every request has the header `accountId`, as Nomba's FAQ
+demands.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ _GRANTED = ("access_token", "refresh_token", "expiresAt", "businessId")
 
 @dataclass(frozen=True)
 class Grant:
-    """What the API granted. expires_at is its own text (RFC 3339, UTC)."""
+    """The tokens that the API issued. expires_at: the API's own text (RFC 3339, UTC)."""
 
     access_token: str = field(repr=False)
     refresh_token: str | None = field(repr=False, default=None)
@@ -46,27 +47,27 @@ class Grant:
     business_id: str | None = None
 
     def account(self) -> str | None:
-        """Whose token it is: by the answer's businessId, else by the token's own claim."""
+        """Return the token's account: the answer's businessId, or else the token's own claim."""
         return self.business_id or next(iter(read_token(self.access_token).accounts), None)
 
 
-def grant_of(reading: ApiResult) -> Grant | None:
-    """The grant in an answer to issue or refresh; None when it holds no token."""
-    given = {
-        name: value for name, value in reading.data.items() if isinstance(value, str) and value
+def grant_of(result: ApiResult) -> Grant | None:
+    """Return the grant in an answer to issue or refresh; None if it contains no token."""
+    fields = {
+        name: value for name, value in result.data.items() if isinstance(value, str) and value
     }
-    if reading.verdict is not Verdict.SUCCEEDED or "access_token" not in given:
+    if result.verdict is not Verdict.SUCCEEDED or "access_token" not in fields:
         return None
     return Grant(
-        access_token=given["access_token"],
-        refresh_token=given.get("refresh_token"),
-        expires_at=given.get("expiresAt"),
-        business_id=given.get("businessId"),
+        access_token=fields["access_token"],
+        refresh_token=fields.get("refresh_token"),
+        expires_at=fields.get("expiresAt"),
+        business_id=fields.get("businessId"),
     )
 
 
 class Transport(Protocol):
-    """What carries a request to the API and brings back an answer, or the lack of one."""
+    """Sends requests to the API."""
 
     def send(
         self,
@@ -79,11 +80,11 @@ class Transport(Protocol):
         exclusive: bool = False,
         reserve: float = 0.0,
     ) -> HttpAnswer | TransportFailure:
-        """Send one request, and retry it where that is safe, within the run's deadline."""
+        """Send one request; retry it where that is safe, within the run's deadline."""
 
 
 class Client:
-    """The calls that a client id and an account id can make."""
+    """The API's requests for one client id and one account id."""
 
     def __init__(self, transport: Transport, account_id: str, client_id: str) -> None:
         self._transport = transport
@@ -92,11 +93,11 @@ class Client:
 
     @property
     def account_id(self) -> str:
-        """The account that the calls are made for."""
+        """The account id in the header accountId."""
         return self._account_id
 
     def of_account(self, account_id: str) -> Client:
-        """The same client, calling for another account."""
+        """Return the same client for another account."""
         return Client(self._transport, account_id, self._client_id)
 
     def issue(self, client_secret: str) -> ApiResult:
@@ -114,22 +115,22 @@ class Client:
         return self._grant(_REFRESH, body, access_token)
 
     def revoke(self, token: str, reserve: float = 0.0) -> ApiResult:
-        """Revoke a token. reserve: seconds of the run that retries leave to what comes after."""
+        """Revoke a token. reserve: seconds of the run that retries must not use."""
         body = {"clientId": self._client_id, "access_token": token}
         answer = self._transport.send("POST", _REVOKE, self._headers(), body, reserve=reserve)
         return read(answer, secrets=lambda: _secrets(token))
 
     def probe(self, token: str, exclusive: bool = False) -> ApiResult:
-        """Make a harmless call with a token, to see whether the API accepts it.
+        """Send a read-only request with a token, to find out whether the API accepts it.
 
-        exclusive: the answer surely belongs to this request, as evidence must.
+        exclusive: use a connection for this request only, so that the answer is evidence.
         """
         headers = self._headers(bearer=token)
         answer = self._transport.send("GET", _BALANCE, headers, exclusive=exclusive)
         return read(answer, secrets=lambda: _secrets(token))
 
     def _grant(self, path: str, body: Mapping[str, str], bearer: str | None = None) -> ApiResult:
-        """Ask for a token. Never repeated when the answer was lost: it may have been issued."""
+        """Request a token. Not retried without an answer: a token may have been issued."""
         require_library()  # a token that cannot be read would be lost
         answer = self._transport.send(
             "POST", path, self._headers(bearer), body, idempotent=False, exclusive=True
@@ -143,6 +144,6 @@ class Client:
 
 
 def _secrets(*sent: str | None) -> tuple[str, ...]:
-    """What an answer may repeat of a request and nobody may see: secrets and e-mail addresses."""
+    """Return the parts of a request that must be redacted: secrets and e-mail addresses."""
     secrets = [text for text in sent if text]
     return (*secrets, *(one for text in secrets for one in email_addresses(text)))

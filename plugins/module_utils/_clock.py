@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The clock as a value: the only file that asks what time it is, and the only one that waits."""
+"""The clock: the only file that reads the time and sleeps, and the request to stop by a signal."""
 
 from __future__ import annotations
 
@@ -10,21 +10,24 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-# Seconds after which a wait looks whether a signal has asked the run to end.
+# The reason in results and messages of a run that a signal stopped.
+STOPPED = "the run was stopped by a signal"
+
+# Seconds between two checks for a signal during a sleep.
 _SLICE = 0.25
 
 
 def _never() -> None:
-    """No signal has come."""
+    """Report that no signal was received."""
 
 
 @dataclass(frozen=True)
 class Clock:
-    """Time, and the request to end early.
+    """Time, and the request to stop early.
 
-    now: seconds since the epoch (UTC). monotonic: seconds that never go back. sleep: waits for
-    seconds, or until a signal. stopped_at: when a signal asked the run to end early (monotonic
-    seconds), None while none has.
+    now: seconds since the epoch (UTC). monotonic: seconds that never decrease. sleep: waits for
+    seconds, or until a signal. stopped_at: when a signal stopped the run (monotonic seconds), None
+    without a signal.
     """
 
     now: Callable[[], float]
@@ -34,7 +37,7 @@ class Clock:
 
 
 class _StopRequest:
-    """Set by a signal handler, where nothing may be locked, and read by every thread."""
+    """Set by a signal handler, which must not lock, and read by every thread."""
 
     def __init__(self) -> None:
         self.at: float | None = None
@@ -44,14 +47,14 @@ _stop = _StopRequest()
 
 
 def request_stop() -> None:
-    """Ask the run to end early: what is under way gets a little time, and nothing new starts."""
+    """Stop the run early: requests in flight get a short time, and no other request starts."""
     if _stop.at is None:
         _stop.at = time.monotonic()
 
 
 def _sleep(seconds: float) -> None:
-    ends = time.monotonic() + seconds
-    while _stop.at is None and (left := ends - time.monotonic()) > 0:
+    end = time.monotonic() + seconds
+    while _stop.at is None and (left := end - time.monotonic()) > 0:
         time.sleep(min(left, _SLICE))
 
 

@@ -2,11 +2,11 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Files that hide text, recognised by their first bytes: compressed, archived or encrypted ones.
+"""Files that a scan cannot read as text, by their first bytes: compressed, archived, encrypted.
 
-Pure. A scan of such a file sees only what stands in it uncompressed. Files that hold text as it is
-are not listed here: tar and cpio archives, databases like SQLite, core dumps. Neither are images
-and programs, which hold no text.
+Pure. A scan of such a file reads only its uncompressed parts. Formats that store text unchanged are
+not listed here: tar and cpio archives, databases such as SQLite, core dumps. Neither are images and
+programs, which contain no text.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ _JOURNAL = (
 )
 _DUMP = "it is a database dump ({}), which is compressed; dump it as plain text and scan again"
 
-# One pattern for each format, anchored at the start of the file. Where the documented signature has
-# only two bytes, the bytes that must follow it are checked too.
+# One pattern per format, anchored at the start of the file. Where the documented signature has only
+# two bytes, the pattern includes the bytes that must follow.
 _FORMATS: tuple[tuple[bytes, str, str], ...] = (
     (rb"\x1f\x8b\x08", _COMPRESSED, "gzip"),
     (rb"BZh[1-9](?:1AY&SY|\x17rE8P\x90)", _COMPRESSED, "bzip2"),
@@ -73,5 +73,5 @@ _COMPILED = tuple(
 
 
 def hides_text(head: bytes) -> str | None:
-    """Why a scan does not see all of a file that begins with these bytes; None when it does."""
+    """Return why a scan cannot read all of a file with these first bytes; None if it can."""
     return next((reason for pattern, reason in _COMPILED if pattern.match(head)), None)

@@ -2,30 +2,40 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What can go wrong before a token is touched, each with a code from a closed list.
+"""All exceptions and error codes. The codes are a closed list.
 
     NombaError
     |-- InvalidOption      invalid_option      an option's value cannot be used
-    |   `-- NoToken        no_token            no token was given by any of the three ways
+    |   `-- NoToken        no_token            no option contains a token
     |-- LibraryMissing     library_missing     requests or PyJWT is not installed on the host
-    |-- Locked             locked              another run held the file until the deadline
+    |-- Locked             locked              another run held the file's lock until the deadline
     |-- IssueRefused       unknown_client, forbidden, bad_request or refused: no token was issued
-    |-- NoClearAnswer      no_clear_answer     nobody knows whether a token was issued
-    |-- NotSent            not_sent            no connection came about, so nothing was sent
-    |-- WrongAccount       wrong_account       the token issued is another account's
-    |-- NotWritten         not_written         something could not be written to its file
-    |-- Conflict           conflict            another run has changed the file meanwhile
-    `-- BadState           bad_state           a rotation's document, or a step that it forbids
+    |-- NoClearAnswer      no_clear_answer     it is unknown whether a token was issued
+    |-- NotSent            not_sent            the API is unreachable, so nothing was sent
+    |-- WrongAccount       wrong_account       the token was issued for another account
+    |-- NotWritten         not_written         a file could not be written
+    |-- Conflict           conflict            another run has changed the file
+    `-- BadState           bad_state           a rotation's document is damaged or forbids the step
 
-What goes wrong *with* a token is no exception: it is that token's outcome (see _revocation), so
-that one bad token never loses the result of another.
+A failure of a single token is not an exception: it is that token's outcome (see _revocation), so
+that the results of the other tokens are not lost. Each outcome that failed is an error code too.
 """
 
 from __future__ import annotations
 
+# Codes of IssueRefused.
+UNKNOWN_CLIENT = "unknown_client"
+FORBIDDEN = "forbidden"
+BAD_REQUEST = "bad_request"
+REFUSED = "refused"
+
+# Codes that accompany results. No exception has them.
+SOURCE_UNREAD = "source_unread"
+NOT_RETIRED = "not_retired"
+
 
 class NombaError(Exception):
-    """Base of all errors of this collection; its text never holds a secret."""
+    """Base of all errors of this collection; its text never contains a secret."""
 
     code = "error"
 
@@ -41,13 +51,13 @@ class InvalidOption(NombaError):
 
 
 class NoToken(InvalidOption):
-    """There is nothing to work on."""
+    """No option contains a token."""
 
     code = "no_token"
 
 
 class LibraryMissing(NombaError):
-    """A library that the work needs is not installed on the host that runs the module."""
+    """A required library is not installed on the host that runs the module."""
 
     code = "library_missing"
 
@@ -57,13 +67,13 @@ class LibraryMissing(NombaError):
 
 
 class Locked(NombaError):
-    """Another run is working on the same file, and the deadline came first."""
+    """Another run held the file's lock until the deadline."""
 
     code = "locked"
 
 
 class IssueRefused(NombaError):
-    """The API issued no token; the code says what kind of no it was."""
+    """The API issued no token; the code is the kind of refusal."""
 
     def __init__(self, code: str, text: str) -> None:
         super().__init__(text)
@@ -71,36 +81,36 @@ class IssueRefused(NombaError):
 
 
 class NoClearAnswer(NombaError):
-    """The API may or may not have issued a token that nobody holds."""
+    """The API may have issued a token that is in no file."""
 
     code = "no_clear_answer"
 
 
 class NotSent(NombaError):
-    """Nothing was sent to the API: no connection came about, or the time was over before."""
+    """Nothing was sent to the API: the connection failed, or the deadline expired before."""
 
     code = "not_sent"
 
 
 class WrongAccount(NombaError):
-    """The token that was issued belongs to another account than the user named."""
+    """The API issued the token for another account than account_id."""
 
     code = "wrong_account"
 
 
 class NotWritten(NombaError):
-    """Something, like a token that was issued, could not be written to its file."""
+    """A file, such as that of an issued token, could not be written."""
 
     code = "not_written"
 
 
 class Conflict(NombaError):
-    """The file is not what it was when it was read: another run is at work."""
+    """The file has changed since it was read: another run is active."""
 
     code = "conflict"
 
 
 class BadState(NombaError):
-    """A rotation's document cannot be read, or is not at the step that was asked of it."""
+    """A rotation's state document is damaged, or the step is not allowed in its state."""
 
     code = "bad_state"

@@ -2,12 +2,12 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""One request and its answer on one connection: bounded in time and size, and never mixed up.
+"""One request and its answer on one connection, with limits on time and size.
 
-http.client takes an interim answer (RFC 9110, 15.2) such as 102 or 103 for the final one, so that
-the next request reads the answer of this one. It bounds each read, but not their number. And it
-drops bytes that follow an answer without a word. The classes here replace its reading; the
-connecting, sending and TLS stay those of requests and urllib3.
+http.client returns an interim answer (RFC 9110, 15.2) such as 102 or 103 as the final one, so that
+the next request reads the answer to this one. It limits the time of each read, but not the number
+of reads. It silently drops bytes after an answer. The classes here replace how an answer is read;
+requests and urllib3 still connect, send and do TLS.
 """
 
 from __future__ import annotations
@@ -21,25 +21,25 @@ from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
 
-# Bytes of a body. The answers of this API are short; a longer one is not from it.
+# Bytes of a body. This API's answers are short; a longer answer is from another server.
 MAX_BODY = 256 * 1024
-# Bytes of everything that is read for one answer: heads, interim answers, chunk sizes, trailers.
+# Bytes that are read for one answer, with headers, interim answers, chunk sizes and trailers.
 _MAX_ANSWER = 2 * MAX_BODY
 _PIECE = 16 * 1024
-# Seconds after which a wait looks again at how much time is left: a signal may have shortened it.
+# Seconds between two checks of the remaining time during a wait: a signal can shorten it.
 _SLICE = 0.25
 
-TOO_LARGE = "an answer too large to be the API's"
-UNMATCHED = "more than one answer came to one request"
+TOO_LARGE = "the answer is too large to be the API's"
+UNMATCHED = "more than one answer to one request"
 
 
 class Exchange:
-    """One attempt: how much time it has, and what became of it.
+    """One attempt: its time limit and its state.
 
-    left: seconds until the attempt must be over, asked again at each read. exclusive: the
-    connection serves this request only, and must end after its answer. sent: whether any byte of
-    the request may have left. problem: a sentence for people, when it is known what is wrong, and
-    retryable: whether another attempt may go better.
+    left: returns the seconds until the attempt must end; called at each read. exclusive: the
+    connection serves this request only, and must close after its answer. sent: whether any byte of
+    the request may have been sent. problem: the cause of a failure, when it is known. retryable:
+    whether another attempt may succeed.
     """
 
     def __init__(self, left: Callable[[], float], exclusive: bool) -> None:
@@ -50,24 +50,24 @@ class Exchange:
         self.retryable = True
 
     def require_time(self) -> float:
-        """Seconds left, more than none. Raises socket.timeout."""
+        """Return the seconds left, more than 0. Raises socket.timeout."""
         left = self.left()
         if left <= 0:
-            raise socket.timeout("the attempt's time is over")
+            raise socket.timeout("the attempt timed out")
         return left
 
     def fail(self, problem: str, retryable: bool = True) -> OSError:
-        """The exception that ends the attempt because of a problem."""
+        """Record why the attempt fails; return the exception that ends it."""
         self.problem, self.retryable = problem, retryable
         return OSError(problem)
 
 
 class _SocketReader(io.RawIOBase):
-    """Reads from a socket until the attempt's time is over or the answer is too large."""
+    """Reads from a socket until the attempt times out or the answer is too large."""
 
     def __init__(self, sock: Any, exchange: Exchange) -> None:
         self._sock = sock
-        # The socket stays open for as long as this file on it, also when http.client closes it.
+        # This file keeps the socket open after http.client closes it.
         self._held = sock.makefile("rb", buffering=0)
         self._exchange = exchange
         self._allowed = _MAX_ANSWER
@@ -77,7 +77,7 @@ class _SocketReader(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any) -> int | None:
-        """Bytes read, 0 at the end of the connection; None when it may not wait for any."""
+        """Return the bytes read, 0 at the end of the connection; None if it would have to wait."""
         if self._allowed <= 0:
             raise self._exchange.fail(TOO_LARGE, retryable=False)
         size = self._receive(buffer) if self.waits else self._receive_at_once(buffer)
@@ -92,7 +92,7 @@ class _SocketReader(io.RawIOBase):
                 size = int(self._sock.recv_into(buffer))
             except socket.timeout:
                 continue
-            self._sock.settimeout(left)  # what comes next may be a TLS handshake
+            self._sock.settimeout(left)  # a TLS handshake may follow
             return size
 
     def _receive_at_once(self, buffer: Any) -> int | None:
@@ -108,12 +108,12 @@ class _SocketReader(io.RawIOBase):
 
 
 class _AnswerStream(io.BufferedReader):
-    """What http.client reads an answer from. It ends its reading by close, and we look further."""
+    """The stream that http.client reads and closes; it stays open, to check what follows."""
 
     _begun = False
 
     def readline(self, size: int | None = -1, /) -> bytes:
-        """A whole line: http.client takes the end of the connection for the end of a head."""
+        """Read a whole line: http.client takes the end of the connection as the end of a header."""
         line = super().readline(size)
         if self._begun and not line.endswith(b"\n"):
             raise http.client.IncompleteRead(b"")
@@ -124,15 +124,15 @@ class _AnswerStream(io.BufferedReader):
         """Stay open."""
 
     def finish(self) -> None:
-        """Close for good."""
+        """Close the stream."""
         super().close()
 
 
 class StrictResponse(http.client.HTTPResponse):
-    """An answer that is read whole when it begins, and known to be the only one to its request.
+    """An answer that is read completely at once, and is the only one to its request.
 
     Raises OSError or http.client.HTTPException for everything else, so that its connection is
-    closed and never used again.
+    closed and never reused.
     """
 
     def __init__(self, sock: Any, exchange: Exchange, method: str | None = None) -> None:
@@ -145,7 +145,7 @@ class StrictResponse(http.client.HTTPResponse):
         self.fp = self._stream
 
     def begin(self) -> None:
-        """Read head and body of the final answer, and look at what follows them."""
+        """Read headers and body of the final answer, and check that nothing follows."""
         if self._is_read:
             return
         self._is_read = True
@@ -160,16 +160,16 @@ class StrictResponse(http.client.HTTPResponse):
         self.will_close = self.will_close or interim or self._exchange.exclusive
 
     def close(self) -> None:
-        """Close the answer, and what it was read from."""
+        """Close the answer and its stream."""
         super().close()
         self._stream.finish()
 
     def _skip_interim_answers(self) -> bool:
-        """Read on to the final answer; whether any other came before. 100 is http.client's."""
+        """Skip to the final answer; return whether any was skipped. http.client skips 100."""
         interim = False
         while self.status < HTTPStatus.OK:
             if self.status == HTTPStatus.SWITCHING_PROTOCOLS:
-                raise self._exchange.fail("an answer in another protocol")
+                raise self._exchange.fail("the answer switches to another protocol")
             interim = True
             self.headers = self.msg = None  # type: ignore[assignment] # as before the first one
             super().begin()
@@ -198,9 +198,9 @@ class StrictResponse(http.client.HTTPResponse):
 
 
 def connect(host: str, port: int, exchange: Exchange) -> socket.socket:
-    """A TCP connection, within the attempt's time whatever the number of addresses.
+    """Open a TCP connection, within the attempt's time for any number of addresses.
 
-    Raises OSError, which is socket.timeout when the time is over.
+    Raises OSError, or its subclass socket.timeout at the end of that time.
     """
     addresses = _resolve(host, port, exchange)
     failure = OSError("the name has no address")
@@ -224,23 +224,23 @@ def connect(host: str, port: int, exchange: Exchange) -> socket.socket:
 
 
 def _resolve(host: str, port: int, exchange: Exchange) -> list[Any]:
-    """A host's addresses. Raises OSError, which is socket.timeout when the time is over.
+    """Return a host's addresses. Raises OSError, or its subclass socket.timeout.
 
-    getaddrinfo knows no timeout. It runs in a thread, which is left alone when its time is over.
+    getaddrinfo has no timeout. It runs in a thread, which is abandoned at the end of the time.
     """
     try:
         return socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM, 0, socket.AI_NUMERICHOST)
     except (OSError, UnicodeError):
-        pass  # a name, no address
+        pass  # a name, not an address
     found: list[Any] = []
 
-    def look_up() -> None:
+    def resolve() -> None:
         try:
             found.append(socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM))
         except (OSError, UnicodeError) as error:
             found.append(error)
 
-    thread = threading.Thread(target=look_up, daemon=True)
+    thread = threading.Thread(target=resolve, daemon=True)
     thread.start()
     while thread.is_alive():
         thread.join(min(exchange.require_time(), _SLICE))

@@ -2,12 +2,11 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The wire: the only file that knows requests. Proxies, TLS, connections, and their failures.
+"""HTTP sessions: the only file that uses requests. Proxies, TLS, connections, and their failures.
 
-requests has habits that are wrong for secrets, and each is turned off here: it follows redirects
-with the body, adds an Authorization header from ~/.netrc, keeps cookies, and prints URLs and
-headers in its exceptions. How an answer is read is the task of _http_connection. Proxies from the
-environment stay.
+Some features of requests can expose secrets and are off: it follows redirects with the body, adds
+an Authorization header from ~/.netrc, stores cookies, and quotes URLs and headers in exceptions.
+Proxies from the environment are used. _http_connection reads the answers.
 """
 
 from __future__ import annotations
@@ -32,8 +31,8 @@ _HEADERS = {
     "User-Agent": "nomba.auth (Ansible collection)",
 }
 
-_TIMEOUT = "no whole answer within the timeout"
-_CUT = "the connection failed or was cut"
+_TIMEOUT = "no complete answer within the timeout"
+_CUT = "the connection failed or was closed"
 _PROXY = "the proxy did not let the request through"
 _SOCKS = "SOCKS proxies are not supported; use an HTTP proxy"
 _TLS = "TLS could not be established with the host of api_url (see ca_path and validate_certs)"
@@ -42,7 +41,7 @@ UNSENDABLE = "the request could not be sent"
 
 @dataclass(frozen=True)
 class Connection:
-    """Where the API is and how to reach it; timeout (one attempt) and deadline (run) in seconds."""
+    """The options of a connection. timeout (of an attempt) and deadline (of a run) in seconds."""
 
     api_url: str
     plain_loopback: bool
@@ -54,7 +53,7 @@ class Connection:
 
 @dataclass(frozen=True)
 class Failed:
-    """One attempt that brought no answer, whether another one may, and whether it ever left."""
+    """An attempt without an answer. sent: whether any byte of the request may have been sent."""
 
     problem: str
     retryable: bool = True
@@ -62,7 +61,7 @@ class Failed:
 
 
 class Trust:
-    """Proxies and certificate authorities, read once a run: a bundle takes 20 ms to load."""
+    """Proxies and certificate authorities, read once per run: a bundle takes 20 ms to load."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -74,7 +73,7 @@ class Trust:
     def apply(self, session: Any, urllib3: ModuleType) -> Any:
         """Set a session's proxies, and return the TLS context of its connections. Raises OSError.
 
-        The environment is asked for proxies and for a CA bundle, and never for ~/.netrc.
+        The environment sets proxies and a CA bundle; ~/.netrc is not read.
         """
         with self._lock:
             if not self._read:
@@ -95,12 +94,12 @@ class Trust:
         return self._connection.ca_path or True
 
     def _own_proxies(self) -> dict[str, str]:
-        """Plain HTTP is for this machine only, so it never takes the way over a proxy."""
+        """Return proxy settings that keep plain HTTP to this host away from any proxy."""
         return {"http": "", "all": ""} if self._connection.plain_loopback else {}
 
 
 class HttpSession:
-    """One thread's way to the API. exclusive: each of its connections serves one request."""
+    """A session of one thread. exclusive: each of its connections serves one request."""
 
     def __init__(self, connection: Connection, trust: Trust, exclusive: bool) -> None:
         self._connection = connection
@@ -122,9 +121,9 @@ class HttpSession:
         payload: bytes | None,
         left: Callable[[], float],
     ) -> HttpAnswer | Failed:
-        """Send one request, once. left: asks for the seconds that it still has.
+        """Send one request, once. left: returns the seconds that the attempt has left.
 
-        Never raises for what the network does. Raises LibraryMissing without requests.
+        A network failure raises no exception. Raises LibraryMissing without requests.
         """
         requests, urllib3 = _libraries()
         exchange = self._attempt.begin(left, self._exclusive)
@@ -141,13 +140,13 @@ class HttpSession:
             body = response.raw.read(decode_content=False)  # from memory, see StrictResponse
             names = {name.lower(): value for name, value in response.headers.items()}
             return HttpAnswer(response.status_code, names, body)
-        # Nothing of the library's exceptions is passed on: they quote URLs, headers and bodies.
+        # The text of the exceptions is not used: it may quote URLs, headers and bodies.
         except (OSError, ValueError, urllib3.exceptions.HTTPError) as error:
             return _failure(requests.exceptions, urllib3.exceptions, error, exchange)
 
     def _session(self, requests: ModuleType, urllib3: ModuleType) -> Any:
         if self._http is None:
-            from http.cookiejar import DefaultCookiePolicy  # here: requests loads it anyway
+            from http.cookiejar import DefaultCookiePolicy  # here: requests imports it anyway
 
             session = requests.Session()
             session.headers.clear()
@@ -164,7 +163,7 @@ class HttpSession:
 
 
 class _Attempt:
-    """Where the connections of a session find the exchange that they are part of."""
+    """Gives the connections of a session the current exchange."""
 
     exchange: Exchange
 
@@ -177,7 +176,7 @@ class _Attempt:
 
 
 def _adapter(requests: ModuleType, urllib3: ModuleType, context: Any, attempt: _Attempt) -> Any:
-    """An adapter of requests whose connections read answers strictly and share a TLS context."""
+    """Return a requests adapter whose connections use StrictResponse and share a TLS context."""
 
     def make_strict(manager: Any) -> Any:
         manager.pool_classes_by_scheme = {
@@ -199,14 +198,14 @@ def _adapter(requests: ModuleType, urllib3: ModuleType, context: Any, attempt: _
             return self.proxy_manager[proxy]
 
         def cert_verify(self, conn: Any, _url: str, verify: Any, _cert: Any) -> None:
-            # The context holds what is trusted: a bundle named here is loaded by each connection.
+            # The context has the CAs already; a bundle set here would be loaded per connection.
             conn.cert_reqs = "CERT_REQUIRED" if verify else "CERT_NONE"
 
     return Adapter()
 
 
 def _strict_pool(pool: Any, exceptions: ModuleType, attempt: _Attempt) -> Any:
-    """A pool of urllib3 that makes strict connections."""
+    """Return a urllib3 pool class whose connections use StrictResponse."""
     from ansible_collections.nomba.auth.plugins.module_utils._http_connection import (
         StrictResponse,
         connect,
@@ -220,7 +219,7 @@ def _strict_pool(pool: Any, exceptions: ModuleType, attempt: _Attempt) -> Any:
             try:
                 super().connect()
             finally:
-                attempt.exchange.sent = False  # a proxy may have been asked for a tunnel
+                attempt.exchange.sent = False  # a CONNECT to a proxy does not count
 
         def send(self, data: Any) -> None:
             if self.sock is None:
@@ -247,7 +246,7 @@ def _no_connection(host: str, port: int, error: OSError) -> str:
 
 
 def _tls_context(urllib3: ModuleType, verify: bool | str) -> Any:
-    """A context that trusts a file or a folder, or what requests trusts. Raises OSError."""
+    """Return a context with the CAs of a file, a folder, or requests. Raises OSError."""
     import ssl
 
     from requests.utils import DEFAULT_CA_BUNDLE_PATH
@@ -267,7 +266,7 @@ def _tls_context(urllib3: ModuleType, verify: bool | str) -> Any:
 
 def _libraries() -> tuple[ModuleType, ModuleType]:
     try:
-        import requests  # here, because it takes long to load and not every run needs it
+        import requests  # here: slow to import, often not needed
         import urllib3
     except ImportError:
         raise LibraryMissing("requests") from None
@@ -275,13 +274,13 @@ def _libraries() -> tuple[ModuleType, ModuleType]:
 
 
 def _no_redirect(_response: Any) -> None:
-    """Not even looked at: no redirect is followed."""
+    """Return no redirect target: no redirect is followed."""
 
 
 def _failure(
     requests: ModuleType, urllib3: ModuleType, error: Exception, exchange: Exchange
 ) -> Failed:
-    """Which of our own sentences an exception of the two libraries comes to."""
+    """Return the failure for an exception of one of the two libraries, without its text."""
     sent = exchange.sent
     if exchange.problem is not None:
         return Failed(exchange.problem, exchange.retryable, sent)
@@ -289,11 +288,11 @@ def _failure(
         return Failed(_PROXY, sent=sent)
     if isinstance(error, (requests.Timeout, urllib3.TimeoutError, socket.timeout)):
         return Failed(_TIMEOUT, sent=sent)
-    foreign = not isinstance(error, (requests.RequestException, urllib3.HTTPError))
-    if isinstance(error, requests.SSLError) or (foreign and isinstance(error, OSError)):
-        # A CA bundle that cannot be read is a bare OSError.
+    is_builtin = not isinstance(error, (requests.RequestException, urllib3.HTTPError))
+    if isinstance(error, requests.SSLError) or (is_builtin and isinstance(error, OSError)):
+        # A CA bundle that cannot be read raises a plain OSError.
         return Failed(_TLS, retryable=False, sent=sent)
     if isinstance(error, (requests.ConnectionError, urllib3.HTTPError)):
         return Failed(_CUT, sent=sent)
-    # A proxy's URL without sense is a bare ValueError.
+    # An invalid proxy URL raises a plain ValueError.
     return Failed(UNSENDABLE, retryable=False, sent=sent)

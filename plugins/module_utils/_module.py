@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Where the collection meets Ansible: the connection options, and the one place for errors."""
+"""The only file that uses AnsibleModule: shared options, file attributes, results and errors."""
 
 from __future__ import annotations
 
@@ -43,7 +43,10 @@ from ansible_collections.nomba.auth.plugins.module_utils._secure_open import (
     OpenFile,
     open_entry,
 )
-from ansible_collections.nomba.auth.plugins.module_utils._token import sensitive_parts
+from ansible_collections.nomba.auth.plugins.module_utils._token import (
+    DEFAULT_LEEWAY,
+    sensitive_parts,
+)
 
 PRODUCTION = "https://api.nomba.com"
 
@@ -52,21 +55,22 @@ TOKEN_OPTIONS: dict[str, dict[str, Any]] = {
     "access_token": {"type": "str", "no_log": True},
     "access_tokens": {"type": "list", "elements": "str", "no_log": True},
     "sources": {"type": "list", "elements": "path"},
-    "leeway": {"type": "float", "default": 300.0},
+    "leeway": {"type": "float", "default": DEFAULT_LEEWAY},
 }
 
 _ID_VARIABLES = {"account_id": "NOMBA_ACCOUNT_ID", "client_id": "NOMBA_CLIENT_ID"}
 _WORKERS = range(1, 65)
 _FOR_OTHERS = stat.S_IRWXG | stat.S_IRWXO
-_TOO_OPEN = "others could read the token; use 0600 or stricter"
+_TOO_OPEN = "other users could read the token; use 0600 or stricter"
 _OCTAL = re.compile(r"[0-7]{1,5}")
 _ID = re.compile(r"[0-9]{1,10}")
 _MAX_ID = 2**32 - 2
 _NEW_FILE = os.stat_result((stat.S_IFREG | stat.S_IRUSR | stat.S_IWUSR, *[0] * 9))
 _BY_ANSIBLE = ("seuser", "serole", "setype", "selevel", "attributes")
 _UNREPLACEABLE = re.compile(r"[^-].*[ai]|[ai]")
-_SHORTEST = 20
-_LONGEST = 7 * 24 * 3600.0
+# The minimum length of a token that Ansible masks everywhere in a result.
+_MIN_LENGTH = 20
+_MAX_SECONDS = 7 * 24 * 3600.0
 _PRINTABLE = re.compile(r"[!-~]{1,255}")
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _NOT_IN_A_URL = re.compile(r"[\s\\]")
@@ -75,7 +79,7 @@ _LOOPBACK = re.compile(r"localhost|127(\.\d{1,3}){3}|::1")
 
 
 def spec(**options: Mapping[str, Any]) -> dict[str, Any]:
-    """An argument spec: the connection options that all modules share, and the module's own."""
+    """Return an argument spec: the connection options of all modules, and the module's own."""
     shared = {
         "api_url": _option("NOMBA_BASE_URL", default=PRODUCTION),
         **{option: _option(variable) for option, variable in _ID_VARIABLES.items()},
@@ -88,18 +92,18 @@ def spec(**options: Mapping[str, Any]) -> dict[str, Any]:
     return {**shared, **options}
 
 
-def run(module: AnsibleModule, work: Callable[[AnsibleModule], dict[str, Any]]) -> None:
-    """Do a module's work; its result or its error goes to Ansible, here and nowhere else.
+def run(module: AnsibleModule, main: Callable[[AnsibleModule], dict[str, Any]]) -> None:
+    """Run a module and return its result or its error to Ansible.
 
-    A result that holds an error has failed. The texts of NombaError never hold a secret. A signal
-    that asks the process to end makes the work end early, with a result for everything.
+    main: returns the result; one that contains `error` has failed. The text of a NombaError never
+    contains a secret. SIGTERM and SIGINT stop the run early, with a result for each token.
     """
-    if threading.current_thread() is threading.main_thread():  # nobody else may set handlers
+    if threading.current_thread() is threading.main_thread():  # only it may set handlers
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, _stop_early)
     _register_no_log_values(module)
     try:
-        result = work(module)
+        result = main(module)
     except LibraryMissing as error:
         trace = traceback.format_exc()
         description = missing_required_lib(error.library)
@@ -116,7 +120,7 @@ def _stop_early(_number: int, _frame: object) -> None:
 
 
 def connection(params: Mapping[str, Any]) -> Connection:
-    """The checked connection options. Raises InvalidOption."""
+    """Return the validated connection options. Raises InvalidOption."""
     api_url = _api_url(params["api_url"], params["allow_http"])
     return Connection(
         api_url=api_url,
@@ -129,7 +133,7 @@ def connection(params: Mapping[str, Any]) -> Connection:
 
 
 def identity(params: Mapping[str, Any], option: str) -> str:
-    """An id that can stand in a header. Raises InvalidOption."""
+    """Return an id that is valid in a header. Raises InvalidOption."""
     if params[option] is None:
         variable = _ID_VARIABLES[option]
         raise InvalidOption(
@@ -137,63 +141,50 @@ def identity(params: Mapping[str, Any], option: str) -> str:
         )
     value = str(params[option]).strip()
     if not _PRINTABLE.fullmatch(value):
-        raise InvalidOption(option, "it is empty or holds spaces; copy it from Nomba's dashboard")
-    # Nomba writes its ids in lower case. One in capitals might be refused, and that refusal be
-    # taken for one of the token, because the token's own claim is compared without regard to case.
+        raise InvalidOption(option, "it is empty or has spaces; copy it from Nomba's dashboard")
+    # Nomba's ids are in lower case. The API may refuse one in upper case, which would look like a
+    # refusal of the token, because the token's own claim is compared case-insensitively.
     return value.lower() if _UUID.fullmatch(value) else value
 
 
 def optional_identity(params: Mapping[str, Any], option: str) -> str:
-    """The same for an id that is not needed; empty when it is not set. Raises InvalidOption."""
+    """Return an optional id; empty when it is not set. Raises InvalidOption."""
     return "" if params[option] is None else identity(params, option)
 
 
 def seconds(params: Mapping[str, Any], option: str, least: float = 0.001) -> float:
-    """A span of time in seconds. Raises InvalidOption."""
+    """Return a duration in seconds. Raises InvalidOption."""
     value = float(params[option])
-    if math.isnan(value) or not least <= value <= _LONGEST:
-        raise InvalidOption(option, f"give a number of seconds from {least:g} to {_LONGEST:.0f}")
+    if math.isnan(value) or not least <= value <= _MAX_SECONDS:
+        raise InvalidOption(option, f"set a number of seconds from {least:g} to {_MAX_SECONDS:.0f}")
     return value
 
 
 def workers(params: Mapping[str, Any]) -> int:
-    """How many tokens to work on at a time. Raises InvalidOption."""
+    """Return the number of concurrent tokens. Raises InvalidOption."""
     if params["concurrency"] not in _WORKERS:
-        raise InvalidOption("concurrency", f"give a number from {_WORKERS[0]} to {_WORKERS[-1]}")
+        raise InvalidOption("concurrency", f"set a number from {_WORKERS[0]} to {_WORKERS[-1]}")
     return int(params["concurrency"])
 
 
 def scan_tokens(module: AnsibleModule) -> ScanResult:
-    """All tokens that the options name. Raises NoToken, LibraryMissing.
+    """Return all tokens of the options. Raises NoToken, LibraryMissing.
 
-    From then on the option sources holds the paths as they are shown: Ansible repeats all options
-    in a result, and loses one that holds a path that is no UTF-8.
+    Replaces the paths in the option sources by their shown form: Ansible repeats all options in a
+    result, and fails for a path that is not UTF-8.
     """
-    given, sources = _given_tokens(module), module.params["sources"] or []
+    tokens, sources = _given_tokens(module), module.params["sources"] or []
     module.params["sources"] = [shown_path(path) for path in sources] or None
-    found = scan(given, sources, lambda: SYSTEM.stopped_at() is not None)
-    if found.foreign:
-        description = f"sources: {found.foreign} JWT(s) name no Nomba account and were left alone."
-        module.warn(f"{description} Give one as access_token if it is Nomba's all the same.")
+    found = scan(tokens, sources, lambda: SYSTEM.stopped_at() is not None)
+    if found.other_jwts:
+        ignored = f"sources: {found.other_jwts} JWT(s) name no Nomba account and were ignored."
+        module.warn(f"{ignored} If one of them is Nomba's, set it as access_token.")
     return found
-
-
-def unread_rows(found: ScanResult) -> list[dict[str, str]]:
-    """The sources that could not be read, as results tell it."""
-    return [{"path": path, "reason": reason} for path, reason in found.unread]
-
-
-def unread_message(found: ScanResult) -> str:
-    """The same for people; empty when all were read."""
-    if not found.unread:
-        return ""
-    path, reason = found.unread[0]
-    return f" sources: {len(found.unread)} could not be read, {path} first: {reason}."
 
 
 @dataclass(frozen=True)
 class _Owner:
-    """The uid and the gid that a file is to have; None leaves what it has."""
+    """The uid and the gid to set on a file; None keeps the current one."""
 
     uid: int | None
     gid: int | None
@@ -201,15 +192,14 @@ class _Owner:
 
 @contextmanager
 def private_file(module: AnsibleModule, option: str) -> Iterator[tuple[FileEntry, SetAttributes]]:
-    """The file that an option names, for its owner alone, and what gives it its attributes.
+    """Open the private file that an option names; yield it and a function that sets its attributes.
 
-    Everything that can be known before is refused here, before anything is sent or written.
-    Raises InvalidOption.
+    Validates all file options before a request is sent or a file is written. Raises InvalidOption.
     """
     if _parse_mode(module, _NEW_FILE) & _FOR_OTHERS:
         raise InvalidOption("mode", _TOO_OPEN)
     if _UNREPLACEABLE.match(module.params["attributes"] or ""):
-        problem = "a file with the attribute a or i cannot be replaced; leave these out"
+        problem = "a file with the attribute a or i cannot be replaced; omit these"
         raise InvalidOption("attributes", problem)
     owner = _parse_owner(module)
     with open_entry(option, module.params[option], follow_link=True) as found:
@@ -221,9 +211,9 @@ def private_file(module: AnsibleModule, option: str) -> Iterator[tuple[FileEntry
 def set_file_attributes(
     module: AnsibleModule, entry: FileEntry, owner: _Owner, file: OpenFile
 ) -> bool:
-    """Give an open file its owner, mode and other attributes; whether that changes anything.
+    """Set an open file's owner, mode and other attributes; return whether this changes anything.
 
-    Check mode changes nothing. Raises InvalidOption, also when others could read the file.
+    Check mode changes nothing. Raises InvalidOption, also if other users could read the file.
     """
     status = os.fstat(file.descriptor)
     uid = status.st_uid if owner.uid is None else owner.uid
@@ -236,7 +226,7 @@ def set_file_attributes(
             _change("owner", os.fchown, file.descriptor, uid, -1)
         if gid != status.st_gid:
             _change("group", os.fchown, file.descriptor, -1, gid)
-        # Looked at again, because a change of the owner can take bits away.
+        # The mode is read again: a change of the owner can clear bits.
         if mode != stat.S_IMODE(os.fstat(file.descriptor).st_mode):
             _change("mode", os.fchmod, file.descriptor, mode)
     changed = (uid, gid, mode) != (status.st_uid, status.st_gid, stat.S_IMODE(status.st_mode))
@@ -247,25 +237,25 @@ def _change(option: str, change: Callable[..., None], *arguments: int) -> None:
     try:
         change(*arguments)
     except OSError as error:
-        problem = f"it cannot be set: {error.strerror}; run as root, or leave it out"
+        problem = f"it cannot be set: {error.strerror}; run as root, or omit it"
         raise InvalidOption(option, problem) from None
 
 
 def _set_by_ansible(module: AnsibleModule, entry: FileEntry, file: OpenFile) -> bool:
-    """Set the SELinux context and the attributes, for which Ansible needs a path."""
+    """Set the SELinux context and the attributes; Ansible needs a path for these."""
     if all(module.params[name] is None for name in _BY_ANSIBLE):
         return False
-    wanted = module.load_file_common_arguments(module.params, path=entry.path)
-    # The path begins with the open folder, for this process and for those that it starts, so that
-    # no folder on the way can be exchanged. Neither Ansible nor chattr follows a link at its end.
+    settings = module.load_file_common_arguments(module.params, path=entry.path)
+    # The path starts at the open folder, for this process and its child processes, so that nobody
+    # can exchange a folder of the path. Neither Ansible nor chattr follows a link at its end.
     open_folder = f"/proc/{os.getpid()}/fd/{file.folder}"
     folder = open_folder if os.path.isdir(open_folder) else os.path.dirname(entry.path)  # noqa: PTH112, PTH120
-    wanted.update(path=f"{folder}/{file.name}", owner=None, group=None, mode=None)
-    return bool(module.set_fs_attributes_if_different(wanted, changed=False, expand=False))
+    settings.update(path=f"{folder}/{file.name}", owner=None, group=None, mode=None)
+    return bool(module.set_fs_attributes_if_different(settings, changed=False, expand=False))
 
 
 def _parse_mode(module: AnsibleModule, status: os.stat_result) -> int:
-    """What the option mode makes of a file's mode: 0600, u=rw or a number. Raises InvalidOption."""
+    """Return the mode that the option mode (0600, u=rw or a number) sets. Raises InvalidOption."""
     mode = module.params["mode"]
     if mode is None:
         return stat.S_IMODE(status.st_mode)
@@ -275,7 +265,7 @@ def _parse_mode(module: AnsibleModule, status: os.stat_result) -> int:
         octal = _OCTAL.fullmatch(mode)
         return int(mode, 8) if octal else int(module._symbolic_mode_to_octal(status, mode))
     except (AttributeError, TypeError, ValueError):
-        raise InvalidOption("mode", "it is no mode; use 0600 or stricter") from None
+        raise InvalidOption("mode", "it is not a mode; use 0600 or stricter") from None
 
 
 def _parse_owner(module: AnsibleModule) -> _Owner:
@@ -293,12 +283,12 @@ def _parse_id(option: str, name: str | None, find: Callable[[str], int]) -> int 
     try:
         return find(name)
     except (KeyError, ValueError):
-        problem = f"this host has no {option} of this name; create it first, or give a number"
+        problem = f"this host has no {option} with this name; create it first, or set a number"
         raise InvalidOption(option, problem) from None
 
 
 def _inherit(owner: _Owner, entry: FileEntry) -> _Owner:
-    """What root does not give to anybody else stays with those who have it."""
+    """Keep the owner and group of an existing file when root writes it and they are not set."""
     status = entry.status()
     if status is None or os.geteuid():
         return owner
@@ -309,27 +299,27 @@ def _inherit(owner: _Owner, entry: FileEntry) -> _Owner:
 
 
 def _given_tokens(module: AnsibleModule) -> list[str]:
-    """The tokens that came by options, or else by the environment."""
+    """Return the tokens of the options, or else of the environment."""
     single, several = module.params["access_token"], module.params["access_tokens"] or []
     if single is None and not several and not module.params["sources"]:
         single = os.environ.get(_VARIABLE)
         if single is None:
             ways = f"set access_token, access_tokens, sources or the variable {_VARIABLE}"
-            raise NoToken("access_token", f"no token was given; {ways}")
+            raise NoToken("access_token", f"no token is set; {ways}")
     if single is not None and not single.strip():
-        raise NoToken("access_token", "it is empty; give the whole token, or leave it out")
+        raise NoToken("access_token", "it is empty; set the complete token, or omit the option")
     if single is not None:
         module.no_log_values.add(single)
     return ([] if single is None else [single]) + several
 
 
 def _register_no_log_values(module: AnsibleModule) -> None:
-    """Ansible blanks out these values wherever they stand in a result, its msg included."""
+    """Register values that Ansible masks everywhere in a result, including its msg."""
     several = module.params.get("access_tokens") or []
-    given = {module.params.get("access_token"), *several}
-    # Ansible masks these values everywhere: one too short to be a token would mask our own text.
-    module.no_log_values.difference_update({v for v in given if v and len(v) < _SHORTEST})
-    # A result repeats all options: a password in a URL, or a token in a wrong place, stays hidden.
+    tokens = {module.params.get("access_token"), *several}
+    # A value that is too short to be a token would also mask parts of ordinary messages.
+    module.no_log_values.difference_update({v for v in tokens if v and len(v) < _MIN_LENGTH})
+    # A result repeats all options: mask a password in a URL, or a token in the wrong option.
     for name in ("api_url", "account_id", "client_id", "ca_path"):
         module.no_log_values.update(_MISPLACED.findall(str(module.params.get(name))))
     for path in module.params.get("sources") or []:
@@ -341,10 +331,10 @@ def _option(variable: str, **more: Any) -> dict[str, Any]:
 
 
 def _api_url(text: str, allow_http: bool) -> str:
-    """Scheme, host and port. What was given is not repeated: it may hold a password."""
+    """Return scheme, host and port. No message repeats the URL: it may contain a password."""
     text = text.strip()
     try:
-        parts = urlsplit(text)  # it overlooks white space; reading a bad port raises
+        parts = urlsplit(text)  # accepts white space; an invalid port raises at .port
         usable = parts.port != 0 and not _NOT_IN_A_URL.search(text)
     except ValueError:
         usable = False
@@ -354,13 +344,13 @@ def _api_url(text: str, allow_http: bool) -> str:
     if parts.scheme not in ("https", "http") or not host:
         raise InvalidOption("api_url", f"it needs a scheme and a host, like {PRODUCTION}")
     if "@" in parts.netloc:
-        raise InvalidOption("api_url", "it must not hold credentials; remove the part before the @")
+        raise InvalidOption("api_url", "it contains credentials; remove the part before the @")
     if parts.path.strip("/") or parts.query or parts.fragment:
         raise InvalidOption("api_url", f"it must end after the host, like {PRODUCTION}")
     if parts.scheme == "http" and not (allow_http or _is_loopback(host)):
         raise InvalidOption(
             "api_url",
-            "plain http would show the tokens to the network; use https, or set allow_http",
+            "plain http would expose the tokens to the network; use https, or set allow_http",
         )
     return f"{parts.scheme}://{parts.netloc}"
 
@@ -376,14 +366,14 @@ def _ca_path(path: str | None) -> str | None:
 
 
 def _load_certificates(path: str) -> None:
-    """Try the file now: later it would only be one more reason why a connection failed."""
-    import ssl  # here, because it takes long to load and not every run needs it
+    """Load the file now: later a failure would look like a failed connection."""
+    import ssl  # here: slow to import, often not needed
 
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
     except FileNotFoundError:
-        problem = "there is no such file or folder; give the CA's PEM file"
+        problem = "there is no such file or folder; set the CA's PEM file"
         raise InvalidOption("ca_path", problem) from None
     except OSError:
-        problem = "no certificate can be read from it; give the CA's PEM file"
+        problem = "it contains no readable certificate; set the CA's PEM file"
         raise InvalidOption("ca_path", problem) from None

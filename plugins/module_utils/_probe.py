@@ -2,11 +2,11 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Probing tokens: whether the API accepts a token, and when its refusal is evidence.
+"""Probes: whether the API accepts a token, and when its refusal is evidence.
 
-A refusal is evidence only when it is recognisably this API's own refusal of this token: its
-documented envelope, or the answer that it gave, in this run, to a token that nobody issued while
-it accepted another one. No network and no clock of its own: both come in as arguments.
+A refusal is evidence only if it is this API's own refusal of this token: its documented envelope,
+or the same answer as that to the negative control, a token that was never issued, in this run and
+while the API accepted another token. No network and no clock of its own: both are arguments.
 """
 
 from __future__ import annotations
@@ -22,13 +22,17 @@ from ansible_collections.nomba.auth.plugins.module_utils._client import Client
 from ansible_collections.nomba.auth.plugins.module_utils._clock import Clock
 from ansible_collections.nomba.auth.plugins.module_utils._token import Token, make_unissued_token
 
-# How often the negative control is asked when its answers say nothing.
+# Seconds after a successful revoke within which the API must refuse the token. Nomba documents no
+# delay. A token that the API still accepts after that is reported as still accepted.
+PROOF_WINDOW = 15.0
+
+# Attempts of the negative control while its answers are inconclusive.
 _CONTROL_TRIES = 3
 _HOUR = 3600.0
 
 
 class Probe(Enum):
-    """What the API made of a token on a harmless call."""
+    """The result of a read-only request with a token."""
 
     ACCEPTED = "accepted"
     REFUSED = "refused"
@@ -38,35 +42,35 @@ class Probe(Enum):
 
 @dataclass(frozen=True)
 class ProbeResult:
-    """What a probe of one token showed.
+    """The result of a probe of one token.
 
-    account_id: the account under which it was made. names_account: the token's own claim names
-    that account, so that a refusal is about the token and not about the account.
+    account_id: the account that was sent. names_account: the token's own claim names that account,
+    so that a refusal is about the token and not about the account.
     """
 
     probe: Probe
-    reading: ApiResult
+    answer: ApiResult
     account_id: str
     names_account: bool
 
     @property
     def proves_dead(self) -> bool:
-        """Whether this alone proves that the API refuses the token."""
+        """Whether this result alone proves that the API refuses the token."""
         return self.probe is Probe.REFUSED and self.names_account
 
 
 @dataclass(frozen=True)
 class TokenStatus:
-    """What people are shown: accepted, refused, inconclusive or meaningless, and why."""
+    """A probe's result for users: accepted, refused, inconclusive or meaningless, and why."""
 
     probe: str
     reason: str
 
 
 class NegativeControl:
-    """What this API answers to a token that nobody issued, learned while it accepts another one.
+    """The API's answer to a token that was never issued, taken while it accepts another token.
 
-    checks_tokens: False when it accepts that token too, so that its probes prove nothing.
+    checks_tokens: False if it accepts that token too, so that its probes prove nothing.
     """
 
     def __init__(self, client: Client, clock: Clock) -> None:
@@ -77,36 +81,36 @@ class NegativeControl:
         self._refusal: str | None = None
         self.checks_tokens = True
 
-    def learn(self, accepted: Token, account_id: str) -> None:
-        """Ask once a run, at the first token that the API accepts."""
+    def run_once(self, accepted: Token, account_id: str) -> None:
+        """Run the control once per run, at the first token that the API accepts."""
         with self._lock:
-            if self._tries < _CONTROL_TRIES and self._ask(accepted, account_id):
+            if self._tries < _CONTROL_TRIES and self._attempt(accepted, account_id):
                 self._tries = _CONTROL_TRIES
             self._tries += 1
 
-    def refuses(self, reading: ApiResult) -> bool:
-        """Whether an answer is recognisably this API's refusal of a token."""
-        known = reading.signature is not None and reading.signature == self._refusal
-        return reading.refuses_token or known
+    def refuses(self, answer: ApiResult) -> bool:
+        """Return whether an answer is this API's own refusal of a token."""
+        same = answer.signature is not None and answer.signature == self._refusal
+        return answer.refuses_token or same
 
-    def _ask(self, accepted: Token, account_id: str) -> bool:
-        """Whether there was an answer that settles it."""
+    def _attempt(self, accepted: Token, account_id: str) -> bool:
+        """Send the control; return whether the answer is conclusive."""
         client = self._client.of_account(account_id)
-        reading = client.probe(self._unissued(accepted, account_id), exclusive=True)
-        if reading.verdict is Verdict.SUCCEEDED:
+        answer = client.probe(self._unissued(accepted, account_id), exclusive=True)
+        if answer.verdict is Verdict.SUCCEEDED:
             self.checks_tokens = False
             return True
-        if reading.signature is None or reading.refuses_token:
-            return reading.refuses_token
-        # No documented refusal. It is the API's own if the way to it still works: something
-        # between, which begins to refuse every request, would refuse the accepted token as well.
+        if answer.signature is None or answer.refuses_token:
+            return answer.refuses_token
+        # Not the documented refusal. It is the API's own if the API still accepts the other token:
+        # a proxy that has started to refuse every request would refuse that token as well.
         if client.probe(accepted.text, exclusive=True).verdict is not Verdict.SUCCEEDED:
             return False
-        self._refusal = reading.signature
+        self._refusal = answer.signature
         return True
 
     def _unissued(self, accepted: Token, account_id: str) -> str:
-        """A token that differs from the accepted one by its signature, not by its time."""
+        """Return a token with the times of the accepted one and an invalid signature."""
         now = self._clock.now()
         issued_at = now if accepted.issued_at is None else accepted.issued_at
         expires_at = now + _HOUR if accepted.expires_at is None else accepted.expires_at
@@ -122,15 +126,15 @@ class Prober:
 
     @property
     def checks_tokens(self) -> bool:
-        """False when the host was seen to accept any token, so that a probe proves nothing."""
+        """False if the host accepts any token, so that a probe proves nothing."""
         return self._control.checks_tokens
 
     def probe(self, token: Token) -> ProbeResult:
-        """Probe a token of which nothing is known.
+        """Probe a token before it is revoked.
 
-        In the ordinary case the first try shares a connection with other requests, because an
-        acceptance under the account that the token names is no evidence of anything. A refusal is,
-        so that it is read again on a connection of its own.
+        If the token names the user's account, the first attempt may share a connection with other
+        requests, because an acceptance is not used as evidence. A refusal is, so the probe is then
+        repeated on a connection of its own.
         """
         if token.accounts != (self._client.account_id.lower(),):
             return self.confirm(token)
@@ -140,9 +144,9 @@ class Prober:
     def confirm(self, token: Token, accepted: ProbeResult | None = None) -> ProbeResult:
         """Probe a token for evidence, on connections of its own.
 
-        Under the user's account and, while that is rejected, under each that the token names:
-        it is refused only if it is under all of them. accepted: an earlier probe that was
-        accepted; this one is made under the same account.
+        Under the user's account and, if that is rejected, under each account that the token names:
+        the token is refused only if it is refused under all of them. accepted: an earlier probe
+        that was accepted; this one uses the same account.
         """
         rejected: list[ProbeResult] = []
         for account_id in [accepted.account_id] if accepted else self._accounts(token):
@@ -155,31 +159,31 @@ class Prober:
         return (doubtful or named or rejected)[-1]
 
     def reconsider(self, token: Token, result: ProbeResult) -> ProbeResult:
-        """The same result, or that of another probe if more is known of this API's refusals now."""
-        open_question = result.probe is Probe.INCONCLUSIVE and result.reading.signature is not None
-        known = open_question and self._control.refuses(result.reading)
-        return self.confirm(token) if known else result
+        """Return the same result, or that of a new probe if the negative control has run since."""
+        undecided = result.probe is Probe.INCONCLUSIVE and result.answer.signature is not None
+        repeat = undecided and self._control.refuses(result.answer)
+        return self.confirm(token) if repeat else result
 
     def _accounts(self, token: Token) -> list[str]:
-        """The user's account, and all others that the token names."""
+        """Return the user's account, and all others that the token names."""
         account_id = self._client.account_id
         return [account_id, *(other for other in token.accounts if other != account_id.lower())]
 
     def _probe_as(self, token: Token, account_id: str, exclusive: bool) -> ProbeResult:
-        reading = self._client.of_account(account_id).probe(token.text, exclusive)
+        answer = self._client.of_account(account_id).probe(token.text, exclusive)
         probe = Probe.INCONCLUSIVE
-        if reading.verdict is Verdict.SUCCEEDED:
+        if answer.verdict is Verdict.SUCCEEDED:
             probe = Probe.ACCEPTED
-            self._control.learn(token, account_id)
-        elif self._control.refuses(reading):
+            self._control.run_once(token, account_id)
+        elif self._control.refuses(answer):
             probe = Probe.REFUSED
-        return ProbeResult(probe, reading, account_id, token.belongs_to(account_id))
+        return ProbeResult(probe, answer, account_id, token.belongs_to(account_id))
 
 
 def probe_tokens(
     tokens: Sequence[Token], client: Client, clock: Clock, workers: int
 ) -> list[TokenStatus]:
-    """Probe tokens, a few at a time, and say what each probe showed. Raises LibraryMissing."""
+    """Probe tokens concurrently; return one status per token. Raises LibraryMissing."""
     prober = Prober(client, clock)
 
     def probe(token: Token) -> ProbeResult | None:
@@ -187,7 +191,7 @@ def probe_tokens(
 
     def status(token: Token, result: ProbeResult | None) -> TokenStatus:
         if result is None:
-            reason = "it is not a whole JWT, so it was not sent"
+            reason = "it is not a complete JWT, so it was not sent"
             return TokenStatus(Probe.INCONCLUSIVE.value, reason)
         return interpret(prober.reconsider(token, result), prober.checks_tokens)
 
@@ -198,15 +202,15 @@ def probe_tokens(
 
 
 def interpret(result: ProbeResult, checks_tokens: bool) -> TokenStatus:
-    """What a probe shows of its token, given whether the host checks tokens at all."""
+    """Return the status of a token by its probe, and by whether the host checks tokens."""
     if result.probe is Probe.REFUSED and not result.names_account:
-        reason = f"{result.reading.problem}; this may be about account_id"
+        reason = f"{result.answer.problem}; this may be about account_id"
         return TokenStatus(Probe.INCONCLUSIVE.value, reason)
     if result.probe is Probe.ACCEPTED and not checks_tokens:
         return TokenStatus("meaningless", "this host accepts any token")
-    return TokenStatus(result.probe.value, result.reading.problem)
+    return TokenStatus(result.probe.value, result.answer.problem)
 
 
 def _is_rejected(result: ProbeResult) -> bool:
-    """Whether a server said no, be it about the token, about the account, or in no known form."""
-    return result.reading.verdict is Verdict.REJECTED or result.reading.signature is not None
+    """Return whether a server rejected the request: the token, the account, or in another form."""
+    return result.answer.verdict is Verdict.REJECTED or result.answer.signature is not None

@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""How far a long run is: a file of JSON lines that a person can follow while the run works.
+"""The progress file of a long run: JSON lines that a user can follow during the run.
 
-Ansible shows nothing of a module before it ends.
+Ansible shows no output of a module before it ends.
 """
 
 from __future__ import annotations
@@ -12,27 +12,29 @@ from __future__ import annotations
 import json
 import os
 
+from ansible_collections.nomba.auth.plugins.module_utils._atomic_file import (
+    acquire_lock,
+    append_lines,
+    release_lock,
+)
 from ansible_collections.nomba.auth.plugins.module_utils._clock import Clock
 from ansible_collections.nomba.auth.plugins.module_utils._errors import InvalidOption
 from ansible_collections.nomba.auth.plugins.module_utils._secure_open import (
-    acquire_lock,
-    append_lines,
     open_entry,
-    release_lock,
 )
 from ansible_collections.nomba.auth.plugins.module_utils._timestamps import show_time
 
 # Seconds between two lines.
-_PAUSE = 1.0
-# Seconds for which to wait for another run that appends to the same file.
+_INTERVAL = 1.0
+# Seconds to wait for another run that appends to the same file.
 _LOCK_TIMEOUT = 1.0
 
 
 class Progress:
-    """Appends how many tokens are done: the first, then a line a second at most, and the last."""
+    """Appends the number of finished tokens: the first, at most one line a second, and the last."""
 
     def __init__(self, path: str, clock: Clock) -> None:
-        """Open the file, made for its owner alone. Raises InvalidOption."""
+        """Open the file; create it with mode 0600. Raises InvalidOption."""
         with open_entry("progress", path, follow_link=False) as entry:
             try:
                 self._file = entry.open_unshared(os.O_RDWR | os.O_APPEND | os.O_CREAT)
@@ -42,15 +44,15 @@ class Progress:
         self._clock = clock
         self._next = clock.monotonic()
 
-    def tell(self, done: int, failed: int, tokens: int) -> None:
-        """So many of the tokens are done, and so many of these have failed."""
+    def update(self, done: int, failed: int, tokens: int) -> None:
+        """Append a line with the number of finished tokens, of those that failed, and of all."""
         now = self._clock.monotonic()
         if now < self._next and done < tokens:
             return
-        self._next = now + _PAUSE
-        result = {"time": show_time(self._clock.now()), "done": done, "failed": failed}
+        self._next = now + _INTERVAL
+        row = {"time": show_time(self._clock.now()), "done": done, "failed": failed}
         try:
-            self._append(json.dumps({**result, "tokens": tokens}) + "\n")
+            self._append(json.dumps({**row, "tokens": tokens}) + "\n")
         except OSError:
             self._next = float("inf")  # a full disk must not stop a revocation
 

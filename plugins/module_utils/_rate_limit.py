@@ -2,11 +2,11 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Keeping within the API's rate limits by what its headers tell.
+"""The API's rate limits, by its headers.
 
-Pure: the moment comes in as an argument (monotonic seconds). Nomba counts in fixed windows, for
-POST apart from the rest, by classes of account that only the X-Rate-Limit-* headers reveal
-(Nomba's page on rate limits; OpenAPI specification).
+Pure: the time is an argument (monotonic seconds). Nomba counts requests in fixed windows,
+separately for POST, by classes of accounts that only the X-Rate-Limit-* headers show (Nomba's page
+on rate limits; OpenAPI specification).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import re
 from collections import deque
 from collections.abc import Mapping
 
-# No request may start before the answer to one in flight has shown the limits.
+# The return value of `wait` while the limits are unknown and a request is in flight.
 WAIT_FOR_ANSWER = float("inf")
 
 _NUMBER = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)\s*(ms|s|m)?")
@@ -23,61 +23,60 @@ _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0}
 
 
 class Bucket:
-    """The allowance of one kind of request.
+    """The limit of one kind of request.
 
-    A request counts from its start until one window after its answer. So, whenever the server's
-    window starts, all requests that fall into it count at the same time here, and they never
-    exceed the limit.
+    A request counts from its start until one window after its answer. Therefore all requests of
+    any window of the server count here at the same time, and never exceed the limit.
     """
 
     def __init__(self) -> None:
-        self._known = False
+        self._has_answer = False
         self._limit: int | None = None
         self._window = 0.0
-        self._under_way = 0
-        self._held: deque[float] = deque()  # when answers came
+        self._in_flight = 0
+        self._answered: deque[float] = deque()  # times of the answers, oldest first
         self._closed_until = 0.0
 
     def wait(self, now: float) -> float:
-        """Seconds until a request may start; 0 for at once."""
-        while self._known and self._held and self._held[0] + self._window <= now:
-            self._held.popleft()
+        """Return the seconds until a request may start; 0 for now, or WAIT_FOR_ANSWER."""
+        while self._has_answer and self._answered and self._answered[0] + self._window <= now:
+            self._answered.popleft()
         if now < self._closed_until:
             return self._closed_until - now
-        if not self._known:
-            return WAIT_FOR_ANSWER if self._under_way else 0.0
-        if self._limit is None or self._under_way + len(self._held) < self._limit:
+        if not self._has_answer:
+            return WAIT_FOR_ANSWER if self._in_flight else 0.0
+        if self._limit is None or self._in_flight + len(self._answered) < self._limit:
             return 0.0
-        return self._held[0] + self._window - now if self._held else WAIT_FOR_ANSWER
+        return self._answered[0] + self._window - now if self._answered else WAIT_FOR_ANSWER
 
     def acquire(self) -> None:
-        """A request starts."""
-        self._under_way += 1
+        """Count a request that starts."""
+        self._in_flight += 1
 
     def release(self, now: float) -> None:
-        """A request has ended, with or without an answer."""
-        self._under_way -= 1
-        self._held.append(now)  # also before the limit is known
+        """Count a request that has ended, with or without an answer."""
+        self._in_flight -= 1
+        self._answered.append(now)  # also while the limit is unknown
 
     def update_from_headers(self, now: float, headers: Mapping[str, str]) -> None:
-        """Read the limits in the headers of an answer to this kind of request."""
-        self._known = True
+        """Set the limit and the window by the headers of an answer to this kind of request."""
+        self._has_answer = True
         limit = _number(headers.get("x-rate-limit-limit"))
         window = _number(headers.get("x-rate-limit-window"))
         if not limit or not window:
             return
         self._limit, self._window = max(1, int(limit)), window
         spent = _number(headers.get("x-rate-limit-remaining")) == 0
-        if spent and self._under_way + len(self._held) < self._limit:
-            self.close(now + window)  # another client uses the same account
+        if spent and self._in_flight + len(self._answered) < self._limit:
+            self.close(now + window)  # another client of the account has used the limit
 
     def close(self, until: float) -> None:
-        """No request before this moment."""
+        """Allow no request before this time."""
         self._closed_until = max(self._closed_until, until)
 
 
 class RateLimiter:
-    """The allowances of one account: every request counts in one, a POST in a second one too."""
+    """The limits of an account: all requests count in one bucket, a POST also in another one."""
 
     def __init__(self) -> None:
         self._all = Bucket()
@@ -85,7 +84,7 @@ class RateLimiter:
         self._closed_until: dict[str, float] = {}
 
     def wait(self, method: str, now: float) -> float:
-        """Seconds until a request may start; at 0 its place is taken."""
+        """Return the seconds until a request may start; at 0 the request is counted."""
         closed = self._closed_until.get(method, now) - now
         if closed > 0:
             return closed
@@ -97,7 +96,7 @@ class RateLimiter:
         return wait
 
     def done(self, method: str, now: float, headers: Mapping[str, str] | None) -> None:
-        """A request has ended; headers is None when no answer came."""
+        """Count a request that has ended. headers: None without an answer."""
         own = self._posts if method == "POST" else self._all
         if headers is not None:
             own.update_from_headers(now, headers)
@@ -105,7 +104,7 @@ class RateLimiter:
             bucket.release(now)
 
     def close(self, method: str, until: float) -> None:
-        """The API asked to hold this kind of request back. A revoke goes on when probes may not."""
+        """Allow no request of this method before a time: revokes continue while probes wait."""
         self._closed_until[method] = max(self._closed_until.get(method, until), until)
 
     def _buckets(self, method: str) -> tuple[Bucket, ...]:
@@ -113,7 +112,7 @@ class RateLimiter:
 
 
 def window_seconds(headers: Mapping[str, str]) -> float | None:
-    """The length of the API's window, in seconds."""
+    """Return the length of the API's window in seconds."""
     return _number(headers.get("x-rate-limit-window"))
 
 

@@ -2,11 +2,11 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Revoking tokens: the decisions, as pure functions, and the one loop that carries them out.
+"""Revocation: the decisions, as pure functions, and the loop over the tokens.
 
 For each token: classify, probe, revoke, verify. The answer "00" is not proof; the proof is that
 the API refuses the token afterwards. No network and no clock of its own: the client, the clock and
-the run's remaining time come in as arguments.
+the run's remaining time are arguments.
 """
 
 from __future__ import annotations
@@ -19,34 +19,38 @@ from enum import Enum
 
 from ansible_collections.nomba.auth.plugins.module_utils._answer import ApiResult, Verdict
 from ansible_collections.nomba.auth.plugins.module_utils._client import Client
-from ansible_collections.nomba.auth.plugins.module_utils._clock import Clock
-from ansible_collections.nomba.auth.plugins.module_utils._probe import Probe, Prober, ProbeResult
+from ansible_collections.nomba.auth.plugins.module_utils._clock import STOPPED, Clock
+from ansible_collections.nomba.auth.plugins.module_utils._probe import (
+    PROOF_WINDOW,
+    Probe,
+    Prober,
+    ProbeResult,
+)
 from ansible_collections.nomba.auth.plugins.module_utils._token import (
+    DEFAULT_LEEWAY,
     Token,
     TokenClass,
     classify,
 )
 
-# How long a token may go on being accepted after the API said that it revoked it (seconds).
-# Nomba documents no delay; a token that outlives this is reported as still accepted.
-PROOF_WINDOW = 15.0
+# Seconds between the first two probes after a revoke; each pause doubles.
 _FIRST_PAUSE = 0.25
 
-# Seconds of the run that retries of a revoke leave to the probe that verifies it, and the share of
-# a short deadline that this may take at most.
+# Seconds of the run that retries of a revoke leave for the probe that verifies it, and their
+# maximum share of a short deadline.
 _PROOF_RESERVE = 10.0
-_LARGEST_RESERVE = 0.25
+_MAX_RESERVE_SHARE = 0.25
 
-# When the API rejects this many tokens of an account first of all, each with the same answer, the
-# account or the client id is wrong, and the account's other tokens would only cost time.
+# If the API rejects the first tokens of an account, this many and with the same answer, the account
+# id or the client id is wrong, and requests for the account's other tokens would only cost time.
 ABORT_AFTER = 5
 
-# Characters, in Nomba's OpenAPI specification.
+# The length of a token in characters, by Nomba's OpenAPI specification.
 _DOCUMENTED_LENGTH = range(300, 601)
 
 
 class Proof(str, Enum):
-    """How much proof the user wants."""
+    """The option proof."""
 
     REQUIRED = "required"
     ATTEMPT = "attempt"
@@ -54,7 +58,7 @@ class Proof(str, Enum):
 
 
 class Outcome(str, Enum):
-    """What a revocation came to: a closed list."""
+    """The outcome of a revocation, a closed list."""
 
     REVOKED = "revoked"
     ALREADY_REVOKED = "already_revoked"
@@ -67,16 +71,16 @@ class Outcome(str, Enum):
 
     @property
     def changed(self) -> bool:
-        """Whether something may be different now; doubt counts as a change."""
+        """Whether the token may have been revoked; an unknown effect counts as a change."""
         return self in (Outcome.REVOKED, Outcome.STILL_ACCEPTED, Outcome.UNKNOWN)
 
     @property
     def failed(self) -> bool:
-        """Whether the token may still do harm, or nobody knows."""
+        """Whether the token may still be valid."""
         return self not in (Outcome.REVOKED, Outcome.ALREADY_REVOKED, Outcome.EXPIRED)
 
 
-# The order in which a run with several failures names its error: the worst first.
+# The order of outcomes for the error code of a run with several failures.
 WORST_FIRST = (
     Outcome.STILL_ACCEPTED,
     Outcome.UNKNOWN,
@@ -88,11 +92,11 @@ WORST_FIRST = (
 
 @dataclass(frozen=True)
 class Evidence:
-    """All that was seen of one token, the input of the decision.
+    """The results of all requests for one token, the input of `decide`.
 
     about_token: a refusal after the revoke can only be about the token, because the token names
-    the account of that probe, or was accepted under it before. checks_tokens: False when the host
-    accepts a token that nobody issued.
+    the account of that probe, or was accepted under it before. checks_tokens: False if the host
+    accepts a token that was never issued.
     """
 
     before: Probe
@@ -104,11 +108,11 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Policy:
-    """What the user asked for. leeway in seconds. abort_after: see ABORT_AFTER; 0 for never."""
+    """The options of a run. leeway in seconds. abort_after: see ABORT_AFTER; 0 for never."""
 
     account_id: str
     skip_expired: bool = True
-    leeway: float = 300.0
+    leeway: float = DEFAULT_LEEWAY
     proof: Proof = Proof.REQUIRED
     concurrency: int = 4
     write: bool = True
@@ -117,7 +121,7 @@ class Policy:
 
 @dataclass(frozen=True)
 class Result:
-    """What became of one token. verified: the API was seen to refuse it."""
+    """The result for one token. verified: a probe proved that the API refuses it."""
 
     token: Token
     outcome: Outcome
@@ -130,14 +134,14 @@ class Result:
 
 @dataclass(frozen=True)
 class Report:
-    """A result per token, in the order given, and what the user should know besides."""
+    """One result per token, in the given order, and warnings."""
 
     results: Sequence[Result]
     warnings: Sequence[str] = field(default_factory=tuple)
 
 
 def decide(seen: Evidence, proof: Proof) -> tuple[Outcome, bool]:
-    """The outcome of a revoke that was sent, and whether it is verified."""
+    """Return the outcome of a revoke that was sent, and whether it is verified."""
     if seen.after is Probe.REFUSED and seen.about_token:
         ours = seen.answer is not Verdict.REJECTED or seen.before is Probe.ACCEPTED
         return (Outcome.REVOKED if ours else Outcome.ALREADY_REVOKED), True
@@ -151,7 +155,7 @@ def decide(seen: Evidence, proof: Proof) -> tuple[Outcome, bool]:
 
 
 def same_refusal(results: Iterable[Result], count: int) -> bool:
-    """Whether the first results are all the same refusal, so that the rest would be too."""
+    """Return whether the first `count` results are the same refusal."""
     first = list(results)[:count]
     kinds = {(result.outcome, result.status, result.code) for result in first}
     return 0 < count == len(first) and len(kinds) == 1 and first[0].outcome is Outcome.REFUSED
@@ -159,7 +163,7 @@ def same_refusal(results: Iterable[Result], count: int) -> bool:
 
 _WITHOUT_REQUEST = (Outcome.EXPIRED, Outcome.MALFORMED, Outcome.NOT_ATTEMPTED)
 
-# What a probe showed, as people read it.
+# A probe's result in a reason.
 _SHOWN = {
     Probe.ACCEPTED: "valid",
     Probe.REFUSED: "rejected",
@@ -168,16 +172,16 @@ _SHOWN = {
 }
 
 
-# Called after each token that is not skipped: how many are done, failed, and to do in all.
+# Called after each token that is not skipped, with the number of finished, failed and all tokens.
 ProgressCallback = Callable[[int, int, int], None]
 
 
 def no_progress(_done: int, _failed: int, _tokens: int) -> None:
-    """Nobody wants to know how far the run is."""
+    """Report no progress."""
 
 
 class Revocation:
-    """One run over many tokens."""
+    """One run over many tokens. remaining: returns the seconds until the run's deadline."""
 
     def __init__(
         self,
@@ -193,15 +197,15 @@ class Revocation:
         self._policy = policy
         self._progress = progress
         self._prober = Prober(client, clock)
-        self._reserve = min(_PROOF_RESERVE, remaining() * _LARGEST_RESERVE)
+        self._reserve = min(_PROOF_RESERVE, remaining() * _MAX_RESERVE_SHARE)
         self._finished: dict[tuple[str, ...], list[Result]] = defaultdict(list)
         self._skew = 0.0
 
     def run(self, tokens: Sequence[Token]) -> Report:
-        """Work through distinct tokens. Raises LibraryMissing; all else is a token's result."""
+        """Revoke distinct tokens. Raises LibraryMissing; any other failure is a token's result."""
         done: dict[str, Result] = {}
         self._work([token for token in tokens if not self._needs_no_request(token, 0.0)], done)
-        # Only now is the server's clock known. A token that it may still take is no skip.
+        # The server's clock is known only now. A token that is not expired by it is not skipped.
         skipped = [token for token in tokens if token.fingerprint not in done]
         if self._wrong_clock():
             self._work(
@@ -211,7 +215,7 @@ class Revocation:
         return Report(results, tuple(self._warnings(results)))
 
     def _needs_no_request(self, token: Token, skew: float) -> bool:
-        """Whether nothing is to be sent for a token, by a clock that is off by skew (seconds)."""
+        """Return whether the token is skipped or malformed. skew: seconds to add to the clock."""
         kind = classify(token, self._clock.now() + skew, self._policy.leeway)
         return kind is TokenClass.MALFORMED or (
             kind is TokenClass.EXPIRED and self._policy.skip_expired
@@ -227,7 +231,7 @@ class Revocation:
         return Result(
             token,
             Outcome.MALFORMED,
-            "it is not a whole JWT: give all three parts, separated by dots",
+            "it is not a complete JWT: set all three parts, separated by dots",
         )
 
     def _work(self, tokens: Sequence[Token], done: dict[str, Result]) -> None:
@@ -241,9 +245,9 @@ class Revocation:
                 self._progress(len(done), failed, of)
 
     def _process(self, token: Token) -> Result:
-        """One token, from first to last; runs in a worker."""
+        """Return the result for one token; runs in a worker thread."""
         if self._clock.stopped_at() is not None:
-            return Result(token, Outcome.NOT_ATTEMPTED, "the run was stopped by a signal")
+            return Result(token, Outcome.NOT_ATTEMPTED, STOPPED)
         if self._remaining() <= 0:
             return Result(token, Outcome.NOT_ATTEMPTED, "the run's deadline came first")
         finished, count = self._finished[token.accounts], self._policy.abort_after
@@ -258,10 +262,10 @@ class Revocation:
     def _revoke(self, token: Token) -> Result:
         before = self._observed(self._prober.probe(token))
         if before.proves_dead:
-            reason = "this API already refuses it; if another one issued it, revoke it there"
-            return _result(token, Outcome.ALREADY_REVOKED, before.reading, reason, verified=True)
-        if not before.reading.sent:
-            return Result(token, Outcome.NOT_ATTEMPTED, before.reading.problem)
+            reason = "this API already refuses it; if another API issued it, revoke it there"
+            return _result(token, Outcome.ALREADY_REVOKED, before.answer, reason, verified=True)
+        if not before.answer.sent:
+            return Result(token, Outcome.NOT_ATTEMPTED, before.answer.problem)
         if not self._policy.write:
             return self._predicted(token, before)
         answer = self._client.revoke(token.text, self._reserve)
@@ -272,12 +276,12 @@ class Revocation:
         return self._decided(token, before, answer, after)
 
     def _predicted(self, token: Token, before: ProbeResult) -> Result:
-        """What a real run would come to, as far as a probe shows it."""
+        """Return the result that a real run would have, by the probe."""
         if not self._prober.checks_tokens and self._policy.proof is Proof.REQUIRED:
             reason = "it would be revoked without proof: this host accepts any token"
-            return _result(token, Outcome.UNKNOWN, before.reading, reason)
+            return _result(token, Outcome.UNKNOWN, before.answer, reason)
         reason = f"it would be revoked: it is {_SHOWN[before.probe]}"
-        return _result(token, Outcome.REVOKED, before.reading, reason)
+        return _result(token, Outcome.REVOKED, before.answer, reason)
 
     def _decided(
         self, token: Token, before: ProbeResult, answer: ApiResult, after: ProbeResult | None
@@ -298,26 +302,26 @@ class Revocation:
         return replace(result, attempts=answer.attempts)
 
     def _verify(self, token: Token, before: ProbeResult, answer: Verdict) -> ProbeResult | None:
-        """Probe until the token is refused, more time cannot help, or the window ends."""
+        """Probe until the token is refused, no change is possible, or the proof window ends."""
         if answer is Verdict.SUCCEEDED and self._policy.proof is Proof.NONE:
             return None
-        ends = self._clock.monotonic() + min(PROOF_WINDOW, self._remaining())
+        end = self._clock.monotonic() + min(PROOF_WINDOW, self._remaining())
         accepted = before if before.probe is Probe.ACCEPTED else None
         pause = _FIRST_PAUSE
         after = self._observed(self._prober.confirm(token, accepted))
         while self._may_change(before.probe, answer, after.probe):
-            left = ends - self._clock.monotonic()
+            left = end - self._clock.monotonic()
             if left <= 0 or self._clock.stopped_at() is not None:
                 break
             self._clock.sleep(min(pause, left))
             pause *= 2
             seen = self._observed(self._prober.confirm(token, accepted))
-            # A probe without a result does not change what an earlier one showed.
+            # An inconclusive probe does not replace the result of an earlier one.
             after = after if seen.probe is Probe.INCONCLUSIVE else seen
         return after
 
     def _may_change(self, before: Probe, answer: Verdict, after: Probe) -> bool:
-        """Whether another probe, later, could say something else."""
+        """Return whether a later probe could have another result."""
         if after is Probe.REFUSED or answer is Verdict.REJECTED:
             return False
         if after is Probe.INCONCLUSIVE:
@@ -325,12 +329,12 @@ class Revocation:
         return self._prober.checks_tokens
 
     def _observed(self, result: ProbeResult) -> ProbeResult:
-        self._compare_clocks(result.reading)
+        self._compare_clocks(result.answer)
         return result
 
-    def _compare_clocks(self, reading: ApiResult) -> None:
-        if reading.server_time is not None:
-            self._skew = reading.server_time - self._clock.now()
+    def _compare_clocks(self, answer: ApiResult) -> None:
+        if answer.server_time is not None:
+            self._skew = answer.server_time - self._clock.now()
 
     def _wrong_clock(self) -> bool:
         return abs(self._skew) > self._policy.leeway
@@ -340,7 +344,7 @@ class Revocation:
             where = "behind" if self._skew > 0 else "ahead of"
             yield (
                 f"This host's clock is {abs(self._skew):.0f} s {where} the API's. "
-                "Tokens were classed by the API's clock; set this host's clock right."
+                "Tokens were classified by the API's clock; correct this host's clock."
             )
         counts = Counter(result.outcome for result in results if not result.verified)
         if counts[Outcome.REVOKED] and self._policy.write:
@@ -367,22 +371,22 @@ def _length_warnings(sent: Sequence[Token]) -> Iterable[str]:
         least, most = _DOCUMENTED_LENGTH[0], _DOCUMENTED_LENGTH[-1]
         yield (
             f"{len(unusual)} token(s) have a length outside {least} to {most} characters, which "
-            f"the API documents; they were sent all the same. The first is "
+            f"the API documents; they were sent nevertheless. The first is "
             f"{unusual[0].fingerprint} with {len(unusual[0].text)} characters."
         )
 
 
 def _result(
-    token: Token, outcome: Outcome, reading: ApiResult, reason: str, verified: bool = False
+    token: Token, outcome: Outcome, answer: ApiResult, reason: str, verified: bool = False
 ) -> Result:
-    """A result that quotes the answer which decided it."""
-    return Result(token, outcome, reason, verified, status=reading.status, code=reading.code)
+    """Return a result with the status and code of the answer that decided it."""
+    return Result(token, outcome, reason, verified, status=answer.status, code=answer.code)
 
 
 def _reason(seen: Evidence, answer: ApiResult) -> str:
-    """One sentence on how the outcome came about."""
+    """Return the reason for the outcome."""
     if not seen.checks_tokens:
-        after = "this host accepts any token, so that no probe can prove anything"
+        after = "this host accepts any token, so no probe can prove anything"
     else:
         after = f"{_SHOWN[seen.before]} before, {_SHOWN[seen.after]} after"
     return f"{answer.problem}; {after}"

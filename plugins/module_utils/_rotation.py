@@ -2,15 +2,15 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A rotation's state document: what is in service, what is on its way, and each step between.
+"""The state machine of a rotation: the state document, its transitions, and the plan of a run.
 
-    begin ---> set_pending ---> promote ---> end        a new token goes into service
-      |          `--> roll_back ------------^         it does not, and the old one stays
-      `--> mark_compromised                                  the old one has leaked: it goes first
+    begin ---> set_pending ---> promote ---> finish      the new token replaces the old one
+      |          `--> roll_back --------------^          the old token stays current
+      `--> mark_compromised                              emergency: the old tokens are revoked first
 
-Every step takes a state and returns the next one, which the store then writes in one piece. The
-state is the journal as well: whatever a run that was killed had begun is finished by the next.
-Pure: no Ansible, no network, no clock, no disk.
+Each transition takes a state and returns the next one, which the store writes atomically. The next
+run resumes a rotation of a killed run from this document. Pure: no Ansible, no network, no clock,
+no disk.
 """
 
 from __future__ import annotations
@@ -28,21 +28,21 @@ from ansible_collections.nomba.auth.plugins.module_utils._token import fingerpri
 
 FORMAT = 1
 
-# The events of the last rotations stay in the document until they are surely in the audit record.
+# Events that the document keeps, so that the next run can append missing ones to the audit log.
 _EVENTS = 200
-# Somebody else's error text, like that of a health check, may repeat a token.
+# The error text of another program, such as a health check, may contain a token.
 _TOKEN = re.compile(r"eyJ[\w-]*(?:\.[\w-]*)*")
 _UNPROVABLE = (
-    "credential_rotation_api_url: this API accepts a token that nobody issued, as Nomba's sandbox "
-    "does, so that no revocation can be proved on it. Nothing was done; rotate on an API that "
-    "checks tokens"
+    "credential_rotation_api_url: this API accepts a token that was never issued, as Nomba's "
+    "sandbox does, so no revocation can be proved on it. Nothing was changed; rotate on an API "
+    "that checks tokens"
 )
-# In the name that the lookup playbook_run gives to a run.
+# The process number in a run name of the lookup playbook_run.
 _PROCESS = re.compile(r"/([0-9]+)/")
 
 
 class Mode(str, Enum):
-    """Why a rotation is done, a closed list."""
+    """The kind of a rotation, a closed list."""
 
     TOKEN = "token"  # noqa: S105 -- the name of a mode
     CLIENT = "client"
@@ -50,7 +50,7 @@ class Mode(str, Enum):
 
 
 class Phase(str, Enum):
-    """What an unfinished rotation has left to do, a closed list."""
+    """The next task of an unfinished rotation, a closed list."""
 
     ISSUING = "issuing"
     RETIRING = "retiring"
@@ -59,7 +59,7 @@ class Phase(str, Enum):
 
 @dataclass(frozen=True)
 class Credential:
-    """A token in the document. since: when it came in (seconds since the epoch, UTC)."""
+    """A token in the document. since: when it was stored (seconds since the epoch, UTC)."""
 
     owner: Owner
     access_token: str = field(repr=False)
@@ -68,13 +68,16 @@ class Credential:
 
     @property
     def fingerprint(self) -> str:
-        """What people see."""
+        """The text that represents the token in results and messages."""
         return fingerprint(self.access_token)
 
 
 @dataclass(frozen=True)
 class Rotation:
-    """One that is not finished. run: who is at it; renewed: when that run last wrote (UTC)."""
+    """An unfinished rotation, locked by a run.
+
+    run: the lock holder. renewed: its last heartbeat. Times in seconds since the epoch (UTC).
+    """
 
     id: str
     mode: Mode
@@ -87,7 +90,7 @@ class Rotation:
 
 @dataclass(frozen=True)
 class State:
-    """The whole document. events: what happened, as the audit record will tell it."""
+    """The state document. events: the last events, as in the audit log."""
 
     current: Credential | None = None
     pending: Credential | None = None
@@ -98,7 +101,7 @@ class State:
 
 @dataclass(frozen=True)
 class Actor:
-    """Who does a step, where and when. now: seconds since the epoch (UTC)."""
+    """The run, user and host of a transition. now: seconds since the epoch (UTC)."""
 
     now: float
     run: str
@@ -106,11 +109,11 @@ class Actor:
     host: str
 
 
-# The steps
+# The transitions
 
 
 def begin(state: State, actor: Actor, mode: str, why: str) -> State:
-    """Take the rotation over, or start one. Nobody else can write from here on."""
+    """Start a rotation, or resume an unfinished one. This run then holds the lock."""
     if state.rotation is not None:
         return _record_event(_renewed(state, actor), actor, "begin", "resumed", why)
     started = Rotation(_name(actor), Mode(mode), Phase.ISSUING, actor.now, actor.run, actor.now)
@@ -118,37 +121,41 @@ def begin(state: State, actor: Actor, mode: str, why: str) -> State:
 
 
 def mark_compromised(state: State, actor: Actor) -> State:
-    """Give up every token that may have leaked, before there is a new one."""
+    """Move all tokens that may have leaked to `previous`, before a new one is issued.
+
+    Raises BadState without a rotation.
+    """
     rotation = _ongoing(state)
     leaked = _present(state.current, state.pending)
     state = replace(state, current=None, pending=None, previous=(*state.previous, *leaked))
     changed = replace(rotation, mode=Mode.EMERGENCY, phase=Phase.ISSUING)
-    marks = [one.fingerprint for one in leaked]
+    fingerprints = [one.fingerprint for one in leaked]
     return _record_event(
         _renewed(replace(state, rotation=changed), actor),
         actor,
         "mark_compromised",
         "compromised",
-        *marks,
+        *fingerprints,
     )
 
 
 def set_pending(state: State, actor: Actor, credential: Mapping[str, Any]) -> State:
-    """Note the token that was issued."""
+    """Store the issued token as pending. Raises BadState if it is not new."""
     _ongoing(state)
-    given = _credential({**credential, "since": actor.now}, "credential")
+    new = _credential({**credential, "since": actor.now}, "credential")
     if state.pending is not None:
-        raise BadState("a token is on its way into service already")
-    if given.access_token in {one.access_token for one in _present(state.current, *state.previous)}:
-        raise BadState("this token is not new: it is, or was, in service")
-    with_pending = replace(state, pending=given)
-    return _record_event(_renewed(with_pending, actor), actor, "issue", "issued", given.fingerprint)
+        raise BadState("a token is already pending")
+    if new.access_token in {one.access_token for one in _present(state.current, *state.previous)}:
+        raise BadState("this token is not new: it is the current one or a previous one")
+    with_pending = replace(state, pending=new)
+    return _record_event(_renewed(with_pending, actor), actor, "issue", "issued", new.fingerprint)
 
 
 def promote(state: State, actor: Actor, hosts: Iterable[str], died: bool = False) -> State:
-    """The new token is proved and published: it is the current one now.
+    """Make the pending token, which is verified and published on the hosts, the current one.
 
-    died: whether the old one died before. Then there was an outage from the issue until now.
+    died: whether the old token became invalid before; then there was an outage since begin.
+    Raises BadState without a pending token.
     """
     rotation, new = _ongoing(state), state.pending
     if new is None:
@@ -166,7 +173,10 @@ def promote(state: State, actor: Actor, hosts: Iterable[str], died: bool = False
 
 
 def roll_back(state: State, actor: Actor, failed_step: str, reason: str) -> State:
-    """The new token does not go into service: the old one stays, the new one is to be revoked."""
+    """Keep the old token current, and move the pending one to `previous`, to be revoked.
+
+    Raises BadState without a rotation.
+    """
     rotation, new = _ongoing(state), _present(state.pending)
     reason = _TOKEN.sub("(a token)", reason)
     leaving = replace(rotation, phase=Phase.RETURNING, reason=f"{failed_step}: {reason}")
@@ -177,11 +187,12 @@ def roll_back(state: State, actor: Actor, failed_step: str, reason: str) -> Stat
 
 
 def finish(state: State, actor: Actor, results: Iterable[Mapping[str, Any]]) -> State:
-    """Drop what is proved dead, and be done; what is not stays for the next run.
+    """Remove the tokens that are proved dead, and end the rotation; others stay for the next run.
 
     results: rows of nomba_token_revoke, each with fingerprint, outcome and verified. Only the API's
     own refusal of a token removes it. `expired` is an unverified claim compared with a clock that
-    may be wrong, and an unverified `revoked` is the API's answer without proof.
+    may be wrong, and an unverified `revoked` is the API's answer without proof. Raises BadState
+    before promote or roll_back.
     """
     if state.rotation is not None and state.rotation.phase is Phase.ISSUING:
         raise BadState("the rotation is not finished: promote or roll_back its token first")
@@ -209,7 +220,7 @@ STEPS = {
 
 @dataclass(frozen=True)
 class RotationOptions:
-    """What the user wants. max_age and lock_timeout in seconds."""
+    """The options of a rotation. max_age and lock_timeout in seconds."""
 
     owner: Owner
     max_age: float
@@ -220,7 +231,7 @@ class RotationOptions:
 
 @dataclass(frozen=True)
 class Plan:
-    """What this run has to do. blocked: why it must not begin, empty when it may."""
+    """The steps of this run. blocked: why it must not begin; empty if it may."""
 
     mode: str
     why: str
@@ -234,10 +245,10 @@ class Plan:
 def plan(
     state: State, actor: Actor, options: RotationOptions, probe: str, lock_holder: str
 ) -> Plan:
-    """What to do with a state.
+    """Return the steps of this run for a state.
 
-    probe: what a probe of the current token showed. lock_holder: whether the run that holds an
-    unfinished rotation is alive, dead, or elsewhere, where its state is unknown.
+    probe: the result of a probe of the current token. lock_holder: whether the run that holds the
+    lock is alive, dead, or elsewhere, which is on another machine, where its state is unknown.
     """
     mode = _mode(state, options)
     blocked = _blocked(state, actor, options, lock_holder)
@@ -253,8 +264,8 @@ def plan(
 
 
 def _resumed(state: State, rotation: Rotation, options: RotationOptions, mode: Mode) -> Plan:
-    """How to go on where an earlier run was stopped."""
-    # An emergency that has compromised already has left no current token.
+    """Return the plan that resumes the rotation of an earlier run."""
+    # After mark_compromised there is no current token.
     begun_only = rotation.phase is Phase.ISSUING and state.current is not None
     compromise_now = options.emergency and (rotation.mode is not Mode.EMERGENCY or begun_only)
     why = f"an earlier run was stopped while it was {rotation.phase.value}"
@@ -273,11 +284,11 @@ def _mode(state: State, options: RotationOptions) -> Mode:
 
 
 def _reason_to_rotate(state: State, actor: Actor, options: RotationOptions, probe: str) -> str:
-    """Why a new token is needed; empty when it is not."""
+    """Return why a new token is needed; empty if it is not."""
     if options.emergency:
         return "the credentials may have leaked"
     if state.current is None:
-        return "the store holds no token"
+        return "the store contains no token"
     if _other_client(state.current, options):
         return "the client has changed"
     if probe == "refused":
@@ -286,13 +297,13 @@ def _reason_to_rotate(state: State, actor: Actor, options: RotationOptions, prob
 
 
 def _too_old(current: Credential, now: float, max_age: float) -> str:
-    """Why the current token is due by this machine's clock; empty when it is not.
+    """Return why the current token is due by this machine's clock; empty if it is not.
 
-    A clock that is ahead rotates early. A clock that is behind, or was ahead when the token was
-    issued, rotates late by as much; the probe still replaces a token that the API refuses.
+    With a clock that is ahead, the rotation is early. With a clock that is behind, or was ahead
+    at the issue, it is late by the difference; the probe still finds a refused token.
     """
-    ends = parse_time(current.expires_at)
-    if ends is not None and ends <= now:
+    expires_at = parse_time(current.expires_at)
+    if expires_at is not None and expires_at <= now:
         return "the current token has expired"
     return (
         f"the current token is older than {max_age:.0f} s" if now - current.since >= max_age else ""
@@ -303,39 +314,39 @@ def _other_client(current: Credential | None, options: RotationOptions) -> bool:
     return current is not None and not _same(current.owner.client_id, options.owner.client_id)
 
 
-def _same(kept: str, given: str) -> bool:
-    """Whether two ids, or two URLs, are the same but for how a person wrote them."""
-    return kept.strip().rstrip("/").lower() == given.strip().rstrip("/").lower()
+def _same(one: str, other: str) -> bool:
+    """Return whether two ids or URLs are the same, apart from case and a trailing slash."""
+    return one.strip().rstrip("/").lower() == other.strip().rstrip("/").lower()
 
 
 def _blocked(state: State, actor: Actor, options: RotationOptions, lock_holder: str) -> str:
     rotation = state.rotation
-    for known in _present(state.current, state.pending, *state.previous):
+    for one in _present(state.current, state.pending, *state.previous):
         for name in ("api_url", "account_id"):
-            if not _same(getattr(known.owner, name), getattr(options.owner, name)):
+            if not _same(getattr(one.owner, name), getattr(options.owner, name)):
                 return (
-                    f"credential_rotation_{name}: the store holds the credentials of another one; "
-                    "give each its own store"
+                    f"credential_rotation_{name}: the store contains credentials of another one; "
+                    "use a separate store for each"
                 )
     if rotation is None or rotation.run == actor.run or lock_holder == "dead":
         return ""
     if lock_holder == "alive":
         return (
-            f"another rotation is at work on this machine, {_begun(state, rotation)}; "
+            f"another rotation is active on this machine, {_begun(state, rotation)}; "
             "wait until it has ended"
         )
     left = rotation.renewed + options.lock_timeout - actor.now
     if left <= 0:
         return ""
     return (
-        f"another rotation is at work on another machine, {_begun(state, rotation)}, and "
-        f"last wrote {actor.now - rotation.renewed:.0f} s ago; wait {left:.0f} s more, or set "
-        "credential_rotation_lock_timeout to 0 if it is surely dead"
+        f"another rotation is active on another machine, {_begun(state, rotation)}; its last "
+        f"heartbeat was {actor.now - rotation.renewed:.0f} s ago; wait {left:.0f} s more, or set "
+        "credential_rotation_lock_timeout to 0 if it is certainly dead"
     )
 
 
 def _begun(state: State, rotation: Rotation) -> str:
-    """By whom, when, and in which process, as far as the run's name tells it."""
+    """Return who began the rotation, when, and in which process if the run's name contains it."""
     events = [event for event in state.events if event.get("rotation") == rotation.id]
     by = [f"by {event['actor']}" for event in events if event.get("actor")][-1:]
     process = _PROCESS.search(rotation.run)
@@ -348,9 +359,9 @@ def _begun(state: State, rotation: Rotation) -> str:
 
 
 def load(document: object) -> State:
-    """The state in a document. Raises BadState, also for one that is there and holds nothing."""
+    """Return the state in a document. Raises BadState, also for an empty document."""
     if not isinstance(document, Mapping) or document.get("format") != FORMAT:
-        raise BadState("the store holds something else than the state of a rotation")
+        raise BadState("the store contains something else than the state of a rotation")
     try:
         return State(
             current=_optional(document["current"], "current"),
@@ -364,7 +375,7 @@ def load(document: object) -> State:
 
 
 def dump(state: State) -> dict[str, Any]:
-    """The document of a state. It holds tokens."""
+    """Return the document of a state. It contains tokens."""
     return {
         "format": FORMAT,
         "current": _shown(state.current),
@@ -375,31 +386,33 @@ def dump(state: State) -> dict[str, Any]:
     }
 
 
-def _optional(given: Any, name: str) -> Credential | None:
-    return None if given is None else _credential(given, name)
+def _optional(entry: Any, name: str) -> Credential | None:
+    return None if entry is None else _credential(entry, name)
 
 
-def _credential(given: Mapping[str, Any], name: str) -> Credential:
-    texts = [given.get(one) for one in ("api_url", "account_id", "client_id", "access_token")]
+def _credential(entry: Mapping[str, Any], name: str) -> Credential:
+    texts = [entry.get(one) for one in ("api_url", "account_id", "client_id", "access_token")]
     if not all(isinstance(text, str) and text for text in texts):
-        raise BadState(f"{name} lacks a token, or whose it is")
+        raise BadState(f"{name} lacks a token or its owner")
     api_url, account_id, client_id, token = (str(text) for text in texts)
-    ends = given.get("expires_at")
+    expires_at = entry.get("expires_at")
     owner = Owner(api_url, account_id, client_id)
-    return Credential(owner, token, None if ends is None else str(ends), float(given["since"]))
+    return Credential(
+        owner, token, None if expires_at is None else str(expires_at), float(entry["since"])
+    )
 
 
-def _rotation(given: Mapping[str, Any] | None) -> Rotation | None:
-    if given is None:
+def _rotation(entry: Mapping[str, Any] | None) -> Rotation | None:
+    if entry is None:
         return None
     return Rotation(
-        id=str(given["id"]),
-        mode=Mode(given["mode"]),
-        phase=Phase(given["phase"]),
-        began=float(given["began"]),
-        run=str(given["run"]),
-        renewed=float(given["renewed"]),
-        reason=str(given["reason"]),
+        id=str(entry["id"]),
+        mode=Mode(entry["mode"]),
+        phase=Phase(entry["phase"]),
+        began=float(entry["began"]),
+        run=str(entry["run"]),
+        renewed=float(entry["renewed"]),
+        reason=str(entry["reason"]),
     )
 
 
@@ -421,7 +434,7 @@ def _plain(rotation: Rotation) -> dict[str, Any]:
     return {**vars(rotation), "mode": rotation.mode.value, "phase": rotation.phase.value}
 
 
-# What the steps share
+# Shared by the transitions
 
 
 def _ongoing(state: State) -> Rotation:
@@ -447,12 +460,12 @@ def _renewed(state: State, actor: Actor) -> State:
 
 
 def _name(actor: Actor) -> str:
-    """What to call a rotation: when it began, and something of its run's own."""
+    """Return the id of a rotation: its start, and a hash of its run."""
     return f"{show_time(actor.now)} {fingerprint(actor.run)[7:15]}"
 
 
 def _record_event(state: State, actor: Actor, step: str, outcome: str, *details: str) -> State:
-    """Note an event. Its id is the same when the same event is written twice."""
+    """Add an event. Its id is the same when a transition is repeated."""
     name = state.rotation.id if state.rotation else _name(actor)
     events = [event for event in state.events if event.get("rotation") == name]
     number = int(str(events[-1]["id"]).rpartition(" ")[2]) + 1 if events else 1

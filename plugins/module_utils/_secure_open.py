@@ -2,17 +2,16 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Opening files in a way that no third party can redirect, and writing them completely.
+"""Opening files in a way that no third party can redirect.
 
-A third party is any user except root, the running user and the user who owns the file. A path is
-walked folder by folder, and every folder is used through its descriptor, so that the folder which
-was checked is the folder in which the file is opened, created or replaced.
+A third party is any user except root, the running user and the file's owner. A path is opened
+folder by folder, and each folder is used by its descriptor, so that the folder that was checked is
+the folder in which the file is opened, created or replaced.
 """
 
 from __future__ import annotations
 
 import errno
-import fcntl
 import grp
 import os
 import pwd
@@ -21,14 +20,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 
-from ansible_collections.nomba.auth.plugins.module_utils._clock import Clock
 from ansible_collections.nomba.auth.plugins.module_utils._errors import InvalidOption
 
 _MODE = stat.S_IRUSR | stat.S_IWUSR
 _ROOT = 0
 _MAX_LINKS = 40
-_POLL = 0.1  # seconds
-# A folder that may be searched but not listed can only be opened with O_PATH.
+# O_PATH: a folder with search permission but no read permission can be opened too.
 _FOLDER = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _ACL = "system.posix_acl_access"
@@ -44,7 +41,7 @@ _KINDS = {
 
 @dataclass(frozen=True)
 class _Folder:
-    """A folder on the way to a file. child: who owns the next entry; None in the last folder."""
+    """A folder of a path. child: the uid that owns the next entry; None in the last folder."""
 
     path: str
     status: os.stat_result
@@ -52,18 +49,21 @@ class _Folder:
     child: int | None
 
     def third_party(self, trusted: frozenset[int]) -> str:
-        """Who else can exchange the next entry, for people; empty when nobody can."""
+        """Return who can exchange the next entry, as shown in messages; empty if nobody can.
+
+        trusted: the uids that may.
+        """
         if self.status.st_uid not in trusted:
             return _show_user(self.status.st_uid)
         mode = self.status.st_mode
         if mode & stat.S_ISVTX and self.child in trusted:
-            return ""  # In such a folder only the entry's owner can exchange it.
+            return ""  # In a sticky folder only the entry's owner can exchange it.
         if mode & stat.S_IWOTH:
             return "every user"
         gid = self.status.st_gid
-        # With an ACL, these bits are the most that any user or group in it has.
+        # With an ACL, these bits are the mask: the maximum of any user or group in it.
         if mode & stat.S_IWGRP and self.has_acl:
-            return "those whom its ACL names"
+            return "the users in its ACL"
         if mode & stat.S_IWGRP and not _is_private_group(gid, trusted):
             return _show_group(gid)
         return ""
@@ -71,7 +71,7 @@ class _Folder:
 
 @dataclass(frozen=True)
 class OpenFile:
-    """An open regular file, and the open folder in which it has its name."""
+    """An open regular file, and the open folder that contains it."""
 
     descriptor: int
     folder: int
@@ -80,10 +80,10 @@ class OpenFile:
 
 @dataclass(frozen=True)
 class FileEntry:
-    """The name of a file in an open folder. There may be no such file yet.
+    """The name of a file in an open folder. The file need not exist.
 
-    path: the same without links, for people. owner: the uid to which the file is to belong.
-    subject and remedy: words for messages.
+    path: the resolved path, for messages. owner: the uid that owns the file, or will own it.
+    subject, remedy: parts of messages.
     """
 
     option: str
@@ -97,13 +97,13 @@ class FileEntry:
 
     @property
     def trusted(self) -> frozenset[int]:
-        """The uids that are no third party."""
+        """The uids that are not a third party."""
         return frozenset({_ROOT, os.geteuid(), self.owner})
 
     def owned_by(self, uid: int) -> FileEntry:
-        """The same file of another owner, below folders that no third party can write.
+        """Return the same entry for another owner, and check who can write its folders.
 
-        Raises InvalidOption.
+        Raises InvalidOption if a third party can write one of them.
         """
         entry = replace(self, owner=uid)
         for folder in entry.folders:
@@ -120,25 +120,28 @@ class FileEntry:
         return entry
 
     def beside(self, name: str, subject: str, remedy: str) -> FileEntry:
-        """Another file in the same folder."""
+        """Return the entry of another file in the same folder."""
         return replace(self, name=name, subject=subject, remedy=remedy)
 
     def status(self) -> os.stat_result | None:
-        """What has the name, links not followed; None when nothing has. Raises InvalidOption."""
+        """Return the status of the entry, not of a link's target; None if missing.
+
+        Raises InvalidOption.
+        """
         return _status(self.option, self.folder, self.name)
 
     def require_regular(self) -> None:
-        """Raises InvalidOption when something else than a regular file has the name."""
+        """Raise InvalidOption if the entry exists and is not a regular file."""
         status = self.status()
         if status is not None:
             self._require_regular(status)
 
     def open(self, flags: int) -> int:
-        """A descriptor of the regular file; it never blocks, and follows no link.
+        """Open the regular file without blocking or following a link; return its descriptor.
 
         Raises OSError, InvalidOption.
         """
-        # A device can act when it is only opened, so the name is looked at before.
+        # Opening a device can have an effect, so the entry is checked before.
         self.require_regular()
         descriptor = os.open(self.name, flags | _FILE, _MODE, dir_fd=self.folder)
         try:
@@ -149,7 +152,7 @@ class FileEntry:
         return descriptor
 
     def open_unshared(self, flags: int) -> int:
-        """The same for a file that no third party owns and that has no other name.
+        """Do the same for a file without a hard link that no third party owns.
 
         Raises OSError, InvalidOption.
         """
@@ -166,7 +169,7 @@ class FileEntry:
         if kind == stat.S_IFDIR and self.subject == "it":
             raise InvalidOption(self.option, "it is a folder; name a file in it")
         if kind != stat.S_IFREG:
-            what = _KINDS.get(kind, "no regular file")
+            what = _KINDS.get(kind, "not a regular file")
             raise InvalidOption(self.option, f"{self.subject} is {what}; {self.remedy}")
 
     def _require_unshared(self, status: os.stat_result) -> None:
@@ -180,48 +183,48 @@ class FileEntry:
 
 @contextmanager
 def open_entry(option: str, path: str, follow_link: bool) -> Iterator[FileEntry]:
-    """The file that an option names, in its open folder.
+    """Open the folder of the file that an option names; yield the file's entry.
 
-    A link in the path is followed when root or the running user owns it and no third party can
-    exchange it, the last one only with follow_link. Raises InvalidOption.
+    A link in the path is followed if root or the running user owns it and no third party can
+    exchange it; one in the place of the file only with follow_link. Raises InvalidOption.
     """
-    walk = _Walk(option, path)
+    resolver = _PathResolver(option, path)
     try:
-        yield walk.run(follow_link)
+        yield resolver.resolve(follow_link)
     finally:
-        walk.close()
+        resolver.close()
 
 
-class _Walk:
-    """One walk from the root folder to the folder of a file. Raises InvalidOption."""
+class _PathResolver:
+    """Opens a path from the root folder to the folder of a file. Raises InvalidOption."""
 
     def __init__(self, option: str, path: str) -> None:
         self._option = option
         self._path = "/"
         self._folders: list[_Folder] = []
         self._links = 0
-        self._waiting = _parts(_absolute(option, path))
+        self._remaining = _parts(_absolute(option, path))
         self._folder = os.open("/", _FOLDER)
 
     def close(self) -> None:
         """Close the folder."""
         os.close(self._folder)
 
-    def run(self, follow_link: bool) -> FileEntry:
-        """Walk, and leave the folder of the last name open."""
-        while self._waiting:
-            name = self._waiting.pop()
+    def resolve(self, follow_link: bool) -> FileEntry:
+        """Open folder by folder, and leave the last one open."""
+        while self._remaining:
+            name = self._remaining.pop()
             status = _status(self._option, self._folder, name)
             if status is not None and stat.S_ISLNK(status.st_mode):
                 self._follow(name, status, follow_link)
-            elif self._waiting:
+            elif self._remaining:
                 self._enter(name, status)
             else:
                 return self._entry(name)
         raise InvalidOption(self._option, "it is a folder; name a file in it")
 
     def _entry(self, name: str) -> FileEntry:
-        self._pass(None)
+        self._add_folder(None)
         entry = FileEntry(
             self._option,
             self._folder,
@@ -240,7 +243,7 @@ class _Walk:
         if not stat.S_ISDIR(status.st_mode):
             problem = f"{printable(path)} is not a folder; name a file in a folder"
             raise InvalidOption(self._option, problem)
-        self._pass(status.st_uid)
+        self._add_folder(status.st_uid)
         self._change_to(name, self._folder)
         self._path = path
 
@@ -254,14 +257,14 @@ class _Walk:
             target = os.readlink(name, dir_fd=self._folder)
         except OSError as error:
             raise InvalidOption(self._option, f"it cannot be read: {error.strerror}") from None
-        self._waiting += _parts(target)
+        self._remaining += _parts(target)
         if target.startswith("/"):
             self._change_to("/", None)
             self._path = "/"
 
     def _require_followable(self, path: str, status: os.stat_result, follow_link: bool) -> None:
         shown = printable(path)
-        if not (follow_link or self._waiting):
+        if not (follow_link or self._remaining):
             raise InvalidOption(self._option, "it is a link; name the file itself")
         trusted = frozenset({_ROOT, os.geteuid()})
         if status.st_uid not in trusted:
@@ -270,7 +273,7 @@ class _Walk:
                 f"{shown} is a link of {_show_user(status.st_uid)}, and only a link of root or "
                 "of the running user is followed; name the file itself",
             )
-        self._pass(status.st_uid)
+        self._add_folder(status.st_uid)
         for folder in self._folders:
             writer = folder.third_party(trusted)
             if writer:
@@ -279,7 +282,7 @@ class _Walk:
                     f"{shown} is a link that {writer} could exchange; name the file itself",
                 )
 
-    def _pass(self, child: int | None) -> None:
+    def _add_folder(self, child: int | None) -> None:
         status = os.fstat(self._folder)
         has_acl = bool(status.st_mode & stat.S_IWGRP) and _has_acl(self._folder)
         self._folders.append(_Folder(self._path, status, has_acl, child))
@@ -294,108 +297,32 @@ class _Walk:
         self._folder = folder
 
 
-def read_all(descriptor: int, limit: int) -> bytes:
-    """What the file holds from here on, but no more than limit bytes. Raises OSError."""
-    content = b""
-    while len(content) < limit:
-        part = os.read(descriptor, limit - len(content))
-        if not part:
-            break
-        content += part
-    return content
+def reopen_folder(folder: int) -> int:
+    """Open a folder again, for reading: the descriptor of the lookup only resolves names.
 
-
-def write_all(descriptor: int, content: bytes, offset: int | None = None) -> None:
-    """Write everything, at the offset (bytes) where one is given. Raises OSError."""
-    while content:
-        if offset is None:
-            written = os.write(descriptor, content)
-        else:
-            written = os.pwrite(descriptor, content, offset)
-            offset += written
-        if not written:
-            raise OSError(errno.EIO, os.strerror(errno.EIO))
-        content = content[written:]
-
-
-def append_lines(descriptor: int, content: bytes, durable: bool) -> None:
-    """Append whole lines, or leave the file as it was; durable: only when they are on the disk.
-
-    A line that a killed process has cut short is ended first. The file is open for reading and
-    appending, and locked. Raises OSError.
+    Raises OSError.
     """
-    size = os.fstat(descriptor).st_size
-    is_cut = size > 0 and os.pread(descriptor, 1, size - 1) != b"\n"
-    try:
-        write_all(descriptor, b"\n" * is_cut + content)
-        if durable:
-            os.fsync(descriptor)
-    except OSError:
-        # A file to which the system lets nobody but append keeps the part. Then the next line
-        # ends it.
-        with suppress(OSError):
-            os.ftruncate(descriptor, size)
-        raise
-
-
-def acquire_lock(descriptor: int, clock: Clock, timeout: float) -> bool:
-    """Lock the file against other processes until it is closed; timeout in seconds.
-
-    Returns False when another process held the lock all the time. Raises OSError.
-    """
-    end = clock.monotonic() + timeout
-    while not _try_lock(descriptor):
-        if clock.monotonic() >= end or clock.stopped_at() is not None:
-            return False
-        clock.sleep(_POLL)
-    return True
-
-
-def _try_lock(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
-
-
-def release_lock(descriptor: int) -> None:
-    """Let other processes lock the file. Raises OSError."""
-    fcntl.flock(descriptor, fcntl.LOCK_UN)
-
-
-def sync_folder(folder: int) -> None:
-    """Flush a folder to the disk. Raises OSError."""
-    descriptor = _open_to_list(folder)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    return os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=folder)
 
 
 def printable(path: str) -> str:
-    """A path as text, whatever its bytes are."""
+    """Return a path as text; bytes that are not UTF-8 are escaped."""
     return os.fsencode(path).decode("utf-8", "backslashreplace")
-
-
-def _open_to_list(folder: int) -> int:
-    """The same folder once more: the descriptor of the lookup resolves names only."""
-    return os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=folder)
 
 
 def _absolute(option: str, path: str) -> str:
     if "\0" in path:
-        raise InvalidOption(option, "it holds a NUL character; name a file")
+        raise InvalidOption(option, "it contains a NUL character; name a file")
     try:
-        # Not resolved: what ".." leads to depends on the links before it.
+        # Not normalized: the target of ".." depends on the links before it.
         return path if path.startswith("/") else f"{os.getcwd()}/{path}"  # noqa: PTH109
     except OSError:
-        problem = "the current folder does not exist any more; give an absolute path"
+        problem = "the current folder no longer exists; set an absolute path"
         raise InvalidOption(option, problem) from None
 
 
 def _parts(path: str) -> list[str]:
-    """The names in a path, the last one first."""
+    """Return the names in a path, the last one first."""
     return [name for name in reversed(path.split("/")) if name not in ("", ".")]
 
 
@@ -412,9 +339,9 @@ def _has_acl(folder: int) -> bool:
     if not hasattr(os, "getxattr"):
         return False
     try:
-        descriptor = _open_to_list(folder)
+        descriptor = reopen_folder(folder)
     except OSError:
-        return True  # Nobody can tell.
+        return True  # unknown, so the safe answer
     try:
         return bool(os.getxattr(descriptor, _ACL))
     except OSError as error:
@@ -424,7 +351,7 @@ def _has_acl(folder: int) -> bool:
 
 
 def _is_private_group(gid: int, trusted: frozenset[int]) -> bool:
-    """Whether only trusted users are in a group: root's, or the group of one user alone."""
+    """Return whether a group has trusted members only: root's group, or a user's own group."""
     if gid == _ROOT:
         return True
     with suppress(KeyError):

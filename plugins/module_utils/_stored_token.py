@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A kept token: the JSON document that holds it, and whether it is still good enough to use.
+"""A stored token: the JSON document that contains it, and whether it can still be used.
 
 Pure: no Ansible, no network, no clock, no disk.
 """
@@ -16,14 +16,17 @@ from typing import Any
 
 from ansible_collections.nomba.auth.plugins.module_utils._client import Grant
 from ansible_collections.nomba.auth.plugins.module_utils._timestamps import parse_time
-from ansible_collections.nomba.auth.plugins.module_utils._token import read
+from ansible_collections.nomba.auth.plugins.module_utils._token import fingerprint, read
 
 _NEEDED = ("access_token", "api_url", "account_id", "client_id")
 
 
 @dataclass(frozen=True)
 class Owner:
-    """Whose token it is. One that another API, account or client issued is not ours to use."""
+    """The API, account and client that a token was issued for.
+
+    A token of another owner is never refreshed or kept.
+    """
 
     api_url: str
     account_id: str
@@ -32,10 +35,10 @@ class Owner:
 
 @dataclass(frozen=True)
 class StoredToken:
-    """A token with what is needed to go on using it.
+    """A token and the data to use, refresh and replace it.
 
-    expires_at is the API's own text (RFC 3339, UTC). replaced holds older tokens that are still to
-    be revoked, so that a run that was killed is finished by the next one.
+    expires_at: the API's own text (RFC 3339, UTC). replaced: older tokens that are still to be
+    revoked, so that the next run finishes a run that was killed.
     """
 
     owner: Owner
@@ -44,52 +47,59 @@ class StoredToken:
     expires_at: str | None = None
     replaced: tuple[str, ...] = field(repr=False, default=())
 
+    @classmethod
+    def from_grant(cls, owner: Owner, grant: Grant, replaced: tuple[str, ...] = ()) -> StoredToken:
+        """Return the token of a grant. replaced: the tokens that are to be revoked."""
+        others = tuple(token for token in replaced if token != grant.access_token)
+        return cls(owner, grant.access_token, grant.refresh_token, grant.expires_at, others)
+
+    @property
+    def fingerprint(self) -> str:
+        """The text that represents the token in results and messages."""
+        return fingerprint(self.access_token)
+
     def can_refresh(self, owner: Owner) -> bool:
-        """Whether this owner may try to refresh it."""
+        """Return whether this owner can try to refresh the token."""
         return self.owner == owner and bool(self.refresh_token)
 
     def usable_until(self) -> float | None:
-        """When to stop using it: the *earlier* of exp and expires_at, in seconds (UTC).
+        """Return the *earlier* of exp and expires_at, in seconds since the epoch (UTC).
 
-        None when neither can be read. This is the safe side for *using* a token. The safe side
-        for *skipping* a revocation is the later time, see `_token.classify`.
+        None when neither can be read. The earlier time is safe for *using* a token. For *skipping*
+        a revocation the later time is safe, see `_token.classify`.
         """
         moments = (read(self.access_token).expires_at, parse_time(self.expires_at))
-        known = [moment for moment in moments if moment is not None]
-        return min(known) if known else None
+        return min((moment for moment in moments if moment is not None), default=None)
 
-    def valid_for(self, now: float, least: float) -> bool:
-        """Whether it can be used for at least so many seconds more."""
+    def valid_for(self, now: float, seconds: float) -> bool:
+        """Return whether the token can be used for at least so many more seconds.
+
+        now: seconds since the epoch (UTC).
+        """
         until = self.usable_until()
-        return until is not None and until - now >= least
+        return until is not None and until - now >= seconds
 
 
-def keep(owner: Owner, grant: Grant, replaced: tuple[str, ...] = ()) -> StoredToken:
-    """What to keep of a grant."""
-    others = tuple(token for token in replaced if token != grant.access_token)
-    return StoredToken(owner, grant.access_token, grant.refresh_token, grant.expires_at, others)
+def without_replaced(stored: StoredToken, dead: frozenset[str]) -> StoredToken:
+    """Return the same without the replaced tokens that are dead."""
+    return replace(stored, replaced=tuple(one for one in stored.replaced if one not in dead))
 
 
-def without_replaced(kept: StoredToken, dead: frozenset[str]) -> StoredToken:
-    """The same, less the replaced tokens that are dead."""
-    return replace(kept, replaced=tuple(token for token in kept.replaced if token not in dead))
-
-
-def dump(kept: StoredToken) -> bytes:
-    """The document. Programs read `access_token` and `expires_at`; the rest is ours."""
-    document = {**asdict(kept), **asdict(kept.owner)}
+def dump(stored: StoredToken) -> bytes:
+    """Return the JSON document. `access_token` and `expires_at` are for other programs."""
+    document = {**asdict(stored), **asdict(stored.owner)}
     del document["owner"]
     return (json.dumps(document, indent=2, sort_keys=True) + "\n").encode()
 
 
 def load(text: bytes) -> StoredToken | None:
-    """The kept token in a document; None when it is not such a document."""
+    """Return the token in a document; None when it is not a document of `dump`."""
     try:
         document = json.loads(text)
     except (ValueError, RecursionError):
         return None
     if not isinstance(document, dict) or not all(_is_text(document, name) for name in _NEEDED):
-        return None  # other programs keep an access_token in a file too
+        return None  # files of other programs may have an access_token too
     owner = Owner(document["api_url"], document["account_id"], document["client_id"])
     return StoredToken(
         owner=owner,

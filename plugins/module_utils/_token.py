@@ -2,11 +2,11 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a token is: reading its claims, its fingerprint, its class, and finding tokens in text.
+"""Tokens: their claims, fingerprint and class, and finding them in text.
 
 Pure: no Ansible, no network, no clock. Nomba's tokens are JWTs, so far all signed with HS256. They
-are read without the key, so that every claim is a hint and never a proof (Nomba OpenAPI
-specification, example token; developer notes of live calls).
+are read without the key, so a claim is a hint and never a proof (Nomba OpenAPI specification,
+example token; developer notes of live calls).
 """
 
 from __future__ import annotations
@@ -27,11 +27,14 @@ from typing import Any
 
 from ansible_collections.nomba.auth.plugins.module_utils._errors import LibraryMissing
 
-# Nomba's specification says 300 to 600 characters. A far longer text would only be refused by a
-# header limit on its way, an answer that proves nothing.
+# Nomba's specification documents 300 to 600 characters. A proxy's header limit would refuse a far
+# longer text, an answer that proves nothing.
 MAX_CHARACTERS = 8192
 
-# The last second of the year 9999: an `exp` beyond it is no date (milliseconds, 10^400, infinity).
+# Seconds that a token counts as live after its `exp`: the tolerated clock error.
+DEFAULT_LEEWAY = 300.0
+
+# The last second of the year 9999: a later `exp` is not a date (milliseconds, 10^400, infinity).
 _LAST_SECOND = 253_402_300_799
 
 _WORD = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -59,19 +62,19 @@ _SIGNATURES: dict[object, frozenset[int]] = {
     "EdDSA": frozenset({_ED25519, _ED448}),
     **dict.fromkeys(["RS256", "RS384", "RS512", "PS256", "PS384", "PS512"], _RSA),
 }
-# What base64url without padding can end with, by the length of its last group of four.
+# The possible last characters of base64url without padding, by the length of its last group.
 _LAST_CHARACTERS = {2: "AQgw", 3: "AEIMQUYcgkosw048"}
 
-# Headers in use have 20 to 1000 characters; the longest carry a key. The bounds below keep the cost
-# of hostile text in proportion to its length.
+# Headers in use have 20 to 1000 characters; the longest contain a key. The bounds below keep the
+# time for hostile text proportional to its length.
 _MAX_HEADER = 2048
 _MAX_HEADERS_TRIED = 64
 
-# How a JSON object begins in base64url: a brace, then a quotation mark or white space.
+# The start of a JSON object in base64url: a brace, then a quotation mark or white space.
 _OBJECT = rb"e(?:y[A-DI-L]|w[k-r0-3])"
 _OBJECT_START = re.compile(_OBJECT)
-# A payload, by its dot and first characters. The first pattern is the faster one to search for: it
-# starts with a literal. The second also matches a payload with a line break after the brace.
+# The start of a payload, with its dot. The first pattern is faster to search for, because it starts
+# with a literal. The second also matches a payload with a line break after the brace.
 _PAYLOAD_START = re.compile(rb"\.ey[A-DI-L][A-Za-z0-9_-]{8}")
 _ANY_PAYLOAD_START = re.compile(rb"\." + _OBJECT + rb"[A-Za-z0-9_-]{8}")
 _PAYLOAD_START_LENGTH = 12
@@ -80,7 +83,7 @@ _PART_CHARACTERS = f"{string.ascii_letters}{string.digits}_-".encode()
 _TOKEN_CHARACTERS = _PART_CHARACTERS + b"."
 _ACCOUNT_CLAIM = re.compile(rb'"(G:[A-Za-z0-9_-]{1,64})"\s*:\s*')
 
-# What looks like a JWT or a part of one, for redaction: the whole run, wherever a token may end.
+# A possible JWT or part of one, for redaction: all characters up to the next one that ends it.
 _LIKE_A_JWT = re.compile(r"eyJ[A-Za-z0-9_-]{13,}(?:\.[A-Za-z0-9_-]+)*")
 _JWT = re.compile(
     _OBJECT
@@ -90,19 +93,19 @@ _EMAIL = re.compile(r"[^\s/\\@<>\"',;:()]{1,64}@[^\s/\\@<>\"',;:()]+\.[^\W\d_]{2
 
 
 class TokenClass(str, Enum):
-    """What a token looks like from outside, at a moment, without asking the API."""
+    """The class of a token at a time, by its claims only."""
 
-    LIVE = "live"  # exp, with the leeway, is not over
-    EXPIRED = "expired"  # exp plus the leeway lies in the past
-    UNDATED = "undated"  # no exp that could be relied on: it may be alive
-    MALFORMED = "malformed"  # not a JWT at all
+    LIVE = "live"  # exp plus the leeway is not in the past
+    EXPIRED = "expired"  # exp plus the leeway is in the past
+    UNDATED = "undated"  # no reliable exp: the token may be valid
+    MALFORMED = "malformed"  # not a complete JWT
 
 
 @dataclass(frozen=True)
 class Token:
-    """A token with what decisions need of it. `repr` shows no secret.
+    """A token and its properties. `repr` shows no secret.
 
-    well_formed: three base64url parts, with a signature as long as the header's `alg` demands.
+    well_formed: three base64url parts, with a signature of the length of the header's `alg`.
     readable: the payload is a JSON object.
     issued_at, expires_at: seconds since the epoch (UTC), None when missing or unusable.
     accounts: the account ids that the `G:` claims name, in lower case.
@@ -117,7 +120,7 @@ class Token:
     accounts: tuple[str, ...]
 
     def belongs_to(self, account_id: str) -> bool:
-        """Whether the token itself names this account."""
+        """Return whether the token's own claim names this account."""
         return account_id.lower() in self.accounts
 
 
@@ -125,7 +128,7 @@ class Token:
 class Finding:
     """A JWT found in text, and its line (from 1).
 
-    A token that is not well formed was found cut short: it names an account, and cannot be used.
+    A token that is not well formed is cut short: it names an account, and cannot be used.
     """
 
     token: Token
@@ -133,17 +136,20 @@ class Finding:
 
 
 def fingerprint(text: str) -> str:
-    """What people see in place of a token: `sha256:` and 16 hexadecimal digits."""
+    """Return the text that represents a token: `sha256:` and 16 hexadecimal digits."""
     return "sha256:" + hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
 def strip(text: str) -> str:
-    """The token without what copying it from a header or a file adds around it."""
+    """Return the token without white space around it and a leading `Bearer`."""
     return _BEARER.sub("", text.strip())
 
 
 def read(text: str) -> Token:
-    """Read a token as far as it can be read. Raises LibraryMissing without PyJWT."""
+    """Return the token of a text; a text that is not a JWT is not well formed.
+
+    Raises LibraryMissing without PyJWT.
+    """
     text = strip(text)
     is_jwt = _is_jwt(text)
     claims = _claims(text) if is_jwt else {}
@@ -159,13 +165,13 @@ def read(text: str) -> Token:
 
 
 def read_claims(text: str) -> Mapping[str, Any]:
-    """The whole payload, unverified, with personal data; empty when it cannot be read."""
+    """Return the whole payload, unverified, with personal data; empty if it is not readable."""
     text = strip(text)
     return _claims(text) if _is_jwt(text) else {}
 
 
 def shown_claims(text: str) -> dict[str, Any]:
-    """The claims that name no person: account, roles, subject, iat, exp (None when missing)."""
+    """Return the claims without personal data: account, roles, subject, iat, exp (or None)."""
     claims = read_claims(text)
     subject = claims.get("sub")
     return {
@@ -178,11 +184,11 @@ def shown_claims(text: str) -> dict[str, Any]:
 
 
 def classify(token: Token, now: float, leeway: float) -> TokenClass:
-    """The token's class at `now` (seconds, UTC).
+    """Return the token's class at `now` (seconds since the epoch, UTC).
 
-    The leeway (seconds) guards the safe side of a *skip*: it keeps a token live for longer, the
-    opposite of the leeway with which a token is used. A token whose iat lies in the future shows
-    that the clock is wrong, so it is never classed as expired.
+    The leeway (seconds) makes a *skip* safe: it keeps a token live for longer, the opposite of the
+    leeway for using a token. A token whose iat is in the future shows that the clock is wrong, so
+    it is never expired.
     """
     if not token.well_formed:
         return TokenClass.MALFORMED
@@ -196,38 +202,38 @@ def classify(token: Token, now: float, leeway: float) -> TokenClass:
 
 
 def find_tokens(chunks: Iterable[bytes]) -> Iterator[Finding]:
-    """Find JWTs in a stream of bytes, in any format, with memory bound by a chunk.
+    """Find JWTs in a stream of bytes of any format; memory is bounded by the size of a chunk.
 
-    Nomba's are those that name accounts; the others may be another service's secrets. A token that
-    is cut short is found when what is left of its payload names an account. NUL bytes are dropped
-    first, which makes UTF-16 text readable as well. Raises LibraryMissing without PyJWT.
+    Nomba's tokens name accounts; the others may be secrets of other services. A token that is cut
+    short is found if the rest of its payload names an account. NUL bytes are removed first, so that
+    UTF-16 text is readable too. Raises LibraryMissing without PyJWT.
     """
     data, start, line = b"", 0, 1
     for chunk in chunks:
         data += chunk.translate(None, b"\0") if b"\0" in chunk else chunk
         end = _complete(data)
         yield from _findings(data, start, end, line)
-        kept = max(0, end - _MAX_HEADER)
-        line += data.count(b"\n", 0, kept)
-        data, start = data[kept:], end - kept
+        keep_from = max(0, end - _MAX_HEADER)
+        line += data.count(b"\n", 0, keep_from)
+        data, start = data[keep_from:], end - keep_from
     yield from _findings(data, start, len(data), line)
 
 
 def fingerprints_in(data: bytes) -> list[str]:
-    """The fingerprints of all that looks like a JWT, in order, each once; reads no claims."""
+    """Return the fingerprints of possible JWTs, in order, each once; reads no claims."""
     found = (match.group() for match in _JWT.finditer(data))
-    marks = (fingerprint(run.decode("ascii")) for run in found if _has_header(run))
-    return list(dict.fromkeys(marks))
+    fingerprints = (fingerprint(run.decode("ascii")) for run in found if _has_header(run))
+    return list(dict.fromkeys(fingerprints))
 
 
 def redact(text: str) -> str:
-    """The text with a fingerprint in place of each JWT, and `<e-mail>` of each e-mail address.
+    """Replace each JWT in a text by its fingerprint, and each e-mail address by `<e-mail>`.
 
-    Raises LibraryMissing without PyJWT when the text holds a JWT.
+    Raises LibraryMissing without PyJWT if the text contains a JWT.
     """
     shown, done = [], 0
-    for start, end, marks in _token_spans(text):
-        shown += [text[done:start], marks]
+    for start, end, fingerprints in _token_spans(text):
+        shown += [text[done:start], fingerprints]
         done = end
     text = "".join([*shown, text[done:]])
     text = _LIKE_A_JWT.sub(lambda match: fingerprint(match.group()), text)
@@ -235,7 +241,7 @@ def redact(text: str) -> str:
 
 
 def _token_spans(text: str) -> list[tuple[int, int, str]]:
-    """Where tokens stand in a text, and their fingerprints; tokens that overlap are one span."""
+    """Return start, end and fingerprint of tokens in a text; overlapping tokens are one span."""
     tokens = {
         finding.token.text for finding in find_tokens([text.encode("utf-8", "surrogatepass")])
     }
@@ -245,17 +251,17 @@ def _token_spans(text: str) -> list[tuple[int, int, str]]:
         for match in re.finditer(re.escape(token), text)
     ]
     spans: list[tuple[int, int, str]] = []
-    for start, end, mark in sorted(matches, key=lambda match: (match[0], -match[1])):
-        first, last, marks = spans[-1] if spans else (0, 0, "")
+    for start, end, shown in sorted(matches, key=lambda match: (match[0], -match[1])):
+        first, last, fingerprints = spans[-1] if spans else (0, 0, "")
         if start >= last:
-            spans.append((start, end, mark))
+            spans.append((start, end, shown))
         elif end > last:
-            spans[-1] = (first, end, marks + mark)
+            spans[-1] = (first, end, fingerprints + shown)
     return spans
 
 
 def sensitive_parts(text: str) -> list[str]:
-    """What `redact` replaces in a text, without reading it: what looks like a JWT or an address."""
+    """Return the parts of a text that `redact` may replace: possible JWTs, and e-mail addresses."""
     return _LIKE_A_JWT.findall(text) + _EMAIL.findall(text)
 
 
@@ -269,9 +275,9 @@ def _is_jwt(text: str) -> bool:
 
 
 def _is_whole(text: str) -> bool:
-    """Whether the signature has a length that the header's `alg` allows, and ends as one.
+    """Return whether the signature has a valid length for the header's `alg`, and a valid end.
 
-    The API refuses a token that was cut short, which would look as if the whole one were dead.
+    The API refuses a token that is cut short, which would look like a refusal of the complete one.
     """
     header, signature = text[: text.index(".")], text[text.rindex(".") + 1 :]
     lengths = _signature_lengths(header.encode("ascii"))
@@ -280,9 +286,9 @@ def _is_whole(text: str) -> bool:
 
 @lru_cache(maxsize=256)
 def _signature_lengths(header: bytes) -> frozenset[int] | None:
-    """The possible lengths of a signature by its header.
+    """Return the possible lengths of a signature by its header.
 
-    Empty when it may have any length; None when the header is no JSON.
+    Empty for any length; None if the header is not JSON.
     """
     try:
         fields = json.loads(_decode(header))
@@ -293,18 +299,18 @@ def _signature_lengths(header: bytes) -> frozenset[int] | None:
 
 
 def _is_canonical(part: str) -> bool:
-    """Whether the unused bits of the last character are zero, as every encoder leaves them."""
+    """Return whether the unused bits of the last character are zero, as encoders set them."""
     return part[-1] in _LAST_CHARACTERS.get(len(part) % 4, part)
 
 
 def _decode(part: bytes) -> bytes:
-    """The bytes of a base64url part without padding, or of the beginning of one."""
+    """Decode a base64url part without padding, or the start of one."""
     usable = part[:-1] if len(part) % 4 == 1 else part
     return base64.urlsafe_b64decode(usable + b"==")
 
 
 def _claims(text: str) -> Mapping[str, Any]:
-    """The payload, unverified; empty when it cannot be read."""
+    """Return the payload, unverified; empty if it is not readable."""
     jwt = _library()
     try:
         claims: Mapping[str, Any] = jwt.decode(_unsigned(text), options={"verify_signature": False})
@@ -314,17 +320,17 @@ def _claims(text: str) -> Mapping[str, Any]:
 
 
 def _unsigned(text: str) -> str:
-    """Without the signature: newer versions of PyJWT read nothing before one that was cut."""
+    """Return the token without its signature: newer PyJWT versions reject an incomplete one."""
     return text[: text.rindex(".") + 1]
 
 
 def require_library() -> None:
-    """Make sure that tokens can be read. Raises LibraryMissing without PyJWT."""
+    """Check that tokens can be read. Raises LibraryMissing without PyJWT."""
     _library()
 
 
 def email_addresses(text: str) -> tuple[str, ...]:
-    """The e-mail addresses in a token's claims, which are personal data. Reads no signature."""
+    """Return the e-mail addresses in a token's payload, which are personal data."""
     try:
         payload = base64.urlsafe_b64decode(strip(text).split(".")[1] + "==")
     except (IndexError, ValueError):
@@ -335,14 +341,14 @@ def email_addresses(text: str) -> tuple[str, ...]:
 
 def _library() -> ModuleType:
     try:
-        import jwt  # here, because it takes long to load and not every run needs it
+        import jwt  # here: slow to import, often not needed
     except ImportError:
         raise LibraryMissing("PyJWT") from None
     return jwt
 
 
 def _moment(value: object) -> float | None:
-    """A NumericDate (RFC 7519) as seconds since the epoch; None for all that is not one."""
+    """Return a NumericDate (RFC 7519) as seconds since the epoch (UTC); None if it is not one."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
     return value if 0 < value <= _LAST_SECOND else None
@@ -358,9 +364,9 @@ def _accounts(claims: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _own_name(claims: Mapping[str, Any], kind: str) -> Iterator[str]:
-    """Nomba writes account and roles as claims whose name and value are both `G:...` or `R:...`.
+    """Yield account or roles: claims whose name and value are both `G:...` or `R:...`.
 
-    One that is more than a plain word could be anybody's name, and is left out.
+    A value that is not a simple identifier could be a person's name and is omitted.
     """
     for name, value in claims.items():
         if name.startswith(kind) and value == name and _WORD.fullmatch(name[2:]):
@@ -368,16 +374,16 @@ def _own_name(claims: Mapping[str, Any], kind: str) -> Iterator[str]:
 
 
 def _complete(data: bytes) -> int:
-    """The index before which every token's end can be seen: the rest may go on in the next chunk.
+    """Return the index before which each token ends: the rest may continue in the next chunk.
 
-    That is the start of the last run of token characters, or the last MAX_CHARACTERS of it.
+    It is the start of the last run of token characters, or of its last MAX_CHARACTERS.
     """
     tail = data[-MAX_CHARACTERS:]
     return len(data) - len(tail) + len(tail.rstrip(_TOKEN_CHARACTERS))
 
 
 def _findings(data: bytes, start: int, end: int, line: int) -> Iterator[Finding]:
-    """The tokens whose payload starts between two indexes; `line` is the line of index 0."""
+    """Yield the tokens whose payload starts between two indexes; `line`: the line of index 0."""
     stop = end + _PAYLOAD_START_LENGTH
     pattern = _PAYLOAD_START if data.find(b".ew", start, stop) < 0 else _ANY_PAYLOAD_START
     counted = 0
@@ -392,10 +398,10 @@ def _findings(data: bytes, start: int, end: int, line: int) -> Iterator[Finding]
 
 
 def _tokens_at(data: bytes, dot: int) -> Iterator[Token]:
-    """The tokens whose header ends at this dot.
+    """Yield the tokens whose header ends at this dot.
 
-    Text glued to the front of a token may make several headers of one, or none: then the token
-    was cut at its front.
+    With text directly before a token, there may be several possible headers. Without any, the token
+    is cut at its front.
     """
     payload, signature = _parts_after(data, dot)
     before = _part_before(data, dot)
@@ -403,28 +409,28 @@ def _tokens_at(data: bytes, dot: int) -> Iterator[Token]:
     for start in starts:
         header = before[start:]
         lengths = _signature_lengths(header) or frozenset()
-        known = signature[: 1 + max(lengths)] if len(lengths) == 1 else signature
-        if not lengths or len(known) - 1 in lengths:
-            token = read((header + b"." + payload + known).decode("ascii"))
+        own = signature[: 1 + max(lengths)] if len(lengths) == 1 else signature
+        if not lengths or len(own) - 1 in lengths:
+            token = read((header + b"." + payload + own).decode("ascii"))
             if token.well_formed and token.readable:
                 yield token
                 continue
-        yield from _cut_token(header, payload, known)
+        yield from _cut_token(header, payload, own)
     if not starts:
         yield from _cut_token(before, payload, signature)
 
 
 def _cut_token(header: bytes, payload: bytes, signature: bytes) -> Iterator[Token]:
-    """What is left of a token, when that names an account."""
+    """Yield a token that is cut short if the rest of it names an account."""
     if accounts := _accounts_in(payload):
         token = read((header + b"." + payload + signature).decode("ascii"))
         yield replace(token, well_formed=False, accounts=accounts)
 
 
 def _parts_after(data: bytes, dot: int) -> tuple[bytes, bytes]:
-    """The payload after this dot, and the signature with its dot, empty without one.
+    """Return the payload after this dot, and the signature with its dot, empty without one.
 
-    The signature ends at the latest where the header of another token begins.
+    The signature ends at the latest at the header of another token.
     """
     stop = dot + MAX_CHARACTERS
     payload = _run(data, dot + 1, stop)
@@ -440,20 +446,20 @@ def _parts_after(data: bytes, dot: int) -> tuple[bytes, bytes]:
 
 
 def _run(data: bytes, start: int, stop: int) -> bytes:
-    """The base64url characters from one index, before another."""
+    """Return the base64url characters between two indexes."""
     match = _PART.match(data, start, stop)
     return match.group() if match else b""
 
 
 def _part_before(data: bytes, dot: int) -> bytes:
-    """The base64url characters before a dot, at most as many as a header may have."""
+    """Return the base64url characters before a dot, at most _MAX_HEADER."""
     before = data[max(0, dot - _MAX_HEADER) : dot]
     return before[len(before.rstrip(_PART_CHARACTERS)) :]
 
 
 @lru_cache(maxsize=256)
 def _header_starts(run: bytes) -> tuple[int, ...]:
-    """Where a header may start that ends with this run; the shortest header first."""
+    """Return the possible starts of a header that ends with this run; the shortest header first."""
     starts = []
     tried = 0
     for match in reversed(list(_OBJECT_START.finditer(run))):
@@ -469,20 +475,20 @@ def _header_starts(run: bytes) -> tuple[int, ...]:
 
 
 def _ends_as_object(part: bytes) -> bool:
-    """Whether the decoded part ends with a brace: a cheap look before all of it is read."""
+    """Return whether the decoded part ends with a brace: a fast check before decoding all."""
     last = part[max(0, (len(part) - 1) // 4 * 4 - 8) :]
     return _decode(last).rstrip().endswith(b"}")
 
 
 def _has_header(run: bytes) -> bool:
-    """Whether the first part of a run is JSON."""
+    """Return whether the first part of a run is JSON."""
     return _signature_lengths(run[: run.index(b".")]) is not None
 
 
 def _accounts_in(payload: bytes) -> tuple[str, ...]:
-    """The accounts that the decoded beginning of a payload names, read without its end.
+    """Return the accounts in the decoded start of a payload that may be cut short.
 
-    A claim counts as far as it goes: its value, where it is left, must be its own name.
+    The value of a claim, as far as it is there, must be equal to its name.
     """
     text = _decode(payload)
     names = []
@@ -494,9 +500,9 @@ def _accounts_in(payload: bytes) -> tuple[str, ...]:
 
 
 def make_unissued_token(account_id: str, issued_at: float, expires_at: float) -> str:
-    """A whole token that no API can have issued: signed with a key nobody keeps.
+    """Return a complete token that no API has issued: signed with a random key that is discarded.
 
-    issued_at, expires_at: seconds since the epoch (UTC), like those of a token that is accepted.
+    issued_at, expires_at: seconds since the epoch (UTC), as those of a token that is accepted.
     """
     account = f"G:{account_id}"
     claims = {account: account, "iat": int(issued_at), "exp": int(expires_at)}

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Sending requests: retries, rate limits, and the run's deadline. The wire is in _http_session."""
+"""Requests with retries, rate limits and the run's deadline. _http_session sends them."""
 
 from __future__ import annotations
 
@@ -15,9 +15,8 @@ from dataclasses import dataclass
 from ansible_collections.nomba.auth.plugins.module_utils._answer import (
     HttpAnswer,
     TransportFailure,
-    http_date,
 )
-from ansible_collections.nomba.auth.plugins.module_utils._clock import Clock
+from ansible_collections.nomba.auth.plugins.module_utils._clock import STOPPED, Clock
 from ansible_collections.nomba.auth.plugins.module_utils._http_session import (
     UNSENDABLE,
     Connection,
@@ -30,22 +29,21 @@ from ansible_collections.nomba.auth.plugins.module_utils._rate_limit import (
     RateLimiter,
     window_seconds,
 )
+from ansible_collections.nomba.auth.plugins.module_utils._timestamps import retry_after_seconds
 
-# A connection that fails, or a gateway in trouble, gets this many tries; a POST that meets a 429 as
-# many as the deadline allows, because its window passes by itself. Not so a probe: it must not use
-# up the time of the revoke.
+# Attempts after failed connections and gateway errors. A POST with a 429 is retried until the
+# deadline, because its window ends soon. A probe is not: it must not use the time of the revoke.
 MAX_TRIES = 6
-# Seconds that a run which a signal has asked to end early still gives to what is under way.
+# Seconds that requests in flight get after a signal.
 STOP_GRACE = 3.0
 _GATEWAY_FAILURES = frozenset({502, 503, 504})
 _TOO_MANY = 429
-_LONGEST_PAUSE = 30.0
-# Seconds after which a wait looks again whether a signal has asked the run to end.
+_MAX_DELAY = 30.0
+# Seconds between two checks for a signal during a wait.
 _SLICE = 0.25
-_CHANCE = random.SystemRandom()
+_RANDOM = random.SystemRandom()
 
 _DEADLINE = "the run's deadline came first (see the option deadline)"
-STOPPED = "the run was stopped by a signal"
 
 
 @dataclass(frozen=True)
@@ -58,7 +56,7 @@ class _Request:
 
 
 class HttpTransport:
-    """Sends requests to one API within one deadline; safe to use from several threads."""
+    """Sends requests to one API within one deadline; thread-safe."""
 
     def __init__(self, connection: Connection, clock: Clock) -> None:
         self._connection = connection
@@ -71,11 +69,11 @@ class HttpTransport:
         self._trust = Trust(connection)
 
     def remaining(self) -> float:
-        """Seconds left until the run must be over: its deadline, or shortly after a signal."""
-        ends, stopped_at = self._deadline, self._clock.stopped_at()
+        """Return the seconds until the run ends: at its deadline, or STOP_GRACE after a signal."""
+        end, stopped_at = self._deadline, self._clock.stopped_at()
         if stopped_at is not None:
-            ends = min(ends, stopped_at + STOP_GRACE)
-        return ends - self._clock.monotonic()
+            end = min(end, stopped_at + STOP_GRACE)
+        return end - self._clock.monotonic()
 
     def close(self) -> None:
         """Close all connections."""
@@ -95,12 +93,12 @@ class HttpTransport:
     ) -> HttpAnswer | TransportFailure:
         """Send one request; retry after 429, 502, 503, 504 and failed connections.
 
-        idempotent: a request that is not is retried only if it surely had no effect: after 429,
-        and when nothing was sent. exclusive: use a connection for this request alone, and take
-        its answer only if nothing else came over it: the one way to know that an answer belongs
-        to its request. reserve: seconds of the run that retries leave to what comes after.
+        idempotent: if False, the request is retried only if it had no effect: after 429, and when
+        nothing was sent. exclusive: use a connection for this request only, and reject the answer
+        if anything else is received on it, so that the answer belongs to its request. reserve:
+        seconds of the run that retries must not use.
 
-        Never raises for what the network does. Raises LibraryMissing without requests.
+        A network failure raises no exception. Raises LibraryMissing without requests.
         """
         payload = None if body is None else json.dumps(body).encode()
         request = _Request(method, path, headers, payload, exclusive)
@@ -119,7 +117,7 @@ class HttpTransport:
         return TransportFailure(problem, attempts, sent)
 
     def _wait_for_turn(self, method: str, reserve: float) -> bool:
-        """Wait until the rate limits allow a request; False when the time is over before."""
+        """Wait until the rate limits allow a request; return False if the time ends before."""
         while (left := self.remaining() - reserve) > 0:
             with self._turn:
                 wait = self._rate_limiter.wait(method, self._clock.monotonic())
@@ -151,17 +149,17 @@ class HttpTransport:
         return outcome
 
     def _time_left(self, reserve: float) -> Callable[[], float]:
-        """How to ask for the seconds that an attempt which starts now has left."""
+        """Return a function that returns the seconds left of an attempt that starts now."""
         remaining = self.remaining()
         budget = min(self._connection.timeout, max(remaining - reserve, remaining / 2))
-        ends = self._clock.monotonic() + budget
-        return lambda: min(ends - self._clock.monotonic(), self.remaining())
+        end = self._clock.monotonic() + budget
+        return lambda: min(end - self._clock.monotonic(), self.remaining())
 
     def _retry_delay(
         self, method: str, outcome: HttpAnswer | Failed, attempts: int
     ) -> float | None:
-        """Seconds before another attempt; None when this one is final."""
-        backoff = min(_LONGEST_PAUSE, 0.5 * 2 ** min(attempts, 9)) * _CHANCE.uniform(0.5, 1.0)
+        """Return the seconds before the next attempt; None if this one is final."""
+        backoff = min(_MAX_DELAY, 0.5 * 2 ** min(attempts, 9)) * _RANDOM.uniform(0.5, 1.0)
         if isinstance(outcome, Failed):
             return backoff if outcome.retryable and attempts < MAX_TRIES else None
         if outcome.status == _TOO_MANY and (method == "POST" or attempts < MAX_TRIES):
@@ -174,18 +172,10 @@ class HttpTransport:
         return None
 
     def _retry_after(self, answer: HttpAnswer) -> float | None:
-        """What Retry-After asks for, in seconds (a number, or a date by the server's own clock)."""
-        text = answer.headers.get("retry-after", "").strip()
-        if text.isdecimal():
-            return float(text[:9])
-        moment, server_now = http_date(text), http_date(answer.headers.get("date", ""))
-        if moment is None:
-            return None
-        now = self._clock.now() if server_now is None else server_now
-        return max(0.0, moment - now)
+        return retry_after_seconds(answer.headers, self._clock.now())
 
     def _session(self, exclusive: bool) -> HttpSession:
-        """This thread's session: requests does not promise that one serves several threads."""
+        """Return this thread's session: those of requests are not documented as thread-safe."""
         sessions: dict[bool, HttpSession] = vars(self._local).setdefault("sessions", {})
         if exclusive not in sessions:
             sessions[exclusive] = HttpSession(self._connection, self._trust, exclusive)
@@ -194,7 +184,7 @@ class HttpTransport:
 
 
 def _may_have_taken_effect(outcome: HttpAnswer | Failed) -> bool:
-    """Whether the API may have done what it was asked for."""
+    """Return whether the API may have processed the request."""
     return outcome.sent if isinstance(outcome, Failed) else outcome.status != _TOO_MANY
 
 
@@ -202,7 +192,7 @@ def _final(
     outcome: HttpAnswer | Failed, attempts: int, sent: bool
 ) -> HttpAnswer | TransportFailure:
     if isinstance(outcome, Failed):
-        # In no attempt: the last one may have failed to connect, and an earlier one not.
+        # sent counts all attempts: the last may have failed to connect, an earlier one not.
         problem = outcome.problem if sent else f"{outcome.problem}; nothing was sent"
         return TransportFailure(problem, attempts, sent)
     return HttpAnswer(outcome.status, outcome.headers, outcome.body, attempts)

@@ -3,24 +3,24 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The module that appends events to an audit record."""
+"""Append events to an audit log."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: nomba_audit
 version_added: 0.1.0
-short_description: Append events to an audit record, each once
+short_description: Append events to an audit log, each once
 description:
-  - Appends events to a file of JSON lines, for its owner alone, and returns when they are on the
-    disk. What is in the file is never changed. A file that others could read is closed to them.
-  - When the disk is full, the file is cut back to what it held before. Where the system forbids
-    that, and after a run that was killed, the next run ends the line that was cut short.
-  - The file is locked meanwhile. When another process holds its lock for ten seconds, the module
-    fails with RV(error.code=not_written).
-  - An event that the file holds already is not appended again, so that a run that was killed can
-    be run again. Events are result apart by their C(id), in the last 4 MiB of the file.
-  - The role P(nomba.auth.credential_rotation#role) keeps its audit record with it.
+  - Appends events to a file of JSON lines and flushes it to the disk. Existing lines are never
+    changed. The mode of the file is set to C(0600).
+  - If the disk is full, the file is truncated to its previous size. If the system does not allow
+    this, or after a run that was killed, the next run ends the incomplete line.
+  - The file is locked during the run. If another process holds its lock for ten seconds, the
+    module fails with RV(error.code=not_written).
+  - An event that is in the file is not appended again, so a run that was killed can be repeated.
+    Events are compared by their C(id), in the last 4 MiB of the file.
+  - The role P(nomba.auth.credential_rotation#role) writes its audit log with this module.
 author:
   - The nomba.auth contributors (@nomba-auth)
 extends_documentation_fragment:
@@ -36,26 +36,26 @@ attributes:
     support: none
     membership: []
     details:
-      - It does not speak to the API, and has none of the group's options.
+      - This module sends no request to the API and has none of the group's options.
 options:
   path:
     description:
-      - The file. Its folder must exist.
-      - It is a regular file of root or of the user who runs the module. Nothing is written through
-        a link in its place, nor through a link of another user in the place of one of its folders.
+      - The audit log. Its folder must exist.
+      - It must be a regular file of root or of the user who runs the module. A link in its place
+        is refused, and so is a link of another user in its path.
     type: path
     required: true
   events:
     description:
-      - The events, each a dictionary with an C(id). They must not hold a secret, they are shown in
-        a diff.
+      - The events, each a dictionary with an C(id). They are shown in a diff, so they must not
+        contain a secret.
     type: list
     elements: dict
     required: true
 """
 
 EXAMPLES = r"""
-- name: Note who has approved
+- name: Record the approval
   nomba.auth.nomba_audit:
     path: /var/log/nomba/audit.jsonl
     events:
@@ -72,13 +72,13 @@ appended:
   type: int
   sample: 2
 error:
-  description: Why the module failed. Playbooks decide by the code, people read RV(ignore:msg).
+  description: Why the module failed. The code is for playbooks, RV(ignore:msg) is for users.
   returned: failure
   type: dict
   contains:
     code:
       description:
-        - V(not_written), the events may be there in part; run it again.
+        - V(not_written), the file could not be written completely; run again.
         - V(invalid_option), an option's value cannot be used.
       type: str
       sample: not_written
@@ -92,7 +92,7 @@ from ansible_collections.nomba.auth.plugins.module_utils._audit import (
     append,
     lines,
     missing,
-    read_record,
+    read_log,
 )
 from ansible_collections.nomba.auth.plugins.module_utils._clock import SYSTEM
 from ansible_collections.nomba.auth.plugins.module_utils._errors import InvalidOption
@@ -101,20 +101,20 @@ from ansible_collections.nomba.auth.plugins.module_utils._secure_open import ope
 
 
 def run_module(module: AnsibleModule) -> dict[str, Any]:
-    """Append what is missing."""
+    """Append the missing events."""
     events = module.params["events"]
     if not all(isinstance(event.get("id"), str) and event["id"] for event in events):
-        raise InvalidOption("events", "each needs an id, a text, so that none is written twice")
+        raise InvalidOption("events", "each needs an id, a string, so that none is written twice")
     with open_entry("path", module.params["path"], follow_link=False) as entry:
-        record, too_open = read_record(entry)
-        new = missing(record, events)
+        log, too_open = read_log(entry)
+        new = missing(log, events)
         if (new or too_open) and not module.check_mode:
             append(entry, events, SYSTEM)
     result: dict[str, Any] = {
         "changed": bool(new) or too_open,
         "appended": len(new),
-        "msg": f"{len(new)} of {len(events)} event(s) were not in the record yet."
-        + " Others could read the record." * too_open,
+        "msg": f"{len(new)} of {len(events)} event(s) were not in the audit log."
+        + " Other users could read the audit log." * too_open,
     }
     if module._diff:
         result["diff"] = {"before": "", "after": lines(new).decode()}

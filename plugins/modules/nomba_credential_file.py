@@ -3,87 +3,68 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The module that brings credentials to a host, and shows fingerprints in their place."""
+"""Write a private file that contains a Nomba token, and show fingerprints only."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: nomba_credential_file
 version_added: 0.1.0
-short_description: Write a private file that holds a Nomba token, and show fingerprints only
+short_description: Write a private file that contains a Nomba token, and show fingerprints only
 description:
-  - Replaces a file in one step, for its owner alone, and durably. Readers see the old content or
-    the new one, and never a part.
-  - Other modules show such a file's content in a diff, or put it into a temporary file first. This
-    one shows the fingerprints of the tokens in it, so that C(--check --diff) tells which host holds
+  - Replaces a file atomically and durably, with a mode of C(0600) or stricter. Other processes
+    read the old content or the new content, never a part.
+  - Other modules show the content of such a file in a diff, or write it to a temporary file first.
+    This module shows the fingerprints of its tokens, so that C(--check --diff) shows which host has
     which token.
-  - The role P(nomba.auth.credential_rotation#role) publishes tokens with it, and keeps its state.
+  - The role P(nomba.auth.credential_rotation#role) publishes tokens and stores its state with this
+    module.
 author:
   - The nomba.auth contributors (@nomba-auth)
 extends_documentation_fragment:
-  - ansible.builtin.files
+  - nomba.auth._private_file
   - nomba.auth._attributes
+  - ansible.builtin.files
 attributes:
   check_mode:
     support: full
   diff_mode:
     support: full
     details:
-      - Shows the fingerprints of the tokens in the file, and nothing else of it.
+      - Shows only the fingerprints of the tokens in the file.
   idempotent:
     support: full
   action_group:
     support: none
     membership: []
     details:
-      - It does not speak to the API, and has none of the group's options.
+      - This module sends no request to the API and has none of the group's options.
 options:
   dest:
     description:
-      - The file. Its folder must exist. One that holds more than 1 MiB is refused, because it is
-        no file with a token.
-      - It is a regular file. A link is followed only when it belongs to root or to the user who
-        runs the module, and nobody else can exchange it.
-      - No folder of its path may be one that others can write, except root, the user who runs the
-        module and the owner of the file. That is O(owner) or, where this is not set, who owns the
-        file now. So a folder of an application's user needs O(owner).
-      - A file that root replaces keeps its owner and group where O(owner) and O(group) are not set.
+      - The file. Its folder must exist. A file larger than 1 MiB is refused, because it is not a
+        file with a token.
     type: path
     required: true
   content:
     description:
-      - What the file shall hold, 1 MiB at most.
+      - The content of the file, at most 1 MiB.
     type: str
     required: true
   expected:
     description:
-      - The SHA-256 of what the file held when it was read, in hexadecimal digits, or an empty
-        string when there was no file. When it holds something else now, the module fails and
-        writes nothing, because another run is at work.
-      - The file is then also locked while it is compared and replaced, by a file beside it named
-        like O(dest) with a dot before and C(.lock) behind.
-    type: str
-  mode:
-    description:
-      - The mode of O(dest), C(0600) or stricter. Others must never be able to read a token.
-    type: raw
-    default: '0600'
-  unsafe_writes:
-    description:
-      - It has no effect. The file is always replaced in one step, and completely.
-    type: bool
-    default: false
-  attributes:
-    description:
-      - The attributes of O(dest), as C(lsattr) shows them. C(a) and C(i) are refused, because a
-        file that has them cannot be replaced.
+      - The SHA-256 of the file's content when it was read, in hexadecimal digits, or an empty
+        string for no file. If the file has another content now, another run is active, and the
+        module fails without writing.
+      - If this is set, the file is locked while it is compared and replaced. The lock file is
+        beside it, with the name of O(dest) between a dot and C(.lock).
     type: str
 seealso:
   - module: nomba.auth.nomba_token
 """
 
 EXAMPLES = r"""
-- name: Bring the token to the payment service
+- name: Publish the token to the payment service
   nomba.auth.nomba_credential_file:
     dest: /etc/payments/nomba.env
     content: |
@@ -95,31 +76,31 @@ EXAMPLES = r"""
 
 RETURN = r"""
 fingerprints:
-  description: What stands for the tokens in O(content).
+  description: The fingerprints of the tokens in O(content).
   returned: success
   type: list
   elements: str
   sample: ["sha256:5a2a0e1b9c3d4f60"]
 before:
-  description: What stands for the tokens that the file held.
+  description: The fingerprints of the tokens that were in the file before.
   returned: success
   type: list
   elements: str
   sample: []
 checksum:
-  description: The SHA-256 of O(content), for O(expected) of the next run.
+  description: The SHA-256 of O(content), for the option O(expected) of the next run.
   returned: success
   type: str
 error:
-  description: Why the module failed. Playbooks decide by the code, people read RV(ignore:msg).
+  description: Why the module failed. The code is for playbooks, RV(ignore:msg) is for users.
   returned: failure
   type: dict
   contains:
     code:
       description:
-        - V(conflict), the file is not what was expected; another run is at work.
-        - V(locked), another run has held the file's lock for ten seconds.
-        - V(not_written), the file could not be written, and is as it was.
+        - V(conflict), the file does not have the content of O(expected); another run is active.
+        - V(locked), another run held the file's lock for ten seconds.
+        - V(not_written), the file could not be written and is unchanged.
         - V(invalid_option), an option's value cannot be used.
       type: str
       sample: conflict
@@ -152,7 +133,7 @@ from ansible_collections.nomba.auth.plugins.module_utils._token import fingerpri
 
 
 def run_module(module: AnsibleModule) -> dict[str, Any]:
-    """Bring the file in line with the content."""
+    """Write the content to the file."""
     with private_file(module, "dest") as (entry, set_attributes):
         return _write(module, entry, set_attributes)
 
@@ -162,35 +143,37 @@ def _write(
 ) -> dict[str, Any]:
     content, expected = _content(module), module.params["expected"]
     if module.check_mode:
-        held = read_file(entry)
-        require_unchanged(held, expected)
-        changed = held != content or set_existing(entry, set_attributes)
+        current = read_file(entry)
+        require_unchanged(current, expected)
+        changed = current != content or set_existing(entry, set_attributes)
     else:
-        held, changed = replace_if_unchanged(entry, content, expected, set_attributes, SYSTEM)
-    before, after = fingerprints_in(held or b""), fingerprints_in(content)
+        current, changed = replace_if_unchanged(entry, content, expected, set_attributes, SYSTEM)
+    before, after = fingerprints_in(current or b""), fingerprints_in(content)
     result = {
         "changed": changed,
         "before": before,
         "fingerprints": after,
         "checksum": checksum(content),
-        "msg": "The file was replaced." if changed else "The file is as it should be.",
+        "msg": "The file was replaced." if changed else "The file is up to date.",
     }
     if module._diff:
         path = printable(entry.path)
         header = {"before_header": path, "after_header": path}
-        result["diff"] = {**header, "before": _shown(before), "after": _shown(after)}
+        result["diff"] = {**header, "before": _lines(before), "after": _lines(after)}
     return result
 
 
 def _content(module: AnsibleModule) -> bytes:
     content = str(module.params["content"]).encode()
     if len(content) > MAX_FILE_SIZE:
-        raise InvalidOption("content", "it is longer than 1 MiB; give a file with a token")
+        raise InvalidOption(
+            "content", "it is larger than 1 MiB; set the content of a file with a token"
+        )
     return content
 
 
-def _shown(marks: list[str]) -> str:
-    return "".join(f"{mark}\n" for mark in marks)
+def _lines(fingerprints: list[str]) -> str:
+    return "".join(f"{fingerprint}\n" for fingerprint in fingerprints)
 
 
 def main() -> None:

@@ -12,19 +12,15 @@ module: nomba_token_revoke
 short_description: Revoke Nomba access tokens and prove that they are dead
 version_added: 0.1.0
 description:
-  - Revokes tokens that are given, or that are found in files and folders, and proves for each one
-    that the API refuses
-    it afterwards. The API's word alone is not taken as proof.
-  - Every distinct token has its own result. One that fails takes nothing away from the others.
-  - Tokens whose C(exp) claim lies in the past by more than the O(leeway) are skipped without any
-    request. A token whose
-    C(exp) is missing or cannot be read is revoked.
-  - Nothing that is returned holds a token or an e-mail address. Tokens are named by their
-    fingerprint, C(sha256:) and the
-    first 16 hexadecimal digits of the SHA-256 of the token.
-  - Nomba's API revokes access tokens only. Assume that the refresh token issued with one goes on
-    working, and
-    regenerate or suspend the key in the dashboard when it leaked as well.
+  - Revokes tokens in options, or in files and folders, and proves for each one that the API
+    refuses it afterwards. A success answer of the API alone is not proof.
+  - Every distinct token has its own result. A failure of one token does not affect the others.
+  - Tokens whose C(exp) claim is in the past by more than the O(leeway) are skipped without a
+    request. A token whose C(exp) is missing or unreadable is revoked.
+  - No result contains a token or an e-mail address. Tokens are shown as fingerprints, C(sha256:)
+    and the first 16 hexadecimal digits of the SHA-256 of the token.
+  - Nomba's API revokes access tokens only. Assume that the refresh token of a revoked token is
+    still valid. If it leaked too, regenerate or suspend the key in the dashboard.
 author:
   - The nomba.auth contributors (@nomba-auth)
 extends_documentation_fragment:
@@ -35,7 +31,7 @@ attributes:
   check_mode:
     support: full
     details:
-      - Tokens are probed with a harmless read, exactly as in a real run, and nothing is revoked.
+      - Tokens are probed with a read-only request, as in a real run, and nothing is revoked.
   diff_mode:
     support: full
   idempotent:
@@ -43,11 +39,10 @@ attributes:
 options:
   expired:
     description:
-      - What to do with a token whose C(exp) lies in the past.
-      - V(skip) sends nothing. It relies on this host's clock being right to within the O(leeway),
-        unless another token of
-        the same run makes the API tell its time.
-      - V(revoke) treats it like any other token. Use this when the clock cannot be trusted.
+      - What to do with a token whose C(exp) is in the past.
+      - V(skip) sends no request. The error of this host's clock must not be larger than the
+        O(leeway), unless a request for another token of the same run shows the API's time.
+      - V(revoke) treats it like any other token. Use this if the clock may be wrong.
     type: str
     choices:
       - skip
@@ -55,12 +50,12 @@ options:
     default: skip
   proof:
     description:
-      - V(required) probes each token afterwards. A token for which the API returned success, but
-        whose death no probe proved, fails as RV(results[].outcome=unknown).
+      - V(required) probes each token after the revoke. If the API returned success and no probe
+        proved that the token is dead, it fails with RV(results[].outcome=unknown).
       - V(attempt) reports such a token as RV(results[].outcome=revoked) with
         RV(results[].verified=false), a warning, and C(NOT VERIFIED) as the first words of
         RV(ignore:msg).
-      - V(none) does the same without the probe afterwards, which saves one request for each token.
+      - V(none) does the same without the probe after the revoke, which saves one request per token.
     type: str
     choices:
       - required
@@ -69,30 +64,29 @@ options:
     default: required
   abort_after:
     description:
-      - When the API rejects this many tokens of one account first of all, each with the same
-        answer, the other tokens of that account are V(not_attempted). Tokens of other accounts
-        are not affected.
+      - If the API rejects the first tokens of an account, this many and with the same answer, the
+        other tokens of that account are V(not_attempted). Tokens of other accounts are not
+        affected.
       - Set V(0) to try every token.
     type: int
     default: 5
   concurrency:
     description:
-      - How many tokens are worked on at a time, from 1 to 64. The API's rate limits are kept in
-        any case.
+      - The number of tokens that are processed concurrently, from 1 to 64. The API's rate limits
+        are always respected.
     type: int
     default: 4
   progress:
     description:
-      - A file on the host to which a long run appends how far it is, to be followed with
-        C(tail -f), because Ansible shows nothing of a task before it ends.
-      - It is made for its owner alone and gets a JSON object a line, at most one a second, with
-        the C(time) in UTC and the numbers C(done), C(failed) and C(tokens) of those that are not
-        skipped. It names no token.
-      - It is a regular file of root or of the user who runs the module. Nothing is written through
-        a link in its place, nor through a link of another user in the place of one of its folders.
-      - A line is written whole or not at all. After a line that could not be written, there are no
-        more.
-      - Check mode leaves it alone.
+      - A file on the host to which a long run appends its progress. Follow it with C(tail -f),
+        because Ansible shows no output of a task before it ends.
+      - It is created with mode C(0600). Each line is a JSON object with the C(time) in UTC and the
+        numbers C(done), C(failed) and C(tokens) of the tokens that are not skipped. At most one
+        line is written per second. It contains no token.
+      - It must be a regular file of root or of the user who runs the module. A link in its place
+        is refused, and so is a link of another user in its path.
+      - Incomplete lines are never written. After a line that could not be written, no line follows.
+      - Check mode does not write it.
     type: path
 seealso:
   - name: Nomba's page on revoking an access token
@@ -107,7 +101,7 @@ EXAMPLES = r"""
     client_id: "{{ nomba_client_id }}"
     access_token: "{{ leaked_token }}"
 
-- name: Revoke every token that is found in a log folder
+- name: Revoke every token in a log folder
   nomba.auth.nomba_token_revoke:
     account_id: "{{ nomba_account_id }}"
     client_id: "{{ nomba_client_id }}"
@@ -115,13 +109,13 @@ EXAMPLES = r"""
       - /var/log/payments
       - /srv/payments/.env
     progress: /root/nomba_revoke.progress
-  register: sweep
+  register: revocation
 
-- name: Show where the tokens stood
+- name: Show where the tokens were found
   ansible.builtin.debug:
-    msg: "{{ sweep.results | map(attribute='found_in') | flatten }}"
+    msg: "{{ revocation.results | map(attribute='found_in') | flatten }}"
 
-- name: Set the connection once for all modules of this collection
+- name: Set the connection options once for all modules of this collection
   module_defaults:
     group/nomba.auth.nomba:
       account_id: "{{ nomba_account_id }}"
@@ -135,97 +129,96 @@ EXAMPLES = r"""
 
 RETURN = r"""
 results:
-  description: One row for each distinct token, in the order given, then in the order found.
-  returned: when the options could be used
+  description: One row for each distinct token, those of the options first.
+  returned: when the options are valid
   type: list
   elements: dict
   contains:
     fingerprint:
-      description: What stands for the token.
+      description: The fingerprint of the token.
       type: str
       sample: sha256:5a2a0e1b9c3d4f60
     outcome:
       description:
-        - V(revoked), the API said so and, where RV(results[].verified=true), refuses the token
-          now.
-        - V(already_revoked), the API refused it before anything was sent.
-        - V(expired), skipped by its C(exp).
-        - V(refused), the API said no, and the token may be alive.
-        - V(still_accepted), the API said that it revoked the token, and goes on accepting it.
-        - V(unknown), no answer that settles it.
-        - V(malformed), not a whole JWT, so nothing was sent.
-        - V(not_attempted), nothing was sent, because of the deadline, a signal, a failed
-          connection, or the abort rule of O(abort_after).
+        - V(revoked), the API revoked the token and, if RV(results[].verified=true), now refuses it.
+        - V(already_revoked), the API refused the token before the revoke.
+        - V(expired), the token was skipped because of its C(exp).
+        - V(refused), the API rejected the revoke, and the token may be valid.
+        - V(still_accepted), the API returned success, but still accepts the token.
+        - V(unknown), no answer shows whether the token is valid.
+        - V(malformed), the token is not a complete JWT, so nothing was sent.
+        - V(not_attempted), nothing was sent because of the deadline, a signal, a failed connection,
+          or O(abort_after).
       type: str
       sample: revoked
     verified:
-      description: Whether the API was seen to refuse the token.
+      description: Whether a probe proved that the API refuses the token.
       type: bool
     reason:
-      description: How the outcome came about.
+      description: The reason for the outcome.
       type: str
       sample: "HTTP 200, code 00; valid before, rejected after"
     expires_at:
-      description: The token's C(exp) in UTC, when it has one.
+      description: The token's C(exp) in UTC, if any.
       type: str
       sample: "2026-01-13T17:38:20Z"
     attempts:
-      description: How often the revoke was sent.
+      description: The number of times that the revoke was sent.
       type: int
     http_status:
-      description: The HTTP status of the answer that decided, when there was one.
+      description: The HTTP status of the decisive answer, if any.
       type: int
     code:
-      description: The code in that answer, when there was one.
+      description: The code in that answer, if any.
       type: str
       sample: "00"
     found_in:
-      description: The files that hold the token, and the paths that do.
+      description: The files and the paths that contain the token.
       type: list
       elements: dict
       contains:
         path:
           description:
-            - The path of the file, or of the file or folder whose own name, or whose link, holds
-              the token.
-            - A token in a path is shown by its fingerprint, an e-mail address as C(<e-mail>), a
+            - The path of the file. If the token is in a name or in the target of a link, the path
+              of that file or folder.
+            - A token in a path is shown as its fingerprint, an e-mail address as C(<e-mail>), a
               byte that is not UTF-8 as V(\\xff), a control character as V(\\x0a), and a backslash
               doubled.
           type: str
         line:
-          description: The first line with the token, from 1. Null when the path holds it.
+          description: The first line with the token, from 1. Null if the path contains it.
           type: int
 summary:
-  description: How many tokens came to each outcome, and how far the sweep went.
-  returned: when the options could be used
+  description: The number of tokens by outcome, and numbers of the scan.
+  returned: when the options are valid
   type: dict
   contains:
     tokens:
       description: The number of distinct tokens.
       type: int
     verified:
-      description: The number of tokens that the API was seen to refuse.
+      description: The number of tokens that the API provably refuses.
       type: int
     not_verified:
-      description: The number of tokens that are V(revoked) although no probe confirmed it, which
-        O(proof=required) never reports.
+      description: The number of tokens that are V(revoked) without a probe that confirmed it.
+        Always 0 with O(proof=required).
       type: int
     outcomes:
-      description: The number of tokens for every outcome of the list above.
+      description: The number of tokens for each outcome.
       type: dict
     files:
       description: The number of files read.
       type: int
-    foreign:
+    other_jwts:
       description: The number of distinct JWTs in the sources that name no Nomba account and were
-        left alone.
+        ignored.
       type: int
 unread:
   description:
-    - The sources that could not be read, or not as a whole. There may be live tokens in them.
-    - A compressed, archived or encrypted file is recognised by its contents and listed here. What
-      it holds in clear is scanned all the same.
-  returned: when the options could be used
+    - The sources that could not be read completely. They may contain live tokens.
+    - A compressed, archived or encrypted file is detected by its content and listed here. Its
+      plain text is scanned nevertheless.
+  returned: when the options are valid
   type: list
   elements: dict
   contains:
@@ -233,11 +226,11 @@ unread:
       description: The file or folder, shown like the paths in RV(results[].found_in).
       type: str
     reason:
-      description: What the operating system reported, or why the file was not read as a whole.
+      description: The operating system's error, or why the file was not read completely.
       type: str
       sample: it is compressed (gzip), which is not opened; unpack it and scan again
 error:
-  description: Why the module failed. Playbooks decide by the code, people read RV(ignore:msg).
+  description: Why the module failed. The code is for playbooks, RV(ignore:msg) is for users.
   returned: failure
   type: dict
   contains:
@@ -245,9 +238,9 @@ error:
       description:
         - The worst outcome of the run, V(still_accepted), V(unknown), V(refused),
           V(not_attempted) or V(malformed).
-        - V(source_unread), all tokens found are dead, but some of the O(sources) could not be
-          read.
-        - V(no_token), none was given.
+        - V(source_unread), all tokens found are dead, but some of the O(sources) could not be read
+          completely.
+        - V(no_token), no option contains a token.
         - V(invalid_option), an option's value cannot be used.
         - V(library_missing), requests or PyJWT is not installed on the host.
       type: str
@@ -270,41 +263,26 @@ from ansible_collections.nomba.auth.plugins.module_utils._module import (
     scan_tokens,
     seconds,
     spec,
-    unread_message,
-    unread_rows,
     workers,
 )
 from ansible_collections.nomba.auth.plugins.module_utils._progress import Progress
 from ansible_collections.nomba.auth.plugins.module_utils._revocation import (
     ABORT_AFTER,
-    WORST_FIRST,
-    Outcome,
     Policy,
     ProgressCallback,
     Proof,
-    Report,
-    Result,
     Revocation,
     no_progress,
 )
-from ansible_collections.nomba.auth.plugins.module_utils._scan import ScanResult
-from ansible_collections.nomba.auth.plugins.module_utils._timestamps import show_time
+from ansible_collections.nomba.auth.plugins.module_utils._revocation_report import (
+    render,
+    render_diff,
+)
 from ansible_collections.nomba.auth.plugins.module_utils._transport import HttpTransport
-
-_HINTS = {
-    401: "HTTP 401 means that the API did not take the token: check account_id and api_url.",
-    403: (
-        "HTTP 403 has many causes: client_id or account_id of another account, the id of a "
-        "sub-account, a token of the other environment, an address off the API's allow list, "
-        "a firewall."
-    ),
-    404: "HTTP 404 means that client_id is unknown or suspended, or that api_url is wrong.",
-    429: "The API's rate limit outlasted the deadline: run again with a longer deadline.",
-}
 
 
 def run_module(module: AnsibleModule) -> dict[str, Any]:
-    """Gather the tokens, revoke them, and say what became of each."""
+    """Revoke the tokens, and return the result for each."""
     params = module.params
     policy = _policy(params, write=not module.check_mode)
     client_id = identity(params, "client_id")
@@ -317,21 +295,17 @@ def run_module(module: AnsibleModule) -> dict[str, Any]:
         report = Revocation(client, SYSTEM, transport.remaining, policy, progress).run(found.tokens)
     for warning in report.warnings:
         module.warn(warning)
-    result = _outcome(report, found, with_diff=module._diff)
-    if module.check_mode and result["changed"]:
-        result["msg"] = f"Check mode: nothing was revoked. A real run: {result['msg']}"
-    elif not_verified := result["summary"]["not_verified"]:
-        tokens = result["summary"]["tokens"]
-        result["msg"] = f"NOT VERIFIED: {not_verified} of {tokens} token(s). {result['msg']}"
-    return result
+    result = render(report, found, check_mode=module.check_mode)
+    diff = {"diff": render_diff(report)} if module._diff else {}
+    return {**result, **diff}
 
 
 def _progress(module: AnsibleModule, stack: ExitStack) -> ProgressCallback:
-    """The callback that gets the progress of the run."""
+    """Return the callback for the progress of the run."""
     path = module.params["progress"]
     if path is None or module.check_mode:
         return no_progress
-    return stack.enter_context(closing(Progress(path, SYSTEM))).tell
+    return stack.enter_context(closing(Progress(path, SYSTEM))).update
 
 
 def _policy(params: dict[str, Any], write: bool) -> Policy:
@@ -349,74 +323,8 @@ def _policy(params: dict[str, Any], write: bool) -> Policy:
 def _abort_after(params: dict[str, Any]) -> int:
     count = int(params["abort_after"])
     if count < 0:
-        raise InvalidOption("abort_after", "give a number of tokens, or 0 to try every token")
+        raise InvalidOption("abort_after", "set a number of tokens, or 0 to try every token")
     return count
-
-
-def _outcome(report: Report, found: ScanResult, with_diff: bool) -> dict[str, Any]:
-    results = report.results
-    failed = [result for kind in WORST_FIRST for result in results if result.outcome is kind]
-    result: dict[str, Any] = {
-        "changed": any(result.outcome.changed for result in results),
-        "results": [_row(result, found) for result in results],
-        "summary": _summary(report, found),
-        "unread": unread_rows(found),
-        "msg": _message(results, failed) + unread_message(found),
-    }
-    if failed or found.unread:
-        result["error"] = {"code": failed[0].outcome.value if failed else "source_unread"}
-    if with_diff:
-        result["diff"] = _diff(results)
-    return result
-
-
-def _row(result: Result, found: ScanResult) -> dict[str, Any]:
-    token = result.token
-    return {
-        "fingerprint": token.fingerprint,
-        "outcome": result.outcome.value,
-        "verified": result.verified,
-        "reason": result.reason,
-        "expires_at": show_time(token.expires_at),
-        "attempts": result.attempts,
-        "http_status": result.status,
-        "code": result.code,
-        "found_in": found.found_in(token),
-    }
-
-
-def _summary(report: Report, found: ScanResult) -> dict[str, Any]:
-    results = report.results
-    outcomes = [result.outcome for result in results]
-    unproved = [one for one in results if one.outcome is Outcome.REVOKED and not one.verified]
-    return {
-        "tokens": len(outcomes),
-        "verified": sum(result.verified for result in results),
-        "not_verified": len(unproved),
-        "outcomes": {kind.value: outcomes.count(kind) for kind in Outcome},
-        "files": found.files,
-        "foreign": found.foreign,
-    }
-
-
-def _message(results: Any, failed: list[Result]) -> str:
-    """What a person in trouble reads first."""
-    kinds = [result.outcome for result in results]
-    counts = ", ".join(f"{kinds.count(kind)} {kind.value}" for kind in Outcome if kind in kinds)
-    said = f"{len(results)} token(s): {counts}." if results else "No Nomba token was found."
-    if failed:
-        worst = failed[0]
-        said += f" {worst.token.fingerprint} is {worst.outcome.value}: {worst.reason}."
-        said += f" {_HINTS[worst.status]}" if worst.status in _HINTS else ""
-    return said
-
-
-def _diff(results: Any) -> dict[str, str]:
-    revoked = [result.token.fingerprint for result in results if result.outcome is Outcome.REVOKED]
-    return {
-        "before": "".join(f"{mark} live\n" for mark in revoked),
-        "after": "".join(f"{mark} revoked\n" for mark in revoked),
-    }
 
 
 def main() -> None:

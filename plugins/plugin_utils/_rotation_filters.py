@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Where the filters of a rotation meet Ansible: their input, and the one place for their errors."""
+"""The input and the errors of the rotation filters."""
 
 from __future__ import annotations
 
@@ -18,26 +18,26 @@ from ansible_collections.nomba.auth.plugins.module_utils._rotation import Actor,
 
 
 def checked_state(document: object) -> State:
-    """The state in a document or its JSON; empty only where there is none. Raises BadState."""
+    """Return the state in a document or its JSON; empty without a document. Raises BadState."""
     if document is None or (isinstance(document, (str, bytes)) and not document.strip()):
         return State()
     if isinstance(document, (str, bytes)):
         try:
             document = json.loads(document)
         except (ValueError, RecursionError):
-            raise BadState("the store holds no JSON; is it encrypted?") from None
+            raise BadState("the store does not contain JSON; is it encrypted?") from None
     return load(document)
 
 
 def checked_actor(actor: Mapping[str, str] | None) -> Actor:
-    """Who does a step, now."""
-    given = actor or {}
-    return Actor(SYSTEM.now(), *(str(given.get(name, "")) for name in ("run", "actor", "host")))
+    """Return the actor of a transition, at the current time."""
+    fields = actor or {}
+    return Actor(SYSTEM.now(), *(str(fields.get(name, "")) for name in ("run", "actor", "host")))
 
 
 @contextmanager
 def bad_state_as_filter_error(name: str) -> Iterator[None]:
-    """Turn our errors into Ansible's. None of their texts holds a secret."""
+    """Raise AnsibleFilterError for BadState. Its text contains no secret."""
     try:
         yield
     except BadState as error:

@@ -2,25 +2,26 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Misspelt options among the names of variables.
+"""Misspelled options among the names of variables.
 
-Ansible ignores a variable that nobody reads: with a misspelt option of a role or playbook a run
-succeeds and has not done what it should. Two rules find such a name:
+Ansible ignores unused variables: with a misspelled option of a role or playbook a run succeeds
+without the intended effect. Two rules find such a name:
 
-* Every name with a reserved prefix must be known. The prefix of a role is its own.
-* A name with any prefix must not resemble an option: not be one of them but for upper case or
-  hyphens, and not be one edit away (a character missing, added or wrong, or two swapped). Two edits
-  are too many for long names only, and only where the first characters are right: `nomad_hosts`,
+* Every name with a reserved prefix must be an option or another allowed name. A role reserves its
+  own prefix.
+* A name with any prefix must not be similar to an option: not equal apart from upper case or
+  hyphens, and not one edit away (a character missing, added or wrong, or two swapped). Two edits
+  are reported for long names only, and only if the first characters are equal: `nomad_hosts`,
   `nomba_ports`, `nomba_prod`, `nomba_process` and `nomba_resources` are two edits away from options
-  and are plausible names of somebody's own variables. `nomba_source_ip`, `nomba_hostname` and
-  `nomba_token` are further away and pass.
+  and are plausible names of a user's own variables. `nomba_source_ip`, `nomba_hostname` and
+  `nomba_token` are further away and are not reported.
 
-Some plausible names of one's own are one edit away and are refused: `nomba_access_token` and
-`nomba_host` are the most likely misspellings of all, and whoever passes them to a playbook expects
-an effect. Each playbook therefore compares with its own options only.
+Some plausible names of a user's own variables are one edit away and are reported:
+`nomba_access_token` and `nomba_host` are the most likely misspellings, and a user who passes them
+to a playbook expects an effect. Each playbook therefore compares with its own options only.
 
-An argument of `-e` that is not of the form name=value (`-e option`, `-e "option: true"`) sets no
-variable at all; Ansible keeps it under a name of its own, and is silent as well.
+An argument of `-e` that does not have the form name=value (`-e option`, `-e "option: true"`) sets
+no variable; Ansible stores it under a special name without a message.
 
 Pure: no Ansible, no network, no clock, no disk.
 """
@@ -30,28 +31,28 @@ from __future__ import annotations
 import difflib
 from collections.abc import Collection, Iterable
 
-# Where Ansible keeps what follows -e and is not of the form name=value. It may be a secret.
+# The variable for arguments of -e without the form name=value. Its value may be a secret.
 _WITHOUT_VALUE = "_raw_params"
-# From this length on, two edits still mean the same name, if so many first characters are right.
-_LONG = 17
+# The length from which two edits are reported, if this many first characters are equal.
+_LONG_NAME = 17
 _SAME_START = 6
 
 
-def find_misspelt(
+def find_misspelled(
     names: Iterable[str], options: Collection[str], others: Collection[str] = (), reserved: str = ""
 ) -> list[str]:
-    """A sentence for each name that is misspelt, sorted by name.
+    """Return a sentence for each misspelled name, sorted by name.
 
-    options: the names that a user may set. others: further known names, which are never proposed.
-    reserved: a prefix; every name that begins with it must be known. The same prefix after an
-    underscore is free, because a role's internal variables have it.
+    options: the names that a user may set. others: other allowed names, which are not suggested.
+    reserved: a prefix; every name with it must be in options or others. The same prefix after an
+    underscore is allowed, because a role's internal variables have it.
     """
-    known = {*options, *others}
+    allowed = {*options, *others}
     private = f"_{reserved}" if reserved else ""
-    unknown = sorted(set(names) - known)
+    unknown = sorted(set(names) - allowed)
     found = []
     if _WITHOUT_VALUE in unknown:
-        found.append("An argument of -e is not of the form NAME=VALUE and sets no variable.")
+        found.append("An argument of -e does not have the form NAME=VALUE and sets no variable.")
     for name in unknown:
         if private and name.startswith(private):
             continue
@@ -63,7 +64,7 @@ def find_misspelt(
 
 
 def _closest(name: str, options: Collection[str]) -> str:
-    """The option that a name can only be a misspelling of, or an empty text."""
+    """Return the option that a name misspells, or an empty string."""
     plain = name.lower().replace("-", "_")
     for edits in (0, 1, 2):
         near = [option for option in options if _is_misspelling(plain, option, edits)]
@@ -73,12 +74,12 @@ def _closest(name: str, options: Collection[str]) -> str:
 
 
 def _is_misspelling(name: str, option: str, edits: int) -> bool:
-    allowed = 2 if len(option) >= _LONG and name[:_SAME_START] == option[:_SAME_START] else 1
+    allowed = 2 if len(option) >= _LONG_NAME and name[:_SAME_START] == option[:_SAME_START] else 1
     return edits <= allowed and _within(name, option, edits)
 
 
 def _within(one: str, other: str, edits: int) -> bool:
-    """Whether so many edits, or fewer, lead from one text to the other."""
+    """Return whether two strings differ by at most this many edits."""
     if abs(len(one) - len(other)) > edits:
         return False
     pairs = enumerate(zip(one, other))
@@ -94,7 +95,7 @@ def _within(one: str, other: str, edits: int) -> bool:
 
 
 def _similar(name: str, options: Collection[str], prefix: str) -> str:
-    """The option that resembles a name most after their common prefix, or an empty text."""
+    """Return the option most similar to a name after their common prefix, or an empty string."""
     ends = {option[len(prefix) :]: option for option in options if option.startswith(prefix)}
     best = difflib.get_close_matches(name[len(prefix) :], sorted(ends), n=1)
     return ends[best[0]] if best else ""

@@ -21,10 +21,10 @@ from ansible_collections.nomba.auth.plugins.module_utils._answer import (
     HttpAnswer,
     TransportFailure,
     Verdict,
-    http_date,
     read,
     redact,
 )
+from ansible_collections.nomba.auth.plugins.module_utils._timestamps import parse_http_date
 from ansible_collections.nomba.auth.plugins.module_utils._token import email_addresses
 from tests.unit.clock import NOW
 from tests.unit.tables import each_row
@@ -442,7 +442,7 @@ def lagos() -> Iterator[None]:
     ],
 )
 def test_http_date_of_any_form_is_in_utc(text: str) -> None:
-    assert http_date(text) == 784_111_777
+    assert parse_http_date(text) == 784_111_777
 
 
 @each_row(
@@ -468,17 +468,17 @@ def test_http_date_of_any_form_is_in_utc(text: str) -> None:
     ids=lambda text: text[:30],
 )
 def test_invalid_http_date_is_none(text: str) -> None:
-    assert http_date(text) is None
+    assert parse_http_date(text) is None
 
 
 @given(st.text(max_size=40) | st.text("SunMon,0169: -+GMTZ\0\n", max_size=40))
 def test_http_date_accepts_any_text(text: str) -> None:
-    assert isinstance(http_date(text), (float, type(None)))
+    assert isinstance(parse_http_date(text), (float, type(None)))
 
 
 @given(st.integers(0, 4_000_000_000))
 def test_http_date_is_read_to_second(seconds: int) -> None:
-    assert http_date(formatdate(seconds, usegmt=True)) == seconds
+    assert parse_http_date(formatdate(seconds, usegmt=True)) == seconds
 
 
 def test_any_answer_carries_server_time() -> None:

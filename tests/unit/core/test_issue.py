@@ -40,7 +40,7 @@ REFRESH = "01h4eks80yjzqxvjmkk2hbexfr1688561328991"
 NEW = token(number=1)
 OWNER = Owner("https://api.example", ACCOUNT, "a client")
 STORED = StoredToken(OWNER, SEED, REFRESH)
-LOST = "A token may have been issued that nobody holds"
+LOST = "A token may have been issued that is in no file"
 
 
 def granted(**data: str) -> ApiResult:

@@ -156,7 +156,7 @@ def test_concurrent_learners_probe_control_once() -> None:
     api.issued.add(text)
     control = NegativeControl(cast(Client, api), StillClock().as_clock())
     threads = [
-        threading.Thread(target=control.learn, args=(read(text), ACCOUNT)) for __ in range(8)
+        threading.Thread(target=control.run_once, args=(read(text), ACCOUNT)) for __ in range(8)
     ]
     for thread in threads:
         thread.start()

@@ -12,9 +12,9 @@ import pytest
 
 from ansible_collections.nomba.auth.plugins.module_utils._answer import ApiResult, Verdict
 from ansible_collections.nomba.auth.plugins.module_utils._errors import LibraryMissing
+from ansible_collections.nomba.auth.plugins.module_utils._probe import PROOF_WINDOW
 from ansible_collections.nomba.auth.plugins.module_utils._revocation import (
     ABORT_AFTER,
-    PROOF_WINDOW,
     Outcome,
     Proof,
     Result,

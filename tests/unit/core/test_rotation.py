@@ -210,7 +210,7 @@ def test_document_omits_refresh_token() -> None:
 
 
 def test_second_pending_token_is_rejected() -> None:
-    with pytest.raises(BadState, match="on its way into service already"):
+    with pytest.raises(BadState, match="already pending"):
         set_pending(in_progress(pending=NEW), actor(), issued(token(jti="another")))
 
 
@@ -226,7 +226,7 @@ def test_token_used_before_is_rejected(text: str) -> None:
 @each_row("value", [None, "", 17, ["a"]], ids=repr)
 def test_token_without_owner_is_rejected(name: str, value: object) -> None:
     given_fields = {**issued(), name: value}
-    with pytest.raises(BadState, match="credential lacks a token, or whose it is") as caught:
+    with pytest.raises(BadState, match="credential lacks a token or its owner") as caught:
         set_pending(in_progress(), actor(), given_fields)
     assert NEW not in repr(caught.value)
     del given_fields[name]
@@ -637,7 +637,7 @@ def test_rotation_with_invalid_value_is_damaged(name: str, value: object) -> Non
 def test_credential_in_document_requires_owner(location: str, name: str, value: object) -> None:
     damaged = {**(dump(State(held(OLD)))["current"]), name: value}
     document = {**dump(State()), location: [damaged] if location == "previous" else damaged}
-    with pytest.raises(BadState, match=f"{location} lacks a token, or whose it is") as caught:
+    with pytest.raises(BadState, match=f"{location} lacks a token or its owner") as caught:
         load(document)
     assert "eyJ" not in repr(caught.value)
 
@@ -680,7 +680,7 @@ def test_previous_tokens_do_not_start_rotation() -> None:
 
 
 def test_rotation_is_due_without_token() -> None:
-    assert planned(State(), "none") == due("the store holds no token")
+    assert planned(State(), "none") == due("the store contains no token")
 
 
 def test_rotation_is_due_when_api_rejects_token() -> None:
@@ -810,7 +810,7 @@ def test_live_lock_holder_blocks_other_runs(lock_timeout: float, emergency: bool
     state = in_progress(run="here/2/2")
     one = planned(state, lock_holder="alive", lock_timeout=lock_timeout, emergency=emergency)
     assert one == Plan("emergency" if emergency else "token", "", blocked=one.blocked)
-    assert one.blocked.startswith("another rotation is at work on this machine")
+    assert one.blocked.startswith("another rotation is active on this machine")
 
 
 @each_row("lock_holder", ["alive", "elsewhere"])
@@ -832,7 +832,7 @@ def test_remote_lock_holder_blocks_until_lock_timeout(after: float, left: int) -
         in_progress(run="there/2/2"), actor(after), rotation_options(), "accepted", "elsewhere"
     )
     assert one == Plan("token", "", blocked=one.blocked)
-    assert f"last wrote {after} s ago; wait {left} s more" in one.blocked
+    assert f"last heartbeat was {after} s ago; wait {left} s more" in one.blocked
     assert "credential_rotation_lock_timeout" in one.blocked
 
 
@@ -853,7 +853,7 @@ def test_remote_lock_holder_does_not_block_after_lock_timeout(
 def test_lock_timeout_starts_at_last_heartbeat() -> None:
     state = begin(in_progress(), actor(500, "there/2/2"), "token", "it was stopped")
     one = plan(state, actor(700), rotation_options(), "accepted", "elsewhere")
-    assert "last wrote 200 s ago; wait 400 s more" in one.blocked
+    assert "last heartbeat was 200 s ago; wait 400 s more" in one.blocked
 
 
 def test_finished_rotation_does_not_block() -> None:
@@ -873,7 +873,7 @@ def test_store_of_another_account_or_api_blocks(name: str, location: str) -> Non
     }
     one = planned(states_by_location[location], "refused", emergency=True)
     assert one == Plan("emergency", "", blocked=one.blocked)
-    assert one.blocked.startswith(f"credential_rotation_{name}: the store holds")
+    assert one.blocked.startswith(f"credential_rotation_{name}: the store contains")
 
 
 @each_row(

@@ -48,7 +48,7 @@ def texts(scanned: ScanResult) -> list[str]:
 
 def places(scanned: ScanResult, text: str) -> list[tuple[str, int | None]]:
     """Return the locations of a token: file names and lines."""
-    return [(Path(place.path).name, place.line) for place in scanned.places[fingerprint(text)]]
+    return [(Path(place.path).name, place.line) for place in scanned.locations[fingerprint(text)]]
 
 
 def scan_folder(*sources: Path) -> ScanResult:
@@ -67,14 +67,14 @@ def test_tokens_of_options_keep_their_order() -> None:
 def test_duplicate_tokens_are_merged(again: str) -> None:
     scanned = scan([ONE, TWO, again], [])
     assert texts(scanned) == [ONE, TWO]
-    assert scanned.places == {fingerprint(ONE): [], fingerprint(TWO): []}
+    assert scanned.locations == {fingerprint(ONE): [], fingerprint(TWO): []}
 
 
 @each_row("text", ["invalid", rs256()], ids=["no JWT", "another service"])
 def test_any_text_of_options_is_a_token(text: str) -> None:
     scanned = scan([text], [])
     assert texts(scanned) == [text]
-    assert scanned.foreign == 0
+    assert scanned.other_jwts == 0
 
 
 def test_no_input_gives_empty_result() -> None:
@@ -120,7 +120,9 @@ def test_file_is_one_location_with_first_line(tmp_path: Path) -> None:
 
 def test_location_has_whole_path(tmp_path: Path) -> None:
     (tmp_path / "leak").write_text(ONE)
-    assert scan_folder(tmp_path).places[fingerprint(ONE)] == [Location(str(tmp_path / "leak"), 1)]
+    assert scan_folder(tmp_path).locations[fingerprint(ONE)] == [
+        Location(str(tmp_path / "leak"), 1)
+    ]
 
 
 @each_row("chunk", [1, 7, 64, 300])
@@ -170,7 +172,7 @@ def test_jwts_of_other_services_are_counted_once(tmp_path: Path) -> None:
     (tmp_path / "b").write_text(f"{rs256()}\n{other}")
     scanned = scan_folder(tmp_path)
     assert texts(scanned) == [ONE]
-    assert scanned.foreign == 2
+    assert scanned.other_jwts == 2
     assert scanned.files == 2
 
 
@@ -419,7 +421,7 @@ def reading(monkeypatch: pytest.MonkeyPatch, *chunks: bytes | OSError) -> None:
         (OSError(errno.EIO, "Input/output error"), "Input/output error"),
         (
             BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable"),
-            "reading it would wait for data that is still to be written",
+            "reading it would block until another process writes to it",
         ),
     ],
     ids=["no message", "disk error", "would block"],
@@ -483,7 +485,7 @@ def test_file_of_impossible_size_is_not_read(
     assert scanned.files == 1
     ((path, reason),) = scanned.unread
     assert path == str(tmp_path / "core")
-    assert "larger than 64 TiB" in reason
+    assert "more than 64 TiB" in reason
 
 
 def test_holes_of_sparse_file_are_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -603,9 +605,9 @@ def test_token_in_path_is_found_and_redacted(tmp_path: Path) -> None:
     folder = f"{tmp_path}/{marks[0]}"
     log = f"{folder}/below/x{marks[1]}.log"
     assert texts(scanned) == [ONE, TWO, THREE]
-    assert scanned.places[marks[0]] == [Location(folder, None)]
-    assert scanned.places[marks[1]] == [Location(log, None), Location(log, 2)]
-    assert scanned.places[marks[2]] == [Location(log, 2)]
+    assert scanned.locations[marks[0]] == [Location(folder, None)]
+    assert scanned.locations[marks[1]] == [Location(log, None), Location(log, 2)]
+    assert scanned.locations[marks[2]] == [Location(log, 2)]
 
 
 @each_row("source", ["/missing/{}/x", "{}", "{}\0", "/dev/null/{}", "x{}\udcff"])
@@ -613,7 +615,7 @@ def test_token_in_path_of_unreadable_source_is_found(source: str) -> None:
     path = source.format(ONE)
     scanned = scan([], [path, path])
     assert texts(scanned) == [ONE]
-    assert scanned.places[fingerprint(ONE)] == [Location(shown_path(path), None)]
+    assert scanned.locations[fingerprint(ONE)] == [Location(shown_path(path), None)]
     assert [path for path, __ in scanned.unread] == [shown_path(path)] * 2
     assert fingerprint(ONE) in shown_path(path)
 
@@ -644,7 +646,7 @@ def test_jwt_of_another_service_in_path_is_counted_and_redacted(tmp_path: Path) 
     other = jwt(b'{"iss":"x"}')
     (tmp_path / other).write_text(ONE)
     scanned = scan_folder(tmp_path)
-    assert (texts(scanned), scanned.foreign) == ([ONE], 1)
+    assert (texts(scanned), scanned.other_jwts) == ([ONE], 1)
     assert places(scanned, ONE) == [(fingerprint(other), 1)]
 
 
@@ -653,7 +655,7 @@ def test_address_in_path_is_redacted(tmp_path: Path) -> None:
     (tmp_path / "ada@bank.example" / "log").write_text(ONE)
     (tmp_path / "ada@bank.example" / "link").symlink_to("missing")
     scanned = scan_folder(tmp_path)
-    assert scanned.places[fingerprint(ONE)] == [Location(f"{tmp_path}/<e-mail>/log", 1)]
+    assert scanned.locations[fingerprint(ONE)] == [Location(f"{tmp_path}/<e-mail>/log", 1)]
     assert scanned.unread == [
         (f"{tmp_path}/<e-mail>/link", os.strerror(errno.ENOENT)),
     ]

@@ -20,11 +20,10 @@ from typing import Any
 import pytest
 
 from ansible_collections.nomba.auth.plugins.module_utils import _secure_open
+from ansible_collections.nomba.auth.plugins.module_utils._atomic_file import append_lines, write_all
 from ansible_collections.nomba.auth.plugins.module_utils._errors import InvalidOption
 from ansible_collections.nomba.auth.plugins.module_utils._secure_open import (
-    append_lines,
     open_entry,
-    write_all,
 )
 
 pytestmark = pytest.mark.pure
@@ -80,7 +79,7 @@ def test_relative_path_starts_in_current_folder(
     gone.mkdir()
     monkeypatch.chdir(gone)
     gone.rmdir()
-    assert "the current folder does not exist any more" in refusal("file")
+    assert "the current folder no longer exists" in refusal("file")
 
 
 @pytest.mark.parametrize(
@@ -199,7 +198,7 @@ def test_writable_by_acl_is_rejected(tmp_path: Path, monkeypatch: pytest.MonkeyP
     except OSError:  # no ACLs here
         folder.chmod(0o770)
         monkeypatch.setattr(os, "getxattr", lambda *_args: acl((OTHER, 7)))
-    assert "can be written by those whom its ACL names" in refusal(folder / "file")
+    assert "can be written by the users in its ACL" in refusal(folder / "file")
     folder.chmod(0o700)
     accept(folder / "file")
 

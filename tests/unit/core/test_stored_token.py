@@ -18,7 +18,6 @@ from ansible_collections.nomba.auth.plugins.module_utils._stored_token import (
     Owner,
     StoredToken,
     dump,
-    keep,
     load,
     without_replaced,
 )
@@ -186,12 +185,16 @@ def test_token_without_expiry_is_never_valid() -> None:
 
 
 def test_grant_is_stored_completely() -> None:
-    one = keep(OWNER, Grant("new", "refresh", "2022-07-08T14:33:00Z", ACCOUNT), ("old", "older"))
+    one = StoredToken.from_grant(
+        OWNER, Grant("new", "refresh", "2022-07-08T14:33:00Z", ACCOUNT), ("old", "older")
+    )
     assert one == StoredToken(OWNER, "new", "refresh", "2022-07-08T14:33:00Z", ("old", "older"))
 
 
 def test_token_never_replaces_itself() -> None:
-    assert keep(OWNER, Grant("same"), ("same", "old", "same")).replaced == ("old",)
+    assert StoredToken.from_grant(OWNER, Grant("same"), ("same", "old", "same")).replaced == (
+        "old",
+    )
 
 
 def test_only_revoked_tokens_are_removed_from_replaced() -> None:

@@ -33,10 +33,10 @@ from tests.unit.clock import FastClock
 pytestmark = pytest.mark.pure
 
 DEADLINE = "the run's deadline came first (see the option deadline)"
-TIMEOUT = "no whole answer within the timeout"
-CUT = "the connection failed or was cut"
+TIMEOUT = "no complete answer within the timeout"
+CUT = "the connection failed or was closed"
 PROXY = "the proxy did not let the request through; nothing was sent"
-TOO_LARGE = "an answer too large to be the API's"
+TOO_LARGE = "the answer is too large to be the API's"
 TLS = (
     "TLS could not be established with the host of api_url (see ca_path and validate_certs); "
     "nothing was sent"
@@ -107,7 +107,7 @@ def connect(
 
     def connect(using: Clock | None = None, pauses: float = 0, **changes: Any) -> Sender:
         if pauses:
-            monkeypatch.setattr(_transport._CHANCE, "uniform", lambda _low, _high: pauses)
+            monkeypatch.setattr(_transport._RANDOM, "uniform", lambda _low, _high: pauses)
         made.append(Sender(simulator, using or clock.as_clock(), **changes))
         return made[-1]
 

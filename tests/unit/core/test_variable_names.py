@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.nomba.auth.plugins.plugin_utils._variable_names import find_misspelt
+from ansible_collections.nomba.auth.plugins.plugin_utils._variable_names import find_misspelled
 from tests.unit.tables import each_row
 
 pytestmark = pytest.mark.pure
@@ -72,7 +72,7 @@ def test_name_lists_match_the_project() -> None:
 @each_row("option", PLAYBOOK_OPTIONS)
 def test_every_single_edit_of_playbook_option_is_found(option: str) -> None:
     typos = set(edits(option)) - {option}
-    found = find_misspelt(typos, PLAYBOOK_OPTIONS)
+    found = find_misspelled(typos, PLAYBOOK_OPTIONS)
     assert len(found) == len(typos)
     assert all(f"did you mean {option}?" in one for one in found)
 
@@ -81,7 +81,7 @@ def test_every_single_edit_of_playbook_option_is_found(option: str) -> None:
 def test_every_single_edit_of_role_option_is_found(option: str) -> None:
     # An underscore before the prefix makes a name private.
     typos = set(edits(option)) - {*ROLE_OPTIONS, *ROLE_FACTS, f"_{option}"}
-    found = find_misspelt(typos, ROLE_OPTIONS, ROLE_FACTS, PREFIX)
+    found = find_misspelled(typos, ROLE_OPTIONS, ROLE_FACTS, PREFIX)
     assert len(found) == len(typos)
     assert sum(f"did you mean {option}?" in one for one in found) > 0.99 * len(typos)
 
@@ -102,7 +102,7 @@ def test_every_single_edit_of_role_option_is_found(option: str) -> None:
     ],
 )
 def test_unknown_name_with_role_prefix_is_found(name: str, option: str) -> None:
-    (found,) = find_misspelt([name, *ROLE_OPTIONS], ROLE_OPTIONS, ROLE_FACTS, PREFIX)
+    (found,) = find_misspelled([name, *ROLE_OPTIONS], ROLE_OPTIONS, ROLE_FACTS, PREFIX)
     end = f"; did you mean {option}?" if option else "."
     if option or not found.endswith("?"):
         assert found == f"{name}: no such option{end}"
@@ -127,32 +127,32 @@ def test_unknown_name_with_role_prefix_is_found(name: str, option: str) -> None:
     ],
 )
 def test_similar_name_is_found(name: str, option: str) -> None:
-    found = find_misspelt([name, "nomba_account_id"], PLAYBOOK_OPTIONS)
+    found = find_misspelled([name, "nomba_account_id"], PLAYBOOK_OPTIONS)
     assert found == [f"{name}: no such option; did you mean {option}?"]
 
 
 @each_row("name", UNRELATED)
 def test_unrelated_name_passes(name: str) -> None:
-    assert find_misspelt([name], PLAYBOOK_OPTIONS) == []
-    assert find_misspelt([name], ROLE_OPTIONS, ROLE_FACTS, PREFIX) == []
+    assert find_misspelled([name], PLAYBOOK_OPTIONS) == []
+    assert find_misspelled([name], ROLE_OPTIONS, ROLE_FACTS, PREFIX) == []
 
 
 def test_known_and_private_names_of_role_pass() -> None:
     names = [*ROLE_OPTIONS, *ROLE_FACTS, "_credential_rotation_batch", "_credential_rotation_x"]
-    assert find_misspelt(names, ROLE_OPTIONS, ROLE_FACTS, PREFIX) == []
+    assert find_misspelled(names, ROLE_OPTIONS, ROLE_FACTS, PREFIX) == []
 
 
 def test_argument_without_variable_is_found() -> None:
-    (found,) = find_misspelt(["_raw_params", "nomba_hosts"], PLAYBOOK_OPTIONS)
-    assert found == "An argument of -e is not of the form NAME=VALUE and sets no variable."
+    (found,) = find_misspelled(["_raw_params", "nomba_hosts"], PLAYBOOK_OPTIONS)
+    assert found == "An argument of -e does not have the form NAME=VALUE and sets no variable."
 
 
 def test_fact_is_never_suggested() -> None:
-    (found,) = find_misspelt(["credential_rotation_nxt"], ROLE_OPTIONS, ROLE_FACTS, PREFIX)
+    (found,) = find_misspelled(["credential_rotation_nxt"], ROLE_OPTIONS, ROLE_FACTS, PREFIX)
     assert "credential_rotation_next" not in found
 
 
 def test_messages_are_sorted_and_unique() -> None:
     names = ["nomba_sorces", "nomba_host", "nomba_sorces"]
-    found = [one.partition(":")[0] for one in find_misspelt(names, PLAYBOOK_OPTIONS)]
+    found = [one.partition(":")[0] for one in find_misspelled(names, PLAYBOOK_OPTIONS)]
     assert found == ["nomba_host", "nomba_sorces"]

@@ -10,9 +10,9 @@ import re
 from pathlib import Path
 from xml.etree import ElementTree
 
+from ansible_collections.nomba.auth.plugins.module_utils._probe import PROOF_WINDOW
 from ansible_collections.nomba.auth.plugins.module_utils._revocation import (
     ABORT_AFTER,
-    PROOF_WINDOW,
     Outcome,
 )
 from tests.unit.tables import each_row

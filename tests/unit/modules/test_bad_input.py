@@ -19,7 +19,7 @@ from .harness import ModuleResult, Revoke
 from .request_log import ONE_LIVE_TOKEN, operations
 
 NAN, INFINITY = float("nan"), float("inf")
-NOT_WHOLE = "it is not a whole JWT: give all three parts, separated by dots"
+NOT_WHOLE = "it is not a complete JWT: set all three parts, separated by dots"
 
 
 def is_clean(result: ModuleResult, *secrets: str) -> bool:
@@ -84,7 +84,7 @@ def test_a_run_without_any_token_says_how_to_give_one(revoke: Revoke, ways: dict
     result = revoke(**ways)
     assert result.error == "no_token"
     assert result["msg"] == (
-        "access_token: no token was given; set access_token, access_tokens, sources "
+        "access_token: no token is set; set access_token, access_tokens, sources "
         "or the variable NOMBA_ACCESS_TOKEN"
     )
     assert is_clean(result)
@@ -95,7 +95,7 @@ def test_a_run_without_any_token_says_how_to_give_one(revoke: Revoke, ways: dict
 def test_an_empty_token_is_no_token(revoke: Revoke, text: str) -> None:
     result = revoke(revoke.simulator.mint(), access_token=text)
     assert result.error == "no_token"
-    assert result["msg"] == "access_token: it is empty; give the whole token, or leave it out"
+    assert result["msg"] == "access_token: it is empty; set the complete token, or omit the option"
     assert is_clean(result)
     assert revoke.simulator.requests() == []
 
@@ -164,9 +164,9 @@ LIKE = "like https://api.nomba.com"
 NOT_A_URL = f"api_url: it is not a URL; write it {LIKE}"
 NO_SCHEME = f"api_url: it needs a scheme and a host, {LIKE}"
 PATH = f"api_url: it must end after the host, {LIKE}"
-CREDENTIALS = "api_url: it must not hold credentials; remove the part before the @"
-HTTP = "api_url: plain http would show the tokens to the network; use https, or set allow_http"
-EMPTY_ID = "it is empty or holds spaces; copy it from Nomba's dashboard"
+CREDENTIALS = "api_url: it contains credentials; remove the part before the @"
+HTTP = "api_url: plain http would expose the tokens to the network; use https, or set allow_http"
+EMPTY_ID = "it is empty or has spaces; copy it from Nomba's dashboard"
 URLS = {
     "no scheme": ("api.nomba.com", NO_SCHEME),
     "no scheme but a port": ("api.nomba.com:443", NO_SCHEME),
@@ -301,7 +301,7 @@ def test_a_span_out_of_range_is_refused(revoke: Revoke, option: str, value: Any)
     token = revoke.simulator.mint()
     result = revoke(token, **{option: value})
     assert result.error == "invalid_option"
-    assert result["msg"] == f"{option}: give a number of seconds from 0.001 to 604800"
+    assert result["msg"] == f"{option}: set a number of seconds from 0.001 to 604800"
     assert is_clean(result, token)
     assert revoke.simulator.requests() == []
 
@@ -311,7 +311,7 @@ def test_a_leeway_out_of_range_is_refused(revoke: Revoke, value: float) -> None:
     token = revoke.simulator.mint()
     result = revoke(token, leeway=value)
     assert result.error == "invalid_option"
-    assert result["msg"] == "leeway: give a number of seconds from 0 to 604800"
+    assert result["msg"] == "leeway: set a number of seconds from 0 to 604800"
     assert is_clean(result, token)
     assert revoke.simulator.requests() == []
 
@@ -321,7 +321,7 @@ def test_a_concurrency_out_of_range_is_refused(revoke: Revoke, value: int) -> No
     token = revoke.simulator.mint()
     result = revoke(token, concurrency=value)
     assert result.error == "invalid_option"
-    assert result["msg"] == "concurrency: give a number from 1 to 64"
+    assert result["msg"] == "concurrency: set a number from 1 to 64"
     assert is_clean(result, token)
     assert revoke.simulator.requests() == []
 

@@ -128,7 +128,7 @@ def test_a_ca_path_that_is_missing_is_refused(revoke: Revoke, tmp_path: Path) ->
     token = revoke.simulator.mint()
     result = revoke(token, ca_path=str(tmp_path / "missing.pem"))
     assert result.error == "invalid_option"
-    assert result["msg"] == "ca_path: there is no such file or folder; give the CA's PEM file"
+    assert result["msg"] == "ca_path: there is no such file or folder; set the CA's PEM file"
     assert token not in result.output
     assert revoke.simulator.requests() == []
 
@@ -139,7 +139,7 @@ def test_a_ca_path_that_is_no_pem_is_refused(revoke: Revoke, tmp_path: Path, con
     token = revoke.simulator.mint()
     result = revoke(token, ca_path=str(tmp_path / "ca.pem"))
     assert result.error == "invalid_option"
-    assert result["msg"] == "ca_path: no certificate can be read from it; give the CA's PEM file"
+    assert result["msg"] == "ca_path: it contains no readable certificate; set the CA's PEM file"
     assert token not in result.output
     assert revoke.simulator.requests() == []
 
@@ -269,7 +269,7 @@ def test_a_redirect_whose_body_has_no_end_is_not_read(revoke: Revoke, stranger: 
     stranger.headers = {"Location": f"{revoke.simulator.http_url}/elsewhere"}
     result = revoke(revoke.simulator.mint(), api_url=stranger.url)
     assert result.outcomes == ["unknown"]
-    assert "an answer too large to be the API's" in result["msg"]
+    assert "the answer is too large to be the API's" in result["msg"]
     assert stranger.asked == ["GET", "POST", "GET"]
     assert revoke.simulator.requests() == []
 

@@ -289,7 +289,7 @@ def test_an_owner_who_does_not_exist_leaves_the_old_file(written: CredentialFile
     written.hold()
     returned = written(owner="no-such-user-here")
     assert returned.error == "invalid_option"
-    assert returned["msg"].startswith("owner: this host has no owner of this name")
+    assert returned["msg"].startswith("owner: this host has no owner with this name")
     assert written.dest.read_text() == held(OLD)
     assert written.files == ["nomba.env"]
 
@@ -299,14 +299,14 @@ def test_a_file_of_more_than_a_mebibyte_is_refused(written: CredentialFile, chec
     written.dest.write_bytes(b"x" * (1024 * 1024 + 1))
     returned = written(check=check)
     assert (returned.error, returned["changed"]) == ("invalid_option", False)
-    assert returned["msg"].startswith("dest: it holds more than 1 MiB")
+    assert returned["msg"].startswith("dest: it is larger than 1 MiB")
     assert written.dest.stat().st_size == 1024 * 1024 + 1
     assert written.files == ["nomba.env"]
 
 
 def test_a_content_of_more_than_a_mebibyte_is_refused(written: CredentialFile) -> None:
     returned = written(content="x" * (1024 * 1024 + 1))
-    assert (returned.error, returned["msg"][:25]) == ("invalid_option", "content: it is longer tha")
+    assert (returned.error, returned["msg"][:25]) == ("invalid_option", "content: it is larger tha")
     assert written(content="x" * 1024 * 1024)["changed"] is True
     assert written(content="x" * 1024 * 1024)["changed"] is False
 

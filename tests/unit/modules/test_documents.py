@@ -53,7 +53,7 @@ def documented(name: str) -> dict[str, Any]:
     attributes: dict[str, Any] = {}
     for fragment in own["extends_documentation_fragment"]:
         shared = yaml.safe_load(FRAGMENTS[fragment].DOCUMENTATION)
-        options.update(shared.get("options") or {})
+        options = {**(shared.get("options") or {}), **options}  # the first fragment wins
         attributes.update(shared.get("attributes") or {})
     for aspect, module_result in own["attributes"].items():
         attributes[aspect] = {**attributes.get(aspect, {}), **module_result}
@@ -79,7 +79,7 @@ def _module(name: str) -> Any:
     return importlib.import_module(f"ansible_collections.nomba.auth.plugins.modules.{name}")
 
 
-# The modules that speak to the API; the others have none of the connection's options.
+# The modules that send requests to the API; the others have none of the connection's options.
 SPEAKING = [
     name
     for name in MODULES
@@ -215,7 +215,7 @@ def test_what_all_modules_say_of_themselves_is_true_of_each(name: str) -> None:
     # Some only write files, and are in no group.
     assert "without changing a file" in " ".join(module_result["check_mode"]["description"].split())
     group = " ".join(module_result["action_group"]["description"].split())
-    assert "that speak to the API" in group or name in SPEAKING
+    assert "that send requests to the API" in group or name in SPEAKING
 
 
 def test_the_documented_outcomes_are_the_closed_list() -> None:
@@ -282,5 +282,5 @@ def test_options_that_cannot_be_used_return_an_error_only(
     module_result = revoke(revoke.simulator.mint(), **options)
     returned = yaml.safe_load(nomba_token_revoke.RETURN)
     assert set(module_result.result) - ANSIBLES_OWN == keys
-    assert returned["results"]["returned"] == "when the options could be used"
+    assert returned["results"]["returned"] == "when the options are valid"
     assert revoke.simulator.requests() == []

@@ -64,7 +64,7 @@ def test_an_empty_variable_is_no_token(
     monkeypatch.setenv("NOMBA_ACCESS_TOKEN", empty)
     result = revoke()
     assert result.error == "no_token"
-    assert "give the whole token" in result["msg"]
+    assert "set the complete token" in result["msg"]
     assert revoke.simulator.requests() == []
 
 

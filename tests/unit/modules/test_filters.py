@@ -137,7 +137,7 @@ def test_a_token_that_says_little_has_few_claims(simulator: ControlClient) -> No
 def test_what_is_no_string_is_refused_in_a_sentence(name: str, value: object) -> None:
     with pytest.raises(AnsibleFilterError) as caught:
         FILTERS[name](value)
-    assert str(caught.value) == f"{name}: give one token, a string that is not empty"
+    assert str(caught.value) == f"{name}: pass one token, a string that is not empty"
 
 
 @pytest.mark.parametrize("all_of_them", [False, True])
@@ -150,7 +150,7 @@ def test_what_is_no_jwt_is_refused_without_being_repeated(
     text = cut.format(head=head, payload=payload, token=canary.token)
     with pytest.raises(AnsibleFilterError) as caught:
         token_claims(text, all=all_of_them)
-    assert str(caught.value) == "token_claims: this is no JWT whose claims can be read"
+    assert str(caught.value) == "token_claims: this is not a JWT with readable claims"
     assert canary.sings(repr(caught.value)) == []
     assert text not in repr(caught.value)
 
@@ -223,7 +223,7 @@ def test_an_error_in_a_play_is_a_sentence(simulator: ControlClient, tmp_path: Pa
     expressions = {"name": "token | nomba.auth.token_claims"}
     status, output, result = play(tmp_path, expressions, token=head)
     assert (status, result) == (2, None)
-    assert "this is no JWT whose claims can be read" in " ".join(output.split())
+    assert "this is not a JWT with readable claims" in " ".join(output.split())
     assert head not in output
     assert "Traceback" not in output
 

@@ -136,7 +136,7 @@ def test_rows_come_in_the_order_given_and_once(info: Info) -> None:
     module_result = info(two, f"Bearer {one}", "no token", two, access_token=three)
     names = [fingerprint(text) for text in (three, two, one, "no token")]
     assert [row["fingerprint"] for row in module_result["results"]] == names
-    assert module_result["summary"] == {"tokens": 4, "files": 0, "foreign": 0}
+    assert module_result["summary"] == {"tokens": 4, "files": 0, "other_jwts": 0}
 
 
 @pytest.mark.parametrize("check", [False, True], ids=["real", "check"])
@@ -199,7 +199,7 @@ def test_tokens_are_found_in_sources(info: Info, tmp_path: Path) -> None:
         {"path": str(tmp_path / "a"), "line": 3},
         {"path": str(tmp_path / "b"), "line": 1},
     ]
-    assert module_result["summary"] == {"tokens": 2, "files": 2, "foreign": 0}
+    assert module_result["summary"] == {"tokens": 2, "files": 2, "other_jwts": 0}
     assert info.simulator.requests() == []
 
 
@@ -217,7 +217,7 @@ def test_foreign_tokens_are_counted_and_left_alone(info: Info, tmp_path: Path) -
     foreign = info.simulator.mint(claims={f"G:{info.simulator.account_id}": None})
     (tmp_path / "log").write_text(foreign)
     module_result = info.probe(sources=[str(tmp_path)])
-    assert module_result["summary"] == {"tokens": 0, "files": 1, "foreign": 1}
+    assert module_result["summary"] == {"tokens": 0, "files": 1, "other_jwts": 1}
     assert "no Nomba account" in module_result.warnings
     assert info.simulator.requests() == []
 

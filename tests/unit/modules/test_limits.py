@@ -254,5 +254,5 @@ def test_the_abort_rule_can_be_changed_and_switched_off(revoke: Revoke, abort_af
 def test_a_negative_abort_after_is_refused(revoke: Revoke) -> None:
     result = revoke(revoke.simulator.mint(), abort_after=-1)
     assert result.error == "invalid_option"
-    assert result["msg"] == "abort_after: give a number of tokens, or 0 to try every token"
+    assert result["msg"] == "abort_after: set a number of tokens, or 0 to try every token"
     assert revoke.simulator.requests() == []

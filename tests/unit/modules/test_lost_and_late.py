@@ -44,7 +44,7 @@ def test_answers_lost_for_ever_are_settled_by_the_probe(revoke: Revoke) -> None:
     token = revoke.simulator.mint()
     result = revoke(token)
     assert (result.outcomes, result.row["verified"]) == (["revoked"], True)
-    assert "the connection failed or was cut" in result.row["reason"]
+    assert "the connection failed or was closed" in result.row["reason"]
     assert 2 <= operations(revoke.simulator).count("revoke") <= 6
     assert revoke.simulator.requests("balance")[-1].status == 401
 

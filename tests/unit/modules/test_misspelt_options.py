@@ -55,11 +55,11 @@ ARGUMENTS: dict[str, tuple[list[str], str]] = {
     "rotate in check mode": (["nomba.auth.rotate", "--check", "-e", f"{EMERGENCY}=true"], REFUSED),
     "rotate without a value": (
         ["nomba.auth.rotate", "-e", "credential_rotation_emergency"],
-        "An argument of -e is not of the form NAME=VALUE",
+        "An argument of -e does not have the form NAME=VALUE",
     ),
     "rotate with a colon": (
         ["nomba.auth.rotate", "-e", "credential_rotation_emergency: true"],
-        "An argument of -e is not of the form NAME=VALUE",
+        "An argument of -e does not have the form NAME=VALUE",
     ),
     "rotate, other hosts": (
         ["nomba.auth.rotate", "-e", "nomba_host=service"],

@@ -44,7 +44,7 @@ def test_a_slow_run_writes_a_line_for_each_second_that_something_happened(path: 
     clock = FastClock()
     progress = Progress(str(path), clock.as_clock())
     for done in range(1, 9):
-        progress.tell(done, 0, 8)
+        progress.update(done, 0, 8)
         clock.as_clock().sleep(0.5)
     progress.close()
     assert [line["done"] for line in lines(path)] == [1, 3, 5, 7, 8]
@@ -127,8 +127,8 @@ def test_a_run_waits_no_longer_than_a_second_for_the_lock_of_another(path: Path)
     progress = Progress(str(path), clock.as_clock())
     with path.open(encoding="utf-8") as other:
         fcntl.flock(other, fcntl.LOCK_EX)
-        progress.tell(1, 0, 2)
+        progress.update(1, 0, 2)
     assert sum(clock.slept) == pytest.approx(1.0, abs=0.2)
-    progress.tell(2, 0, 2)
+    progress.update(2, 0, 2)
     progress.close()
     assert [line["done"] for line in lines(path)] == [2]

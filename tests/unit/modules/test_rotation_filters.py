@@ -79,7 +79,7 @@ NO_STATE: dict[str, Any] = {
 
 def in_service() -> dict[str, Any]:
     """The document of a token that is in service."""
-    document = rotation_step("", "begin", HAND, mode="token", why="the store holds no token")
+    document = rotation_step("", "begin", HAND, mode="token", why="the store contains no token")
     document = rotation_step(document, "set_pending", HAND, credential=CREDENTIAL)
     document = rotation_step(document, "promote", HAND, hosts=["a", "b"])
     return rotation_step(document, "finish", HAND, results=[])
@@ -111,7 +111,7 @@ def test_a_document_is_read_in_any_form(write: Callable[[Any], Any]) -> None:
 @pytest.mark.parametrize("document", NOTHING.values(), ids=NOTHING.keys())
 def test_nothing_is_a_state_without_a_token(document: object) -> None:
     assert rotation_step(document, "load") == {"format": 1, **EMPTY}
-    assert planned(document)["why"] == "the store holds no token"
+    assert planned(document)["why"] == "the store contains no token"
 
 
 def test_the_steps_lead_from_nothing_to_a_token_in_service() -> None:
@@ -190,7 +190,7 @@ def test_a_plan_heeds_whoever_is_at_work() -> None:
     result = rotation_plan(
         document, HAND, OWNER, "accepted", "alive", max_age=900, lock_timeout=600
     )
-    assert result["blocked"].startswith("another rotation is at work on this machine")
+    assert result["blocked"].startswith("another rotation is active on this machine")
     assert not result["begin"]
     assert planned(document)["begin"]
 
@@ -203,7 +203,7 @@ def test_a_plan_heeds_whoever_is_at_work() -> None:
 def test_what_is_no_json_is_refused_without_being_repeated(name: str, document: object) -> None:
     with pytest.raises(AnsibleFilterError) as caught:
         FILTERS[name](document)
-    assert str(caught.value) == f"{name}: the store holds no JSON; is it encrypted?"
+    assert str(caught.value) == f"{name}: the store does not contain JSON; is it encrypted?"
     assert "eyJ" not in repr(caught.value)
 
 
@@ -215,7 +215,7 @@ def test_another_document_is_refused_without_being_repeated(
 ) -> None:
     with pytest.raises(AnsibleFilterError) as caught:
         FILTERS[name](document if isinstance(document, str) else write(document))
-    result = "the store holds something else than the state of a rotation"
+    result = "the store contains something else than the state of a rotation"
     assert str(caught.value) == f"{name}: {result}"
     assert "eyJ" not in repr(caught.value)
 
@@ -258,36 +258,36 @@ def test_a_token_that_is_refused_is_not_repeated(credential: dict[str, str]) -> 
 # What is no argument
 
 WRONG_STEPS: dict[str, tuple[dict[str, Any], str]] = {
-    "no step": ({}, "rotation_step: step: give one of load, begin, "),
-    "unknown step": ({"step": TOKEN}, "rotation_step: step: give one of load, begin, "),
-    "a list for a step": ({"step": ["begin"]}, "rotation_step: step: give one of "),
-    "a text for an actor": ({"step": "load", "actor": TOKEN}, "rotation_step: actor: give a dict"),
-    "nothing given": ({"step": "begin"}, "rotation_step begin: mode: it is missing; give one of"),
+    "no step": ({}, "rotation_step: step: pass one of load, begin, "),
+    "unknown step": ({"step": TOKEN}, "rotation_step: step: pass one of load, begin, "),
+    "a list for a step": ({"step": ["begin"]}, "rotation_step: step: pass one of "),
+    "a text for an actor": ({"step": "load", "actor": TOKEN}, "rotation_step: actor: pass a dict"),
+    "nothing given": ({"step": "begin"}, "rotation_step begin: mode: it is missing; pass one of"),
     "unknown mode": (
         {"step": "begin", "mode": TOKEN, "why": ""},
-        "rotation_step begin: mode: give one of token, client, emergency",
+        "rotation_step begin: mode: pass one of token, client, emergency",
     ),
     "another step's": (
         {"step": "mark_compromised", "why": ""},
         "rotation_step mark_compromised: why: no such",
     ),
-    "a text for hosts": ({"step": "promote", "hosts": TOKEN}, "rotation_step promote: hosts: give"),
+    "a text for hosts": ({"step": "promote", "hosts": TOKEN}, "rotation_step promote: hosts: pass"),
     "a number for a host": ({"step": "promote", "hosts": [1]}, "rotation_step promote: hosts: "),
     "a word for died": (
         {"step": "promote", "hosts": [], "died": "yes"},
-        "rotation_step promote: died: give true or false",
+        "rotation_step promote: died: pass true or false",
     ),
     "a token for a credential": (
         {"step": "set_pending", "credential": TOKEN},
-        "rotation_step set_pending: credential: give a dictionary with the texts access_token, ",
+        "rotation_step set_pending: credential: pass a dictionary with the strings access_token, ",
     ),
     "a row without an outcome": (
         {"step": "finish", "results": [{"fingerprint": "sha256:0", "verified": True}]},
-        "rotation_step finish: results: give a list, and each of it a dictionary with the texts",
+        "rotation_step finish: results: pass a list, with each element a dictionary",
     ),
     "a row that does not say whether it is verified": (
         {"step": "finish", "results": [{"fingerprint": "sha256:0", "outcome": "revoked"}]},
-        "rotation_step finish: results: give a list, and each of it a dictionary with the texts",
+        "rotation_step finish: results: pass a list, with each element a dictionary",
     ),
 }
 PLANNED: dict[str, Any] = {
@@ -321,14 +321,14 @@ def test_a_step_with_wrong_arguments_is_refused_in_one_sentence(name: str) -> No
 
 @pytest.mark.parametrize("name", WRONG_PLANS)
 def test_a_plan_with_a_wrong_argument_is_refused_in_one_sentence(name: str) -> None:
-    with pytest.raises(AnsibleFilterError, match=f"^rotation_plan: {name}: give "):
+    with pytest.raises(AnsibleFilterError, match=f"^rotation_plan: {name}: pass "):
         rotation_plan(in_service(), **{**PLANNED, name: WRONG_PLANS[name]})
 
 
 @pytest.mark.parametrize("name", PLANNED)
 def test_a_plan_that_lacks_an_argument_is_refused_in_one_sentence(name: str) -> None:
     given = {key: value for key, value in PLANNED.items() if key != name}
-    with pytest.raises(AnsibleFilterError, match=f"^rotation_plan: {name}: it is missing; give "):
+    with pytest.raises(AnsibleFilterError, match=f"^rotation_plan: {name}: it is missing; pass "):
         rotation_plan(in_service(), **given)
     with pytest.raises(AnsibleFilterError, match=r"^rotation_plan: haste: no such argument"):
         rotation_plan(in_service(), **PLANNED, haste=True)
@@ -336,7 +336,7 @@ def test_a_plan_that_lacks_an_argument_is_refused_in_one_sentence(name: str) -> 
 
 @pytest.mark.parametrize("terms", [[None], [1], [["a"]], [{"run": "a"}]], ids=repr)
 def test_what_is_no_name_of_a_run_is_refused(terms: list[Any]) -> None:
-    with pytest.raises(AnsibleError, match=r"^playbook_run: give names of runs"):
+    with pytest.raises(AnsibleError, match=r"^playbook_run: pass the names of runs"):
         run_file.LookupModule().run(terms)
 
 

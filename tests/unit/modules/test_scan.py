@@ -108,8 +108,8 @@ def test_a_jwt_of_another_service_is_left_alone(revoke: Revoke, tmp_path: Path) 
     (tmp_path / "log").write_text(f"{foreign}\n{token}\n{foreign}\n")
     result = revoke(sources=[str(tmp_path)])
     assert result.outcomes == ["revoked"]
-    assert result["summary"]["foreign"] == 1
-    assert "1 JWT(s) name no Nomba account and were left alone" in result.warnings
+    assert result["summary"]["other_jwts"] == 1
+    assert "1 JWT(s) name no Nomba account and were ignored" in result.warnings
     assert revoke.simulator.requests(fingerprint=fingerprint(foreign)) == []
     assert revoke.simulator.accepts(foreign)
 
@@ -140,7 +140,7 @@ def test_the_summary_counts_tokens_outcomes_files_and_foreign_ones(
         "not_verified": 0,
         "outcomes": outcomes,
         "files": 2,
-        "foreign": 1,
+        "other_jwts": 1,
     }
     assert len(revoke.simulator.writes()) == 2
 

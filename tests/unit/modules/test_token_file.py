@@ -167,7 +167,7 @@ def test_a_file_that_is_something_else_is_never_overwritten(
     token.dest.write_bytes(content)
     returned = token(force=True, check=check)
     assert (returned.error, returned["changed"]) == ("invalid_option", False)
-    assert returned["msg"].startswith("dest: it holds something else")
+    assert returned["msg"].startswith("dest: it contains something else")
     assert token.dest.read_bytes() == content
     assert token.simulator.requests() == []
 

@@ -92,7 +92,7 @@ def test_a_refresh_that_is_not_allowed_gives_way_to_an_issue(token: Token) -> No
     result = token()
     assert result["action"] == "issued"
     assert "did not refresh" in result.warnings
-    assert "nobody holds" not in result.warnings
+    assert "in no file" not in result.warnings
     assert token.simulator.accepts(token.document["access_token"])
     assert operations(token.simulator) == ["refresh", "issue"]
 
@@ -116,7 +116,7 @@ def test_a_lost_refresh_is_not_sent_again_but_gives_way_to_an_issue(
     result = token()
     assert result["action"] == "issued"
     assert "did not refresh" in result.warnings
-    assert "nobody holds" in result.warnings
+    assert "in no file" in result.warnings
     assert result["fingerprint"] in token.simulator.live()
     assert operations(token.simulator) == ["refresh", "issue"]
 
