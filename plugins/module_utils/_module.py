@@ -15,7 +15,7 @@ import signal
 import stat
 import threading
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -44,6 +44,11 @@ from ansible_collections.nomba.auth.plugins.module_utils._secure_open import (
     open_entry,
 )
 from ansible_collections.nomba.auth.plugins.module_utils._token import sensitive_parts
+
+try:
+    from ansible.module_utils.secrets import register_secrets
+except ImportError:  # ansible-core 2.21 and older: there is no such register
+    register_secrets = None
 
 PRODUCTION = "https://api.nomba.com"
 
@@ -88,6 +93,14 @@ def spec(**options: Mapping[str, Any]) -> dict[str, Any]:
     return {**shared, **options}
 
 
+class NombaModule(AnsibleModule):  # type: ignore[misc]
+    """An AnsibleModule that masks misplaced secrets before Ansible logs the options to syslog."""
+
+    def _log_invocation(self) -> None:
+        _register_no_log_values(self)
+        super()._log_invocation()
+
+
 def run(module: AnsibleModule, work: Callable[[AnsibleModule], dict[str, Any]]) -> None:
     """Do a module's work; its result or its error goes to Ansible, here and nowhere else.
 
@@ -97,7 +110,7 @@ def run(module: AnsibleModule, work: Callable[[AnsibleModule], dict[str, Any]]) 
     if threading.current_thread() is threading.main_thread():  # nobody else may set handlers
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, _stop_early)
-    _register_no_log_values(module)
+    _register_no_log_values(module)  # nothing was logged, and so nothing masked, under no_log
     try:
         result = work(module)
     except LibraryMissing as error:
@@ -319,21 +332,36 @@ def _given_tokens(module: AnsibleModule) -> list[str]:
     if single is not None and not single.strip():
         raise NoToken("access_token", "it is empty; give the whole token, or leave it out")
     if single is not None:
-        module.no_log_values.add(single)
+        mask_everywhere(module, [single])
     return ([] if single is None else [single]) + several
 
 
+def mask_everywhere(module: AnsibleModule, values: Collection[str]) -> None:
+    """Mask these values in the module's result and in everything that Ansible prints of it."""
+    module.no_log_values.update(values)  # ansible-core 2.21 and older
+    mask_output(values)
+
+
+def mask_output(values: Collection[str]) -> None:
+    """Mask values that a module returns in what Ansible prints; tasks still get the values.
+
+    ansible-core 2.21 and older cannot do this: there the task needs no_log.
+    """
+    if register_secrets is not None:
+        register_secrets(values)
+
+
 def _register_no_log_values(module: AnsibleModule) -> None:
-    """Ansible blanks out these values wherever they stand in a result, its msg included."""
+    """Mask what options hold that should not be printed; no_log options are masked by Ansible."""
     several = module.params.get("access_tokens") or []
     given = {module.params.get("access_token"), *several}
     # Ansible masks these values everywhere: one too short to be a token would mask our own text.
     module.no_log_values.difference_update({v for v in given if v and len(v) < _SHORTEST})
     # A result repeats all options: a password in a URL, or a token in a wrong place, stays hidden.
     for name in ("api_url", "account_id", "client_id", "ca_path"):
-        module.no_log_values.update(_MISPLACED.findall(str(module.params.get(name))))
+        mask_everywhere(module, _MISPLACED.findall(str(module.params.get(name))))
     for path in module.params.get("sources") or []:
-        module.no_log_values.update(sensitive_parts(path))
+        mask_everywhere(module, sensitive_parts(path))
 
 
 def _option(variable: str, **more: Any) -> dict[str, Any]:

@@ -17,8 +17,9 @@ description:
     refresh token, and issued anew where not.
   - The file is replaced in one step and is readable by its owner only. What is returned names the
     token by its fingerprint and does not hold it.
-  - Without O(dest), issues a token and returns it. Set C(no_log) on such a task, and revoke the
-    token when the work is done or has failed. See the examples.
+  - Without O(dest), issues a token and returns it. Set C(no_log) on such a task, because only
+    ansible-core 2.22 and newer mask the token in what they print. Revoke the token when the work is
+    done or has failed. See the examples.
   - Two runs on one O(dest) never issue twice. The second waits for the first and finds its token.
   - Issuing may end the session of a token that is in use. Nomba says that it may keep a single
     session for each client.
@@ -218,8 +219,10 @@ from ansible_collections.nomba.auth.plugins.module_utils._ensure_token import (
 )
 from ansible_collections.nomba.auth.plugins.module_utils._issue import require
 from ansible_collections.nomba.auth.plugins.module_utils._module import (
+    NombaModule,
     connection,
     identity,
+    mask_output,
     private_file,
     run,
     seconds,
@@ -262,6 +265,7 @@ def _return_token(module: AnsibleModule, keeper: TokenKeeper, owner: Owner) -> d
         require(module.params["client_secret"])
         return {"changed": True, "action": "issued", "msg": "A token would be issued."}
     grant = keeper.issue(owner)
+    mask_output([grant.access_token])
     described = _described(keep(owner, grant))
     return {
         **described,
@@ -356,7 +360,7 @@ def _line(kept: StoredToken | None) -> str:
 
 def main() -> None:
     """Run the module."""
-    module = AnsibleModule(
+    module = NombaModule(
         argument_spec=spec(
             client_secret={
                 "type": "str",
