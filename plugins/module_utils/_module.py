@@ -15,7 +15,7 @@ import signal
 import stat
 import threading
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -47,6 +47,11 @@ from ansible_collections.nomba.auth.plugins.module_utils._token import (
     DEFAULT_LEEWAY,
     sensitive_parts,
 )
+
+try:
+    from ansible.module_utils.secrets import register_secrets
+except ImportError:  # ansible-core 2.21 and older mask the values of no_log_values only
+    register_secrets = None
 
 PRODUCTION = "https://api.nomba.com"
 
@@ -92,6 +97,14 @@ def spec(**options: Mapping[str, Any]) -> dict[str, Any]:
     return {**shared, **options}
 
 
+class NombaModule(AnsibleModule):  # type: ignore[misc]
+    """An AnsibleModule that masks misplaced secrets before Ansible logs the options to syslog."""
+
+    def _log_invocation(self) -> None:
+        _register_no_log_values(self)
+        super()._log_invocation()
+
+
 def run(module: AnsibleModule, main: Callable[[AnsibleModule], dict[str, Any]]) -> None:
     """Run a module and return its result or its error to Ansible.
 
@@ -101,7 +114,7 @@ def run(module: AnsibleModule, main: Callable[[AnsibleModule], dict[str, Any]]) 
     if threading.current_thread() is threading.main_thread():  # only it may set handlers
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, _stop_early)
-    _register_no_log_values(module)
+    _register_no_log_values(module)  # Ansible does not log the options of a task with no_log
     try:
         result = main(module)
     except LibraryMissing as error:
@@ -309,8 +322,23 @@ def _given_tokens(module: AnsibleModule) -> list[str]:
     if single is not None and not single.strip():
         raise NoToken("access_token", "it is empty; set the complete token, or omit the option")
     if single is not None:
-        module.no_log_values.add(single)
+        mask_everywhere(module, [single])
     return ([] if single is None else [single]) + several
+
+
+def mask_everywhere(module: AnsibleModule, values: Collection[str]) -> None:
+    """Mask values in everything that Ansible prints, and in the result before ansible-core 2.22."""
+    module.no_log_values.update(values)
+    mask_output(values)
+
+
+def mask_output(values: Collection[str]) -> None:
+    """Mask values in everything that Ansible prints; tasks still receive the unmasked result.
+
+    ansible-core 2.21 and older cannot do this: their users need no_log on the task.
+    """
+    if register_secrets is not None:
+        register_secrets(values)
 
 
 def _register_no_log_values(module: AnsibleModule) -> None:
@@ -321,9 +349,9 @@ def _register_no_log_values(module: AnsibleModule) -> None:
     module.no_log_values.difference_update({v for v in tokens if v and len(v) < _MIN_LENGTH})
     # A result repeats all options: mask a password in a URL, or a token in the wrong option.
     for name in ("api_url", "account_id", "client_id", "ca_path"):
-        module.no_log_values.update(_MISPLACED.findall(str(module.params.get(name))))
+        mask_everywhere(module, _MISPLACED.findall(str(module.params.get(name))))
     for path in module.params.get("sources") or []:
-        module.no_log_values.update(sensitive_parts(path))
+        mask_everywhere(module, sensitive_parts(path))
 
 
 def _option(variable: str, **more: Any) -> dict[str, Any]:

@@ -96,7 +96,7 @@ from ansible_collections.nomba.auth.plugins.module_utils._audit import (
 )
 from ansible_collections.nomba.auth.plugins.module_utils._clock import SYSTEM
 from ansible_collections.nomba.auth.plugins.module_utils._errors import InvalidOption
-from ansible_collections.nomba.auth.plugins.module_utils._module import run
+from ansible_collections.nomba.auth.plugins.module_utils._module import NombaModule, run
 from ansible_collections.nomba.auth.plugins.module_utils._secure_open import open_entry
 
 
@@ -123,7 +123,7 @@ def run_module(module: AnsibleModule) -> dict[str, Any]:
 
 def main() -> None:
     """Run the module."""
-    module = AnsibleModule(
+    module = NombaModule(
         argument_spec={
             "path": {"type": "path", "required": True},
             "events": {"type": "list", "elements": "dict", "required": True},

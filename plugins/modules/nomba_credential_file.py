@@ -122,6 +122,7 @@ from ansible_collections.nomba.auth.plugins.module_utils._atomic_file import (
 from ansible_collections.nomba.auth.plugins.module_utils._clock import SYSTEM
 from ansible_collections.nomba.auth.plugins.module_utils._errors import InvalidOption
 from ansible_collections.nomba.auth.plugins.module_utils._module import (
+    NombaModule,
     private_file,
     run,
 )
@@ -178,7 +179,7 @@ def _lines(fingerprints: list[str]) -> str:
 
 def main() -> None:
     """Run the module."""
-    module = AnsibleModule(
+    module = NombaModule(
         argument_spec={
             "dest": {"type": "path", "required": True},
             "content": {"type": "str", "required": True, "no_log": True},

@@ -17,8 +17,9 @@ description:
     the API rejects its refresh token.
   - The file is replaced atomically and only its owner can read it. The result contains the
     fingerprint of the token, not the token.
-  - Without O(dest), issues a token and returns it. Set C(no_log) on such a task, and revoke the
-    token at the end, also after a failure. See the examples.
+  - Without O(dest), issues a token and returns it. Set C(no_log) on such a task, because only
+    ansible-core 2.22 and newer mask the token in their output. Revoke the token at the end, also
+    after a failure. See the examples.
   - Two concurrent runs with the same O(dest) issue one token. The second run waits for the first
     one and uses its token.
   - Issuing may end the session of a token that is in use. Nomba documents that it may allow a
@@ -193,8 +194,10 @@ from ansible_collections.nomba.auth.plugins.module_utils._ensure_token import (
     TokenRequirements,
 )
 from ansible_collections.nomba.auth.plugins.module_utils._module import (
+    NombaModule,
     connection,
     identity,
+    mask_output,
     private_file,
     run,
     seconds,
@@ -223,7 +226,11 @@ def run_module(module: AnsibleModule) -> dict[str, Any]:
 
 
 def _return_token(module: AnsibleModule, keeper: TokenKeeper, owner: Owner) -> EnsureResult:
-    return keeper.issue_check_mode() if module.check_mode else keeper.issue(owner)
+    if module.check_mode:
+        return keeper.issue_check_mode()
+    result = keeper.issue(owner)
+    mask_output([result.values["access_token"]])
+    return result
 
 
 def _ensure_file(module: AnsibleModule, keeper: TokenKeeper, owner: Owner) -> EnsureResult:
@@ -242,7 +249,7 @@ def _ensure_file(module: AnsibleModule, keeper: TokenKeeper, owner: Owner) -> En
 
 def main() -> None:
     """Run the module."""
-    module = AnsibleModule(
+    module = NombaModule(
         argument_spec=spec(
             client_secret={
                 "type": "str",

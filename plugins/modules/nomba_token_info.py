@@ -197,6 +197,7 @@ from ansible_collections.nomba.auth.plugins.module_utils._clock import SYSTEM
 from ansible_collections.nomba.auth.plugins.module_utils._errors import SOURCE_UNREAD
 from ansible_collections.nomba.auth.plugins.module_utils._module import (
     TOKEN_OPTIONS,
+    NombaModule,
     connection,
     identity,
     optional_identity,
@@ -269,7 +270,7 @@ def _row(token: Token, found: ScanResult, now: float, leeway: float) -> dict[str
 
 def main() -> None:
     """Run the module."""
-    module = AnsibleModule(
+    module = NombaModule(
         argument_spec=spec(
             **TOKEN_OPTIONS,
             probe={"type": "bool", "default": False},

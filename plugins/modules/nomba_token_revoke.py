@@ -257,6 +257,7 @@ from ansible_collections.nomba.auth.plugins.module_utils._clock import SYSTEM
 from ansible_collections.nomba.auth.plugins.module_utils._errors import InvalidOption
 from ansible_collections.nomba.auth.plugins.module_utils._module import (
     TOKEN_OPTIONS,
+    NombaModule,
     connection,
     identity,
     run,
@@ -329,7 +330,7 @@ def _abort_after(params: dict[str, Any]) -> int:
 
 def main() -> None:
     """Run the module."""
-    module = AnsibleModule(
+    module = NombaModule(
         argument_spec=spec(
             **TOKEN_OPTIONS,
             expired={"type": "str", "choices": ["skip", "revoke"], "default": "skip"},

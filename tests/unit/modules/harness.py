@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import json
 import signal
+import syslog
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
@@ -24,6 +25,11 @@ from ansible_collections.nomba.auth.plugins.modules import nomba_token_revoke
 from tests.simulator.control_client import ControlClient
 from tests.unit.clock import FastClock
 
+try:
+    from ansible.module_utils import secrets as register
+except ImportError:  # ansible-core 2.21 and older mask a result in the module's process
+    register = None
+
 
 class _NotAController:
     """What a module's process knows of the controller."""
@@ -33,7 +39,10 @@ class _NotAController:
 
 @dataclass(frozen=True)
 class ModuleResult:
-    """What a module said: its JSON, and every byte that it wrote."""
+    """The module's result, and the text that Ansible prints of it.
+
+    From ansible-core 2.22 on, the process returns its secrets, and the controller masks the output.
+    """
 
     result: Mapping[str, Any]
     output: str
@@ -101,10 +110,15 @@ def run_module(
     # A test that loads a part of the controller must not make this process one for the next test.
     monkeypatch.setattr(module_warnings, "_internal", _NotAController, raising=False)
     _forget_warnings(monkeypatch)
+    _forget_secrets()
     out, err = io.StringIO(), io.StringIO()
     with restored_signals(), redirect_stdout(out), redirect_stderr(err), pytest.raises(SystemExit):
         main()
-    return ModuleResult(json.loads(out.getvalue()), out.getvalue() + err.getvalue())
+    result = json.loads(out.getvalue())
+    if register is None:
+        return ModuleResult(result, out.getvalue() + err.getvalue())
+    result.pop("_ansible_new_secrets", None)
+    return ModuleResult(result, register.mask_secrets(json.dumps(result)) + err.getvalue())
 
 
 @contextmanager
@@ -117,6 +131,23 @@ def restored_signals() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _forget_secrets() -> None:
+    """Clear the register of the process: a secret of one test must not mask the next one's text."""
+    if register is not None:
+        masker = register._secret_masker
+        for values in (masker._secrets, masker._forms, masker._json_forms):
+            values.clear()
+        masker._matcher = type(masker._matcher)()
+
+
+def capture_syslog(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Return a list to which modules in this process append what they log."""
+    lines: list[str] = []
+    monkeypatch.setattr(basic, "has_journal", False)
+    monkeypatch.setattr(syslog, "syslog", lambda *line: lines.append(str(line)))
+    return lines
 
 
 def _forget_warnings(monkeypatch: pytest.MonkeyPatch) -> None:

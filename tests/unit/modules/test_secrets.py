@@ -18,12 +18,11 @@ import pytest
 import requests
 import trustme
 import urllib3
-from ansible.module_utils import basic
 
 from tests.simulator.settings import OTHER_ACCOUNT_ID, SECOND_CLIENT_ID
 
 from .canary import Canary, contents, hatch
-from .harness import ModuleResult, Revoke
+from .harness import ModuleResult, Revoke, capture_syslog
 from .token_harness import Token
 
 PASSWORD = "hunter2-hunter2-hunter2"
@@ -64,11 +63,8 @@ class Logged:
 @pytest.fixture
 def logged(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> Logged:
     """Catch everything that is logged."""
-    lines: list[str] = []
     caplog.set_level(logging.DEBUG)
-    monkeypatch.setattr(basic, "has_journal", False)
-    monkeypatch.setattr(basic.syslog, "syslog", lambda *words: lines.append(str(words)))
-    return Logged(lines, caplog)
+    return Logged(capture_syslog(monkeypatch), caplog)
 
 
 @pytest.fixture
@@ -254,12 +250,14 @@ def _is_refused_at_once(returned: ModuleResult) -> bool:
 
 
 @pytest.mark.parametrize("option", ["account_id", "client_id", "ca_path", "api_url"])
-def test_a_token_in_a_wrong_option_is_not_repeated(revoke: Revoke, option: str) -> None:
-    # In the result, that is. What Ansible itself tells syslog at the start is out of reach.
+def test_a_token_in_a_wrong_option_is_not_repeated(
+    revoke: Revoke, logged: Logged, option: str
+) -> None:
     canary = hatch(revoke.simulator)
     returned = revoke("this is no token", **{option: canary.token})
     assert returned.failed
-    assert canary.sings(returned.output) == []
+    assert canary.sings(returned.output, *logged.syslog) == []
+    assert any("Invoked with" in line for line in logged.syslog)
     assert revoke.simulator.requests() == []
 
 

@@ -14,12 +14,11 @@ from typing import Any
 
 import pytest
 import requests
-from ansible.module_utils import basic
 
 from tests.simulator.settings import OTHER_ACCOUNT_ID, SECOND_CLIENT_ID
 
 from .canary import Canary, hatch
-from .harness import ModuleResult
+from .harness import ModuleResult, capture_syslog
 from .token_harness import Token
 
 Situation = Callable[[Token, Canary], ModuleResult]
@@ -102,10 +101,8 @@ SITUATIONS: dict[str, Situation] = {
 def test_nothing_secret_comes_out_of_keeping_a_token(
     token: Token, situation: Situation, caplog: pytest.LogCaptureFixture
 ) -> None:
-    lines: list[str] = []
     caplog.set_level(logging.DEBUG)
-    token.monkeypatch.setattr(basic, "has_journal", False)
-    token.monkeypatch.setattr(basic.syslog, "syslog", lambda *words: lines.append(str(words)))
+    lines = capture_syslog(token.monkeypatch)
     refresh = token.simulator.mint_pair()["refresh_token"]
     older = hatch(token.simulator)
     canary = hatch(token.simulator, token.simulator.client_secret, refresh, older.email)
