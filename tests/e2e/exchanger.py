@@ -4,7 +4,7 @@
 
 """Another user who exchanges files and folders for links as fast as possible, in a process.
 
-python -m tests.unit.modules.exchanger FOLDER VICTIM UID: works in FOLDER, whose folder app holds
+python -m tests.e2e.exchanger FOLDER VICTIM UID: works in FOLDER, whose folder app holds
 the files, until it is killed, and puts links to VICTIM or to its folder in their place.
 """
 

@@ -23,8 +23,7 @@ import pytest
 from ansible_collections.nomba.auth.plugins.modules import nomba_token_revoke
 from tests.simulator.control_client import ControlClient
 from tests.simulator.settings import SECOND_CLIENT_ID
-
-from .canary import Canary, contents, hatch
+from tests.unit.modules.canary import Canary, contents, hatch
 
 COLLECTIONS = Path(nomba_token_revoke.__file__).parents[5]
 MODULE = "nomba.auth.nomba_token_revoke"

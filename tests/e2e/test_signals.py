@@ -17,7 +17,7 @@ import pytest
 from tests.simulator.control_client import ControlClient
 from tests.simulator.tokens import fingerprint
 
-from .module_process import Apart, await_end, start_apart
+from .module_process import ProcessResult, start_module_process, wait_for_result
 
 # A run that is stopped has ended long before, and a run that is not lasts longer (seconds).
 ENDED, DEADLINE = 30, 600
@@ -38,7 +38,9 @@ def start(simulator: ControlClient, tmp_path: Path) -> Start:
             "client_id": simulator.client_id,
             "deadline": DEADLINE,
         }
-        return start_apart({**connection, "access_tokens": list(tokens), **options}, tmp_path)
+        return start_module_process(
+            {**connection, "access_tokens": list(tokens), **options}, tmp_path
+        )
 
     return start_module
 
@@ -48,12 +50,12 @@ def stop(
     simulator: ControlClient,
     requests: int,
     *numbers: signal.Signals,
-) -> Apart:
+) -> ProcessResult:
     """Send the signals when the simulator has seen so many requests, and wait for the end."""
     simulator.wait_for_requests(requests, timeout=ENDED)
     for number in numbers:
         process.send_signal(number)
-    return await_end(process, ENDED)
+    return wait_for_result(process, ENDED)
 
 
 @pytest.mark.parametrize(

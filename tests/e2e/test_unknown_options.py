@@ -15,9 +15,9 @@ import pytest
 import yaml
 
 from tests.simulator.control_client import ControlClient
+from tests.unit.modules.test_documents import ROOT
 
 from .controller import Controller
-from .test_documents import ROOT
 
 PLAYBOOKS = ROOT / "playbooks"
 # Whoever reaches this host before the check has failed.

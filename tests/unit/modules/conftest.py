@@ -16,6 +16,7 @@ from tests.unit.clock import FastClock
 
 from .harness import Revoke
 from .token_harness import Token
+from .writers import Writers
 
 
 @pytest.fixture(autouse=True)
@@ -44,3 +45,9 @@ def token(
 ) -> Token:
     """nomba_token, aimed at a simulator of its own state and at a folder of its own."""
     return Token(simulator, clock, monkeypatch, tmp_path)
+
+
+@pytest.fixture
+def write(token: Token, revoke: Revoke) -> Writers:
+    """All modules that write a file."""
+    return Writers(token, revoke)

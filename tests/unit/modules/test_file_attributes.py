@@ -16,8 +16,6 @@ from typing import Any
 import pytest
 from ansible.module_utils.basic import AnsibleModule
 
-from .harness import Revoke
-from .token_harness import Token
 from .writers import CONTENT, WITH_TOKENS, Writers, snapshot
 
 IS_ROOT = os.geteuid() == 0
@@ -26,12 +24,6 @@ ME = next((user.pw_name for user in pwd.getpwall() if user.pw_uid == os.getuid()
 GROUP = next((one.gr_name for one in grp.getgrall() if one.gr_gid == os.getgid()), str(os.getgid()))
 # Without root, a file can only be given to whom it belongs to.
 UID, GID = (64_001, 64_002) if IS_ROOT else (os.getuid(), os.getgid())
-
-
-@pytest.fixture
-def write(token: Token, revoke: Revoke) -> Writers:
-    """All modules that write a file."""
-    return Writers(token, revoke)
 
 
 @pytest.fixture

@@ -10,18 +10,14 @@ import errno
 import fcntl
 import json
 import os
-import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ansible_collections.nomba.auth.plugins.modules import nomba_audit, nomba_credential_file
+from ansible_collections.nomba.auth.plugins.modules import nomba_audit
 from tests.unit.limits import file_size_limit
 
-from .harness import ModuleResult, Revoke, run_module
 from .request_log import operations
 from .token_harness import Token
 from .writers import WITH_TOKENS, Writers
@@ -29,12 +25,6 @@ from .writers import WITH_TOKENS, Writers
 # Each write of the state is longer than a page, so that a part of it fits on a disk that is full.
 LONG = "NOMBA_NOTE=" + "x" * 50_000 + "\n"
 OLD = b"NOMBA_NOTE=old\n"
-
-
-@pytest.fixture
-def write(token: Token, revoke: Revoke) -> Writers:
-    """All modules that write a file."""
-    return Writers(token, revoke)
 
 
 def test_a_write_that_stops_half_way_leaves_the_old_state(write: Writers, tmp_path: Path) -> None:
@@ -153,58 +143,3 @@ def test_a_file_that_would_make_a_reader_wait_is_refused(
     returned = write(module, tmp_path / "nomba")
     assert returned.error == "invalid_option"
     assert "it cannot be read: " in returned["msg"]
-
-
-# A real disk that is full
-
-
-def test_a_full_file_system_leaves_the_old_state(tmp_path: Path) -> None:
-    run = subprocess.run(
-        [*_with_a_small_disk(tmp_path), sys.executable, "-m", __name__, str(tmp_path)],
-        stdout=subprocess.PIPE,
-        text=True,
-        check=False,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(str(Path(p).resolve()) for p in sys.path)},
-    )
-    returned = json.loads(run.stdout)
-    assert returned["error"] == "not_written"
-    assert returned["held"] == OLD.decode()
-    assert returned["files"] == ["nomba"]
-
-
-def _with_a_small_disk(folder: Path) -> list[str]:
-    """What to put before a command, so that it has a file system of its own in the folder.
-
-    Where nothing may be mounted, the command limits the size of its files instead.
-    """
-    mount = 'mount -t tmpfs -o size=64k,mode=700 tmpfs "$0" && exec "$@"'
-    program = shutil.which("unshare")
-    if program is None:
-        return []
-    words = [program, "--mount", "sh", "-c", mount, str(folder)]
-    probe = subprocess.run([*words, "true"], stderr=subprocess.DEVNULL, check=False)
-    return words if probe.returncode == 0 else []
-
-
-def main() -> None:
-    """Replace a file by one that does not fit, and say what is left."""
-    path = Path(sys.argv[1]) / "nomba"
-    path.write_bytes(OLD)
-    if not path.parent.is_mount():
-        import resource
-
-        resource.setrlimit(resource.RLIMIT_FSIZE, (40_000, 40_000))
-    with pytest.MonkeyPatch.context() as patch:
-        returned: ModuleResult = run_module(
-            nomba_credential_file.main, {"dest": str(path), "content": LONG * 2}, patch
-        )
-    result = {
-        "error": returned.error if returned.failed else "",
-        "held": path.read_text(),
-        "files": [file.name for file in path.parent.iterdir()],
-    }
-    sys.stdout.write(json.dumps(result))
-
-
-if __name__ == "__main__":
-    main()

@@ -7,8 +7,6 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
@@ -16,7 +14,6 @@ import yaml
 from ansible_collections.nomba.auth.plugins.doc_fragments import _connection
 
 from .harness import Revoke
-from .module_process import run_apart
 from .token_harness import Token
 
 LIBRARIES = {"requests": "requests", "jwt": "PyJWT"}
@@ -78,24 +75,6 @@ def test_without_a_library_no_token_is_issued(
     assert token.simulator.requests() == []
     assert token.simulator.live() == []
     assert not token.dest.exists()
-
-
-@pytest.mark.parametrize("kind", ["malformed", "expired", "live"])
-def test_a_library_is_loaded_by_whoever_needs_it(revoke: Revoke, tmp_path: Path, kind: str) -> None:
-    simulator = revoke.simulator
-    texts = {
-        "malformed": "this is no token",
-        "expired": simulator.mint(age=7200, lifetime=3600),
-        "live": simulator.mint(),
-    }
-    options: dict[str, Any] = {"account_id": simulator.account_id, "api_url": simulator.url}
-    options.update(client_id=simulator.client_id, access_token=texts[kind])
-    ran = run_apart({**options, "ca_path": simulator.ca_path}, tmp_path)
-    (row,) = ran.result["results"]
-    assert row["outcome"] == {"live": "revoked"}.get(kind, kind)
-    assert ("jwt" in ran.imported) is (kind != "malformed")
-    assert ("requests" in ran.imported) is (kind == "live")
-    assert bool(simulator.requests()) is (kind == "live")
 
 
 def test_the_libraries_are_documented_as_requirements() -> None:

@@ -7,27 +7,18 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
-import os
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from types import SimpleNamespace
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-from ansible.errors import AnsibleError, AnsibleFilterError
+from ansible.errors import AnsibleFilterError
 from ansible.utils.unsafe_proxy import wrap_var
 
 from ansible_collections.nomba.auth.plugins.filter import rotation_plan as plan_file
 from ansible_collections.nomba.auth.plugins.filter import rotation_step as step_file
-from ansible_collections.nomba.auth.plugins.lookup import playbook_run as run_file
-from ansible_collections.nomba.auth.plugins.lookup.playbook_run import state_of, this_run
 from tests.simulator.tokens import fingerprint
 
 rotation_plan, rotation_step = plan_file.rotation_plan, step_file.rotation_step
-on_linux = pytest.mark.skipif(sys.platform != "linux", reason="start times are known on Linux only")
 
 TOKEN = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJjYW5hcnkifQ.a-signature-of-the-canary"
 OWNER = {
@@ -334,123 +325,7 @@ def test_a_plan_that_lacks_an_argument_is_refused_in_one_sentence(name: str) -> 
         rotation_plan(in_service(), **PLANNED, haste=True)
 
 
-@pytest.mark.parametrize("terms", [[None], [1], [["a"]], [{"run": "a"}]], ids=repr)
-def test_what_is_no_name_of_a_run_is_refused(terms: list[Any]) -> None:
-    with pytest.raises(AnsibleError, match=r"^playbook_run: give names of runs"):
-        run_file.LookupModule().run(terms)
-
-
 @pytest.mark.parametrize("file", [plan_file, step_file], ids=["plan", "step"])
 def test_every_file_holds_the_filter_of_its_name(file: Any) -> None:
     name = file.__name__.rpartition(".")[2]
     assert file.FilterModule().filters() == {name: getattr(file, name)}
-
-
-# The run
-
-
-@contextmanager
-def child() -> Iterator[subprocess.Popen[bytes]]:
-    """A process that waits until it is asked to end."""
-    command = [sys.executable, "-c", "import sys; sys.stdin.read()"]
-    with subprocess.Popen(command, stdin=subprocess.PIPE) as process:
-        try:
-            yield process
-        finally:
-            process.kill()
-
-
-def as_if_in(process: int, monkeypatch: pytest.MonkeyPatch) -> str:
-    """The name that a worker of this process gives to its run."""
-    with monkeypatch.context() as patch:
-        patch.setattr(multiprocessing, "parent_process", lambda: SimpleNamespace(pid=process))
-        return this_run()
-
-
-def test_this_run_is_alive() -> None:
-    assert state_of(this_run()) == "alive"
-    assert this_run() == this_run()
-    assert this_run().split("/")[1] == str(os.getpid())
-
-
-def test_a_worker_names_the_run_that_started_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert as_if_in(os.getpid(), monkeypatch) == this_run()
-    with child() as process:
-        assert as_if_in(process.pid, monkeypatch).split("/")[1] == str(process.pid)
-
-
-def test_a_worker_whose_parent_is_unknown_names_itself(monkeypatch: pytest.MonkeyPatch) -> None:
-    named = this_run()
-    monkeypatch.setattr(multiprocessing, "parent_process", lambda: SimpleNamespace(pid=None))
-    assert this_run() == named
-
-
-def test_a_run_is_alive_until_it_has_ended(monkeypatch: pytest.MonkeyPatch) -> None:
-    with child() as process:
-        run = as_if_in(process.pid, monkeypatch)
-        assert state_of(run) == "alive"
-    assert state_of(run) == "dead"
-
-
-@on_linux
-def test_a_run_that_nobody_has_buried_is_dead(monkeypatch: pytest.MonkeyPatch) -> None:
-    with child() as process:
-        run = as_if_in(process.pid, monkeypatch)
-        process.kill()
-        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
-        assert state_of(run) == "dead"
-
-
-@on_linux
-def test_a_process_number_that_is_used_again_is_another_run() -> None:
-    machine, process, started = this_run().split("/")
-    assert state_of(f"{machine}/{process}/{int(started) - 1}") == "dead"
-    assert state_of(f"{machine}/{process}/{started}0") == "dead"
-    assert state_of(f"{machine}/{process}/") == "dead"
-
-
-@on_linux
-def test_a_run_before_the_machine_was_started_anew_is_elsewhere() -> None:
-    host, __, boot = this_run().split("/", maxsplit=1)[0].rpartition(".")
-    assert len(boot) == 36
-    assert state_of(this_run().replace(boot, boot[::-1])) == "elsewhere"
-    assert state_of(this_run().replace(host, f"{host}x", 1)) == "elsewhere"
-
-
-@pytest.mark.parametrize(
-    "run", ["", "none", "/", "//", "///", "elsewhere.example/1/1", "a/b/c", "\0", "../../1", TOKEN]
-)
-def test_garbage_is_elsewhere(run: str) -> None:
-    assert state_of(run) == "elsewhere"
-
-
-@pytest.mark.parametrize("process", ["", "x", "-1", "1.5", " 1", "0x1"])
-def test_a_run_of_no_process_is_elsewhere(process: str) -> None:
-    machine, __, started = this_run().split("/")
-    assert state_of(f"{machine}/{process}/{started}") == "elsewhere"
-
-
-def test_a_process_of_somebody_else_exists(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(_process: int, _signal: int) -> None:
-        raise PermissionError
-
-    monkeypatch.setattr(os, "kill", refuse)
-    assert state_of(this_run()) == "alive"
-
-
-def test_where_no_start_is_known_the_process_number_has_to_do(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Any
-) -> None:
-    monkeypatch.setattr(run_file, "_PROC", tmp_path)
-    with child() as process:
-        run = as_if_in(process.pid, monkeypatch)
-        assert run.endswith(f"/{process.pid}/")
-        assert state_of(run) == "alive"
-    assert state_of(run) == "dead"
-
-
-def test_the_lookup_names_this_run_or_answers_for_each() -> None:
-    lookup = run_file.LookupModule()
-    lookup.set_options = lambda **_options: None
-    assert lookup.run([]) == [this_run()]
-    assert lookup.run([this_run(), "none"]) == ["alive", "elsewhere"]

@@ -10,77 +10,14 @@ As root, the other user is nobody. Everybody else takes themselves for another u
 from __future__ import annotations
 
 import os
-import signal
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from .exchanger import exchanging
-from .harness import ModuleResult, Revoke
-from .token_harness import Token
+from .other_user import IS_ROOT, STRANGER, another_user, folder, give, never_hang, to_owner, victim
 from .writers import CONTENT, OPTIONS, WITH_TOKENS, WITHOUT_TOKENS, Writers, snapshot, special_file
 
-IS_ROOT = os.geteuid() == 0
-STRANGER = 65534 if IS_ROOT else os.geteuid()
-NOBODY_ELSE = 4242
-
-
-@pytest.fixture(autouse=True)
-def never_hang() -> Iterator[None]:
-    """A module that waits for ever fails its test."""
-
-    def stop(*_words: Any) -> None:
-        raise RuntimeError("the module waits for ever")
-
-    before = signal.signal(signal.SIGALRM, stop)
-    signal.alarm(30)
-    yield
-    signal.alarm(0)
-    signal.signal(signal.SIGALRM, before)
-
-
-@pytest.fixture(autouse=True)
-def another_user(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without root, nothing can belong to another user, so that this process becomes one."""
-    if not IS_ROOT:
-        monkeypatch.setattr(os, "geteuid", lambda: NOBODY_ELSE)
-
-
-@pytest.fixture
-def write(token: Token, revoke: Revoke) -> Writers:
-    """All modules that write a file."""
-    return Writers(token, revoke)
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """A folder of the other user."""
-    folder = tmp_path / "app"
-    folder.mkdir()
-    give(folder)
-    return folder
-
-
-@pytest.fixture
-def victim(tmp_path: Path) -> Path:
-    """A file that no module is to touch, in a folder that none is to change."""
-    path = tmp_path / "victims" / "victim"
-    path.parent.mkdir(mode=0o700)
-    path.write_bytes(b"root::0:0:root:/root:/bin/sh\n")
-    path.chmod(0o644)
-    return path
-
-
-def give(path: Path) -> None:
-    """Give a file, a folder or a link to the other user."""
-    os.chown(path, STRANGER, -1, follow_symlinks=False)
-
-
-def to_owner(module: str) -> dict[str, str]:
-    """Options that give the module's file to the other user, as is common."""
-    return {"owner": str(STRANGER)} if module in WITH_TOKENS else {}
+__all__ = ["another_user", "folder", "never_hang", "victim"]
 
 
 def plant_link(path: Path, target: Path) -> None:
@@ -347,27 +284,3 @@ def test_a_file_stays_with_its_owner_where_no_other_is_named(
         before.st_gid,
         before.st_mode,
     )
-
-
-# Races
-
-
-def test_nothing_that_is_exchanged_meanwhile_leads_to_another_file(
-    write: Writers, folder: Path, victim: Path
-) -> None:
-    give(folder.parent)
-    before = snapshot(victim.parent)
-    own = to_owner("nomba_credential_file")
-    results: list[ModuleResult] = []
-    with exchanging(folder.parent, victim, STRANGER):
-        for number in range(60):
-            given = {"content": f"{number}\n", **own}
-            results += [
-                write("nomba_credential_file", folder / "nomba", **given),
-                write("nomba_credential_file", folder / "nomba", expected="", **given),
-                write("nomba_audit", folder / "audit", events=[{"id": str(number)}]),
-                write("nomba_token_revoke", folder / "progress"),
-            ]
-            assert snapshot(victim.parent) == before
-    codes = {result.error for result in results if result.failed}
-    assert codes <= {"invalid_option", "not_written", "conflict", "locked"}

@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import fcntl
-import json
 import os
 from collections.abc import Iterator
 from dataclasses import replace
@@ -17,7 +16,7 @@ import pytest
 from ansible_collections.nomba.auth.plugins.modules import nomba_token
 
 from .request_log import operations
-from .token_harness import Token, start_apart
+from .token_harness import Token
 
 
 @pytest.fixture
@@ -27,16 +26,6 @@ def lock(token: Token) -> Iterator[int]:
     fcntl.flock(file, fcntl.LOCK_EX)
     yield file
     os.close(file)
-
-
-def test_two_runs_at_once_issue_once(token: Token) -> None:
-    token.simulator.fault("issue", "slow", delay=1)
-    runs = [start_apart(token.options()) for __ in range(2)]
-    returned = [json.loads(run.communicate()[0]) for run in runs]
-    assert sorted(result["action"] for result in returned) == ["issued", "kept"]
-    assert len({result["fingerprint"] for result in returned}) == 1
-    assert len(token.simulator.live()) == 1
-    assert operations(token.simulator) == ["issue"]
 
 
 def test_a_run_waits_for_the_other_and_finds_its_token(token: Token, lock: int) -> None:

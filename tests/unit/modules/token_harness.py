@@ -2,15 +2,12 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Running nomba_token, in the test's process or in one of its own, and looking at its file."""
+"""Run nomba_token in the process of the test, and read its file."""
 
 from __future__ import annotations
 
 import json
-import os
 import stat
-import subprocess
-import sys
 from collections.abc import Mapping
 from datetime import datetime, timezone
 from pathlib import Path
@@ -102,27 +99,3 @@ class Token:
         """The time so many seconds from now, as the API writes it."""
         moment = self.clock.as_clock().now() + ahead
         return datetime.fromtimestamp(moment, timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.000Z")
-
-
-def start_apart(options: Mapping[str, Any]) -> subprocess.Popen[str]:
-    """Start the module in a process of its own."""
-    paths = os.pathsep.join(str(Path(entry).resolve()) for entry in sys.path)
-    return subprocess.Popen(
-        [sys.executable, "-m", __name__, json.dumps(options)],
-        stdout=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONPATH": paths},
-    )
-
-
-def main() -> None:
-    """Run the module."""
-    from ansible.module_utils import basic
-
-    arguments = json.dumps({"ANSIBLE_MODULE_ARGS": json.loads(sys.argv[1])}).encode()
-    vars(basic).update(_ANSIBLE_ARGS=arguments, _ANSIBLE_PROFILE="legacy")
-    nomba_token.main()
-
-
-if __name__ == "__main__":
-    main()
