@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The filters: by actor, and in a play."""
+"""The filters, called as Ansible calls them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ import importlib
 import inspect
 import json
 import sys
+from collections.abc import Callable
 from dataclasses import fields
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -36,8 +38,8 @@ FILTERS: dict[str, Any] = {
     "rotation_step": step_file.rotation_step,
     **OF_TOKENS,
 }
-# What the filters of a rotation actor on by name.
-HANDED_ON = {
+# The arguments that a rotation filter passes on by name.
+PASSED_ON = {
     "rotation_plan": {one.name for one in fields(RotationOptions)} - {"owner"},
     "rotation_step": {
         name for step in STEPS.values() for name in list(inspect.signature(step).parameters)[2:]
@@ -47,13 +49,13 @@ FOLDER = Path(claims_file.__file__).parent
 
 
 class Text(str):
-    """A string of another class, as Ansible's own are."""
+    """A string of another class, like those of Ansible."""
 
     __slots__ = ()
 
 
 class Vaulted:
-    """An inline !vault value as Ansible before 2.19 hands it over: no str, and one if asked."""
+    """An inline !vault value of Ansible before 2.19: not a str, but str() returns its text."""
 
     __ENCRYPTED__ = True
 
@@ -87,38 +89,40 @@ NO_STRINGS: dict[str, Any] = {
 
 
 def files() -> list[str]:
-    """The names of all filter files."""
+    """Return the names of all filter files."""
     return sorted(path.stem for path in FOLDER.glob("*.py") if path.stem != "__init__")
 
 
 def module(name: str) -> Any:
-    """A filter file, imported."""
+    """Import a filter file."""
     return importlib.import_module(f"ansible_collections.nomba.auth.plugins.filter.{name}")
 
 
-@pytest.mark.parametrize("form", FORMS.values(), ids=FORMS.keys())
-def test_a_fingerprint_is_that_of_the_token_alone(simulator: ControlClient, form: Any) -> None:
-    token = simulator.mint()
-    assert token_fingerprint(form(token)) == fingerprint(token)
-
-
-@pytest.mark.parametrize("form", FORMS.values(), ids=FORMS.keys())
-def test_claims_are_those_that_are_safe_to_show(simulator: ControlClient, form: Any) -> None:
+def test_filters_accept_a_token_in_any_form(simulator: ControlClient) -> None:
     token = simulator.mint(claims={"iat": 1700000000, "exp": 1999999999})
-    result = token_claims(form(token))
-    assert set(result) == {"account", "roles", "subject", "iat", "exp"}
-    assert (result["account"], result["roles"]) == (simulator.account_id, ["VENDOR_API_ADMIN"])
-    assert (result["iat"], result["exp"]) == (1700000000, 1999999999)
-    assert "@" not in json.dumps(result)
+    claims = {
+        "account": simulator.account_id,
+        "roles": ["VENDOR_API_ADMIN"],
+        "subject": token_claims(token)["subject"],
+        "iat": 1700000000,
+        "exp": 1999999999,
+    }
+    every = token_claims(token, all=True)
+    assert (every["iat"], every["exp"]) == (1700000000, 1999999999)
+    assert {
+        name: (token_fingerprint(form(token)), token_claims(form(token)))
+        for name, form in FORMS.items()
+    } == {name: (fingerprint(token), claims) for name in FORMS}
+    assert all(token_claims(form(token), all=True) == every for form in FORMS.values())
 
 
-@pytest.mark.parametrize("form", FORMS.values(), ids=FORMS.keys())
-def test_all_claims_are_the_payload(simulator: ControlClient, form: Any) -> None:
+def test_claims_show_no_address_unless_all_are_requested(simulator: ControlClient) -> None:
     canary = hatch(simulator)
-    result = token_claims(form(canary.token), all=True)
-    assert isinstance(result, dict)
-    assert result[f"Email:{canary.email}"] == f"Email:{canary.email}"
-    assert canary.sings(json.dumps(token_claims(form(canary.token)))) == []
+    assert canary.sings(json.dumps(token_claims(canary.token))) == []
+    assert "@" not in json.dumps(token_claims(canary.token))
+    every = token_claims(canary.token, all=True)
+    assert isinstance(every, dict)
+    assert every[f"Email:{canary.email}"] == f"Email:{canary.email}"
 
 
 def test_a_token_that_says_little_has_few_claims(simulator: ControlClient) -> None:
@@ -129,27 +133,27 @@ def test_a_token_that_says_little_has_few_claims(simulator: ControlClient) -> No
     assert result == {**nothing, "roles": []}
 
 
-@pytest.mark.parametrize("value", NO_STRINGS.values(), ids=NO_STRINGS.keys())
-@pytest.mark.parametrize("name", OF_TOKENS)
-def test_what_is_no_string_is_refused_in_a_sentence(name: str, value: object) -> None:
+def rejection(call: Callable[[], object]) -> str:
+    """Return the message with which a filter rejects its input."""
     with pytest.raises(AnsibleFilterError) as caught:
-        FILTERS[name](value)
-    assert str(caught.value) == f"{name}: give one token, a string that is not empty"
+        call()
+    return str(caught.value)
 
 
-@pytest.mark.parametrize("all_of_them", [False, True])
-@pytest.mark.parametrize("cut", ["{head}", "{head}.{payload}", "x{head}.{payload}.x.x", "{token}="])
-def test_what_is_no_jwt_is_refused_without_being_repeated(
-    simulator: ControlClient, cut: str, all_of_them: bool
-) -> None:
+def test_input_that_is_no_string_is_rejected() -> None:
+    for name, function in OF_TOKENS.items():
+        messages = {row: rejection(partial(function, value)) for row, value in NO_STRINGS.items()}
+        message = f"{name}: give one token, a string that is not empty"
+        assert messages == dict.fromkeys(NO_STRINGS, message)
+
+
+def test_text_that_is_no_jwt_is_rejected_and_not_repeated(simulator: ControlClient) -> None:
+    # Which texts are none: tests/unit/core/test_claims.py.
     canary = hatch(simulator)
-    head, payload, __ = canary.token.split(".")
-    text = cut.format(head=head, payload=payload, token=canary.token)
-    with pytest.raises(AnsibleFilterError) as caught:
-        token_claims(text, all=all_of_them)
-    assert str(caught.value) == "token_claims: this is no JWT whose claims can be read"
-    assert canary.sings(repr(caught.value)) == []
-    assert text not in repr(caught.value)
+    text = canary.token.rpartition(".")[0]
+    for all_claims in (False, True):
+        message = rejection(partial(token_claims, text, all=all_claims))
+        assert message == "token_claims: this is no JWT whose claims can be read"
 
 
 def test_a_fingerprint_can_be_had_of_what_is_no_jwt() -> None:
@@ -185,7 +189,7 @@ def test_every_filter_is_documented_as_it_is(name: str) -> None:
     assert result["DOCUMENTATION"]["name"] == name
     assert (options.pop("_input")["required"], first.default) == (True, inspect.Parameter.empty)
     named = {one.name: one.default for one in others if one.kind is not one.VAR_KEYWORD}
-    assert set(options) == set(named) | HANDED_ON.get(name, set())
+    assert set(options) == set(named) | PASSED_ON.get(name, set())
     assert {option: options[option].get("default") for option in named} == {
         option: None if default is inspect.Parameter.empty else default
         for option, default in named.items()
