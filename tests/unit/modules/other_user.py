@@ -26,10 +26,10 @@ NOBODY_ELSE = 4242
 
 @pytest.fixture(autouse=True)
 def never_hang() -> Iterator[None]:
-    """A module that waits for ever fails its test."""
+    """Fail a test whose module blocks."""
 
     def stop(*_words: Any) -> None:
-        raise RuntimeError("the module waits for ever")
+        raise RuntimeError("the module blocks")
 
     before = signal.signal(signal.SIGALRM, stop)
     signal.alarm(30)
@@ -40,7 +40,7 @@ def never_hang() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def another_user(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without root, nothing can belong to another user, so that this process becomes one."""
+    """Appear as another user, because without root every file belongs to this one."""
     if not IS_ROOT:
         monkeypatch.setattr(os, "geteuid", lambda: NOBODY_ELSE)
 
@@ -56,7 +56,7 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def victim(tmp_path: Path) -> Path:
-    """A file that no module is to touch, in a folder that none is to change."""
+    """A file that no module may read or write, in a folder that none may change."""
     path = tmp_path / "victims" / "victim"
     path.parent.mkdir(mode=0o700)
     path.write_bytes(b"root::0:0:root:/root:/bin/sh\n")
@@ -70,5 +70,5 @@ def give(path: Path) -> None:
 
 
 def to_owner(module: str) -> dict[str, str]:
-    """Options that give the module's file to the other user, as is common."""
+    """Return the options that give the file of a module to the other user, a common setup."""
     return {"owner": str(STRANGER)} if module in WITH_TOKENS else {}

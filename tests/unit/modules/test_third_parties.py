@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What another user puts in a file's place: no other file is read, written, created or given away.
+"""Another user who prepares a path gets no other file read, written, created or given away.
 
-As root, the other user is nobody. Everybody else takes themselves for another user meanwhile.
+As root, the other user is nobody. Without root, the process appears as another user.
 """
 
 from __future__ import annotations
@@ -21,18 +21,22 @@ __all__ = ["another_user", "folder", "never_hang", "victim"]
 
 
 def plant_link(path: Path, target: Path) -> None:
-    """Let the other user put a link there."""
+    """Create a link of the other user."""
     path.symlink_to(target)
     give(path)
 
 
-# What is no regular file
+# Special files
+
+
+# One module has every kind; in the others one case proves the same check: a FIFO blocks a reader.
+SPECIAL = [("nomba_credential_file", kind) for kind in ("FIFO", "device", "socket", "folder")]
+SPECIAL += [(module, "FIFO") for module in OPTIONS if module != "nomba_credential_file"]
 
 
 @pytest.mark.parametrize("check", [False, True], ids=["real", "check"])
-@pytest.mark.parametrize("kind", ["FIFO", "device", "socket", "folder"])
-@pytest.mark.parametrize("module", OPTIONS)
-def test_only_a_regular_file_is_taken(
+@pytest.mark.parametrize(("module", "kind"), SPECIAL)
+def test_special_file_is_rejected(
     write: Writers, tmp_path: Path, module: str, kind: str, check: bool
 ) -> None:
     (tmp_path / "etc").mkdir()
@@ -40,7 +44,7 @@ def test_only_a_regular_file_is_taken(
         before = snapshot(tmp_path / "etc"), path.lstat()
         result = write(module, path, check=check)
         if module == "nomba_token_revoke" and check:
-            assert not result.failed  # check mode does not look at the file
+            assert not result.failed  # check mode opens no progress file
         else:
             assert (result.error, result["changed"]) == ("invalid_option", False)
             assert result["msg"].startswith(f"{OPTIONS[module]}: it is a {kind}; name a")
@@ -48,9 +52,12 @@ def test_only_a_regular_file_is_taken(
         assert (snapshot(tmp_path / "etc"), path.lstat()[:6]) == (before[0], before[1][:6])
 
 
-@pytest.mark.parametrize("kind", ["FIFO", "device", "socket", "folder", "link", "hard link"])
-@pytest.mark.parametrize("module", WITH_TOKENS)
-def test_a_lock_is_a_regular_file_of_its_own(
+LOCKS = [("nomba_credential_file", kind) for kind in ("FIFO", "device", "socket", "folder")]
+LOCKS += [(module, kind) for module in WITH_TOKENS for kind in ("link", "hard link")]
+
+
+@pytest.mark.parametrize(("module", "kind"), LOCKS)
+def test_lock_that_is_no_regular_file_is_rejected(
     write: Writers, folder: Path, victim: Path, module: str, kind: str
 ) -> None:
     lock = folder / ".nomba.lock"
@@ -196,7 +203,7 @@ def test_the_token_of_another_user_is_not_given_away_by_a_hard_link(
 
 
 def third_party_folders() -> dict[str, tuple[int, int, int]]:
-    """Owner, group and mode of folders that a third party can write."""
+    """Return owner, group and mode of folders that a third party can write."""
     me = os.getuid()
     folders = {
         "of another user": (STRANGER, -1, 0o700),
@@ -212,11 +219,12 @@ FOLDERS = third_party_folders()
 
 
 @pytest.mark.parametrize("kind", FOLDERS)
-@pytest.mark.parametrize("module", WITH_TOKENS)
 @pytest.mark.parametrize("name", ["nomba", "conf/nomba"], ids=["the folder", "one above"])
-def test_a_folder_that_a_third_party_can_write_holds_no_token(
-    write: Writers, tmp_path: Path, module: str, kind: str, name: str
+def test_folder_that_a_third_party_can_write_is_rejected(
+    write: Writers, tmp_path: Path, kind: str, name: str
 ) -> None:
+    # The next test has the other module.
+    module = "nomba_credential_file"
     folder = tmp_path / "app"
     path = folder / name
     path.parent.mkdir(parents=True)
@@ -235,8 +243,17 @@ def test_a_folder_that_a_third_party_can_write_holds_no_token(
     assert write.simulator.requests() == []
 
 
+def test_no_token_is_issued_for_a_folder_of_another_user(write: Writers, folder: Path) -> None:
+    before = snapshot(folder)
+    result = write("nomba_token", folder / "nomba")
+    assert (result.error, result["changed"]) == ("invalid_option", False)
+    assert "can be written by " in result["msg"]
+    assert snapshot(folder) == before
+    assert write.simulator.requests() == []
+
+
 @pytest.mark.parametrize("module", WITH_TOKENS)
-def test_the_folder_of_the_files_owner_is_the_common_case(
+def test_folder_of_the_owner_of_the_file_is_accepted(
     write: Writers, folder: Path, module: str
 ) -> None:
     options = {**to_owner(module), "group": str(STRANGER if IS_ROOT else os.getgid())}
