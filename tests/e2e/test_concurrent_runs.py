@@ -8,10 +8,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tests.unit.modules.request_log import operations
 from tests.unit.modules.token_harness import Token
 
 from .module_process import start_module_process, wait_for_result
+
+pytestmark = pytest.mark.newest
 
 
 def test_two_runs_at_once_issue_once(token: Token, tmp_path: Path) -> None:

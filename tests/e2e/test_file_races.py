@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tests.unit.modules.harness import ModuleResult
 from tests.unit.modules.other_user import (
     STRANGER,
@@ -21,6 +23,8 @@ from tests.unit.modules.other_user import (
 from tests.unit.modules.writers import Writers, snapshot
 
 from .exchanger import exchanging
+
+pytestmark = pytest.mark.newest
 
 __all__ = ["another_user", "folder", "never_hang", "victim"]
 

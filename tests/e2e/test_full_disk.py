@@ -18,6 +18,8 @@ import pytest
 from ansible_collections.nomba.auth.plugins.modules import nomba_credential_file
 from tests.unit.modules.harness import run_module
 
+pytestmark = pytest.mark.newest
+
 LONG = "NOMBA_NOTE=" + "x" * 50_000 + "\n"
 OLD = b"NOMBA_NOTE=old\n"
 

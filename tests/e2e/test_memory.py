@@ -15,6 +15,8 @@ from tests.unit.modules.harness import Revoke
 
 from .module_process import run_module_process
 
+pytestmark = pytest.mark.newest
+
 MEGABYTE = 1024 * 1024
 
 

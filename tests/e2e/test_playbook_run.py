@@ -19,6 +19,8 @@ from ansible_collections.nomba.auth.plugins.lookup import playbook_run
 from ansible_collections.nomba.auth.plugins.lookup.playbook_run import state_of, this_run
 from tests.unit.modules.test_playbook_run import as_if_in, on_linux
 
+pytestmark = pytest.mark.newest
+
 
 @contextmanager
 def child() -> Iterator[subprocess.Popen[bytes]]:

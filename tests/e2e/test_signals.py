@@ -19,6 +19,8 @@ from tests.simulator.tokens import fingerprint
 
 from .module_process import ProcessResult, start_module_process, wait_for_result
 
+pytestmark = pytest.mark.newest
+
 # A run that is stopped has ended long before, and a run that is not lasts longer (seconds).
 ENDED, DEADLINE = 30, 600
 STOPPED = "the run was stopped by a signal"

@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What stands between the module and the API: certificates, proxies, nobody at all."""
+"""Certificates, proxies and other servers between the module and the API.
+
+Also with the libraries of the oldest Ansible: requests and urllib3 handle TLS and proxies.
+"""
 
 from __future__ import annotations
 

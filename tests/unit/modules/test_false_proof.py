@@ -20,6 +20,8 @@ from tests.unit.clock import FastClock
 
 from .harness import ModuleResult, Revoke
 
+pytestmark = pytest.mark.newest
+
 OTHER_CLIENT = ApiClient(
     "0d0d0d0d-5555-4555-8555-ffffffffffff", "c2VjcmV0", account_id=OTHER_ACCOUNT_ID
 )

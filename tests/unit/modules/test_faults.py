@@ -20,6 +20,8 @@ from tests.simulator.tokens import fingerprint
 from .harness import Revoke
 from .request_log import ticking
 
+pytestmark = pytest.mark.newest
+
 
 @dataclass(frozen=True)
 class Kind:

@@ -22,6 +22,8 @@ from .request_log import operations
 from .token_harness import Token
 from .writers import WITH_TOKENS, Writers
 
+pytestmark = pytest.mark.newest
+
 # Each write of the state is longer than a page, so that a part of it fits on a disk that is full.
 LONG = "NOMBA_NOTE=" + "x" * 50_000 + "\n"
 OLD = b"NOMBA_NOTE=old\n"

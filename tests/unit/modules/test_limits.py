@@ -18,14 +18,16 @@ from tests.simulator.tokens import fingerprint
 from .harness import Revoke
 from .request_log import ONE_LIVE_TOKEN, controls, operations, shared, ticking
 
-PATIENT: dict[str, Any] = {"timeout": 10_000, "deadline": 100_000}
+pytestmark = pytest.mark.newest
+
+NO_LIMIT: dict[str, Any] = {"timeout": 10_000, "deadline": 100_000}
 
 
 @pytest.fixture
 def windows(revoke: Revoke) -> Revoke:
-    """The module on a clock that the simulator shares: waiting lets its rate windows pass.
+    """The module on a clock that the simulator shares: a wait moves its rate windows as well.
 
-    The waiting of several workers adds up there, also for a request that is under way: PATIENT.
+    The waits of several workers add up, also for a request in progress: see NO_LIMIT.
     """
     clock = shared(revoke.clock, revoke.simulator)
     revoke.monkeypatch.setattr(nomba_token_revoke, "SYSTEM", clock)
@@ -35,7 +37,7 @@ def windows(revoke: Revoke) -> Revoke:
 def test_a_low_traffic_account_sends_one_post_a_window(windows: Revoke) -> None:
     windows.simulator.configure(rate_class="low_traffic")
     tokens = windows.simulator.mint_many(3)
-    result = windows(*tokens, **PATIENT)
+    result = windows(*tokens, **NO_LIMIT)
     assert result.outcomes == ["revoked"] * 3
     posts = windows.simulator.requests("revoke")
     assert [post.status for post in posts] == [200] * 3
@@ -67,11 +69,14 @@ def test_a_deadline_shorter_than_the_windows_leaves_a_result_for_every_token(
     assert len(windows.simulator.live()) == 4
 
 
-@pytest.mark.parametrize("rate_class", ["regular", "elevated"])
-@pytest.mark.parametrize("concurrency", [1, 8, 64])
-def test_forty_tokens_meet_no_429(windows: Revoke, rate_class: str, concurrency: int) -> None:
+@pytest.mark.parametrize(
+    ("rate_class", "concurrency"), [("regular", 1), ("regular", 64), ("elevated", 64)]
+)
+def test_run_within_the_rate_limit_gets_no_429(
+    windows: Revoke, rate_class: str, concurrency: int
+) -> None:
     windows.simulator.configure(rate_class=rate_class)
-    result = windows(*windows.simulator.mint_many(40), concurrency=concurrency, **PATIENT)
+    result = windows(*windows.simulator.mint_many(40), concurrency=concurrency, **NO_LIMIT)
     assert result.outcomes == ["revoked"] * 40
     assert {e.status for e in windows.simulator.requests("revoke")} == {200}
     assert 429 not in {e.status for e in windows.simulator.requests()}
@@ -83,7 +88,7 @@ def test_probes_and_revokes_count_together(windows: Revoke) -> None:
     windows.simulator.configure(rate_class="regular")
     dead, live = windows.simulator.mint_many(120, known=False), windows.simulator.mint_many(30)
     mixed = [token for group in zip(live, *[iter(dead)] * 4) for token in group]
-    result = windows(*mixed, concurrency=64, **PATIENT)
+    result = windows(*mixed, concurrency=64, **NO_LIMIT)
     assert Counter(result.outcomes) == {"revoked": 30, "already_revoked": 120}
     assert 429 not in {e.status for e in windows.simulator.requests()}
 
@@ -134,9 +139,7 @@ def test_a_429_that_outlasts_the_deadline_is_hinted_at(revoke: Revoke) -> None:
     assert revoke.simulator.accepts(token)
 
 
-@pytest.mark.parametrize(
-    "how", [{}, {"retry_after": 1}, {"retry_after": 15}, {"retry_after": 3600}], ids=str
-)
+@pytest.mark.parametrize("how", [{}, {"retry_after": 15}, {"retry_after": 3600}], ids=str)
 def test_rate_limited_probes_do_not_delay_the_revoke(revoke: Revoke, how: dict[str, Any]) -> None:
     revoke.simulator.fault("balance", "rate_limited", times=0, **how)
     token = revoke.simulator.mint()
@@ -147,13 +150,16 @@ def test_rate_limited_probes_do_not_delay_the_revoke(revoke: Revoke, how: dict[s
     assert not revoke.simulator.accepts(token)
 
 
-@pytest.mark.parametrize("text", ["-5", "1.5", "soon", "", "Mon, 31 Feb 2028 25:61:61 GMT"])
-def test_a_retry_after_without_sense_is_as_good_as_none(revoke: Revoke, text: str) -> None:
-    revoke.simulator.fault("revoke", "rate_limited", headers={"Retry-After": text})
-    result = revoke(revoke.simulator.mint())
-    assert result.outcomes == ["revoked"]
-    assert 0 < sum(revoke.clock.slept) <= 1
-    assert operations(revoke.simulator).count("revoke") == 2
+def test_invalid_retry_after_is_ignored(revoke: Revoke) -> None:
+    rows = {}
+    for text in ("-5", "1.5", "soon", "", "Mon, 31 Feb 2028 25:61:61 GMT"):
+        revoke.simulator.reset()
+        revoke.simulator.fault("revoke", "rate_limited", headers={"Retry-After": text})
+        revoke.clock.slept.clear()
+        result = revoke(revoke.simulator.mint())
+        posts = operations(revoke.simulator).count("revoke")
+        rows[text] = (*result.outcomes, 0 < sum(revoke.clock.slept) <= 1, posts)
+    assert rows == dict.fromkeys(rows, ("revoked", True, 2))
 
 
 def test_a_retry_after_of_ages_is_not_waited_for(revoke: Revoke) -> None:
@@ -206,9 +212,8 @@ def test_a_check_run_out_of_time_names_the_tokens_it_did_not_probe(revoke: Revok
     assert revoke.simulator.writes() == []
 
 
-@pytest.mark.parametrize("status", [400, 403, 404])
-def test_five_identical_refusals_abort_the_run(revoke: Revoke, status: int) -> None:
-    revoke.simulator.fault("revoke", "status", status=status, times=0)
+def test_five_identical_refusals_abort_the_run(revoke: Revoke) -> None:
+    revoke.simulator.fault("revoke", "status", status=404, times=0)
     result = revoke(*revoke.simulator.mint_many(9), concurrency=1)
     assert result.outcomes == ["refused"] * 5 + ["not_attempted"] * 4
     assert result.error == "refused"

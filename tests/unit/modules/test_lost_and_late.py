@@ -18,6 +18,8 @@ from tests.unit.clock import FastClock
 from .harness import Revoke
 from .request_log import ONE_LIVE_TOKEN, operations
 
+pytestmark = pytest.mark.newest
+
 HOUR = 3600.0
 # A Date has whole seconds, and some pass before it is compared.
 AHEAD = re.compile(r"clock is 36[0-9]{2} s ahead of the API's")

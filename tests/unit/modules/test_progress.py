@@ -20,6 +20,8 @@ from tests.unit.limits import file_size_limit
 
 from .harness import Revoke
 
+pytestmark = pytest.mark.newest
+
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:

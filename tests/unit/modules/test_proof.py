@@ -14,6 +14,8 @@ from tests.unit.clock import FastClock
 from .harness import ModuleResult, Revoke
 from .request_log import ONE_LIVE_TOKEN, controls, operations
 
+pytestmark = pytest.mark.newest
+
 PROOFS = ["required", "attempt", "none"]
 
 

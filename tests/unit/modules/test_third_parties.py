@@ -17,6 +17,8 @@ import pytest
 from .other_user import IS_ROOT, STRANGER, another_user, folder, give, never_hang, to_owner, victim
 from .writers import CONTENT, OPTIONS, WITH_TOKENS, WITHOUT_TOKENS, Writers, snapshot, special_file
 
+pytestmark = pytest.mark.newest
+
 __all__ = ["another_user", "folder", "never_hang", "victim"]
 
 
