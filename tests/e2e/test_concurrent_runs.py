@@ -18,7 +18,7 @@ from .module_process import start_module_process, wait_for_result
 pytestmark = pytest.mark.newest
 
 
-def test_two_runs_at_once_issue_once(token: Token, tmp_path: Path) -> None:
+def test_concurrent_runs_issue_one_token(token: Token, tmp_path: Path) -> None:
     token.simulator.fault("issue", "slow", delay=1)
     runs = [start_module_process(token.options(), tmp_path, "nomba_token") for __ in range(2)]
     returned = [wait_for_result(run).result for run in runs]

@@ -29,7 +29,7 @@ pytestmark = pytest.mark.newest
 __all__ = ["another_user", "folder", "never_hang", "victim"]
 
 
-def test_nothing_that_is_exchanged_meanwhile_leads_to_another_file(
+def test_path_that_changes_during_a_run_reaches_no_other_file(
     write: Writers, folder: Path, victim: Path
 ) -> None:
     give(folder.parent)

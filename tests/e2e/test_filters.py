@@ -48,7 +48,7 @@ def play(tmp_path: Path, expressions: dict[str, str], **variables: Any) -> tuple
     return run.returncode, run.stdout, result
 
 
-def test_the_filters_work_in_a_play(simulator: ControlClient, tmp_path: Path) -> None:
+def test_filters_run_in_a_play(simulator: ControlClient, tmp_path: Path) -> None:
     canary = hatch(simulator)
     expressions = {
         "name": "token | nomba.auth.token_fingerprint",
@@ -65,7 +65,7 @@ def test_the_filters_work_in_a_play(simulator: ControlClient, tmp_path: Path) ->
     assert canary.sings(output) == []
 
 
-def test_an_error_in_a_play_is_a_sentence(simulator: ControlClient, tmp_path: Path) -> None:
+def test_filter_error_in_a_play_is_one_sentence(simulator: ControlClient, tmp_path: Path) -> None:
     head = simulator.mint().rpartition(".")[0]
     expressions = {"name": "token | nomba.auth.token_claims"}
     status, output, result = play(tmp_path, expressions, token=head)

@@ -24,7 +24,7 @@ LONG = "NOMBA_NOTE=" + "x" * 50_000 + "\n"
 OLD = b"NOMBA_NOTE=old\n"
 
 
-def test_a_full_file_system_leaves_the_old_state(tmp_path: Path) -> None:
+def test_full_file_system_keeps_the_old_file(tmp_path: Path) -> None:
     run = subprocess.run(
         [*_with_a_small_disk(tmp_path), sys.executable, "-m", __name__, str(tmp_path)],
         stdout=subprocess.PIPE,

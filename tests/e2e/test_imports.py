@@ -17,7 +17,7 @@ from .module_process import run_module_process
 
 
 @pytest.mark.parametrize("kind", ["malformed", "expired", "live"])
-def test_a_library_is_loaded_by_whoever_needs_it(revoke: Revoke, tmp_path: Path, kind: str) -> None:
+def test_library_is_imported_only_when_needed(revoke: Revoke, tmp_path: Path, kind: str) -> None:
     simulator = revoke.simulator
     texts = {
         "malformed": "this is no token",

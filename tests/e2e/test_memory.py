@@ -21,9 +21,7 @@ MEGABYTE = 1024 * 1024
 
 
 @pytest.mark.parametrize("filling", [b"\0", b"A"], ids=["sparse", "one word"])
-def test_a_huge_file_is_read_in_little_memory(
-    revoke: Revoke, tmp_path: Path, filling: bytes
-) -> None:
+def test_huge_file_is_read_in_little_memory(revoke: Revoke, tmp_path: Path, filling: bytes) -> None:
     expired = revoke.simulator.mint(age=7200, lifetime=3600).encode()
     small, huge = tmp_path / "small", tmp_path / "huge"
     small.write_bytes(b"\n" + expired)

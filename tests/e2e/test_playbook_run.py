@@ -33,13 +33,13 @@ def child() -> Iterator[subprocess.Popen[bytes]]:
             process.kill()
 
 
-def test_a_worker_names_the_run_that_started_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_worker_names_the_run_of_its_parent(monkeypatch: pytest.MonkeyPatch) -> None:
     assert as_if_in(os.getpid(), monkeypatch) == this_run()
     with child() as process:
         assert as_if_in(process.pid, monkeypatch).split("/")[1] == str(process.pid)
 
 
-def test_a_run_is_alive_until_it_has_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_run_is_alive_until_its_process_exits(monkeypatch: pytest.MonkeyPatch) -> None:
     with child() as process:
         run = as_if_in(process.pid, monkeypatch)
         assert state_of(run) == "alive"
@@ -47,7 +47,7 @@ def test_a_run_is_alive_until_it_has_ended(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 @on_linux
-def test_a_run_that_nobody_has_buried_is_dead(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_zombie_process_is_a_dead_run(monkeypatch: pytest.MonkeyPatch) -> None:
     with child() as process:
         run = as_if_in(process.pid, monkeypatch)
         process.kill()
@@ -55,7 +55,7 @@ def test_a_run_that_nobody_has_buried_is_dead(monkeypatch: pytest.MonkeyPatch) -
         assert state_of(run) == "dead"
 
 
-def test_where_no_start_is_known_the_process_number_has_to_do(
+def test_process_id_decides_without_a_start_time(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(playbook_run, "_PROC", tmp_path)

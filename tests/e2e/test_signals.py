@@ -65,7 +65,7 @@ def stop(
     [(signal.SIGTERM,), (signal.SIGINT,), (signal.SIGINT, signal.SIGTERM, signal.SIGINT)],
     ids=["SIGTERM", "SIGINT", "several"],
 )
-def test_a_signal_ends_a_run_with_a_result_for_every_token(
+def test_signal_ends_a_run_with_a_result_for_every_token(
     simulator: ControlClient, start: Start, numbers: tuple[signal.Signals, ...]
 ) -> None:
     simulator.configure(latency=0.05)
@@ -89,7 +89,7 @@ def test_a_signal_ends_a_run_with_a_result_for_every_token(
     assert not sent & {row["fingerprint"] for row in stopped}
 
 
-def test_a_signal_ends_the_wait_for_a_rate_limit(simulator: ControlClient, start: Start) -> None:
+def test_signal_ends_the_wait_for_a_rate_limit(simulator: ControlClient, start: Start) -> None:
     simulator.fault("revoke", "rate_limited", retry_after=DEADLINE - 100)
     first, second = simulator.mint_many(2)
     process = start(first, second, concurrency=1)
@@ -102,7 +102,7 @@ def test_a_signal_ends_the_wait_for_a_rate_limit(simulator: ControlClient, start
     assert len(simulator.live()) == 2
 
 
-def test_a_signal_ends_the_proof_window_at_once(simulator: ControlClient, start: Start) -> None:
+def test_signal_ends_the_proof_window_at_once(simulator: ControlClient, start: Start) -> None:
     simulator.configure(revoke_effective=False)
     token = simulator.mint()
     ended = stop(start(token), simulator, 4, signal.SIGTERM)

@@ -258,7 +258,7 @@ def test_missing_id_names_the_option_and_the_environment_variable(revoke: Revoke
     }
 
 
-def test_a_wrong_client_id_is_hinted_at(revoke: Revoke) -> None:
+def test_message_hints_at_a_wrong_client_id(revoke: Revoke) -> None:
     token = revoke.simulator.mint()
     result = revoke(token, client_id="00000000-0000-4000-8000-000000000000")
     assert result.outcomes == ["refused"]
@@ -269,7 +269,7 @@ def test_a_wrong_client_id_is_hinted_at(revoke: Revoke) -> None:
     assert revoke.simulator.accepts(token)
 
 
-def test_a_suspended_client_is_hinted_at(revoke: Revoke) -> None:
+def test_message_hints_at_a_suspended_client(revoke: Revoke) -> None:
     revoke.simulator.suspend(revoke.simulator.client_id)
     token = revoke.simulator.mint()
     result = revoke(token)
@@ -280,7 +280,7 @@ def test_a_suspended_client_is_hinted_at(revoke: Revoke) -> None:
 
 
 @pytest.mark.parametrize("wrong", ["00000000-0000-4000-8000-000000000000", SUB_ACCOUNT_ID])
-def test_a_wrong_account_id_prevents_neither_the_revoke_nor_the_proof(
+def test_wrong_account_id_prevents_neither_the_revoke_nor_the_proof(
     revoke: Revoke, wrong: str
 ) -> None:
     token, account = revoke.simulator.mint(), revoke.simulator.account_id
@@ -292,9 +292,7 @@ def test_a_wrong_account_id_prevents_neither_the_revoke_nor_the_proof(
 
 
 @pytest.mark.parametrize("wrong", ["00000000-0000-4000-8000-000000000000", SUB_ACCOUNT_ID])
-def test_a_wrong_account_id_verifies_no_token_without_an_account(
-    revoke: Revoke, wrong: str
-) -> None:
+def test_wrong_account_id_verifies_no_token_without_an_account(revoke: Revoke, wrong: str) -> None:
     # Each refusal may be about the account: the token is dead, and nothing shows it.
     token = revoke.simulator.mint(claims={f"G:{revoke.simulator.account_id}": None})
     result = revoke(token, account_id=wrong)
@@ -342,14 +340,14 @@ def test_value_of_a_wrong_type_is_rejected_by_ansible_with_the_name_of_the_optio
     assert revoke.simulator.requests() == []
 
 
-def test_a_leeway_of_nothing_is_a_leeway(revoke: Revoke) -> None:
+def test_leeway_of_zero_is_valid(revoke: Revoke) -> None:
     now = int(revoke.clock.as_clock().now())
     result = revoke(revoke.simulator.mint(claims={"exp": now - 2}), leeway=0)
     assert result.outcomes == ["expired"]
     assert revoke.simulator.requests() == []
 
 
-def test_the_pieces_of_a_forged_token_fit(revoke: Revoke) -> None:
+def test_forged_token_is_readable(revoke: Revoke) -> None:
     # Guards the table above: these tokens are read, they are not refused for their form.
     token = jwt(b'{"exp":1600000000}')
     assert token.split(".")[1] == base64url(b'{"exp":1600000000}')
@@ -357,7 +355,7 @@ def test_the_pieces_of_a_forged_token_fit(revoke: Revoke) -> None:
     assert revoke.simulator.requests() == []
 
 
-def test_scraps_for_tokens_do_not_garble_the_result(revoke: Revoke) -> None:
+def test_short_texts_as_tokens_do_not_mask_the_result(revoke: Revoke) -> None:
     token = revoke.simulator.mint()
     result = revoke("e", "-", "revoked", " ", token)
     assert result.outcomes == ["malformed"] * 4 + ["revoked"]

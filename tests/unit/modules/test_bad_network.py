@@ -127,7 +127,7 @@ def is_not_attempted(result: ModuleResult) -> bool:
     return failed and not result["changed"] and row == ("not_attempted", False, 0)
 
 
-def test_a_ca_path_that_is_missing_is_refused(revoke: Revoke, tmp_path: Path) -> None:
+def test_ca_path_that_is_missing_is_rejected(revoke: Revoke, tmp_path: Path) -> None:
     token = revoke.simulator.mint()
     result = revoke(token, ca_path=str(tmp_path / "missing.pem"))
     assert result.error == "invalid_option"
@@ -137,7 +137,7 @@ def test_a_ca_path_that_is_missing_is_refused(revoke: Revoke, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("content", PEMS.values(), ids=PEMS.keys())
-def test_a_ca_path_that_is_no_pem_is_refused(revoke: Revoke, tmp_path: Path, content: str) -> None:
+def test_ca_path_that_is_no_pem_is_rejected(revoke: Revoke, tmp_path: Path, content: str) -> None:
     (tmp_path / "ca.pem").write_text(content)
     token = revoke.simulator.mint()
     result = revoke(token, ca_path=str(tmp_path / "ca.pem"))
@@ -147,7 +147,7 @@ def test_a_ca_path_that_is_no_pem_is_refused(revoke: Revoke, tmp_path: Path, con
     assert revoke.simulator.requests() == []
 
 
-def test_a_certificate_of_another_authority_gets_no_token(revoke: Revoke, strange_ca: str) -> None:
+def test_certificate_of_another_authority_gets_no_token(revoke: Revoke, strange_ca: str) -> None:
     token = revoke.simulator.mint()
     result = revoke(token, ca_path=strange_ca)
     assert is_not_attempted(result)
@@ -156,7 +156,7 @@ def test_a_certificate_of_another_authority_gets_no_token(revoke: Revoke, strang
     assert revoke.simulator.requests() == []
 
 
-def test_a_ca_path_that_is_an_empty_folder_trusts_nobody(revoke: Revoke, tmp_path: Path) -> None:
+def test_ca_path_of_an_empty_folder_trusts_no_certificate(revoke: Revoke, tmp_path: Path) -> None:
     result = revoke(revoke.simulator.mint(), ca_path=str(tmp_path))
     assert is_not_attempted(result)
     assert TLS in result["msg"]
@@ -164,7 +164,7 @@ def test_a_ca_path_that_is_an_empty_folder_trusts_nobody(revoke: Revoke, tmp_pat
 
 
 @pytest.mark.parametrize(("name", "asked"), [("other.example", False), ("127.0.0.1", True)])
-def test_a_certificate_for_another_name_gets_no_token(
+def test_certificate_for_another_name_gets_no_token(
     revoke: Revoke, stranger: Stranger, tmp_path: Path, name: str, asked: bool
 ) -> None:
     authority, context = trustme.CA(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -179,7 +179,7 @@ def test_a_certificate_for_another_name_gets_no_token(
     assert bool(stranger.asked) is asked
 
 
-def test_https_to_a_port_that_speaks_http_is_reported(revoke: Revoke) -> None:
+def test_https_to_a_port_with_http_is_reported(revoke: Revoke) -> None:
     token = revoke.simulator.mint()
     result = revoke(token, api_url=revoke.simulator.http_url.replace("http:", "https:"))
     assert is_not_attempted(result)
@@ -187,7 +187,7 @@ def test_https_to_a_port_that_speaks_http_is_reported(revoke: Revoke) -> None:
     assert revoke.simulator.requests() == []
 
 
-def test_a_refused_connection_is_retried_a_few_times(revoke: Revoke) -> None:
+def test_refused_connection_is_retried_a_few_times(revoke: Revoke) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))  # bound, and never listening
         host = f"127.0.0.1:{taken.getsockname()[1]}"
@@ -200,7 +200,7 @@ def test_a_refused_connection_is_retried_a_few_times(revoke: Revoke) -> None:
 
 
 @pytest.mark.parametrize("error", [socket.EAI_NONAME, socket.EAI_AGAIN], ids=["unknown", "no DNS"])
-def test_an_unknown_host_is_named(revoke: Revoke, error: int) -> None:
+def test_unknown_host_is_named(revoke: Revoke, error: int) -> None:
     def find_nothing(*_words: object) -> list[object]:
         raise socket.gaierror(error, "Name or service not known")
 
@@ -213,7 +213,7 @@ def test_an_unknown_host_is_named(revoke: Revoke, error: int) -> None:
     assert token not in result.output
 
 
-def test_a_proxy_that_lets_nothing_through_is_reported(revoke: Revoke, proxy: Stranger) -> None:
+def test_proxy_that_rejects_the_tunnel_is_reported(revoke: Revoke, proxy: Stranger) -> None:
     token = revoke.simulator.mint()
     result = revoke(token)
     assert is_not_attempted(result)
@@ -223,9 +223,7 @@ def test_a_proxy_that_lets_nothing_through_is_reported(revoke: Revoke, proxy: St
     assert revoke.simulator.requests() == []
 
 
-def test_a_proxy_that_answers_html_in_place_of_a_tunnel_gets_no_token(
-    revoke: Revoke, proxy: Stranger
-) -> None:
+def test_proxy_that_answers_with_html_gets_no_token(revoke: Revoke, proxy: Stranger) -> None:
     proxy.status = 200
     result = revoke(revoke.simulator.mint())
     assert is_not_attempted(result)
@@ -248,7 +246,7 @@ def test_html_page_settles_nothing(revoke: Revoke, proxy: Stranger) -> None:
     }
 
 
-def test_plain_http_to_another_host_goes_over_the_proxy(
+def test_plain_http_to_another_host_uses_the_proxy(
     revoke: Revoke, monkeypatch: pytest.MonkeyPatch, proxy: Stranger
 ) -> None:
     for name in ("http_proxy", "HTTP_PROXY"):
@@ -260,7 +258,7 @@ def test_plain_http_to_another_host_goes_over_the_proxy(
     assert proxy.asked == []
 
 
-def test_plain_http_to_this_host_takes_no_proxy(revoke: Revoke, proxy: Stranger) -> None:
+def test_plain_http_to_this_host_uses_no_proxy(revoke: Revoke, proxy: Stranger) -> None:
     token = revoke.simulator.mint()
     result = revoke(token, api_url=revoke.simulator.http_url)
     assert result.outcomes == ["revoked"]
@@ -268,7 +266,7 @@ def test_plain_http_to_this_host_takes_no_proxy(revoke: Revoke, proxy: Stranger)
     assert not revoke.simulator.accepts(token)
 
 
-def test_a_redirect_whose_body_has_no_end_is_not_read(revoke: Revoke, stranger: Stranger) -> None:
+def test_endless_body_of_a_redirect_is_not_read(revoke: Revoke, stranger: Stranger) -> None:
     revoke.monkeypatch.setattr(_http_connection, "MAX_BODY", 4096)
     stranger.status, stranger.pages = 307, 10_000
     stranger.headers = {"Location": f"{revoke.simulator.http_url}/elsewhere"}

@@ -65,7 +65,7 @@ UNREADABLE: dict[str, tuple[Callable[[Path], Path], str]] = {
 
 
 @pytest.mark.parametrize(("make", "reason"), UNREADABLE.values(), ids=UNREADABLE.keys())
-def test_a_source_that_cannot_be_read_fails_the_run(
+def test_source_that_cannot_be_read_fails_the_run(
     revoke: Revoke, tmp_path: Path, make: Callable[[Path], Path], reason: str
 ) -> None:
     path = str(make(tmp_path))
@@ -80,7 +80,7 @@ def test_a_source_that_cannot_be_read_fails_the_run(
 
 
 @pytest.mark.parametrize(("make", "reason"), UNREADABLE.values(), ids=UNREADABLE.keys())
-def test_what_cannot_be_read_takes_nothing_away_from_the_rest(
+def test_unreadable_source_does_not_affect_the_others(
     revoke: Revoke, tmp_path: Path, make: Callable[[Path], Path], reason: str
 ) -> None:
     (tmp_path / "good.log").write_text(revoke.simulator.mint())
@@ -91,7 +91,7 @@ def test_what_cannot_be_read_takes_nothing_away_from_the_rest(
     assert revoke.simulator.live() == []
 
 
-def test_what_cannot_be_read_below_a_folder_is_told(revoke: Revoke, tmp_path: Path) -> None:
+def test_unreadable_path_below_a_folder_is_reported(revoke: Revoke, tmp_path: Path) -> None:
     links = [_loop(tmp_path), _dangling(tmp_path)]
     (tmp_path / "log").write_text(revoke.simulator.mint())
     returned = revoke(sources=[str(tmp_path)])
@@ -100,7 +100,7 @@ def test_what_cannot_be_read_below_a_folder_is_told(revoke: Revoke, tmp_path: Pa
     assert revoke.simulator.live() == []
 
 
-def test_a_live_token_is_worse_than_an_unread_source(revoke: Revoke, tmp_path: Path) -> None:
+def test_live_token_outranks_an_unread_source(revoke: Revoke, tmp_path: Path) -> None:
     revoke.simulator.configure(revoke_effective=False)
     token = revoke.simulator.mint()
     returned = revoke(token, sources=[str(tmp_path / "missing")])
@@ -110,7 +110,7 @@ def test_a_live_token_is_worse_than_an_unread_source(revoke: Revoke, tmp_path: P
     assert len(revoke.simulator.writes()) == 1
 
 
-def test_a_folder_that_links_to_itself_is_swept_once(revoke: Revoke, tmp_path: Path) -> None:
+def test_folder_that_links_to_itself_is_scanned_once(revoke: Revoke, tmp_path: Path) -> None:
     (tmp_path / "below").mkdir()
     (tmp_path / "below" / "again").symlink_to(tmp_path)
     (tmp_path / "log").write_text(revoke.simulator.mint())
@@ -121,7 +121,7 @@ def test_a_folder_that_links_to_itself_is_swept_once(revoke: Revoke, tmp_path: P
     assert len(revoke.simulator.writes()) == 1
 
 
-def test_a_pipe_in_a_folder_is_passed_by(revoke: Revoke, tmp_path: Path) -> None:
+def test_pipe_in_a_folder_is_skipped(revoke: Revoke, tmp_path: Path) -> None:
     _pipe(tmp_path)
     (tmp_path / "log").write_text(revoke.simulator.mint())
     returned = revoke(sources=[str(tmp_path)])
@@ -131,7 +131,7 @@ def test_a_pipe_in_a_folder_is_passed_by(revoke: Revoke, tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("content", [None, b"", b"\0\xff" * 1000, b"eyJ" * 10_000])
-def test_a_source_without_a_token_is_no_failure(
+def test_source_without_a_token_is_no_failure(
     revoke: Revoke, tmp_path: Path, content: bytes | None
 ) -> None:
     if content is not None:
@@ -200,7 +200,7 @@ def test_compressed_file_fails_the_run(revoke: Revoke, tmp_path: Path) -> None:
     assert revoke.simulator.accepts(token)
 
 
-def test_what_a_container_holds_in_clear_is_revoked(revoke: Revoke, tmp_path: Path) -> None:
+def test_uncompressed_token_in_a_container_is_revoked(revoke: Revoke, tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "logs", "w", zipfile.ZIP_STORED) as archive:
         archive.writestr("app.log", revoke.simulator.mint())
     returned = revoke(sources=[str(tmp_path)])

@@ -112,7 +112,7 @@ SITUATIONS: dict[str, Callable[[ControlClient, Path], Options]] = {
 
 
 @pytest.mark.parametrize("situation", SITUATIONS.values(), ids=SITUATIONS.keys())
-def test_a_check_run_tells_what_the_real_run_comes_to(
+def test_check_run_predicts_the_real_run(
     revoke: Revoke, tmp_path: Path, situation: Callable[[ControlClient, Path], Options]
 ) -> None:
     options = situation(revoke.simulator, tmp_path)
@@ -127,7 +127,7 @@ def test_a_check_run_tells_what_the_real_run_comes_to(
     assert bool(revoke.simulator.writes()) is real["changed"]
 
 
-def test_a_check_run_probes_once_and_revokes_nothing(revoke: Revoke) -> None:
+def test_check_run_probes_once_and_revokes_nothing(revoke: Revoke) -> None:
     token = revoke.simulator.mint()
     returned = revoke(token, check=True)
     assert operations(revoke.simulator, fingerprint(token)) == ["balance"]
@@ -139,7 +139,7 @@ def test_a_check_run_probes_once_and_revokes_nothing(revoke: Revoke) -> None:
     assert returned.warnings == ""
 
 
-def test_a_diff_shows_fingerprints_moving_from_live_to_revoked(revoke: Revoke) -> None:
+def test_diff_shows_fingerprints_moving_from_live_to_revoked(revoke: Revoke) -> None:
     tokens = revoke.simulator.mint_many(2)
     expired = revoke.simulator.mint(age=7200, lifetime=3600)
     returned = revoke(*tokens, expired, diff=True)
@@ -150,13 +150,13 @@ def test_a_diff_shows_fingerprints_moving_from_live_to_revoked(revoke: Revoke) -
 
 
 @pytest.mark.parametrize("check", [True, False], ids=["check", "real"])
-def test_there_is_no_diff_unless_asked_for(revoke: Revoke, check: bool) -> None:
+def test_diff_is_returned_in_diff_mode_only(revoke: Revoke, check: bool) -> None:
     returned = revoke(revoke.simulator.mint(), check=check)
     assert "diff" not in returned.result
     assert bool(revoke.simulator.writes()) is not check
 
 
-def test_nothing_changed_is_an_empty_diff(revoke: Revoke) -> None:
+def test_unchanged_state_is_an_empty_diff(revoke: Revoke) -> None:
     returned = revoke(revoke.simulator.mint(known=False), diff=True)
     assert returned["diff"] == {"before": "", "after": ""}
     assert returned["changed"] is False

@@ -176,7 +176,7 @@ def test_playbooks_use_options_that_exist(monkeypatch: pytest.MonkeyPatch) -> No
         assert (playbook.name, unknown) == (playbook.name, set())
 
 
-def test_the_playbook_that_revokes_calls_the_module_that_does() -> None:
+def test_playbook_revoke_calls_nomba_token_revoke() -> None:
     plays = yaml.safe_load((ROOT / "playbooks" / "revoke.yml").read_text(encoding="utf-8"))
     assert list(_calls(plays, "nomba_token_revoke"))
 
@@ -221,13 +221,13 @@ def test_shared_attributes_are_true_of_each_module() -> None:
         assert "that speak to the API" in group or name in SPEAKING, name
 
 
-def test_the_documented_outcomes_are_the_closed_list() -> None:
+def test_documented_outcomes_are_the_closed_list() -> None:
     returned = yaml.safe_load(nomba_token_revoke.RETURN)
     outcomes = returned["results"]["contains"]["outcome"]["description"]
     assert _first_words(outcomes) == {outcome.value for outcome in Outcome}
 
 
-def test_the_documented_codes_are_the_closed_list() -> None:
+def test_documented_codes_are_the_closed_list() -> None:
     returned = yaml.safe_load(nomba_token_revoke.RETURN)
     codes = " ".join(returned["error"]["contains"]["code"]["description"])
     failing = {outcome.value for outcome in Outcome if outcome.failed}
@@ -236,7 +236,7 @@ def test_the_documented_codes_are_the_closed_list() -> None:
     assert set(VALUE.findall(codes)) == failing | own
 
 
-def test_the_tree_in_the_docstring_is_the_tree() -> None:
+def test_tree_in_the_docstring_is_the_tree() -> None:
     tree = dict(re.findall(r"-- (\w+) +(\w+)", _errors.__doc__ or ""))
     kinds = list(_subclasses(_errors.NombaError))
     assert set(tree) == {kind.__name__ for kind in kinds}
@@ -248,7 +248,7 @@ def test_every_failing_outcome_has_a_rank() -> None:
     assert len(WORST_FIRST) == len(set(WORST_FIRST))
 
 
-def test_the_documented_results_are_what_is_returned(revoke: Revoke, tmp_path: Path) -> None:
+def test_documented_results_are_what_is_returned(revoke: Revoke, tmp_path: Path) -> None:
     returned = yaml.safe_load(nomba_token_revoke.RETURN)
     (tmp_path / "log").write_text(revoke.simulator.mint())
     foreign = revoke.simulator.mint(client_id=SECOND_CLIENT_ID)
@@ -262,7 +262,7 @@ def test_the_documented_results_are_what_is_returned(revoke: Revoke, tmp_path: P
     assert len(revoke.simulator.writes()) == 2
 
 
-def test_the_documented_types_are_those_of_what_is_returned(revoke: Revoke, tmp_path: Path) -> None:
+def test_documented_types_are_those_of_what_is_returned(revoke: Revoke, tmp_path: Path) -> None:
     kinds = {"str": str, "int": int, "bool": bool, "list": list, "dict": dict}
     rows = yaml.safe_load(nomba_token_revoke.RETURN)["results"]["contains"]
     (tmp_path / "log").write_text(revoke.simulator.mint())

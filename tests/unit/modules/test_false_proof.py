@@ -257,7 +257,7 @@ def test_gateway_that_rejects_one_token_verifies_nothing(revoke: Revoke, gateway
 
 
 @pytest.mark.parametrize("effective", [True, False], ids=["effective", "without effect"])
-def test_a_wrong_account_id_hides_no_live_token(revoke: Revoke, effective: bool) -> None:
+def test_wrong_account_id_hides_no_live_token(revoke: Revoke, effective: bool) -> None:
     revoke.simulator.configure(revoke_effective=effective)
     token = revoke.simulator.mint()
     result = revoke(token, account_id=OTHER_ACCOUNT_ID)
@@ -270,7 +270,7 @@ def test_a_wrong_account_id_hides_no_live_token(revoke: Revoke, effective: bool)
 
 
 @pytest.mark.parametrize("effective", [True, False], ids=["effective", "without effect"])
-def test_a_token_that_names_two_accounts_is_probed_under_both(
+def test_token_that_names_two_accounts_is_probed_under_both(
     revoke: Revoke, effective: bool
 ) -> None:
     revoke.simulator.configure(revoke_effective=effective)
@@ -312,7 +312,7 @@ def test_lost_answers_leave_time_for_the_proof(
     assert sum(clock.slept) <= 60
 
 
-def test_a_lost_answer_is_never_reported_as_nothing_sent(revoke: Revoke, gateway: Gateway) -> None:
+def test_lost_answer_is_never_reported_as_nothing_sent(revoke: Revoke, gateway: Gateway) -> None:
     (token,) = mint(revoke, gateway)
 
     def go_away() -> Page:

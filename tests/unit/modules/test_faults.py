@@ -154,7 +154,7 @@ def test_every_kind_of_fault_is_in_the_table() -> None:
 
 @pytest.mark.parametrize(("place", "wanted"), PLACES.values(), ids=PLACES.keys())
 @pytest.mark.parametrize("kind", FAULTS.values(), ids=FAULTS.keys())
-def test_a_fault_leads_to_the_documented_outcome(
+def test_fault_leads_to_the_documented_outcome(
     revoke: Revoke, kind: Kind, place: Mapping[str, Any], wanted: Mapping[str, Wanted]
 ) -> None:
     token = revoke.simulator.mint()

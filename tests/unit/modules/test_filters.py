@@ -125,7 +125,7 @@ def test_claims_show_no_address_unless_all_are_requested(simulator: ControlClien
     assert every[f"Email:{canary.email}"] == f"Email:{canary.email}"
 
 
-def test_a_token_that_says_little_has_few_claims(simulator: ControlClient) -> None:
+def test_token_with_few_claims_returns_nulls(simulator: ControlClient) -> None:
     account = f"G:{simulator.account_id}"
     hidden = dict.fromkeys((account, "R:VENDOR_API_ADMIN", "iat", "exp"))
     result = token_claims(simulator.mint(claims={**hidden, "sub": "someone@leak.example"}))
@@ -156,11 +156,11 @@ def test_text_that_is_no_jwt_is_rejected_and_not_repeated(simulator: ControlClie
             assert message == "token_claims: this is no JWT whose claims can be read"
 
 
-def test_a_fingerprint_can_be_had_of_what_is_no_jwt() -> None:
+def test_text_that_is_no_jwt_has_a_fingerprint() -> None:
     assert token_fingerprint("no token") == fingerprint("no token")
 
 
-def test_a_library_that_is_missing_is_asked_for(
+def test_missing_library_is_reported(
     simulator: ControlClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     token = simulator.mint()

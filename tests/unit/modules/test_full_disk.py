@@ -29,7 +29,7 @@ LONG = "NOMBA_NOTE=" + "x" * 50_000 + "\n"
 OLD = b"NOMBA_NOTE=old\n"
 
 
-def test_a_write_that_stops_half_way_leaves_the_old_state(write: Writers, tmp_path: Path) -> None:
+def test_incomplete_write_keeps_the_old_file(write: Writers, tmp_path: Path) -> None:
     path = tmp_path / "nomba"
     path.write_bytes(OLD)
     with file_size_limit(20_000):
@@ -40,7 +40,7 @@ def test_a_write_that_stops_half_way_leaves_the_old_state(write: Writers, tmp_pa
     assert [file.name for file in tmp_path.iterdir() if file.is_file()] == ["nomba"]
 
 
-def test_a_token_that_is_written_half_way_is_revoked_again(token: Token) -> None:
+def test_token_of_an_incomplete_write_is_revoked(token: Token) -> None:
     made = token.hold(lifetime=60, replaced=["x" * 20_000])
     before = token.dest.read_bytes()
     with file_size_limit(10_000):
@@ -53,7 +53,7 @@ def test_a_token_that_is_written_half_way_is_revoked_again(token: Token) -> None
     assert operations(token.simulator) == ["refresh", "balance", "balance", "revoke", "balance"]
 
 
-def test_a_reserve_that_stops_half_way_is_noticed_before_an_issue(token: Token) -> None:
+def test_incomplete_reservation_fails_before_an_issue(token: Token) -> None:
     with file_size_limit(4096):
         returned = token()
     assert returned.error == "invalid_option"
@@ -63,7 +63,7 @@ def test_a_reserve_that_stops_half_way_is_noticed_before_an_issue(token: Token) 
 
 @pytest.mark.parametrize("module", WITH_TOKENS)
 @pytest.mark.parametrize("length", [1, 7, 4096])
-def test_what_is_written_in_parts_is_whole(
+def test_short_writes_make_a_complete_file(
     write: Writers, tmp_path: Path, module: str, length: int
 ) -> None:
     pwrite = os.pwrite
@@ -77,7 +77,7 @@ def test_what_is_written_in_parts_is_whole(
     assert b"\0" not in held
 
 
-def test_a_disk_that_takes_nothing_is_an_error(write: Writers, tmp_path: Path) -> None:
+def test_disk_that_accepts_no_byte_is_an_error(write: Writers, tmp_path: Path) -> None:
     (tmp_path / "nomba").write_bytes(OLD)
     write.token.monkeypatch.setattr(os, "pwrite", lambda *_words: 0)
     assert write("nomba_credential_file", tmp_path / "nomba").error == "not_written"
@@ -85,9 +85,7 @@ def test_a_disk_that_takes_nothing_is_an_error(write: Writers, tmp_path: Path) -
 
 
 @pytest.mark.parametrize("before", [b'{"id": "1"}\n', b'{"id": "1"}\n{"id": "2", "st', b""])
-def test_an_event_that_is_appended_half_way_is_taken_back(
-    write: Writers, tmp_path: Path, before: bytes
-) -> None:
+def test_incomplete_event_is_removed(write: Writers, tmp_path: Path, before: bytes) -> None:
     record = tmp_path / "audit.jsonl"
     record.write_bytes(before)
     event = {"id": "3", "note": "x" * 1000}
@@ -100,9 +98,7 @@ def test_an_event_that_is_appended_half_way_is_taken_back(
     assert json.loads(record.read_bytes().splitlines()[-1]) == event
 
 
-def test_a_record_that_cannot_be_cut_back_gets_its_line_ended(
-    write: Writers, tmp_path: Path
-) -> None:
+def test_record_that_cannot_be_truncated_gets_a_line_end(write: Writers, tmp_path: Path) -> None:
     # As with chattr +a.
     def refuse(*_words: Any) -> None:
         raise OSError(errno.EPERM, os.strerror(errno.EPERM))
@@ -117,9 +113,7 @@ def test_a_record_that_cannot_be_cut_back_gets_its_line_ended(
     assert json.loads(record.read_bytes().splitlines()[-1]) == {"id": "2"}
 
 
-def test_a_record_that_another_process_locks_for_ever_is_an_error(
-    write: Writers, tmp_path: Path
-) -> None:
+def test_record_with_a_permanent_lock_is_an_error(write: Writers, tmp_path: Path) -> None:
     record = tmp_path / "audit.jsonl"
     record.touch(0o644)
     write.token.monkeypatch.setattr(nomba_audit, "SYSTEM", write.token.clock.as_clock())
@@ -133,9 +127,7 @@ def test_a_record_that_another_process_locks_for_ever_is_an_error(
 
 
 @pytest.mark.parametrize("module", ["nomba_audit", "nomba_credential_file"])
-def test_a_file_that_would_make_a_reader_wait_is_refused(
-    write: Writers, tmp_path: Path, module: str
-) -> None:
+def test_file_that_blocks_a_reader_is_rejected(write: Writers, tmp_path: Path, module: str) -> None:
     # As /proc/kmsg, which is a regular file.
     def wait(*_words: Any) -> bytes:
         raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))

@@ -70,7 +70,7 @@ def probes(module_result: ModuleResult) -> list[str]:
 # What is returned
 
 
-def test_a_live_token_is_told_in_full(info: Info) -> None:
+def test_live_token_is_returned_in_full(info: Info) -> None:
     made = info.simulator.mint_pair(claims={"iat": 1700000000, "exp": 1999999999})
     left = 1999999999 - info.clock.as_clock().now()
     row = dict(info(made["access_token"]).row)
@@ -86,14 +86,14 @@ def test_a_live_token_is_told_in_full(info: Info) -> None:
     }
 
 
-def test_an_expired_token_ended_some_time_ago(info: Info) -> None:
+def test_expired_token_has_a_negative_time_left(info: Info) -> None:
     row = info(info.simulator.mint(age=7200, lifetime=3600)).row
     assert row["class"] == "expired"
     assert -3660 < row["expires_in"] <= -3599
     assert row["account"] == info.simulator.account_id
 
 
-def test_an_undated_token_has_no_end(info: Info) -> None:
+def test_undated_token_has_no_end(info: Info) -> None:
     row = info(info.simulator.mint(claims={"exp": None, "iat": None})).row
     assert row["class"] == "undated"
     assert (row["issued_at"], row["expires_at"], row["expires_in"]) == (None, None, None)
@@ -101,7 +101,7 @@ def test_an_undated_token_has_no_end(info: Info) -> None:
 
 
 @pytest.mark.parametrize("text", ["no token", "a.b.c", "x" * 9000])
-def test_a_malformed_token_has_nothing_but_a_name(info: Info, text: str) -> None:
+def test_malformed_token_has_only_a_fingerprint(info: Info, text: str) -> None:
     module_result = info(text)
     nothing = dict.fromkeys(("issued_at", "expires_at", "expires_in", "account"))
     row = {"fingerprint": fingerprint(text), "class": "malformed", "roles": [], "found_in": []}
@@ -112,7 +112,7 @@ def test_a_malformed_token_has_nothing_but_a_name(info: Info, text: str) -> None
 @pytest.mark.parametrize(
     ("past", "leeway", "kind"), [(200, 300, "live"), (400, 300, "expired"), (200, 0, "expired")]
 )
-def test_the_leeway_moves_the_class_and_not_the_time_left(
+def test_leeway_moves_the_class_and_not_the_time_left(
     info: Info, past: int, leeway: float, kind: str
 ) -> None:
     token = info.simulator.mint(claims={"exp": int(info.clock.as_clock().now()) - past})
@@ -121,7 +121,7 @@ def test_the_leeway_moves_the_class_and_not_the_time_left(
     assert row["expires_in"] < 0
 
 
-def test_rows_come_in_the_order_given_and_once(info: Info) -> None:
+def test_rows_are_distinct_and_in_the_given_order(info: Info) -> None:
     one, two, three = info.simulator.mint_many(3)
     module_result = info(two, f"Bearer {one}", "no token", two, access_token=three)
     names = [fingerprint(text) for text in (three, two, one, "no token")]
@@ -140,7 +140,7 @@ def test_nothing_is_ever_changed(info: Info, check: bool, probe: bool) -> None:
     assert info.simulator.writes() == []
 
 
-def test_check_mode_tells_the_same(info: Info) -> None:
+def test_check_mode_returns_the_same(info: Info) -> None:
     token = info.simulator.mint(claims={"exp": 1600000000})
     real, check = info.probe(token).row, info.probe(token, check=True).row
     ticks = {"expires_in"}
@@ -161,7 +161,7 @@ def test_no_address_and_no_token_is_ever_shown(info: Info, tmp_path: Path, probe
     assert "@" not in module_result.output
 
 
-def test_an_api_that_echoes_what_it_is_sent_shows_no_token(info: Info) -> None:
+def test_api_that_echoes_what_it_is_sent_shows_no_token(info: Info) -> None:
     canary = hatch(info.simulator)
     info.simulator.fault("balance", "echo", times=0)
     module_result = info.probe(canary.token)
@@ -169,7 +169,7 @@ def test_an_api_that_echoes_what_it_is_sent_shows_no_token(info: Info) -> None:
     assert canary.sings(module_result.output) == []
 
 
-def test_the_environment_can_hold_the_token(info: Info, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_environment_can_hold_the_token(info: Info, monkeypatch: pytest.MonkeyPatch) -> None:
     token = info.simulator.mint()
     monkeypatch.setenv("NOMBA_ACCESS_TOKEN", token)
     module_result = info()
@@ -203,7 +203,7 @@ def test_sources_without_a_token_are_no_failure(info: Info, tmp_path: Path) -> N
     assert info.simulator.requests() == []
 
 
-def test_foreign_tokens_are_counted_and_left_alone(info: Info, tmp_path: Path) -> None:
+def test_other_jwts_are_counted_and_not_sent(info: Info, tmp_path: Path) -> None:
     foreign = info.simulator.mint(claims={f"G:{info.simulator.account_id}": None})
     (tmp_path / "log").write_text(foreign)
     module_result = info.probe(sources=[str(tmp_path)])
@@ -236,7 +236,7 @@ def test_without_a_probe_nothing_is_sent(info: Info) -> None:
     assert info.simulator.requests() == []
 
 
-def test_a_token_that_the_api_takes_is_accepted(info: Info) -> None:
+def test_token_that_the_api_accepts_is_accepted(info: Info) -> None:
     token = info.simulator.mint()
     module_result = info.probe(token)
     assert probes(module_result) == ["accepted"]
@@ -245,7 +245,7 @@ def test_a_token_that_the_api_takes_is_accepted(info: Info) -> None:
     assert len(controls(info.simulator)) == 1
 
 
-def test_a_token_that_the_api_rejects_is_refused(info: Info) -> None:
+def test_token_that_the_api_rejects_is_rejected(info: Info) -> None:
     dead = info.simulator.mint_many(3, known=False)
     module_result = info.probe(*dead)
     assert probes(module_result) == ["refused"] * 3
@@ -254,7 +254,7 @@ def test_a_token_that_the_api_rejects_is_refused(info: Info) -> None:
         assert operations(info.simulator, fingerprint(token)) == ONE_DEAD_TOKEN
 
 
-def test_an_expired_token_is_probed_all_the_same(info: Info) -> None:
+def test_expired_token_is_probed(info: Info) -> None:
     looks_dead = info.simulator.mint(claims={"exp": 1600000000})
     module_result = info.probe(looks_dead, info.simulator.mint(age=7200, lifetime=3600))
     assert [row["class"] for row in module_result["results"]] == ["expired", "expired"]
@@ -287,9 +287,7 @@ def test_answer_that_settles_nothing_is_inconclusive(info: Info) -> None:
 
 
 @pytest.mark.parametrize("account", [OTHER_ACCOUNT_ID, SUB_ACCOUNT_ID], ids=["other", "sub"])
-def test_a_token_of_another_account_is_probed_under_its_own_as_well(
-    info: Info, account: str
-) -> None:
+def test_token_of_another_account_is_probed_with_both_accounts(info: Info, account: str) -> None:
     live, dead = info.simulator.mint(), info.simulator.mint(known=False)
     module_result = info.probe(live, dead, account_id=account)
     assert probes(module_result) == ["accepted", "refused"]
@@ -300,7 +298,7 @@ def test_a_token_of_another_account_is_probed_under_its_own_as_well(
 
 
 @pytest.mark.parametrize("account", [OTHER_ACCOUNT_ID, SUB_ACCOUNT_ID], ids=["other", "sub"])
-def test_a_refusal_that_may_be_about_the_account_is_inconclusive(info: Info, account: str) -> None:
+def test_refusal_that_may_be_about_the_account_is_inconclusive(info: Info, account: str) -> None:
     token = info.simulator.mint(claims={f"G:{info.simulator.account_id}": None})
     module_result = info.probe(token, account_id=account)
     assert probes(module_result) == ["inconclusive"]
@@ -342,13 +340,13 @@ def test_only_the_probe_needs_an_account(info: Info) -> None:
     assert info.simulator.requests() == []
 
 
-def test_the_environment_can_hold_the_account(info: Info, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_environment_can_hold_the_account(info: Info, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NOMBA_ACCOUNT_ID", info.simulator.account_id)
     assert probes(info(info.simulator.mint(), probe=True)) == ["accepted"]
 
 
 @pytest.mark.parametrize("client_id", [None, "0c0c0c0c-2222-4222-8222-bbbbbbbbbbbb", "another"])
-def test_a_client_is_not_needed(info: Info, client_id: str | None) -> None:
+def test_client_is_not_needed(info: Info, client_id: str | None) -> None:
     assert probes(info.probe(info.simulator.mint(), client_id=client_id)) == ["accepted"]
     assert not any(entry.client_id for entry in info.simulator.requests())
 
@@ -373,7 +371,7 @@ def test_unusable_option_is_named(info: Info) -> None:
     assert info.simulator.requests() == []
 
 
-def test_without_a_token_there_is_nothing_to_tell(info: Info) -> None:
+def test_run_without_a_token_fails(info: Info) -> None:
     module_result = info()
     assert module_result.error == "no_token"
     assert set(module_result.result) - ANSIBLES_OWN == {"error"}
@@ -381,7 +379,7 @@ def test_without_a_token_there_is_nothing_to_tell(info: Info) -> None:
 
 
 @pytest.mark.parametrize(("name", "library"), [("requests", "requests"), ("jwt", "PyJWT")])
-def test_a_library_that_is_missing_is_asked_for(
+def test_missing_library_is_reported(
     info: Info, monkeypatch: pytest.MonkeyPatch, name: str, library: str
 ) -> None:
     token = info.simulator.mint()
@@ -402,7 +400,7 @@ def test_without_a_probe_requests_is_not_needed(
 # Documents
 
 
-def test_the_documented_results_are_what_is_returned(info: Info, tmp_path: Path) -> None:
+def test_documented_results_are_what_is_returned(info: Info, tmp_path: Path) -> None:
     returned = yaml.safe_load(nomba_token_info.RETURN)
     (tmp_path / "log").write_text(info.simulator.mint())
     module_result = info.probe(sources=[str(tmp_path), str(tmp_path / "missing")])
@@ -414,7 +412,7 @@ def test_the_documented_results_are_what_is_returned(info: Info, tmp_path: Path)
     assert set(module_result["error"]) == contents["error"]
 
 
-def test_the_documented_types_are_those_of_what_is_returned(info: Info, tmp_path: Path) -> None:
+def test_documented_types_are_those_of_what_is_returned(info: Info, tmp_path: Path) -> None:
     kinds = {"str": str, "int": int, "list": list, "dict": dict}
     rows = yaml.safe_load(nomba_token_info.RETURN)["results"]["contains"]
     (tmp_path / "log").write_text(info.simulator.mint())

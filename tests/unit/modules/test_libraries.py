@@ -21,7 +21,7 @@ LIBRARIES = {"requests": "requests", "jwt": "PyJWT"}
 
 @pytest.mark.parametrize("check", [False, True], ids=["real", "check"])
 @pytest.mark.parametrize(("name", "library"), LIBRARIES.items(), ids=LIBRARIES.values())
-def test_a_library_that_is_missing_is_asked_for(
+def test_missing_library_is_reported(
     revoke: Revoke, monkeypatch: pytest.MonkeyPatch, name: str, library: str, check: bool
 ) -> None:
     monkeypatch.setitem(sys.modules, name, None)
@@ -35,7 +35,7 @@ def test_a_library_that_is_missing_is_asked_for(
     assert revoke.simulator.requests() == []
 
 
-def test_a_urllib3_that_is_missing_counts_as_requests(
+def test_missing_urllib3_is_reported_as_requests(
     revoke: Revoke, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "urllib3", None)
@@ -45,7 +45,7 @@ def test_a_urllib3_that_is_missing_counts_as_requests(
     assert revoke.simulator.requests() == []
 
 
-def test_without_requests_what_has_expired_is_skipped_all_the_same(
+def test_expired_token_is_skipped_without_requests(
     revoke: Revoke, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "requests", None)
@@ -55,7 +55,7 @@ def test_without_requests_what_has_expired_is_skipped_all_the_same(
     assert revoke.simulator.requests() == []
 
 
-def test_without_pyjwt_what_is_no_token_is_malformed_all_the_same(
+def test_malformed_token_is_reported_without_pyjwt(
     revoke: Revoke, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "jwt", None)
@@ -77,6 +77,6 @@ def test_without_a_library_no_token_is_issued(
     assert not token.dest.exists()
 
 
-def test_the_libraries_are_documented_as_requirements() -> None:
+def test_libraries_are_documented_as_requirements() -> None:
     fragment = yaml.safe_load(_connection.ModuleDocFragment.DOCUMENTATION)
     assert sorted(fragment["requirements"]) == sorted(LIBRARIES.values())

@@ -34,7 +34,7 @@ def windows(revoke: Revoke) -> Revoke:
     return revoke
 
 
-def test_a_low_traffic_account_sends_one_post_a_window(windows: Revoke) -> None:
+def test_low_traffic_account_sends_one_post_per_window(windows: Revoke) -> None:
     windows.simulator.configure(rate_class="low_traffic")
     tokens = windows.simulator.mint_many(3)
     result = windows(*tokens, **NO_LIMIT)
@@ -45,7 +45,7 @@ def test_a_low_traffic_account_sends_one_post_a_window(windows: Revoke) -> None:
     assert [row["attempts"] for row in result["results"]] == [1, 1, 1]
 
 
-def test_the_default_deadline_outlives_one_window_of_a_low_traffic_account(
+def test_default_deadline_outlives_one_window_of_a_low_traffic_account(
     windows: Revoke,
 ) -> None:
     windows.simulator.configure(rate_class="low_traffic")
@@ -56,7 +56,7 @@ def test_the_default_deadline_outlives_one_window_of_a_low_traffic_account(
     assert 59 <= sum(windows.clock.slept) <= 120
 
 
-def test_a_deadline_shorter_than_the_windows_leaves_a_result_for_every_token(
+def test_deadline_shorter_than_the_windows_returns_a_result_for_every_token(
     windows: Revoke,
 ) -> None:
     windows.simulator.configure(rate_class="low_traffic")
@@ -112,7 +112,7 @@ def test_retry_after_may_be_a_date(revoke: Revoke) -> None:
     assert operations(revoke.simulator).count("revoke") == 2
 
 
-def test_a_server_in_trouble_may_ask_for_time(revoke: Revoke) -> None:
+def test_retry_after_of_a_503_is_honoured(revoke: Revoke) -> None:
     revoke.simulator.fault("revoke", "status", status=503, headers={"Retry-After": "23"})
     result = revoke(revoke.simulator.mint())
     assert result.outcomes == ["revoked"]
@@ -120,7 +120,7 @@ def test_a_server_in_trouble_may_ask_for_time(revoke: Revoke) -> None:
     assert operations(revoke.simulator).count("revoke") == 2
 
 
-def test_a_429_names_the_window_to_wait_for(revoke: Revoke) -> None:
+def test_429_names_the_window_to_wait_for(revoke: Revoke) -> None:
     headers = {"X-Rate-Limit-Limit": "1", "X-Rate-Limit-Window": "45s"}
     revoke.simulator.fault("revoke", "rate_limited", headers=headers)
     result = revoke(revoke.simulator.mint())
@@ -129,7 +129,7 @@ def test_a_429_names_the_window_to_wait_for(revoke: Revoke) -> None:
     assert operations(revoke.simulator).count("revoke") == 2
 
 
-def test_a_429_that_outlasts_the_deadline_is_hinted_at(revoke: Revoke) -> None:
+def test_429_beyond_the_deadline_has_a_hint(revoke: Revoke) -> None:
     revoke.simulator.fault("revoke", "rate_limited", retry_after=3600)
     token = revoke.simulator.mint()
     result = revoke(token)
@@ -162,7 +162,7 @@ def test_invalid_retry_after_is_ignored(revoke: Revoke) -> None:
     assert rows == dict.fromkeys(rows, ("revoked", True, 2))
 
 
-def test_a_retry_after_of_ages_is_not_waited_for(revoke: Revoke) -> None:
+def test_retry_after_beyond_the_deadline_is_not_awaited(revoke: Revoke) -> None:
     ages = {"Retry-After": "9" * 5000}
     revoke.simulator.fault("revoke", "rate_limited", headers=ages, times=0)
     result = revoke(revoke.simulator.mint())
@@ -172,7 +172,7 @@ def test_a_retry_after_of_ages_is_not_waited_for(revoke: Revoke) -> None:
 
 
 @pytest.mark.parametrize("concurrency", [1, 8])
-def test_a_run_out_of_time_leaves_a_result_for_every_token(
+def test_run_at_its_deadline_returns_a_result_for_every_token(
     revoke: Revoke, concurrency: int
 ) -> None:
     revoke.simulator.fault("revoke", "rate_limited", retry_after=3600, times=0)
@@ -186,7 +186,7 @@ def test_a_run_out_of_time_leaves_a_result_for_every_token(
     assert len(revoke.simulator.live()) == 20
 
 
-def test_a_deadline_in_the_middle_of_a_run_leaves_a_result_for_every_token(
+def test_deadline_in_the_middle_of_a_run_returns_a_result_for_every_token(
     revoke: Revoke,
 ) -> None:
     revoke.monkeypatch.setattr(nomba_token_revoke, "SYSTEM", ticking(revoke.clock, 1))
@@ -199,7 +199,7 @@ def test_a_deadline_in_the_middle_of_a_run_leaves_a_result_for_every_token(
     assert len(revoke.simulator.live()) >= done["not_attempted"]
 
 
-def test_a_check_run_out_of_time_names_the_tokens_it_did_not_probe(revoke: Revoke) -> None:
+def test_check_run_at_its_deadline_names_the_tokens_without_a_probe(revoke: Revoke) -> None:
     revoke.monkeypatch.setattr(nomba_token_revoke, "SYSTEM", ticking(revoke.clock, 1))
     result = revoke(
         *revoke.simulator.mint_many(90), deadline=400, timeout=300, concurrency=1, check=True
@@ -239,7 +239,7 @@ def test_five_different_refusals_abort_nothing(revoke: Revoke) -> None:
     assert operations(revoke.simulator).count("revoke") == 9
 
 
-def test_a_success_among_the_first_keeps_the_run_going(revoke: Revoke) -> None:
+def test_success_among_the_first_tokens_prevents_the_abort(revoke: Revoke) -> None:
     revoke.simulator.fault("revoke", "status", status=403, skip=1, times=6)
     result = revoke(*revoke.simulator.mint_many(9), concurrency=1)
     assert result.outcomes == ["revoked"] + ["refused"] * 6 + ["revoked"] * 2
@@ -247,7 +247,7 @@ def test_a_success_among_the_first_keeps_the_run_going(revoke: Revoke) -> None:
 
 
 @pytest.mark.parametrize("abort_after", [0, 2])
-def test_the_abort_rule_can_be_changed_and_switched_off(revoke: Revoke, abort_after: int) -> None:
+def test_abort_rule_can_be_changed_and_disabled(revoke: Revoke, abort_after: int) -> None:
     revoke.simulator.fault("revoke", "status", status=403, times=0)
     result = revoke(*revoke.simulator.mint_many(9), concurrency=1, abort_after=abort_after)
     assert result.outcomes == ["refused"] * (sent := abort_after or 9) + ["not_attempted"] * (
@@ -256,7 +256,7 @@ def test_the_abort_rule_can_be_changed_and_switched_off(revoke: Revoke, abort_af
     assert operations(revoke.simulator).count("revoke") == sent
 
 
-def test_a_negative_abort_after_is_refused(revoke: Revoke) -> None:
+def test_negative_abort_after_is_rejected(revoke: Revoke) -> None:
     result = revoke(revoke.simulator.mint(), abort_after=-1)
     assert result.error == "invalid_option"
     assert result["msg"] == "abort_after: give a number of tokens, or 0 to try every token"

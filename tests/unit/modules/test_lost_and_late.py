@@ -42,7 +42,7 @@ INVALID_HEADERS = {
 
 
 @pytest.mark.parametrize("dead", CHOICES["revoke_dead"])
-def test_a_lost_answer_is_settled_by_the_probe(revoke: Revoke, dead: str) -> None:
+def test_probe_decides_after_a_lost_answer(revoke: Revoke, dead: str) -> None:
     # The retry names a token that is dead already: what the API answers to that is not documented.
     revoke.simulator.configure(revoke_dead=dead)
     revoke.simulator.fault("revoke", "lost_answer")
@@ -56,7 +56,7 @@ def test_a_lost_answer_is_settled_by_the_probe(revoke: Revoke, dead: str) -> Non
     assert not revoke.simulator.accepts(token)
 
 
-def test_answers_lost_for_ever_are_settled_by_the_probe(revoke: Revoke) -> None:
+def test_probe_decides_after_every_answer_is_lost(revoke: Revoke) -> None:
     revoke.simulator.fault("revoke", "lost_answer", times=0)
     token = revoke.simulator.mint()
     result = revoke(token)
@@ -67,7 +67,7 @@ def test_answers_lost_for_ever_are_settled_by_the_probe(revoke: Revoke) -> None:
 
 
 @pytest.mark.parametrize("times", [1, 0], ids=["once", "for ever"])
-def test_an_answer_lost_and_an_effect_late_are_settled_by_waiting(
+def test_lost_answer_with_a_late_effect_is_decided_by_later_probes(
     revoke: Revoke, times: int
 ) -> None:
     revoke.simulator.configure(revoke_delay_requests=3)
@@ -80,7 +80,7 @@ def test_an_answer_lost_and_an_effect_late_are_settled_by_waiting(
     assert not revoke.simulator.accepts(token)
 
 
-def test_a_lost_answer_and_no_probe_to_settle_it_is_unknown(revoke: Revoke) -> None:
+def test_lost_answer_without_a_conclusive_probe_is_unknown(revoke: Revoke) -> None:
     revoke.simulator.fault("revoke", "lost_answer", times=0)
     token = revoke.simulator.mint()
     hold = {"fingerprint": fingerprint(token), "skip": 1, "times": 0}
@@ -91,7 +91,7 @@ def test_a_lost_answer_and_no_probe_to_settle_it_is_unknown(revoke: Revoke) -> N
     assert len(revoke.simulator.requests("balance", fingerprint(token))) > 2
 
 
-def test_a_no_whose_effect_took_place_is_settled_by_the_probe(revoke: Revoke) -> None:
+def test_probe_decides_after_a_rejection_with_effect(revoke: Revoke) -> None:
     revoke.simulator.fault("revoke", "status", status=400, effect=True)
     token = revoke.simulator.mint()
     result = revoke(token)
@@ -101,9 +101,7 @@ def test_a_no_whose_effect_took_place_is_settled_by_the_probe(revoke: Revoke) ->
 
 
 @pytest.mark.parametrize("status", [500, 502, 504])
-def test_a_server_error_whose_effect_took_place_is_settled_by_the_probe(
-    revoke: Revoke, status: int
-) -> None:
+def test_probe_decides_after_a_server_error_with_effect(revoke: Revoke, status: int) -> None:
     revoke.simulator.fault("revoke", "status", status=status, effect=True, times=0)
     result = revoke(revoke.simulator.mint())
     assert (result.outcomes, result.row["verified"]) == (["revoked"], True)
@@ -136,7 +134,7 @@ def test_redirect_is_never_followed(revoke: Revoke) -> None:
     assert rows == {case: (False, False, 1, case[0] == "revoke") for case in cases}
 
 
-def test_a_netrc_that_names_the_host_adds_no_authorization(
+def test_netrc_adds_no_authorization(
     revoke: Revoke, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     (tmp_path / ".netrc").write_text("machine 127.0.0.1 login me password hunter2hunter2\n")
@@ -150,7 +148,7 @@ def test_a_netrc_that_names_the_host_adds_no_authorization(
     assert len({e.fingerprint for e in revoke.simulator.requests()}) == 2  # token and control
 
 
-def test_a_cookie_is_not_kept(revoke: Revoke) -> None:
+def test_cookie_is_not_kept(revoke: Revoke) -> None:
     cookie = {"Set-Cookie": "session=1; Path=/"}
     revoke.simulator.fault("any", "slow", delay=0, headers=cookie, times=0)
     result = revoke(revoke.simulator.mint())
@@ -171,7 +169,7 @@ def test_invalid_headers_change_no_outcome(revoke: Revoke) -> None:
 # Clocks
 
 
-def test_a_clock_that_is_ahead_skips_no_live_token(revoke: Revoke, clock: FastClock) -> None:
+def test_fast_clock_skips_no_live_token(revoke: Revoke, clock: FastClock) -> None:
     clock.ahead = HOUR
     looks_expired = revoke.simulator.mint(lifetime=1800)
     live = revoke.simulator.mint(lifetime=3 * HOUR)
@@ -181,7 +179,7 @@ def test_a_clock_that_is_ahead_skips_no_live_token(revoke: Revoke, clock: FastCl
     assert revoke.simulator.live() == []
 
 
-def test_a_clock_that_is_behind_sends_what_has_expired(revoke: Revoke, clock: FastClock) -> None:
+def test_slow_clock_sends_expired_tokens(revoke: Revoke, clock: FastClock) -> None:
     clock.ahead = -HOUR
     expired = revoke.simulator.mint(age=HOUR, lifetime=1800)
     live = revoke.simulator.mint()
@@ -192,7 +190,7 @@ def test_a_clock_that_is_behind_sends_what_has_expired(revoke: Revoke, clock: Fa
 
 
 @pytest.mark.parametrize(("offset", "where"), [(HOUR, BEHIND), (-HOUR, AHEAD)])
-def test_a_difference_of_clocks_is_told_and_does_no_harm(
+def test_difference_of_clocks_is_a_warning(
     revoke: Revoke, offset: float, where: re.Pattern[str]
 ) -> None:
     revoke.simulator.configure(clock_offset=offset)
@@ -202,7 +200,7 @@ def test_a_difference_of_clocks_is_told_and_does_no_harm(
     assert revoke.simulator.live() == []
 
 
-def test_a_difference_within_the_leeway_is_not_told(revoke: Revoke, clock: FastClock) -> None:
+def test_difference_within_the_leeway_is_no_warning(revoke: Revoke, clock: FastClock) -> None:
     clock.ahead = 200
     result = revoke(revoke.simulator.mint())
     assert result.outcomes == ["revoked"]
@@ -210,7 +208,7 @@ def test_a_difference_within_the_leeway_is_not_told(revoke: Revoke, clock: FastC
     assert len(revoke.simulator.writes()) == 1
 
 
-def test_a_token_from_the_future_shows_that_the_clock_is_wrong(revoke: Revoke) -> None:
+def test_token_from_the_future_shows_that_the_clock_is_wrong(revoke: Revoke) -> None:
     now = int(revoke.clock.as_clock().now())
     token = revoke.simulator.mint(claims={"iat": now + 7200, "exp": now - 7200})
     result = revoke(token)
@@ -219,7 +217,9 @@ def test_a_token_from_the_future_shows_that_the_clock_is_wrong(revoke: Revoke) -
     assert len(revoke.simulator.writes()) == 1
 
 
-def test_without_a_date_the_clock_of_this_host_decides(revoke: Revoke, clock: FastClock) -> None:
+def test_answer_without_a_date_leaves_the_decision_to_the_local_clock(
+    revoke: Revoke, clock: FastClock
+) -> None:
     clock.ahead = HOUR
     revoke.simulator.fault("any", "no_date", times=0)
     looks_expired, live = revoke.simulator.mint(lifetime=1800), revoke.simulator.mint()

@@ -37,14 +37,14 @@ def test_this_run_is_alive() -> None:
     assert this_run().split("/")[1] == str(os.getpid())
 
 
-def test_a_worker_whose_parent_is_unknown_names_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_worker_with_an_unknown_parent_names_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     named = this_run()
     monkeypatch.setattr(multiprocessing, "parent_process", lambda: SimpleNamespace(pid=None))
     assert this_run() == named
 
 
 @on_linux
-def test_a_process_number_that_is_used_again_is_another_run() -> None:
+def test_reused_process_id_is_another_run() -> None:
     machine, process, started = this_run().split("/")
     assert state_of(f"{machine}/{process}/{int(started) - 1}") == "dead"
     assert state_of(f"{machine}/{process}/{started}0") == "dead"
@@ -52,7 +52,7 @@ def test_a_process_number_that_is_used_again_is_another_run() -> None:
 
 
 @on_linux
-def test_a_run_before_the_machine_was_started_anew_is_elsewhere() -> None:
+def test_run_before_a_reboot_is_elsewhere() -> None:
     host, __, boot = this_run().split("/", maxsplit=1)[0].rpartition(".")
     assert len(boot) == 36
     assert state_of(this_run().replace(boot, boot[::-1])) == "elsewhere"
@@ -74,17 +74,17 @@ def test_a_run_before_the_machine_was_started_anew_is_elsewhere() -> None:
         "eyJhbGciOiJIUzI1NiJ9.e30.c2ln",
     ],
 )
-def test_garbage_is_elsewhere(run: str) -> None:
+def test_invalid_name_is_elsewhere(run: str) -> None:
     assert state_of(run) == "elsewhere"
 
 
 @pytest.mark.parametrize("process", ["", "x", "-1", "1.5", " 1", "0x1"])
-def test_a_run_of_no_process_is_elsewhere(process: str) -> None:
+def test_name_without_a_process_id_is_elsewhere(process: str) -> None:
     machine, __, started = this_run().split("/")
     assert state_of(f"{machine}/{process}/{started}") == "elsewhere"
 
 
-def test_a_process_of_somebody_else_exists(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_process_of_another_user_is_alive(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(_process: int, _signal: int) -> None:
         raise PermissionError
 
@@ -92,7 +92,7 @@ def test_a_process_of_somebody_else_exists(monkeypatch: pytest.MonkeyPatch) -> N
     assert state_of(this_run()) == "alive"
 
 
-def test_the_lookup_names_this_run_or_answers_for_each() -> None:
+def test_lookup_returns_this_run_or_a_state_for_each_name() -> None:
     lookup = LookupModule()
     lookup.set_options = lambda **_options: None
     assert lookup.run([]) == [this_run()]
@@ -100,6 +100,6 @@ def test_the_lookup_names_this_run_or_answers_for_each() -> None:
 
 
 @pytest.mark.parametrize("terms", [[None], [1], [["a"]], [{"run": "a"}]], ids=repr)
-def test_what_is_no_name_of_a_run_is_refused(terms: list[Any]) -> None:
+def test_term_that_is_no_name_is_rejected(terms: list[Any]) -> None:
     with pytest.raises(AnsibleError, match=r"^playbook_run: give names of runs"):
         LookupModule().run(terms)

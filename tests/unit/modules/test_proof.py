@@ -37,7 +37,7 @@ def says_nothing_of_verification(result: ModuleResult) -> bool:
 @pytest.mark.parametrize(
     ("proof", "probes"), [("required", 2), ("attempt", 2), ("none", 1)], ids=PROOFS
 )
-def test_the_proof_costs_one_request(revoke: Revoke, proof: str, probes: int) -> None:
+def test_proof_costs_one_request(revoke: Revoke, proof: str, probes: int) -> None:
     token = revoke.simulator.mint()
     result = revoke(token, proof=proof)
     verified = proof != "none"
@@ -59,7 +59,7 @@ def test_proof_is_required_by_default(revoke: Revoke) -> None:
     assert len(revoke.simulator.writes()) == 1
 
 
-def test_the_verdict_counts_the_tokens_that_are_not_verified(revoke: Revoke) -> None:
+def test_message_counts_the_unverified_tokens(revoke: Revoke) -> None:
     tokens = revoke.simulator.mint_many(5)
     for token in tokens[:2]:
         mark = fingerprint(token)
@@ -76,7 +76,7 @@ def test_the_verdict_counts_the_tokens_that_are_not_verified(revoke: Revoke) -> 
     [("required", "unknown"), ("attempt", "revoked"), ("none", "revoked")],
     ids=PROOFS,
 )
-def test_a_host_that_accepts_any_token_proves_nothing(
+def test_host_that_accepts_any_token_proves_nothing(
     revoke: Revoke, proof: str, outcome: str
 ) -> None:
     revoke.simulator.configure(sandbox=True)
@@ -90,7 +90,7 @@ def test_a_host_that_accepts_any_token_proves_nothing(
     assert revoke.simulator.accepts(token)
 
 
-def test_the_negative_control_is_asked_once_a_run(revoke: Revoke) -> None:
+def test_negative_control_is_sent_once_per_run(revoke: Revoke) -> None:
     revoke.simulator.configure(sandbox=True)
     tokens = revoke.simulator.mint_many(6)
     result = revoke(*tokens)
@@ -99,7 +99,7 @@ def test_the_negative_control_is_asked_once_a_run(revoke: Revoke) -> None:
     assert operations(revoke.simulator).count("revoke") == 6
 
 
-def test_a_negative_control_without_an_answer_is_asked_again(revoke: Revoke) -> None:
+def test_negative_control_without_an_answer_is_repeated(revoke: Revoke) -> None:
     revoke.simulator.configure(sandbox=True)
     first, second = revoke.simulator.mint_many(2)
     revoke.simulator.fault("balance", "status", status=500, skip=1)
@@ -113,9 +113,7 @@ def test_a_negative_control_without_an_answer_is_asked_again(revoke: Revoke) -> 
     [("required", "still_accepted"), ("attempt", "still_accepted"), ("none", "revoked")],
     ids=PROOFS,
 )
-def test_a_revoke_without_effect_is_noticed_by_a_probe(
-    revoke: Revoke, proof: str, outcome: str
-) -> None:
+def test_probe_detects_a_revoke_without_effect(revoke: Revoke, proof: str, outcome: str) -> None:
     revoke.simulator.configure(revoke_effective=False)
     token = revoke.simulator.mint()
     result = revoke(token, proof=proof)
@@ -127,7 +125,7 @@ def test_a_revoke_without_effect_is_noticed_by_a_probe(
     assert operations(revoke.simulator).count("revoke") == 1
 
 
-def test_a_token_that_stays_alive_fails_with_a_code_of_its_own(revoke: Revoke) -> None:
+def test_token_that_stays_alive_has_its_own_error_code(revoke: Revoke) -> None:
     revoke.simulator.configure(revoke_effective=False)
     token = revoke.simulator.mint()
     result = revoke(token)
@@ -139,7 +137,7 @@ def test_a_token_that_stays_alive_fails_with_a_code_of_its_own(revoke: Revoke) -
 
 
 @pytest.mark.parametrize("accepted", [1, 3, 5])
-def test_a_revoke_that_takes_effect_late_is_waited_for(
+def test_late_effect_of_a_revoke_is_awaited(
     revoke: Revoke, clock: FastClock, accepted: int
 ) -> None:
     revoke.simulator.configure(revoke_delay_requests=accepted)
@@ -153,7 +151,7 @@ def test_a_revoke_that_takes_effect_late_is_waited_for(
     assert len(revoke.simulator.writes()) == 1
 
 
-def test_a_proof_later_than_the_deadline_is_not_waited_for(revoke: Revoke) -> None:
+def test_proof_after_the_deadline_is_not_awaited(revoke: Revoke) -> None:
     revoke.simulator.configure(revoke_delay_requests=50)
     token = revoke.simulator.mint()
     result = revoke(token, deadline=5)
@@ -167,7 +165,7 @@ def test_a_proof_later_than_the_deadline_is_not_waited_for(revoke: Revoke) -> No
     [("required", "unknown"), ("attempt", "revoked"), ("none", "revoked")],
     ids=PROOFS,
 )
-def test_an_inconclusive_probe_is_no_proof(revoke: Revoke, proof: str, outcome: str) -> None:
+def test_inconclusive_probe_is_no_proof(revoke: Revoke, proof: str, outcome: str) -> None:
     revoke.simulator.fault("balance", "status", status=403, times=0)
     token = revoke.simulator.mint()
     result = revoke(token, proof=proof)
@@ -178,7 +176,7 @@ def test_an_inconclusive_probe_is_no_proof(revoke: Revoke, proof: str, outcome: 
     assert not revoke.simulator.accepts(token)
 
 
-def test_an_inconclusive_probe_does_not_change_what_an_earlier_one_showed(revoke: Revoke) -> None:
+def test_inconclusive_probe_keeps_the_result_of_an_earlier_one(revoke: Revoke) -> None:
     revoke.simulator.configure(revoke_effective=False)
     token = revoke.simulator.mint()
     hold = {"fingerprint": fingerprint(token), "skip": 2, "times": 0}
@@ -189,7 +187,7 @@ def test_an_inconclusive_probe_does_not_change_what_an_earlier_one_showed(revoke
 
 
 @pytest.mark.parametrize("proof", PROOFS)
-def test_a_lost_answer_is_settled_by_a_probe_whatever_the_proof(revoke: Revoke, proof: str) -> None:
+def test_probe_decides_after_a_lost_answer_for_every_proof(revoke: Revoke, proof: str) -> None:
     revoke.simulator.fault("revoke", "lost_answer", times=0)
     token = revoke.simulator.mint()
     result = revoke(token, proof=proof)

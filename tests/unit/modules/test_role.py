@@ -87,7 +87,7 @@ def test_defaults_are_those_of_the_argument_specs() -> None:
     }
 
 
-def test_an_option_without_a_default_is_not_among_the_defaults() -> None:
+def test_option_without_a_default_is_not_among_the_defaults() -> None:
     without = {name for name, option in OPTIONS.items() if "default" not in option}
     assert without
     assert not without & set(_load(ROLE / "defaults" / "main.yml"))
@@ -115,7 +115,7 @@ def test_every_option_is_used() -> None:
     assert unused == set()
 
 
-def test_exactly_the_options_that_hold_secrets_are_kept_out_of_logs() -> None:
+def test_exactly_the_options_with_secrets_have_no_log() -> None:
     secret = {name for name, option in OPTIONS.items() if option.get("no_log")}
     assert secret
     assert secret == {name for name in OPTIONS if re.search("secret|password|token", name)}
@@ -137,7 +137,7 @@ def test_no_task_file_is_unused() -> None:
     assert reached == set(FILES)
 
 
-def test_what_is_included_by_a_variable_is_of_a_store_or_an_option() -> None:
+def test_include_by_variable_is_of_a_store_or_an_option() -> None:
     own = re.compile(r"\{\{ (\w+) \}\}")
     for task in every_task():
         given = task.get("ansible.builtin.include_tasks", "")
@@ -191,7 +191,7 @@ def test_every_revoke_of_the_role_includes_expired_tokens_and_requires_proof() -
     assert {(call.get("expired"), call.get("proof")) for call in calls} == {("revoke", "required")}
 
 
-def test_the_names_of_the_variables_are_checked_before_anything_else_and_on_every_host() -> None:
+def test_first_task_checks_the_variable_names_on_every_host() -> None:
     assert FILES["main.yml"][0]["ansible.builtin.import_tasks"] == "preflight.yml"
     first = FILES["preflight.yml"][0]
     assert "nomba.auth.unknown_variables" in str(first["vars"])
@@ -199,7 +199,7 @@ def test_the_names_of_the_variables_are_checked_before_anything_else_and_on_ever
     assert not {"run_once", "when", "delegate_to"} & set(first)
 
 
-def test_the_facts_of_the_role_are_those_that_it_sets_and_no_others() -> None:
+def test_list_of_facts_is_complete() -> None:
     variables = _load(ROLE / "vars" / "main.yml")
     names = {
         name for task in every_task() for name in persistent_names(task) | local_names(task)

@@ -107,7 +107,7 @@ def test_empty_store_is_a_state_without_a_token() -> None:
         assert planned(document)["why"] == "the store holds no token"
 
 
-def test_the_steps_lead_from_nothing_to_a_token_in_service() -> None:
+def test_steps_lead_from_an_empty_store_to_a_token_in_service() -> None:
     document = in_service()
     assert document["current"]["access_token"] == TOKEN
     assert document["current"]["fingerprint"] == fingerprint(TOKEN)
@@ -154,7 +154,7 @@ def test_compromised_token_is_retired() -> None:
 # The plan
 
 
-def test_a_plan_is_a_dictionary_without_a_secret() -> None:
+def test_plan_is_a_dictionary_without_a_secret() -> None:
     assert planned(in_service()) == {
         "mode": "token",
         "why": "",
@@ -166,7 +166,7 @@ def test_a_plan_is_a_dictionary_without_a_secret() -> None:
     }
 
 
-def test_a_plan_follows_the_options() -> None:
+def test_plan_follows_the_options() -> None:
     forced, emergency = planned(in_service(), force=True), planned(in_service(), emergency=True)
     assert (forced["why"], forced["issue"], forced["mark_compromised"]) == (
         "it was forced",

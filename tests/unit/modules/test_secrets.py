@@ -266,7 +266,7 @@ def _is_refused_at_once(returned: ModuleResult) -> bool:
 
 
 @pytest.mark.parametrize("option", ["account_id", "client_id", "ca_path", "api_url"])
-def test_a_token_in_a_wrong_option_is_not_repeated(revoke: Revoke, option: str) -> None:
+def test_token_in_a_wrong_option_is_not_repeated(revoke: Revoke, option: str) -> None:
     # In the result. The collection cannot change the line that Ansible logs at the start.
     canary = hatch(revoke.simulator)
     returned = revoke("this is no token", **{option: canary.token})
@@ -298,7 +298,7 @@ def test_secret_scan_detects_canary(revoke: Revoke, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("size", [3, 20], ids=["three characters", "twenty characters"])
 @pytest.mark.parametrize("operation", ["balance", "revoke"])
-def test_an_echo_in_pieces_is_not_repeated(
+def test_echo_in_pieces_is_not_repeated(
     revoke: Revoke, tmp_path: Path, size: int, operation: str
 ) -> None:
     canary = hatch(revoke.simulator)

@@ -85,7 +85,7 @@ def _locking(module: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("module", WITH_TOKENS)
-def test_a_lock_that_leads_nowhere_creates_no_file(
+def test_dangling_link_as_lock_creates_no_file(
     write: Writers, folder: Path, victim: Path, module: str
 ) -> None:
     plant_link(folder / ".nomba.lock", victim.with_name("new"))
@@ -99,7 +99,7 @@ def test_a_lock_that_leads_nowhere_creates_no_file(
 
 @pytest.mark.parametrize("target", ["victim", "new"])
 @pytest.mark.parametrize("module", OPTIONS)
-def test_a_link_of_another_user_is_not_followed(
+def test_link_of_another_user_is_not_followed(
     write: Writers, folder: Path, victim: Path, module: str, target: str
 ) -> None:
     plant_link(folder / "nomba", victim.with_name(target))
@@ -113,7 +113,7 @@ def test_a_link_of_another_user_is_not_followed(
 
 
 @pytest.mark.parametrize("module", OPTIONS)
-def test_a_link_of_another_user_is_not_followed_in_place_of_a_folder(
+def test_link_of_another_user_is_not_followed_in_place_of_a_folder(
     write: Writers, folder: Path, victim: Path, module: str
 ) -> None:
     plant_link(folder / "conf", victim.parent)
@@ -127,7 +127,7 @@ def test_a_link_of_another_user_is_not_followed_in_place_of_a_folder(
 
 
 @pytest.mark.parametrize("module", OPTIONS)
-def test_a_link_of_root_that_another_user_can_move_is_not_followed(
+def test_link_of_root_that_another_user_can_move_is_not_followed(
     write: Writers, folder: Path, victim: Path, module: str
 ) -> None:
     (folder / "conf").symlink_to(victim.parent)
@@ -139,7 +139,7 @@ def test_a_link_of_root_that_another_user_can_move_is_not_followed(
 
 
 @pytest.mark.parametrize("module", WITH_TOKENS)
-def test_an_own_link_to_a_link_of_another_user_is_not_followed(
+def test_own_link_to_a_link_of_another_user_is_not_followed(
     write: Writers, folder: Path, victim: Path, module: str
 ) -> None:
     plant_link(folder / "nomba", victim)
@@ -152,7 +152,7 @@ def test_an_own_link_to_a_link_of_another_user_is_not_followed(
 
 
 @pytest.mark.parametrize("module", WITHOUT_TOKENS)
-def test_no_link_at_all_is_followed_to_a_record(
+def test_no_link_is_followed_to_a_record(
     write: Writers, tmp_path: Path, victim: Path, module: str
 ) -> None:
     (tmp_path / "link").symlink_to(victim)
@@ -165,7 +165,7 @@ def test_no_link_at_all_is_followed_to_a_record(
 
 
 @pytest.mark.parametrize("module", WITHOUT_TOKENS)
-def test_a_hard_link_to_another_file_is_not_appended_to(
+def test_hard_link_to_another_file_is_not_appended_to(
     write: Writers, folder: Path, victim: Path, module: str
 ) -> None:
     os.link(victim, folder / "nomba")
@@ -177,9 +177,7 @@ def test_a_hard_link_to_another_file_is_not_appended_to(
 
 
 @pytest.mark.parametrize("module", WITHOUT_TOKENS)
-def test_the_file_of_another_user_is_not_appended_to(
-    write: Writers, folder: Path, module: str
-) -> None:
+def test_file_of_another_user_is_not_appended_to(write: Writers, folder: Path, module: str) -> None:
     (folder / "nomba").write_bytes(b"")
     give(folder / "nomba")
     result = write(module, folder / "nomba")
@@ -188,7 +186,7 @@ def test_the_file_of_another_user_is_not_appended_to(
     assert (folder / "nomba").read_bytes() == b""
 
 
-def test_the_token_of_another_user_is_not_given_away_by_a_hard_link(
+def test_token_of_another_user_is_not_given_away_by_a_hard_link(
     write: Writers, folder: Path, victim: Path
 ) -> None:
     write.token.hold()
@@ -270,7 +268,7 @@ def test_folder_of_the_owner_of_the_file_is_accepted(
 
 
 @pytest.mark.parametrize("module", WITHOUT_TOKENS)
-def test_a_record_may_lie_where_others_can_write(
+def test_record_is_accepted_in_a_folder_that_others_can_write(
     write: Writers, tmp_path: Path, module: str
 ) -> None:
     (tmp_path / "log").mkdir()
@@ -284,7 +282,7 @@ def test_a_record_may_lie_where_others_can_write(
 
 
 @pytest.mark.parametrize("held", [CONTENT, "NOMBA_CLIENT_ID=old\n"], ids=["same", "other"])
-def test_a_file_stays_with_its_owner_where_no_other_is_named(
+def test_file_keeps_its_owner_without_the_option_owner(
     write: Writers, folder: Path, held: str
 ) -> None:
     path = folder / "nomba"

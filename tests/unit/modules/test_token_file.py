@@ -33,7 +33,7 @@ def _refuse(*_words: Any, **_options: Any) -> Any:
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
-def test_a_token_is_issued_into_a_new_file(token: Token) -> None:
+def test_token_is_issued_into_a_new_file(token: Token) -> None:
     returned = token()
     document = token.document
     assert (returned["action"], returned["changed"]) == ("issued", True)
@@ -45,7 +45,7 @@ def test_a_token_is_issued_into_a_new_file(token: Token) -> None:
     assert operations(token.simulator) == ["issue"]
 
 
-def test_the_result_holds_no_token(token: Token) -> None:
+def test_result_holds_no_token(token: Token) -> None:
     returned = token()
     assert "access_token" not in returned.result
     assert token.document["access_token"] not in returned.output
@@ -53,7 +53,7 @@ def test_the_result_holds_no_token(token: Token) -> None:
     assert len(token.simulator.writes()) == 1
 
 
-def test_only_the_owner_can_read_what_is_left(token: Token) -> None:
+def test_remaining_files_are_private(token: Token) -> None:
     before = os.umask(0)
     try:
         returned = token()
@@ -66,7 +66,7 @@ def test_only_the_owner_can_read_what_is_left(token: Token) -> None:
     assert operations(token.simulator) == ["issue"]
 
 
-def test_an_issue_names_grant_client_and_account(token: Token) -> None:
+def test_issue_names_grant_client_and_account(token: Token) -> None:
     token()
     (post,) = token.simulator.requests()
     assert post.path == "/v1/auth/token/issue"
@@ -75,7 +75,7 @@ def test_an_issue_names_grant_client_and_account(token: Token) -> None:
     assert not post.authorization
 
 
-def test_a_second_run_changes_and_sends_nothing(token: Token) -> None:
+def test_second_run_changes_and_sends_nothing(token: Token) -> None:
     first = token()
     content = token.dest.read_bytes()
     token.simulator.forget_requests()
@@ -87,7 +87,7 @@ def test_a_second_run_changes_and_sends_nothing(token: Token) -> None:
 
 
 @pytest.mark.parametrize("mode", [0o644, 0o640, 0o400])
-def test_the_mode_of_a_good_file_is_repaired_without_a_request(token: Token, mode: int) -> None:
+def test_mode_of_a_good_file_is_repaired_without_a_request(token: Token, mode: int) -> None:
     token.hold()
     token.dest.chmod(mode)
     returned = token()
@@ -96,7 +96,7 @@ def test_the_mode_of_a_good_file_is_repaired_without_a_request(token: Token, mod
     assert token.simulator.requests() == []
 
 
-def test_a_stricter_mode_is_given(token: Token) -> None:
+def test_stricter_mode_is_set(token: Token) -> None:
     returned = token(mode="0400")
     assert not returned.failed
     assert token.mode == 0o400
@@ -117,7 +117,7 @@ def test_mode_that_lets_others_read_is_rejected(token: Token, held: bool) -> Non
     assert token.simulator.requests() == []
 
 
-def test_an_owner_who_does_not_exist_stops_the_run_before_an_issue(token: Token) -> None:
+def test_unknown_owner_fails_before_an_issue(token: Token) -> None:
     returned = token(owner="no-such-user-here")
     assert returned.error == "invalid_option"
     assert returned["msg"].startswith("owner: ")
@@ -125,7 +125,7 @@ def test_an_owner_who_does_not_exist_stops_the_run_before_an_issue(token: Token)
     assert token.simulator.requests() == []
 
 
-def test_force_replaces_a_good_token(token: Token) -> None:
+def test_force_replaces_a_valid_token(token: Token) -> None:
     made = token.hold()
     returned = token(force=True)
     assert (returned["action"], returned["changed"]) == ("refreshed", True)
@@ -144,7 +144,7 @@ def test_force_replaces_a_good_token(token: Token) -> None:
     ],
     ids=lambda changes: next(iter(changes)),
 )
-def test_a_file_of_somebody_else_is_replaced_with_a_warning(
+def test_file_of_another_client_is_replaced_with_a_warning(
     token: Token, changes: dict[str, Any]
 ) -> None:
     made = token.hold(**changes)
@@ -169,7 +169,7 @@ def test_other_file_is_never_overwritten(token: Token) -> None:
     assert token.simulator.requests() == []
 
 
-def test_an_empty_file_is_filled(token: Token) -> None:
+def test_empty_file_is_filled(token: Token) -> None:
     token.dest.touch(0o644)
     returned = token()
     assert returned["action"] == "issued"
@@ -179,7 +179,7 @@ def test_an_empty_file_is_filled(token: Token) -> None:
 
 @pytest.mark.parametrize("check", [False, True], ids=["real", "check"])
 @pytest.mark.parametrize("dest", ["", "missing/token.json"], ids=["a folder", "in no folder"])
-def test_a_dest_that_cannot_be_a_file_is_refused(token: Token, dest: str, check: bool) -> None:
+def test_dest_that_cannot_be_a_file_is_rejected(token: Token, dest: str, check: bool) -> None:
     returned = token(dest=str(token.folder / dest), check=check)
     assert returned.error == "invalid_option"
     assert "folder" in returned["msg"]
@@ -187,7 +187,7 @@ def test_a_dest_that_cannot_be_a_file_is_refused(token: Token, dest: str, check:
     assert token.simulator.requests() == []
 
 
-def test_a_folder_that_cannot_be_written_is_noticed_before_an_issue(token: Token) -> None:
+def test_folder_that_cannot_be_written_fails_before_an_issue(token: Token) -> None:
     open_file = os.open
 
     def refuse_new(path: Any, flags: int, *words: Any, **options: Any) -> int:
@@ -201,7 +201,7 @@ def test_a_folder_that_cannot_be_written_is_noticed_before_an_issue(token: Token
     assert token.simulator.requests() == []
 
 
-def test_a_lock_that_cannot_be_made_is_noticed_before_an_issue(token: Token) -> None:
+def test_lock_that_cannot_be_made_fails_before_an_issue(token: Token) -> None:
     (token.folder / ".token.json.lock").mkdir()
     returned = token()
     assert returned.error == "invalid_option"
@@ -211,7 +211,7 @@ def test_a_lock_that_cannot_be_made_is_noticed_before_an_issue(token: Token) -> 
     assert token.simulator.requests() == []
 
 
-def test_a_file_system_without_locks_is_noticed_before_an_issue(token: Token) -> None:
+def test_file_system_without_locks_fails_before_an_issue(token: Token) -> None:
     token.monkeypatch.setattr(fcntl, "flock", _refuse)
     returned = token()
     assert returned.error == "invalid_option"
@@ -219,7 +219,7 @@ def test_a_file_system_without_locks_is_noticed_before_an_issue(token: Token) ->
     assert token.simulator.requests() == []
 
 
-def test_a_full_disk_is_noticed_before_an_issue(token: Token) -> None:
+def test_full_disk_fails_before_an_issue(token: Token) -> None:
     made = token.hold(lifetime=60)
     token.monkeypatch.setattr(os, "pwrite", _refuse)
     returned = token()
@@ -231,7 +231,7 @@ def test_a_full_disk_is_noticed_before_an_issue(token: Token) -> None:
 
 
 @pytest.mark.parametrize("call", ["replace", "ftruncate"])
-def test_a_token_that_cannot_be_written_is_revoked_again(token: Token, call: str) -> None:
+def test_token_that_cannot_be_written_is_revoked(token: Token, call: str) -> None:
     made = token.hold(lifetime=60)
     token.monkeypatch.setattr(os, call, _refuse)
     returned = token()
@@ -244,7 +244,7 @@ def test_a_token_that_cannot_be_written_is_revoked_again(token: Token, call: str
     assert operations(token.simulator) == ["refresh", *ONE_LIVE_TOKEN]
 
 
-def test_a_token_that_can_be_neither_written_nor_revoked_is_told(token: Token) -> None:
+def test_token_that_can_be_neither_written_nor_revoked_is_reported(token: Token) -> None:
     token.simulator.configure(revoke_effective=False)
     token.monkeypatch.setattr(os, "replace", _refuse)
     returned = token()
@@ -255,7 +255,7 @@ def test_a_token_that_can_be_neither_written_nor_revoked_is_told(token: Token) -
     assert len(token.simulator.requests("issue")) == 1
 
 
-def test_a_token_in_its_place_is_not_revoked_for_what_comes_after(token: Token) -> None:
+def test_written_token_is_not_revoked_after_a_later_error(token: Token) -> None:
     # Else the file would keep a token that looks good and is dead.
     fsync = os.fsync
 
@@ -272,7 +272,7 @@ def test_a_token_in_its_place_is_not_revoked_for_what_comes_after(token: Token) 
 
 
 @pytest.mark.parametrize("there", [False, True], ids=["dangling", "whole"])
-def test_a_link_stays_and_its_target_is_replaced(token: Token, there: bool) -> None:
+def test_link_stays_and_its_target_is_replaced(token: Token, there: bool) -> None:
     if there:
         token.hold(lifetime=60)
     link = token.folder.parent / "link.json"
@@ -285,7 +285,7 @@ def test_a_link_stays_and_its_target_is_replaced(token: Token, there: bool) -> N
     assert operations(token.simulator) == ["refresh" if there else "issue"]
 
 
-def test_without_a_file_the_token_is_handed_over(token: Token) -> None:
+def test_token_is_returned_without_a_file(token: Token) -> None:
     returned, again = token(dest=None), token(dest=None)
     assert (returned["action"], returned["changed"]) == ("issued", True)
     assert returned["fingerprint"] == fingerprint(returned["access_token"])

@@ -28,7 +28,7 @@ def lock(token: Token) -> Iterator[int]:
     os.close(file)
 
 
-def test_a_run_waits_for_the_other_and_finds_its_token(token: Token, lock: int) -> None:
+def test_run_waits_for_the_other_and_finds_its_token(token: Token, lock: int) -> None:
     still = token.clock.as_clock()
     made = token.simulator.mint_pair()
 
@@ -47,7 +47,7 @@ def test_a_run_waits_for_the_other_and_finds_its_token(token: Token, lock: int) 
 
 
 @pytest.mark.parametrize("held", [False, True], ids=["no file", "good file"])
-def test_a_file_that_stays_locked_ends_the_run_at_its_deadline(
+def test_file_that_stays_locked_ends_the_run_at_its_deadline(
     token: Token, lock: int, held: bool
 ) -> None:
     if held:
@@ -60,7 +60,7 @@ def test_a_file_that_stays_locked_ends_the_run_at_its_deadline(
     assert token.simulator.requests() == []
 
 
-def test_the_lock_is_free_after_a_run_that_failed(token: Token) -> None:
+def test_lock_is_free_after_a_run_that_failed(token: Token) -> None:
     assert token(client_secret="d3Jvbmc=").error == "forbidden"
     returned = token()
     assert returned["action"] == "issued"

@@ -99,7 +99,7 @@ SITUATIONS: dict[str, Situation] = {
 
 
 @pytest.mark.parametrize("situation", SITUATIONS.values(), ids=SITUATIONS.keys())
-def test_nothing_secret_comes_out_of_keeping_a_token(
+def test_no_secret_of_a_stored_token_is_in_output_or_logs(
     token: Token, situation: Situation, caplog: pytest.LogCaptureFixture
 ) -> None:
     lines: list[str] = []
@@ -120,7 +120,7 @@ def test_nothing_secret_comes_out_of_keeping_a_token(
 
 
 @pytest.mark.parametrize("fault", ["echo", "status"])
-def test_the_tokens_that_are_written_are_nowhere_in_the_result(token: Token, fault: str) -> None:
+def test_written_tokens_are_not_in_the_result(token: Token, fault: str) -> None:
     token.hold(lifetime=60)
     token.simulator.fault("refresh", fault, status=403)
     result = token()
@@ -131,7 +131,7 @@ def test_the_tokens_that_are_written_are_nowhere_in_the_result(token: Token, fau
 
 
 @pytest.mark.parametrize("to_file", [True, False], ids=["file", "returned"])
-def test_a_secret_that_is_echoed_is_not_repeated(token: Token, to_file: bool) -> None:
+def test_secret_that_is_echoed_is_not_repeated(token: Token, to_file: bool) -> None:
     token.simulator.fault("issue", "echo", status=403)
     place: dict[str, Any] = {} if to_file else {"dest": None}
     result = token(**place)
