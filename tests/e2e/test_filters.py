@@ -16,7 +16,7 @@ from typing import Any
 from ansible_collections.nomba.auth.plugins.filter.token_claims import token_claims
 from tests.simulator.control_client import ControlClient
 from tests.simulator.tokens import fingerprint
-from tests.unit.modules.canary import hatch
+from tests.unit.modules.canary import make_canary
 
 from .controller import COLLECTIONS
 
@@ -49,7 +49,7 @@ def play(tmp_path: Path, expressions: dict[str, str], **variables: Any) -> tuple
 
 
 def test_filters_run_in_a_play(simulator: ControlClient, tmp_path: Path) -> None:
-    canary = hatch(simulator)
+    canary = make_canary(simulator)
     expressions = {
         "name": "token | nomba.auth.token_fingerprint",
         "shown": "token | nomba.auth.token_claims",
@@ -62,7 +62,7 @@ def test_filters_run_in_a_play(simulator: ControlClient, tmp_path: Path) -> None
     assert result["shown"] == token_claims(canary.token)
     assert result["account"] == simulator.account_id
     assert result["all"] == token_claims(canary.token, all=True)
-    assert canary.sings(output) == []
+    assert canary.leaks(output) == []
 
 
 def test_filter_error_in_a_play_is_one_sentence(simulator: ControlClient, tmp_path: Path) -> None:

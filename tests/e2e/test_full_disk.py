@@ -26,7 +26,7 @@ OLD = b"NOMBA_NOTE=old\n"
 
 def test_full_file_system_keeps_the_old_file(tmp_path: Path) -> None:
     run = subprocess.run(
-        [*_with_a_small_disk(tmp_path), sys.executable, "-m", __name__, str(tmp_path)],
+        [*_small_disk(tmp_path), sys.executable, "-m", __name__, str(tmp_path)],
         stdout=subprocess.PIPE,
         text=True,
         check=False,
@@ -38,10 +38,10 @@ def test_full_file_system_keeps_the_old_file(tmp_path: Path) -> None:
     assert returned["files"] == ["nomba"]
 
 
-def _with_a_small_disk(folder: Path) -> list[str]:
-    """What to put before a command, so that it has a file system of its own in the folder.
+def _small_disk(folder: Path) -> list[str]:
+    """Return the prefix of a command that mounts a small file system on the folder.
 
-    Where nothing may be mounted, the command limits the size of its files instead.
+    Without the right to mount, the prefix is empty and the command limits its file size.
     """
     mount = 'mount -t tmpfs -o size=64k,mode=700 tmpfs "$0" && exec "$@"'
     program = shutil.which("unshare")
@@ -53,7 +53,7 @@ def _with_a_small_disk(folder: Path) -> list[str]:
 
 
 def main() -> None:
-    """Replace a file by one that does not fit, and say what is left."""
+    """Replace a file by one that does not fit, and print the result."""
     path = Path(sys.argv[1]) / "nomba"
     path.write_bytes(OLD)
     if not path.parent.is_mount():

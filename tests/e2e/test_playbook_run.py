@@ -24,7 +24,7 @@ pytestmark = pytest.mark.newest
 
 @contextmanager
 def child() -> Iterator[subprocess.Popen[bytes]]:
-    """A process that waits until it is asked to end."""
+    """Run a process that waits until the block ends."""
     command = [sys.executable, "-c", "import sys; sys.stdin.read()"]
     with subprocess.Popen(command, stdin=subprocess.PIPE) as process:
         try:

@@ -23,7 +23,7 @@ import pytest
 from ansible_collections.nomba.auth.plugins.modules import nomba_token_revoke
 from tests.simulator.control_client import ControlClient
 from tests.simulator.settings import SECOND_CLIENT_ID
-from tests.unit.modules.canary import Canary, contents, hatch
+from tests.unit.modules.canary import Canary, contents, make_canary
 
 COLLECTIONS = Path(nomba_token_revoke.__file__).parents[5]
 MODULE = "nomba.auth.nomba_token_revoke"
@@ -157,11 +157,11 @@ def assert_no_leak(canary: Canary, terminal: Terminal, run: CommandRun) -> None:
     """Require that a run was recorded and shows no part of a token."""
     assert any(b"AnsiballZ" in line for line in run.commands)
     assert run.output.count("EXEC") > 1
-    assert canary.sings(run.output, *run.commands, *terminal.remaining_files) == []
+    assert canary.leaks(run.output, *run.commands, *terminal.remaining_files) == []
 
 
 def test_ad_hoc_command_shows_no_token_of_the_environment(terminal: Terminal) -> None:
-    canary = hatch(terminal.simulator)
+    canary = make_canary(terminal.simulator)
     options = " ".join(f"{name}={value}" for name, value in terminal.connection.items())
     command = ["localhost", "-m", MODULE, "-a", options, "--diff"]
     run = terminal.run("ansible", *command, NOMBA_ACCESS_TOKEN=canary.token)
@@ -172,7 +172,7 @@ def test_ad_hoc_command_shows_no_token_of_the_environment(terminal: Terminal) ->
 
 
 def test_playbook_shows_no_token(terminal: Terminal) -> None:
-    found, known, other = (hatch(terminal.simulator) for __ in range(3))
+    found, known, other = (make_canary(terminal.simulator) for __ in range(3))
     given = terminal.folder / "given"
     (given / "secrets.json").write_text(json.dumps({"leaked": known.token, "all": [other.token]}))
     (given / "app.log").write_text(f"GET /v1 Bearer {found.token} of {found.email}\n")
@@ -205,7 +205,7 @@ def _show(name: str) -> dict[str, Any]:
 
 
 def test_failed_playbook_shows_no_token(terminal: Terminal) -> None:
-    canary = hatch(terminal.simulator)
+    canary = make_canary(terminal.simulator)
     (terminal.folder / "given" / "secrets.json").write_text(json.dumps({"leaked": canary.token}))
     terminal.simulator.fault("revoke", "echo", times=0)
     task = {"name": "Fail", MODULE: {"access_token": "Bearer {{ leaked }}"}}
@@ -217,7 +217,7 @@ def test_failed_playbook_shows_no_token(terminal: Terminal) -> None:
 
 
 def test_path_that_is_not_utf8_keeps_the_result(terminal: Terminal) -> None:
-    canary = hatch(terminal.simulator)
+    canary = make_canary(terminal.simulator)
     folder = terminal.folder / "given" / canary.email
     folder.mkdir()
     Path(os.fsdecode(bytes(folder) + b"/\xff.log")).write_text(canary.token)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""SIGTERM and SIGINT end a run early, with a result for every token."""
+"""SIGTERM and SIGINT stop a run, which returns a result for every token."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from .module_process import ProcessResult, start_module_process, wait_for_result
 
 pytestmark = pytest.mark.newest
 
-# A run that is stopped has ended long before, and a run that is not lasts longer (seconds).
+# A stopped run ends long before the first, and any other run lasts longer (seconds).
 ENDED, DEADLINE = 30, 600
 STOPPED = "the run was stopped by a signal"
 
@@ -30,7 +30,7 @@ Start = Callable[..., "subprocess.Popen[str]"]
 
 @pytest.fixture
 def start(simulator: ControlClient, tmp_path: Path) -> Start:
-    """Starts nomba_token_revoke in a process of its own, against the simulator."""
+    """A function that starts nomba_token_revoke in a process."""
 
     def start_module(*tokens: str, **options: Any) -> subprocess.Popen[str]:
         connection = {
@@ -53,7 +53,7 @@ def stop(
     requests: int,
     *numbers: signal.Signals,
 ) -> ProcessResult:
-    """Send the signals when the simulator has seen so many requests, and wait for the end."""
+    """Send the signals after so many requests, and wait for the end of the run."""
     simulator.wait_for_requests(requests, timeout=ENDED)
     for number in numbers:
         process.send_signal(number)

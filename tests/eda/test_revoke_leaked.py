@@ -11,7 +11,7 @@ import json
 import pytest
 
 from tests.simulator.tokens import fingerprint
-from tests.unit.modules.canary import hatch
+from tests.unit.modules.canary import make_canary
 
 from .listener import SECRET, Listener, await_that, sign
 
@@ -23,7 +23,7 @@ def alert(token: str) -> dict[str, object]:
 
 
 def test_a_signed_alert_revokes_the_token_and_nobody_sees_it(listener: Listener) -> None:
-    canary = hatch(listener.simulator, SECRET)
+    canary = make_canary(listener.simulator, SECRET)
     with listener.running():
         assert listener.alert(alert(canary.token)) == 200
         (spool,) = listener.spool
@@ -32,10 +32,10 @@ def test_a_signed_alert_revokes_the_token_and_nobody_sees_it(listener: Listener)
     assert [entry.operation for entry in listener.simulator.writes()] == ["revoke"]
     assert fingerprint(canary.token) in listener.output
     assert listener.spool == []
-    assert not canary.sings(listener.output, *listener.left, *listener.seen.processes)
+    assert not canary.leaks(listener.output, *listener.left, *listener.seen.processes)
     assert any(b"ansible-playbook" in line for line in listener.seen.processes)
     files = listener.seen.files.items()
-    assert {path: mode for path, (mode, text) in files if canary.sings(text)} == {spool: 0o600}
+    assert {path: mode for path, (mode, text) in files if canary.leaks(text)} == {spool: 0o600}
 
 
 def test_an_alert_that_is_not_signed_does_nothing(listener: Listener) -> None:
@@ -54,7 +54,7 @@ def test_an_alert_that_is_not_signed_does_nothing(listener: Listener) -> None:
 
 
 def test_a_token_that_is_not_dead_stays_in_its_file(listener: Listener) -> None:
-    canary = hatch(listener.simulator)
+    canary = make_canary(listener.simulator)
     listener.simulator.configure(revoke_effective=False)
     with listener.running():
         assert listener.alert(alert(canary.token)) == 200
@@ -65,7 +65,7 @@ def test_a_token_that_is_not_dead_stays_in_its_file(listener: Listener) -> None:
     assert again.returncode == 0, again.stdout
     assert not listener.simulator.accepts(canary.token)
     assert listener.spool == []
-    assert not canary.sings(listener.output, again.stdout, again.stderr, *listener.left)
+    assert not canary.leaks(listener.output, again.stdout, again.stderr, *listener.left)
 
 
 @pytest.mark.parametrize("secret", ["", "short"])

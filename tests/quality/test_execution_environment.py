@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tests.simulator.control_client import ControlClient
 from tests.unit.docs.guides import commands
-from tests.unit.modules.canary import contents, hatch
+from tests.unit.modules.canary import contents, make_canary
 
 ROOT = Path(__file__).parents[2]
 DEFINITION = ROOT / "docs" / "examples" / "execution-environment.yml"
@@ -43,7 +43,7 @@ def test_the_example_gives_a_build_context(tmp_path: Path) -> None:
 
 
 def test_navigator_without_a_container_revokes(simulator: ControlClient, tmp_path: Path) -> None:
-    canary = hatch(simulator)
+    canary = make_canary(simulator)
     (command,) = commands("ansible-navigator")
     shown = run(
         *command.words,
@@ -58,4 +58,4 @@ def test_navigator_without_a_container_revokes(simulator: ControlClient, tmp_pat
     )
     assert "1 token(s): 1 revoked." in shown
     assert not simulator.accepts(canary.token)
-    assert not canary.sings(shown, *contents(tmp_path))
+    assert not canary.leaks(shown, *contents(tmp_path))

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The audit record: each event once, for its owner alone, and what was written stays."""
+"""The audit log: each event once, in a private file whose content is kept."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ RETURNED = yaml.safe_load(nomba_audit.RETURN)
 
 
 def event(name: str, **more: Any) -> dict[str, Any]:
-    """An event by its id."""
+    """Return an event with this id."""
     return {"id": name, "step": "publish", "actor": "someone", **more}
 
 
 class Audit:
-    """nomba_audit with a folder of its own."""
+    """nomba_audit with an empty folder."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
         self.monkeypatch = monkeypatch
@@ -51,7 +51,7 @@ class Audit:
 
     @property
     def events(self) -> list[dict[str, Any]]:
-        """All events, as whoever reads the record finds them."""
+        """The events in the file."""
         return [json.loads(line) for line in self.path.read_text().splitlines()]
 
     @property

@@ -17,7 +17,7 @@ import pytest
 
 from tests.simulator.tokens import fingerprint
 
-from .canary import hatch
+from .canary import make_canary
 from .harness import Revoke
 
 
@@ -220,11 +220,11 @@ def test_kernel_log_is_not_waited_for(revoke: Revoke, tmp_path: Path) -> None:
     assert revoke.simulator.live() == []
 
 
-# Paths that hold something secret
+# Paths with a secret
 
 
 def test_token_in_a_path_is_revoked_and_not_shown(revoke: Revoke) -> None:
-    canary = hatch(revoke.simulator)
+    canary = make_canary(revoke.simulator)
     path = f"/missing/{canary.token}/{canary.email}"
     returned = revoke(sources=[path])
     shown = f"/missing/{fingerprint(canary.token)}/<e-mail>"
@@ -232,17 +232,17 @@ def test_token_in_a_path_is_revoked_and_not_shown(revoke: Revoke) -> None:
     assert returned.row["found_in"] == [{"path": shown, "line": None}]
     assert returned["unread"] == [{"path": shown, "reason": "No such file or directory"}]
     assert shown in returned["msg"]
-    assert canary.sings(returned.output) == []
+    assert canary.leaks(returned.output) == []
     assert revoke.simulator.live() == []
 
 
 def test_token_in_a_link_is_revoked_and_not_shown(revoke: Revoke, tmp_path: Path) -> None:
-    canary = hatch(revoke.simulator)
+    canary = make_canary(revoke.simulator)
     (tmp_path / "session").symlink_to(f"{canary.token}:8080")
     returned = revoke(sources=[str(tmp_path)])
     assert (returned.error, returned.outcomes) == ("source_unread", ["revoked"])
     assert returned.row["found_in"] == [{"path": f"{tmp_path}/session", "line": None}]
-    assert canary.sings(returned.output) == []
+    assert canary.leaks(returned.output) == []
     assert revoke.simulator.live() == []
 
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Check mode sends no write and tells what the real run will come to; diff mode shows it."""
+"""Check mode sends no write and predicts the real run; diff mode shows the change."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def _sandbox(simulator: ControlClient, _folder: Path) -> Options:
 
 
 def _inconclusive(simulator: ControlClient, _folder: Path) -> Options:
-    # With proof=required it depends on the probe after the revoke, which a check run cannot know.
+    # With proof=required it depends on the probe after the revoke, which a check run does not send.
     simulator.fault("balance", "status", status=403, times=0)
     return {"access_token": simulator.mint(), "proof": "attempt"}
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The file with a token on a host: replaced in one step, left alone, and shown as fingerprints."""
+"""The file with a token on a host: atomic, idempotent, and shown as fingerprints."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def _refuse(*_words: Any, **_options: Any) -> Any:
 
 
 class CredentialFile:
-    """nomba_credential_file with a folder of its own."""
+    """nomba_credential_file with an empty folder."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
         self.monkeypatch = monkeypatch
@@ -62,7 +62,7 @@ class CredentialFile:
         return run_module(nomba_credential_file.main, given, self.monkeypatch)
 
     def hold(self, secret: str = OLD, mode: int = 0o600) -> None:
-        """Let the file hold a token."""
+        """Write a file with a token."""
         self.dest.write_text(held(secret))
         self.dest.chmod(mode)
 
@@ -73,7 +73,7 @@ class CredentialFile:
 
     @property
     def files(self) -> list[str]:
-        """The names of all that lies in the folder."""
+        """The names of all files in the folder."""
         return sorted(path.name for path in self.folder.iterdir())
 
 

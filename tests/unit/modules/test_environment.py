@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the module takes from the environment, and when."""
+"""Environment variables are a fallback for options."""
 
 from __future__ import annotations
 

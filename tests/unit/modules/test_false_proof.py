@@ -80,7 +80,7 @@ class Gateway(ThreadingHTTPServer):
         self.refusal = REFUSED
         self.effective = True
         self.on_revoke: Callable[[], Page] = lambda: ACCEPTED
-        self.asked: list[tuple[str, str]] = []
+        self.requests: list[tuple[str, str]] = []
 
     @property
     def url(self) -> str:
@@ -89,17 +89,17 @@ class Gateway(ThreadingHTTPServer):
     @property
     def revoked(self) -> list[str]:
         """The tokens for which a revoke was sent, in order."""
-        return [token for method, token in self.asked if method == "POST"]
+        return [token for method, token in self.requests if method == "POST"]
 
     def probe(self, token: str) -> Page:
-        self.asked.append(("GET", token))
+        self.requests.append(("GET", token))
         in_front = self.front(token)
         if in_front is not None:
             return in_front
         return ACCEPTED if token in self.live else self.refusal
 
     def revoke(self, token: str) -> Page:
-        self.asked.append(("POST", token))
+        self.requests.append(("POST", token))
         if self.effective:
             self.live.discard(token)
         return self.on_revoke()
@@ -235,7 +235,7 @@ def test_form_of_refusal_without_an_accepted_token_is_not_learned(
 ) -> None:
     # After its first answer the gateway rejects every request, the negative control included.
     tokens = mint(revoke, gateway, 6)
-    gateway.front = lambda _token: MESSAGE if len(gateway.asked) > 1 else None
+    gateway.front = lambda _token: MESSAGE if len(gateway.requests) > 1 else None
     gateway.effective = False
     result = revoke(*tokens, api_url=gateway.url, concurrency=1)
     assert (result.outcomes, verified(result)) == (["unknown"] * 6, [])

@@ -29,7 +29,7 @@ from ansible_collections.nomba.auth.plugins.module_utils._rotation import STEPS,
 from tests.simulator.control_client import ControlClient
 from tests.simulator.tokens import fingerprint
 
-from .canary import hatch
+from .canary import make_canary
 
 token_claims, token_fingerprint = claims_file.token_claims, fingerprint_file.token_fingerprint
 OF_TOKENS: dict[str, Any] = {"token_claims": token_claims, "token_fingerprint": token_fingerprint}
@@ -117,8 +117,8 @@ def test_filters_accept_a_token_in_any_form(simulator: ControlClient) -> None:
 
 
 def test_claims_show_no_address_unless_all_are_requested(simulator: ControlClient) -> None:
-    canary = hatch(simulator)
-    assert canary.sings(json.dumps(token_claims(canary.token))) == []
+    canary = make_canary(simulator)
+    assert canary.leaks(json.dumps(token_claims(canary.token))) == []
     assert "@" not in json.dumps(token_claims(canary.token))
     every = token_claims(canary.token, all=True)
     assert isinstance(every, dict)

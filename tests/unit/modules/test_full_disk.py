@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A file is written completely, or it is what it was, and the run fails."""
+"""A file is written completely, or the old file is kept and the run fails."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ from tests.simulator.settings import OTHER_ACCOUNT_ID, SUB_ACCOUNT_ID
 from tests.simulator.tokens import fingerprint
 from tests.unit.clock import FastClock
 
-from .canary import hatch
+from .canary import make_canary
 from .harness import ModuleResult, run_module
 from .request_log import ONE_DEAD_TOKEN, controls, operations
 
@@ -56,7 +56,7 @@ class Info:
 
 @pytest.fixture
 def info(simulator: ControlClient, clock: FastClock, monkeypatch: pytest.MonkeyPatch) -> Info:
-    """The module, aimed at a simulator of its own state."""
+    """The module, with options for a reset simulator."""
     for name in ("ACCESS_TOKEN", "ACCOUNT_ID", "CLIENT_ID", "BASE_URL"):
         monkeypatch.delenv(f"NOMBA_{name}", raising=False)
     return Info(simulator, clock, monkeypatch)
@@ -151,22 +151,22 @@ def test_check_mode_returns_the_same(info: Info) -> None:
 
 @pytest.mark.parametrize("probe", [False, True], ids=["no probe", "probe"])
 def test_no_address_and_no_token_is_ever_shown(info: Info, tmp_path: Path, probe: bool) -> None:
-    given, found = hatch(info.simulator), hatch(info.simulator)
+    given, found = make_canary(info.simulator), make_canary(info.simulator)
     (tmp_path / "log").write_text(f"token={found.token}\n")
     account = info.simulator.account_id
     module_result = info(given.token, sources=[str(tmp_path)], probe=probe, account_id=account)
     assert len(module_result["results"]) == 2
-    assert given.sings(module_result.output) == []
-    assert found.sings(module_result.output) == []
+    assert given.leaks(module_result.output) == []
+    assert found.leaks(module_result.output) == []
     assert "@" not in module_result.output
 
 
 def test_api_that_echoes_what_it_is_sent_shows_no_token(info: Info) -> None:
-    canary = hatch(info.simulator)
+    canary = make_canary(info.simulator)
     info.simulator.fault("balance", "echo", times=0)
     module_result = info.probe(canary.token)
     assert probes(module_result) == ["inconclusive"]
-    assert canary.sings(module_result.output) == []
+    assert canary.leaks(module_result.output) == []
 
 
 def test_environment_can_hold_the_token(info: Info, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""requests and PyJWT: loaded where they are needed, and asked for where they are missing."""
+"""A run without requests or PyJWT reports the missing library, or does not need it."""
 
 from __future__ import annotations
 

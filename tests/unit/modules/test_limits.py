@@ -49,7 +49,7 @@ def test_default_deadline_outlives_one_window_of_a_low_traffic_account(
     windows: Revoke,
 ) -> None:
     windows.simulator.configure(rate_class="low_traffic")
-    windows.simulator.issue()  # somebody has used up this minute's POST
+    windows.simulator.issue()  # another client has used the POST of this minute
     result = windows(windows.simulator.mint())
     assert result.outcomes == ["revoked"]
     assert [post.status for post in windows.simulator.requests("revoke")] == [429, 200]

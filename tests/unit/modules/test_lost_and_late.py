@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Answers that are lost, effects that are late, clocks that are wrong, redirects and headers."""
+"""Lost answers, late effects, redirects, invalid headers and wrong clocks."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A long run says how far it is, in a file, and leaves a result for every token."""
+"""A long run writes its progress to a file and returns a result for every token."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ pytestmark = pytest.mark.newest
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """Where the run tells how far it is."""
+    """The progress file."""
     return tmp_path / "progress"
 
 
 def lines(path: Path) -> list[dict[str, Any]]:
-    """What the file says."""
+    """Return the lines of the file."""
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What counts as proof: the option proof, hosts that check no tokens, late effects."""
+"""The option proof, hosts that accept any token, and late effects."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ pytestmark = pytest.mark.newest
 PROOFS = ["required", "attempt", "none"]
 
 
-def says_not_verified(result: ModuleResult, count: int, tokens: int) -> bool:
-    """Whether message, summary and warnings all report the tokens that no probe confirmed."""
+def reports_unverified(result: ModuleResult, count: int, tokens: int) -> bool:
+    """Return whether message, summary and warnings report the unverified tokens."""
     first = result["msg"].startswith(f"NOT VERIFIED: {count} of {tokens} token(s). ")
     summary = result["summary"]
     counts = (summary["verified"], summary["not_verified"])
@@ -28,8 +28,8 @@ def says_not_verified(result: ModuleResult, count: int, tokens: int) -> bool:
     return first and warned and counts == (tokens - count, count)
 
 
-def says_nothing_of_verification(result: ModuleResult) -> bool:
-    """Whether no token is reported as revoked and not verified."""
+def reports_no_unverified(result: ModuleResult) -> bool:
+    """Return whether no token is reported as revoked and not verified."""
     silent = "NOT VERIFIED" not in result["msg"] and "NOT verified" not in result.warnings
     return silent and result["summary"]["not_verified"] == 0
 
@@ -42,7 +42,7 @@ def test_proof_costs_one_request(revoke: Revoke, proof: str, probes: int) -> Non
     result = revoke(token, proof=proof)
     verified = proof != "none"
     assert (result.outcomes, result.row["verified"]) == (["revoked"], verified)
-    assert says_nothing_of_verification(result) if verified else says_not_verified(result, 1, 1)
+    assert reports_no_unverified(result) if verified else reports_unverified(result, 1, 1)
     assert (result.warnings == "") is verified
     assert len(revoke.simulator.requests("balance", fingerprint(token))) == probes
     assert operations(revoke.simulator) == ONE_LIVE_TOKEN[: probes + 2]
@@ -55,7 +55,7 @@ def test_proof_is_required_by_default(revoke: Revoke) -> None:
     revoke.simulator.fault("balance", "status", status=403, skip=1, times=0, fingerprint=mark)
     result = revoke(token)
     assert (result.outcomes, result.error, result["changed"]) == (["unknown"], "unknown", True)
-    assert says_nothing_of_verification(result)
+    assert reports_no_unverified(result)
     assert len(revoke.simulator.writes()) == 1
 
 
@@ -66,7 +66,7 @@ def test_message_counts_the_unverified_tokens(revoke: Revoke) -> None:
         revoke.simulator.fault("balance", "status", status=403, times=0, fingerprint=mark)
     result = revoke(*tokens, proof="attempt")
     assert not result.failed
-    assert says_not_verified(result, 2, 5)
+    assert reports_unverified(result, 2, 5)
     assert result["msg"].endswith("token(s). 5 token(s): 5 revoked.")
     assert revoke.simulator.live() == []
 
@@ -84,7 +84,7 @@ def test_host_that_accepts_any_token_proves_nothing(
     result = revoke(token, proof=proof)
     assert (result.outcomes, result.row["verified"]) == ([outcome], False)
     assert result.failed is (proof == "required")
-    assert result.failed or says_not_verified(result, 1, 1)
+    assert result.failed or reports_unverified(result, 1, 1)
     assert "this host accepts any token" in result.row["reason"]
     assert len(controls(revoke.simulator)) == 1
     assert revoke.simulator.accepts(token)
@@ -120,7 +120,7 @@ def test_probe_detects_a_revoke_without_effect(revoke: Revoke, proof: str, outco
     assert (result.outcomes, result.row["verified"]) == ([outcome], False)
     assert result["changed"] is True
     assert result.failed is (proof != "none")
-    assert result.failed or says_not_verified(result, 1, 1)
+    assert result.failed or reports_unverified(result, 1, 1)
     assert revoke.simulator.accepts(token)
     assert operations(revoke.simulator).count("revoke") == 1
 
@@ -171,7 +171,7 @@ def test_inconclusive_probe_is_no_proof(revoke: Revoke, proof: str, outcome: str
     result = revoke(token, proof=proof)
     assert (result.outcomes, result.row["verified"]) == ([outcome], False)
     assert result.failed is (proof == "required")
-    assert result.failed or says_not_verified(result, 1, 1)
+    assert result.failed or reports_unverified(result, 1, 1)
     assert len(revoke.simulator.writes()) == 1
     assert not revoke.simulator.accepts(token)
 

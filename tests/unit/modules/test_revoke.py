@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The module's main job, seen from both sides."""
+"""nomba_token_revoke against the simulator: results and requests."""
 
 from __future__ import annotations
 

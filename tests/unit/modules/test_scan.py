@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Sweeping files and folders: every Nomba token in them, whatever the format."""
+"""A scan finds every Nomba token in files and folders, in any format."""
 
 from __future__ import annotations
 

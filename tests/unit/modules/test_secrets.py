@@ -22,7 +22,7 @@ from ansible.module_utils import basic
 
 from tests.simulator.settings import OTHER_ACCOUNT_ID, SECOND_CLIENT_ID
 
-from .canary import Canary, contents, hatch
+from .canary import Canary, contents, make_canary
 from .harness import ModuleResult, Revoke
 from .token_harness import Token
 
@@ -86,7 +86,7 @@ def given(revoke: Revoke, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, way: 
     """A canary, and a client secret in the environment that the module does not use."""
     secret = "c2VjcmV0-never-asked-for"
     monkeypatch.setenv("NOMBA_CLIENT_SECRET", secret)
-    canary = hatch(revoke.simulator, PASSWORD, secret, revoke.simulator.client_secret)
+    canary = make_canary(revoke.simulator, PASSWORD, secret, revoke.simulator.client_secret)
     return Given(revoke, canary, tmp_path, way)
 
 
@@ -172,7 +172,7 @@ def _malformed(given: Given) -> ModuleResult:
 
 
 def _expired(given: Given) -> ModuleResult:
-    given.canary = hatch(given.revoke.simulator, age=7200, lifetime=3600)
+    given.canary = make_canary(given.revoke.simulator, age=7200, lifetime=3600)
     return given()
 
 
@@ -182,7 +182,7 @@ def _url_with(form: str) -> Situation:
 
 def _short_of_time(given: Given) -> ModuleResult:
     given.revoke.simulator.fault("revoke", "rate_limited", retry_after=3600, times=0)
-    return given(access_token=hatch(given.revoke.simulator).token, deadline=10, concurrency=1)
+    return given(access_token=make_canary(given.revoke.simulator).token, deadline=10, concurrency=1)
 
 
 ECHOES = {
@@ -252,9 +252,9 @@ def test_no_part_of_a_token_is_in_output_logs_or_files(
     given: Given, logged: Logged, temporary: Path, name: str
 ) -> None:
     returned = SITUATIONS[name](given)
-    assert given.canary.sings(returned.output) == []
-    assert given.canary.sings(*logged.syslog, logged.libraries.text) == []
-    assert given.canary.sings(*contents(temporary)) == []
+    assert given.canary.leaks(returned.output) == []
+    assert given.canary.leaks(*logged.syslog, logged.libraries.text) == []
+    assert given.canary.leaks(*contents(temporary)) == []
     assert any("Invoked with" in line for line in logged.syslog) is not _is_refused_at_once(
         returned
     )
@@ -268,32 +268,32 @@ def _is_refused_at_once(returned: ModuleResult) -> bool:
 @pytest.mark.parametrize("option", ["account_id", "client_id", "ca_path", "api_url"])
 def test_token_in_a_wrong_option_is_not_repeated(revoke: Revoke, option: str) -> None:
     # In the result. The collection cannot change the line that Ansible logs at the start.
-    canary = hatch(revoke.simulator)
+    canary = make_canary(revoke.simulator)
     returned = revoke("this is no token", **{option: canary.token})
     assert returned.failed
-    assert canary.sings(returned.output) == []
+    assert canary.leaks(returned.output) == []
     assert revoke.simulator.requests() == []
 
 
 def test_token_given_as_a_source_is_revoked_and_not_repeated(revoke: Revoke) -> None:
-    canary = hatch(revoke.simulator)
+    canary = make_canary(revoke.simulator)
     returned = revoke("this is no token", sources=[canary.token])
     assert returned.failed
     assert returned.outcomes == ["malformed", "revoked"]
-    assert canary.sings(returned.output) == []
+    assert canary.leaks(returned.output) == []
     assert revoke.simulator.live() == []
 
 
 def test_secret_scan_detects_canary(revoke: Revoke, tmp_path: Path) -> None:
     # The other tests rely on this search.
-    canary = hatch(revoke.simulator, PASSWORD)
+    canary = make_canary(revoke.simulator, PASSWORD)
     (tmp_path / "below").mkdir()
     (tmp_path / "below" / "file").write_text(f"x{canary.token[60:120]}x")
-    assert canary.sings(f"<{canary.token.rpartition('.')[2]}>")
-    assert canary.sings(f"from {canary.email}")
-    assert canary.sings(f"https://me:{PASSWORD}@host") == [PASSWORD]
-    assert canary.sings(*contents(tmp_path))
-    assert canary.sings("nothing", revoke.simulator.mint()[:24]) == []
+    assert canary.leaks(f"<{canary.token.rpartition('.')[2]}>")
+    assert canary.leaks(f"from {canary.email}")
+    assert canary.leaks(f"https://me:{PASSWORD}@host") == [PASSWORD]
+    assert canary.leaks(*contents(tmp_path))
+    assert canary.leaks("nothing", revoke.simulator.mint()[:24]) == []
 
 
 @pytest.mark.parametrize("size", [3, 20], ids=["three characters", "twenty characters"])
@@ -301,7 +301,7 @@ def test_secret_scan_detects_canary(revoke: Revoke, tmp_path: Path) -> None:
 def test_echo_in_pieces_is_not_repeated(
     revoke: Revoke, tmp_path: Path, size: int, operation: str
 ) -> None:
-    canary = hatch(revoke.simulator)
+    canary = make_canary(revoke.simulator)
     payload = canary.token.split(".")[1]
     pieces = " ".join(payload[i : i + size] for i in range(40, 140, size))
     name, _at, domain = canary.email.partition("@")
@@ -310,7 +310,7 @@ def test_echo_in_pieces_is_not_repeated(
     (tmp_path / "log").write_text(canary.token)
     output = revoke(sources=[str(tmp_path / "log")]).output
     letters = "".join(c for c in output if c.isalnum())
-    assert canary.sings(output) == []
+    assert canary.leaks(output) == []
     assert not [i for i in range(40, 120) if payload[i : i + 12] in letters]
     assert name.partition(".")[2] not in output
     assert operation != "revoke" or "[redacted]" in output

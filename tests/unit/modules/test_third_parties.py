@@ -234,7 +234,7 @@ def test_folder_that_a_third_party_can_write_is_rejected(
     before = snapshot(folder)
     result = write(module, path)
     if IS_ROOT and name != "nomba" and "sticky" in kind:
-        assert not result.failed  # as below /tmp, nobody else can move the folder of root
+        assert not result.failed  # as in /tmp, no other user can rename the folder of root
         return
     assert (result.error, result["changed"]) == ("invalid_option", False)
     assert "can be written by " in result["msg"]

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Check mode: nothing is sent, nothing is written, and the decision is the real run's."""
+"""Check mode sends and writes nothing, and predicts the real run."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What nomba_token's documentation and its code both say."""
+"""The documentation of nomba_token agrees with its code."""
 
 from __future__ import annotations
 

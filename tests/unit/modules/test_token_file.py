@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The file that keeps the token: made, left alone, repaired, and never more than that."""
+"""The file that holds the token: created, kept, repaired, and no other file replaced."""
 
 from __future__ import annotations
 
@@ -256,7 +256,7 @@ def test_token_that_can_be_neither_written_nor_revoked_is_reported(token: Token)
 
 
 def test_written_token_is_not_revoked_after_a_later_error(token: Token) -> None:
-    # Else the file would keep a token that looks good and is dead.
+    # Otherwise the file would hold a dead token that seems valid.
     fsync = os.fsync
 
     def files_only(file: int) -> None:

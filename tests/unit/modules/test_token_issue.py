@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the module says where the API issues no token, or another one than was wanted."""
+"""The API issues no token, or a token of another account."""
 
 from __future__ import annotations
 

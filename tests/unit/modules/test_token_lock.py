@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Two runs at once on one file: the second waits, and never issues twice."""
+"""A run waits for the lock of another run on the same file."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""nomba_token asks the API before it keeps a token: one that was revoked is replaced."""
+"""nomba_token probes a stored token and replaces one that was revoked."""
 
 from __future__ import annotations
 

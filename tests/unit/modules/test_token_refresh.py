@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""When a kept token is refreshed, and what happens where the API does not do so."""
+"""A stored token is refreshed in time, or a new one is issued."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The token that was replaced: revoked after the new one is written, or kept to be revoked."""
+"""A replaced token is revoked after the new one is written, or recorded for the next run."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .token_harness import Token
 
 
 def _first_tried(how: str) -> dict[str, Any]:
-    """What to change in the document, so that this way comes first."""
+    """Return the change of the document that leads to this operation."""
     return {} if how == "refresh" else {"refresh_token": None}
 
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""No part of a token or of the secret comes out of nomba_token when it works on a file."""
+"""nomba_token shows no part of a token or of the client secret."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ansible.module_utils import basic
 
 from tests.simulator.settings import OTHER_ACCOUNT_ID, SECOND_CLIENT_ID
 
-from .canary import Canary, hatch
+from .canary import Canary, make_canary
 from .harness import ModuleResult
 from .token_harness import Token
 
@@ -107,15 +107,15 @@ def test_no_secret_of_a_stored_token_is_in_output_or_logs(
     token.monkeypatch.setattr(basic, "has_journal", False)
     token.monkeypatch.setattr(basic.syslog, "syslog", lambda *words: lines.append(str(words)))
     refresh = token.simulator.mint_pair()["refresh_token"]
-    older = hatch(token.simulator)
-    canary = hatch(token.simulator, token.simulator.client_secret, refresh, older.email)
+    older = make_canary(token.simulator)
+    canary = make_canary(token.simulator, token.simulator.client_secret, refresh, older.email)
     pair = {"access_token": canary.token, "refresh_token": refresh}
     token.write(pair, replaced=[older.token])
     result = situation(token, canary)
     seen = [result.output, *lines, caplog.text]
-    assert canary.sings(*seen) == []
-    assert older.sings(*seen) == []
-    # Also of those that were issued meanwhile, and perhaps thrown away: all begin alike.
+    assert canary.leaks(*seen) == []
+    assert older.leaks(*seen) == []
+    # This includes new tokens: every JWT begins with these letters.
     assert "eyJ" not in "".join(seen)
 
 
@@ -125,7 +125,7 @@ def test_written_tokens_are_not_in_the_result(token: Token, fault: str) -> None:
     token.simulator.fault("refresh", fault, status=403)
     result = token()
     new = Canary(token.document["access_token"], token.document["refresh_token"])
-    assert new.sings(result.output) == []
+    assert new.leaks(result.output) == []
     assert token.document["refresh_token"] not in result.output
     assert [entry.operation for entry in token.simulator.requests()] == ["refresh", "issue"]
 

@@ -23,7 +23,7 @@ from .harness import ModuleResult, run_module
 
 
 class Token:
-    """nomba_token against the simulator, with options that fit it; None leaves one out."""
+    """nomba_token with options for the simulator; None omits an option."""
 
     def __init__(
         self,
@@ -46,7 +46,7 @@ class Token:
         return run_module(nomba_token.main, given, self.monkeypatch)
 
     def options(self, **options: Any) -> dict[str, Any]:
-        """What the module is given."""
+        """Return the options of the module."""
         fitting = {
             "api_url": self.simulator.url,
             "ca_path": self.simulator.ca_path,
@@ -54,7 +54,7 @@ class Token:
             "client_id": self.simulator.client_id,
             "client_secret": self.simulator.client_secret,
             "dest": str(self.dest),
-            "probe": False,  # it costs a request; test_token_probe.py has it
+            "probe": False,  # one request less; test_token_probe.py tests it
         }
         return {name: value for name, value in {**fitting, **options}.items() if value is not None}
 
@@ -62,7 +62,7 @@ class Token:
 
     @property
     def document(self) -> dict[str, Any]:
-        """What the file holds."""
+        """The document in the file."""
         return dict(json.loads(self.dest.read_bytes()))
 
     @property
@@ -72,11 +72,11 @@ class Token:
 
     @property
     def files(self) -> list[str]:
-        """The names of all that lies in the folder."""
+        """The names of all files in the folder."""
         return sorted(path.name for path in self.folder.iterdir())
 
     def hold(self, lifetime: float = 3600, **changes: Any) -> dict[str, Any]:
-        """Let the file hold a token that the simulator knows; its pair and its fingerprint."""
+        """Write a file with a new token of the simulator; return its pair and fingerprint."""
         made = self.simulator.mint_pair(lifetime=lifetime)
         self.write(made, **{"expires_at": self.moment(lifetime), **changes})
         return made
@@ -96,6 +96,6 @@ class Token:
         self.dest.chmod(0o600)
 
     def moment(self, ahead: float) -> str:
-        """The time so many seconds from now, as the API writes it."""
+        """Return the time in so many seconds, in the format of the API."""
         moment = self.clock.as_clock().now() + ahead
         return datetime.fromtimestamp(moment, timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.000Z")
