@@ -192,7 +192,7 @@ URLS = {
     "credentials and http": ("http://me:hunter2hunter2@127.0.0.1", CREDENTIALS),
     "plain http": ("http://api.nomba.com", HTTP),
     "plain http to a private host": ("http://10.0.0.1", HTTP),
-    "plain http to what looks local": ("http://127.0.0.1.example.com", HTTP),
+    "plain http to a name that begins like a local address": ("http://127.0.0.1.example.com", HTTP),
     "port 0": ("https://api.nomba.com:0", NOT_A_URL),
     "a port too high": ("https://api.nomba.com:99999", NOT_A_URL),
     "a port in words": ("https://api.nomba.com:https", NOT_A_URL),

@@ -34,7 +34,7 @@ def _expired_revoke(simulator: ControlClient, folder: Path) -> Options:
     return {**_expired(simulator, folder), "expired": "revoke"}
 
 
-def _looks_expired(simulator: ControlClient, _folder: Path) -> Options:
+def _past_exp(simulator: ControlClient, _folder: Path) -> Options:
     return {"access_token": simulator.mint(claims={"exp": 1600000000}), "expired": "revoke"}
 
 
@@ -54,7 +54,7 @@ def _nothing(_simulator: ControlClient, folder: Path) -> Options:
     return {"sources": [str(folder)]}
 
 
-def _swept(simulator: ControlClient, folder: Path) -> Options:
+def _scanned(simulator: ControlClient, folder: Path) -> Options:
     (folder / "app.log").write_text(f"GET /v1 Bearer {simulator.mint()} 200\n")
     return {"sources": [str(folder)]}
 
@@ -88,19 +88,19 @@ def _no_account(simulator: ControlClient, _folder: Path) -> Options:
 
 def _mixed(simulator: ControlClient, folder: Path) -> Options:
     texts = [simulator.mint(), simulator.mint(known=False), "this is no token"]
-    return {**_swept(simulator, folder), "access_tokens": texts, "concurrency": 8}
+    return {**_scanned(simulator, folder), "access_tokens": texts, "concurrency": 8}
 
 
 SITUATIONS: dict[str, Callable[[ControlClient, Path], Options]] = {
     "live": _live,
     "expired": _expired,
     "expired: revoke": _expired_revoke,
-    "looks expired": _looks_expired,
+    "past exp": _past_exp,
     "already revoked": _already_revoked,
     "undated": _undated,
     "malformed": _malformed,
     "nothing found": _nothing,
-    "swept": _swept,
+    "scanned": _scanned,
     "unread": _unread,
     "sandbox": _sandbox,
     "inconclusive": _inconclusive,
