@@ -11,7 +11,7 @@ import json
 import pytest
 
 from tests.simulator.tokens import fingerprint
-from tests.unit.modules.canary import hatch
+from tests.unit.modules.canary import make_canary
 
 from .listener import SECRET, Listener, sign, wait_until
 
@@ -23,7 +23,7 @@ def alert(token: str) -> dict[str, object]:
 
 
 def test_signed_alert_revokes_the_token_without_exposing_it(listener: Listener) -> None:
-    canary = hatch(listener.simulator, SECRET)
+    canary = make_canary(listener.simulator, SECRET)
     with listener.running():
         assert listener.alert(alert(canary.token)) == 200
         (spool,) = listener.spool
@@ -32,10 +32,10 @@ def test_signed_alert_revokes_the_token_without_exposing_it(listener: Listener) 
     assert [entry.operation for entry in listener.simulator.writes()] == ["revoke"]
     assert fingerprint(canary.token) in listener.output
     assert listener.spool == []
-    assert not canary.sings(listener.output, *listener.leftovers, *listener.observed.processes)
+    assert not canary.leaks(listener.output, *listener.leftovers, *listener.observed.processes)
     assert any(b"ansible-playbook" in line for line in listener.observed.processes)
     files = listener.observed.files.items()
-    assert {path: mode for path, (mode, text) in files if canary.sings(text)} == {spool: 0o600}
+    assert {path: mode for path, (mode, text) in files if canary.leaks(text)} == {spool: 0o600}
 
 
 def test_alert_without_valid_signature_has_no_effect(listener: Listener) -> None:
@@ -56,7 +56,7 @@ def test_alert_without_valid_signature_has_no_effect(listener: Listener) -> None
 
 
 def test_file_of_a_valid_token_remains(listener: Listener) -> None:
-    canary = hatch(listener.simulator)
+    canary = make_canary(listener.simulator)
     listener.simulator.configure(revoke_effective=False)
     with listener.running():
         assert listener.alert(alert(canary.token)) == 200
@@ -67,7 +67,7 @@ def test_file_of_a_valid_token_remains(listener: Listener) -> None:
     assert again.returncode == 0, again.stdout
     assert not listener.simulator.accepts(canary.token)
     assert listener.spool == []
-    assert not canary.sings(listener.output, again.stdout, again.stderr, *listener.leftovers)
+    assert not canary.leaks(listener.output, again.stdout, again.stderr, *listener.leftovers)
 
 
 @pytest.mark.parametrize("secret", ["", "short"])

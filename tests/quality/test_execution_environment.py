@@ -15,7 +15,7 @@ import yaml
 
 from tests.simulator.control_client import ControlClient
 from tests.unit.docs.guides import commands
-from tests.unit.modules.canary import contents, hatch
+from tests.unit.modules.canary import contents, make_canary
 
 ROOT = Path(__file__).parents[2]
 DEFINITION = ROOT / "docs" / "examples" / "execution-environment.yml"
@@ -55,7 +55,7 @@ def test_example_creates_a_build_context(tmp_path: Path) -> None:
 
 
 def test_navigator_revokes_without_a_container(simulator: ControlClient, tmp_path: Path) -> None:
-    canary = hatch(simulator)
+    canary = make_canary(simulator)
     (command,) = commands("ansible-navigator")
     output = run(
         *command.arguments,
@@ -70,4 +70,4 @@ def test_navigator_revokes_without_a_container(simulator: ControlClient, tmp_pat
     )
     assert "1 token(s): 1 revoked." in output
     assert not simulator.accepts(canary.token)
-    assert not canary.sings(output, *contents(tmp_path))
+    assert not canary.leaks(output, *contents(tmp_path))

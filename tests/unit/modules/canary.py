@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A token that is missed nowhere: whoever shows a piece of it is found out."""
+"""A token of which any piece is detected in output, logs and files."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ PIECE = 20
 
 @dataclass(frozen=True)
 class Canary:
-    """A token of its own kind, the e-mail address in it, and whatever else must not be shown."""
+    """A unique token, the e-mail address in it, and further secrets."""
 
     token: str
     email: str
     others: tuple[str, ...] = ()
 
-    def sings(self, *texts: str | bytes) -> list[str]:
-        """The pieces of the secrets that stand in a text."""
+    def leaks(self, *texts: str | bytes) -> list[str]:
+        """Return the pieces of the secrets that occur in the texts."""
         seen = b"\n".join(text.encode() if isinstance(text, str) else text for text in texts)
         return [piece for piece in self._pieces() if piece.encode() in seen]
 
@@ -37,14 +37,14 @@ class Canary:
         yield from (self.email, self.email.partition("@")[0], *self.others)
 
 
-def hatch(simulator: ControlClient, *others: str, **how: object) -> Canary:
-    """A canary that the simulator knows."""
+def make_canary(simulator: ControlClient, *others: str, **how: object) -> Canary:
+    """Return a canary whose token the simulator accepts."""
     email = f"canary.{uuid.uuid4().hex}@leak.example"
     claims = {f"Email:{email}": f"Email:{email}"}
     return Canary(simulator.mint(claims=claims, **how), email, others)
 
 
 def contents(*folders: Path) -> list[bytes]:
-    """The names and the bytes of all files in these folders."""
+    """Return the names and the contents of all files in these folders."""
     files = [path for folder in folders for path in folder.rglob("*")]
     return [bytes(path) for path in files] + [path.read_bytes() for path in files if path.is_file()]

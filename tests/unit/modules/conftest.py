@@ -16,11 +16,12 @@ from tests.unit.clock import FastClock
 
 from .harness import Revoke
 from .token_harness import Token
+from .writers import Writers
 
 
 @pytest.fixture(autouse=True)
 def bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever whoever runs the tests has set: nothing of it reaches a module."""
+    """Remove the variables that a module reads from the environment of the test run."""
     for name in list(os.environ):
         if name.startswith("NOMBA_") or name.lower().endswith("_proxy"):
             monkeypatch.delenv(name)
@@ -34,7 +35,7 @@ def clock() -> FastClock:
 
 @pytest.fixture
 def revoke(simulator: ControlClient, clock: FastClock, monkeypatch: pytest.MonkeyPatch) -> Revoke:
-    """The module, aimed at a simulator of its own state."""
+    """nomba_token_revoke, with options for a reset simulator."""
     return Revoke(simulator, clock, monkeypatch)
 
 
@@ -42,5 +43,11 @@ def revoke(simulator: ControlClient, clock: FastClock, monkeypatch: pytest.Monke
 def token(
     simulator: ControlClient, clock: FastClock, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> Token:
-    """nomba_token, aimed at a simulator of its own state and at a folder of its own."""
+    """nomba_token, with options for a reset simulator and an empty folder."""
     return Token(simulator, clock, monkeypatch, tmp_path)
+
+
+@pytest.fixture
+def write(token: Token, revoke: Revoke) -> Writers:
+    """All modules that write a file."""
+    return Writers(token, revoke)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Running a module inside the test's own process, as Ansible would, and reading what it says."""
+"""Run a module in the process of the test, as Ansible does, and read its result."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ except ImportError:  # ansible-core 2.21 and older mask a result in the module's
 
 
 class _NotAController:
-    """What a module's process knows of the controller."""
+    """The controller interface in the process of a module."""
 
     is_controller = False
 
@@ -73,7 +73,7 @@ class ModuleResult:
 
 
 class Revoke:
-    """nomba_token_revoke against the simulator, with options that fit it; None leaves one out."""
+    """nomba_token_revoke with options for the simulator; None omits an option."""
 
     def __init__(
         self, simulator: ControlClient, clock: FastClock, monkeypatch: pytest.MonkeyPatch
@@ -100,14 +100,14 @@ class Revoke:
 def run_module(
     main: Any, options: Mapping[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> ModuleResult:
-    """Call a module's main with options as the controller hands them over."""
+    """Call the main function of a module with options, as the controller passes them."""
     own: dict[str, Any] = {"_ansible_remote_tmp": tempfile.gettempdir()}
     if "inject_invocation" in PASS_VARS:  # older versions always repeat the options in a result
         own["_ansible_inject_invocation"] = True
     arguments = json.dumps({"ANSIBLE_MODULE_ARGS": {**own, **options}})
     monkeypatch.setattr(basic, "_ANSIBLE_ARGS", arguments.encode())
     monkeypatch.setattr(basic, "_ANSIBLE_PROFILE", "legacy", raising=False)
-    # A test that loads a part of the controller must not make this process one for the next test.
+    # A test that imports a part of the controller must not mark this process as one.
     monkeypatch.setattr(module_warnings, "_internal", _NotAController, raising=False)
     _forget_warnings(monkeypatch)
     _forget_secrets()
@@ -123,7 +123,7 @@ def run_module(
 
 @contextmanager
 def restored_signals() -> Iterator[None]:
-    """Restore the handlers of this process, which a module replaces in its own."""
+    """Restore the signal handlers of this process, which a module replaces."""
     numbers = (signal.SIGTERM, signal.SIGINT)
     before = {number: signal.getsignal(number) for number in numbers}
     try:

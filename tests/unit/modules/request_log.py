@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the simulator saw, and clocks that it shares or that go on by themselves."""
+"""The requests that the simulator received, and clocks that it shares or that advance alone."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ from tests.unit.clock import FastClock
 # The requests of a run over one live token: its probe, the negative control (once a run, when the
 # API accepts a token for the first time), the revoke, and the probe that verifies it.
 ONE_LIVE_TOKEN = ["balance", "balance", "revoke", "balance"]
-# Over one dead token: its probe, and the same again on a connection of its own, as evidence.
+# Over one dead token: its probe, and the same on a separate connection as evidence.
 ONE_DEAD_TOKEN = ["balance", "balance"]
 
 
 def operations(simulator: ControlClient, fingerprint: str | None = None) -> list[str]:
-    """What the simulator was asked for, in order, for one token or for all."""
+    """Return the operations of the requests, in order, for one token or for all."""
     return [entry.operation for entry in simulator.requests(fingerprint=fingerprint)]
 
 
 def controls(simulator: ControlClient) -> list[Entry]:
-    """The probes of tokens that the simulator does not know: if it minted all, the control's."""
+    """Return the probes of unknown tokens: those of the negative control, if all were minted."""
     known = {entry["fingerprint"] for entry in simulator.tokens()}
     return [entry for entry in simulator.requests("balance") if entry.fingerprint not in known]
 
 
 def shared(clock: FastClock, simulator: ControlClient) -> Clock:
-    """The fast clock, taking the simulator's along, so that its rate windows pass as well."""
+    """Return the fast clock, which also moves the clock and the rate windows of the simulator."""
     lock = threading.Lock()
 
     def sleep(seconds: float) -> None:
@@ -45,7 +45,7 @@ def shared(clock: FastClock, simulator: ControlClient) -> Clock:
 
 
 def ticking(clock: FastClock, seconds: float) -> Clock:
-    """The fast clock, which also goes on by so many seconds whenever somebody looks at it."""
+    """Return the fast clock, which also advances by so many seconds at each reading."""
     still = clock.as_clock()
 
     def monotonic() -> float:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The audit record: each event once, for its owner alone, and what was written stays."""
+"""The audit log: each event once, in a private file whose content is kept."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ RETURNED = yaml.safe_load(nomba_audit.RETURN)
 
 
 def event(name: str, **more: Any) -> dict[str, Any]:
-    """An event by its id."""
+    """Return an event with this id."""
     return {"id": name, "step": "publish", "actor": "someone", **more}
 
 
 class Audit:
-    """nomba_audit with a folder of its own."""
+    """nomba_audit with an empty folder."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
         self.monkeypatch = monkeypatch
@@ -51,7 +51,7 @@ class Audit:
 
     @property
     def events(self) -> list[dict[str, Any]]:
-        """All events, as whoever reads the record finds them."""
+        """The events in the file."""
         return [json.loads(line) for line in self.path.read_text().splitlines()]
 
     @property
@@ -77,7 +77,7 @@ def test_events_are_appended_whole_and_in_order(audit: Audit) -> None:
     assert list(audit.path.parent.iterdir()) == [audit.path]
 
 
-def test_a_second_run_appends_nothing(audit: Audit) -> None:
+def test_second_run_appends_nothing(audit: Audit) -> None:
     audit(event("1"), event("2"))
     before = audit.path.stat()
     returned = audit(event("1"), event("2"))
@@ -95,7 +95,7 @@ def test_only_what_is_missing_is_appended(audit: Audit) -> None:
 
 
 @pytest.mark.parametrize("torn", [b'{"id": "2", "st', b'{"id": "1"', b"\xff\xfe"])
-def test_a_line_that_was_cut_short_is_ended_first_and_kept(audit: Audit, torn: bytes) -> None:
+def test_incomplete_line_is_kept_and_terminated(audit: Audit, torn: bytes) -> None:
     audit(event("1"))
     before = audit.path.read_bytes() + torn
     audit.path.write_bytes(before)
@@ -107,7 +107,7 @@ def test_a_line_that_was_cut_short_is_ended_first_and_kept(audit: Audit, torn: b
     assert audit(event("1"), event("2"))["changed"] is False
 
 
-def test_a_line_that_lacks_only_its_end_counts(audit: Audit) -> None:
+def test_line_that_lacks_only_its_end_counts(audit: Audit) -> None:
     audit(event("1"), event("2"))
     audit.path.write_bytes(audit.path.read_bytes().rstrip(b"\n"))
     assert audit(event("1"), event("2"))["changed"] is False
@@ -115,7 +115,7 @@ def test_a_line_that_lacks_only_its_end_counts(audit: Audit) -> None:
     assert audit.ids == ["1", "2", "3"]
 
 
-def test_a_new_record_is_for_its_owner_alone(audit: Audit) -> None:
+def test_new_record_is_private(audit: Audit) -> None:
     before = os.umask(0)
     try:
         returned = audit(event("1"))
@@ -126,7 +126,7 @@ def test_a_new_record_is_for_its_owner_alone(audit: Audit) -> None:
 
 
 @pytest.mark.parametrize("mode", [0o644, 0o666, 0o640])
-def test_a_record_that_others_could_read_is_closed_to_them(audit: Audit, mode: int) -> None:
+def test_record_that_others_can_read_gets_a_private_mode(audit: Audit, mode: int) -> None:
     audit(event("1"))
     audit.path.chmod(mode)
     returned = audit(event("2"))
@@ -135,7 +135,7 @@ def test_a_record_that_others_could_read_is_closed_to_them(audit: Audit, mode: i
     assert audit.ids == ["1", "2"]
 
 
-def test_a_record_is_closed_to_others_even_when_there_is_nothing_to_append(audit: Audit) -> None:
+def test_record_gets_a_private_mode_without_a_new_event(audit: Audit) -> None:
     audit(event("1"))
     audit.path.chmod(0o644)
     foretold = audit(event("1"), check=True)
@@ -150,7 +150,7 @@ def test_a_record_is_closed_to_others_even_when_there_is_nothing_to_append(audit
     "before",
     [b"", b"\n", b"not JSON\n", b'[1, 2]\n"id"\nnull\n', b'{"no": "id"}\n', b"\r\n\x00\n"],
 )
-def test_what_stood_there_before_stays_whatever_it_is(audit: Audit, before: bytes) -> None:
+def test_any_earlier_content_is_kept(audit: Audit, before: bytes) -> None:
     audit.path.write_bytes(before)
     inode = audit.path.stat().st_ino
     for name in ("1", "2", "1"):
@@ -162,13 +162,12 @@ def test_what_stood_there_before_stays_whatever_it_is(audit: Audit, before: byte
 
 
 @pytest.mark.parametrize("check", [False, True], ids=["real", "check"])
-@pytest.mark.parametrize("nameless", [{"step": "publish"}, {"id": ""}, {"id": None}, {}])
-def test_an_event_without_an_id_is_refused_with_all_others(
-    audit: Audit, nameless: dict[str, Any], check: bool
-) -> None:
-    returned = audit(event("1"), nameless, check=check)
-    assert (returned.error, returned["changed"]) == ("invalid_option", False)
-    assert returned["msg"].startswith("events: ")
+def test_event_without_an_id_rejects_all_events(audit: Audit, check: bool) -> None:
+    events: list[dict[str, Any]] = [{"step": "publish"}, {"id": ""}, {"id": None}, {}]
+    for nameless in events:
+        result = audit(event("1"), nameless, check=check)
+        assert (nameless, result.error, result["changed"]) == (nameless, "invalid_option", False)
+        assert result["msg"].startswith("events: ")
     assert not audit.path.exists()
 
 
@@ -184,7 +183,7 @@ def test_check_mode_counts_and_writes_nothing(audit: Audit, there: bool) -> None
 
 
 @pytest.mark.parametrize("check", [False, True], ids=["real", "check"])
-def test_a_diff_shows_what_is_appended(audit: Audit, check: bool) -> None:
+def test_diff_shows_what_is_appended(audit: Audit, check: bool) -> None:
     audit(event("1"))
     returned = audit(event("1"), event("2"), check=check, diff=True)
     assert returned["diff"]["before"] == ""
@@ -193,7 +192,7 @@ def test_a_diff_shows_what_is_appended(audit: Audit, check: bool) -> None:
 
 
 @pytest.mark.parametrize("check", [False, True], ids=["real", "check"])
-def test_a_folder_that_does_not_exist_is_refused(audit: Audit, check: bool) -> None:
+def test_folder_that_does_not_exist_is_rejected(audit: Audit, check: bool) -> None:
     returned = audit(
         event("1"), path=str(audit.path.parent / "missing" / "audit.jsonl"), check=check
     )
@@ -203,13 +202,13 @@ def test_a_folder_that_does_not_exist_is_refused(audit: Audit, check: bool) -> N
 
 
 @pytest.mark.parametrize("check", [False, True], ids=["real", "check"])
-def test_a_folder_in_place_of_the_record_is_refused(audit: Audit, check: bool) -> None:
+def test_folder_in_place_of_the_record_is_rejected(audit: Audit, check: bool) -> None:
     returned = audit(event("1"), path=str(audit.path.parent), check=check)
     assert (returned.error, returned["changed"]) == ("invalid_option", False)
     assert returned["msg"].startswith("path: ")
 
 
-def test_a_disk_that_is_full_in_the_middle_is_made_good_by_another_run(audit: Audit) -> None:
+def test_next_run_completes_an_append_that_a_full_disk_stopped(audit: Audit) -> None:
     audit(event("1"))
     write = os.write
 
@@ -226,7 +225,7 @@ def test_a_disk_that_is_full_in_the_middle_is_made_good_by_another_run(audit: Au
     assert json.loads(audit.path.read_bytes().splitlines()[-1]) == event("2")
 
 
-def test_what_is_written_in_parts_is_whole(audit: Audit) -> None:
+def test_short_writes_make_a_complete_file(audit: Audit) -> None:
     write = os.write
     audit.monkeypatch.setattr(os, "write", lambda file, text: write(file, text[:7]))
     returned = audit(event("1"), event("2"))
@@ -234,7 +233,7 @@ def test_what_is_written_in_parts_is_whole(audit: Audit) -> None:
     assert audit.events == [event("1"), event("2")]
 
 
-def test_the_documented_results_are_what_is_returned(audit: Audit) -> None:
+def test_documented_results_are_what_is_returned(audit: Audit) -> None:
     returned = audit(event("1"), diff=True)
     assert set(returned.result) - ANSIBLES_OWN == set(RETURNED) - {"error"}
     assert isinstance(returned["appended"], int)
@@ -243,7 +242,7 @@ def test_the_documented_results_are_what_is_returned(audit: Audit) -> None:
     assert set(refused["error"]) == set(RETURNED["error"]["contains"])
 
 
-def test_the_documented_codes_are_those_it_can_produce() -> None:
+def test_documented_codes_are_those_it_can_produce() -> None:
     codes = " ".join(RETURNED["error"]["contains"]["code"]["description"])
     kinds = (_errors.NotWritten, _errors.InvalidOption)
     assert set(VALUE.findall(codes)) == {kind.code for kind in kinds}

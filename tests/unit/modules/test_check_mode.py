@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Check mode sends no write and tells what the real run will come to; diff mode shows it."""
+"""Check mode sends no write and predicts the real run; diff mode shows the change."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def _expired_revoke(simulator: ControlClient, folder: Path) -> Options:
     return {**_expired(simulator, folder), "expired": "revoke"}
 
 
-def _looks_expired(simulator: ControlClient, _folder: Path) -> Options:
+def _past_exp(simulator: ControlClient, _folder: Path) -> Options:
     return {"access_token": simulator.mint(claims={"exp": 1600000000}), "expired": "revoke"}
 
 
@@ -54,7 +54,7 @@ def _nothing(_simulator: ControlClient, folder: Path) -> Options:
     return {"sources": [str(folder)]}
 
 
-def _swept(simulator: ControlClient, folder: Path) -> Options:
+def _scanned(simulator: ControlClient, folder: Path) -> Options:
     (folder / "app.log").write_text(f"GET /v1 Bearer {simulator.mint()} 200\n")
     return {"sources": [str(folder)]}
 
@@ -69,7 +69,7 @@ def _sandbox(simulator: ControlClient, _folder: Path) -> Options:
 
 
 def _inconclusive(simulator: ControlClient, _folder: Path) -> Options:
-    # With proof=required it depends on the probe after the revoke, which a check run cannot know.
+    # With proof=required it depends on the probe after the revoke, which a check run does not send.
     simulator.fault("balance", "status", status=403, times=0)
     return {"access_token": simulator.mint(), "proof": "attempt"}
 
@@ -88,19 +88,19 @@ def _no_account(simulator: ControlClient, _folder: Path) -> Options:
 
 def _mixed(simulator: ControlClient, folder: Path) -> Options:
     texts = [simulator.mint(), simulator.mint(known=False), "this is no token"]
-    return {**_swept(simulator, folder), "access_tokens": texts, "concurrency": 8}
+    return {**_scanned(simulator, folder), "access_tokens": texts, "concurrency": 8}
 
 
 SITUATIONS: dict[str, Callable[[ControlClient, Path], Options]] = {
     "live": _live,
     "expired": _expired,
     "expired: revoke": _expired_revoke,
-    "looks expired": _looks_expired,
+    "past exp": _past_exp,
     "already revoked": _already_revoked,
     "undated": _undated,
     "malformed": _malformed,
     "nothing found": _nothing,
-    "swept": _swept,
+    "scanned": _scanned,
     "unread": _unread,
     "sandbox": _sandbox,
     "inconclusive": _inconclusive,
@@ -112,7 +112,7 @@ SITUATIONS: dict[str, Callable[[ControlClient, Path], Options]] = {
 
 
 @pytest.mark.parametrize("situation", SITUATIONS.values(), ids=SITUATIONS.keys())
-def test_a_check_run_tells_what_the_real_run_comes_to(
+def test_check_run_predicts_the_real_run(
     revoke: Revoke, tmp_path: Path, situation: Callable[[ControlClient, Path], Options]
 ) -> None:
     options = situation(revoke.simulator, tmp_path)
@@ -127,7 +127,7 @@ def test_a_check_run_tells_what_the_real_run_comes_to(
     assert bool(revoke.simulator.writes()) is real["changed"]
 
 
-def test_a_check_run_probes_once_and_revokes_nothing(revoke: Revoke) -> None:
+def test_check_run_probes_once_and_revokes_nothing(revoke: Revoke) -> None:
     token = revoke.simulator.mint()
     returned = revoke(token, check=True)
     assert operations(revoke.simulator, fingerprint(token)) == ["balance"]
@@ -139,7 +139,7 @@ def test_a_check_run_probes_once_and_revokes_nothing(revoke: Revoke) -> None:
     assert returned.warnings == ""
 
 
-def test_a_diff_shows_fingerprints_moving_from_live_to_revoked(revoke: Revoke) -> None:
+def test_diff_shows_fingerprints_moving_from_live_to_revoked(revoke: Revoke) -> None:
     tokens = revoke.simulator.mint_many(2)
     expired = revoke.simulator.mint(age=7200, lifetime=3600)
     returned = revoke(*tokens, expired, diff=True)
@@ -150,13 +150,13 @@ def test_a_diff_shows_fingerprints_moving_from_live_to_revoked(revoke: Revoke) -
 
 
 @pytest.mark.parametrize("check", [True, False], ids=["check", "real"])
-def test_there_is_no_diff_unless_asked_for(revoke: Revoke, check: bool) -> None:
+def test_diff_is_returned_in_diff_mode_only(revoke: Revoke, check: bool) -> None:
     returned = revoke(revoke.simulator.mint(), check=check)
     assert "diff" not in returned.result
     assert bool(revoke.simulator.writes()) is not check
 
 
-def test_nothing_changed_is_an_empty_diff(revoke: Revoke) -> None:
+def test_unchanged_state_is_an_empty_diff(revoke: Revoke) -> None:
     returned = revoke(revoke.simulator.mint(known=False), diff=True)
     assert returned["diff"] == {"before": "", "after": ""}
     assert returned["changed"] is False

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The file with a token on a host: replaced in one step, left alone, and shown as fingerprints."""
+"""The file with a token on a host: atomic, idempotent, and shown as fingerprints."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def _refuse(*_words: Any, **_options: Any) -> Any:
 
 
 class CredentialFile:
-    """nomba_credential_file with a folder of its own."""
+    """nomba_credential_file with an empty folder."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
         self.monkeypatch = monkeypatch
@@ -62,7 +62,7 @@ class CredentialFile:
         return run_module(nomba_credential_file.main, given, self.monkeypatch)
 
     def hold(self, secret: str = OLD, mode: int = 0o600) -> None:
-        """Let the file hold a token."""
+        """Write a file with a token."""
         self.dest.write_text(held(secret))
         self.dest.chmod(mode)
 
@@ -73,7 +73,7 @@ class CredentialFile:
 
     @property
     def files(self) -> list[str]:
-        """The names of all that lies in the folder."""
+        """The names of all files in the folder."""
         return sorted(path.name for path in self.folder.iterdir())
 
 
@@ -85,7 +85,7 @@ def written(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> CredentialFile:
     return CredentialFile(monkeypatch, folder)
 
 
-def test_a_new_file_is_for_its_owner_alone_and_nothing_lies_beside_it(
+def test_new_file_is_private_and_leaves_no_other_file(
     written: CredentialFile,
 ) -> None:
     before = os.umask(0)
@@ -99,7 +99,7 @@ def test_a_new_file_is_for_its_owner_alone_and_nothing_lies_beside_it(
     assert written.files == ["nomba.env"]
 
 
-def test_a_reader_of_the_old_file_never_sees_the_new_one(written: CredentialFile) -> None:
+def test_reader_of_the_old_file_never_sees_the_new_one(written: CredentialFile) -> None:
     written.hold()
     with written.dest.open(encoding="utf-8") as reader:
         begun = reader.read(10)
@@ -111,7 +111,7 @@ def test_a_reader_of_the_old_file_never_sees_the_new_one(written: CredentialFile
 
 
 @pytest.mark.parametrize("call", ["replace", "pwrite", "ftruncate", "fsync"])
-def test_a_file_that_cannot_be_written_is_as_it_was(written: CredentialFile, call: str) -> None:
+def test_file_that_cannot_be_written_is_unchanged(written: CredentialFile, call: str) -> None:
     written.hold()
     written.monkeypatch.setattr(os, call, _refuse)
     returned = written()
@@ -121,7 +121,7 @@ def test_a_file_that_cannot_be_written_is_as_it_was(written: CredentialFile, cal
     assert written.files == ["nomba.env"]
 
 
-def test_a_second_run_leaves_the_very_same_file(written: CredentialFile) -> None:
+def test_second_run_keeps_the_same_file(written: CredentialFile) -> None:
     first = written()
     before = written.dest.stat()
     returned = written()
@@ -133,7 +133,7 @@ def test_a_second_run_leaves_the_very_same_file(written: CredentialFile) -> None
 
 
 @pytest.mark.parametrize("mode", [0o644, 0o640, 0o400])
-def test_the_mode_of_a_good_file_is_repaired_in_place(written: CredentialFile, mode: int) -> None:
+def test_mode_of_a_good_file_is_repaired_in_place(written: CredentialFile, mode: int) -> None:
     written.hold(NEW, mode)
     before = written.dest.stat().st_ino
     assert written()["changed"] is True
@@ -142,21 +142,19 @@ def test_the_mode_of_a_good_file_is_repaired_in_place(written: CredentialFile, m
     assert written()["changed"] is False
 
 
-def test_a_stricter_mode_is_given(written: CredentialFile) -> None:
+def test_stricter_mode_is_set(written: CredentialFile) -> None:
     assert written(mode="0400")["changed"] is True
     assert written.mode == 0o400
     assert written(mode="0400")["changed"] is False
 
 
 @pytest.mark.parametrize("check", [False, True], ids=["real", "check"])
-@pytest.mark.parametrize("mode", ["0644", "0640", "0601", 0o604, "u=rw,g=r", "a+r", "word"])
-def test_a_mode_that_lets_others_read_is_refused(
-    written: CredentialFile, mode: object, check: bool
-) -> None:
+def test_mode_that_lets_others_read_is_rejected(written: CredentialFile, check: bool) -> None:
     written.hold()
-    returned = written(mode=mode, check=check)
-    assert (returned.error, returned["changed"]) == ("invalid_option", False)
-    assert returned["msg"].startswith("mode: ")
+    for mode in ("0644", "0640", "0601", 0o604, "u=rw,g=r", "a+r", "word"):
+        result = written(mode=mode, check=check)
+        assert (mode, result.error, result["changed"]) == (mode, "invalid_option", False)
+        assert result["msg"].startswith("mode: ")
     assert (written.dest.read_text(), written.mode) == (held(OLD), 0o600)
     assert written.files == ["nomba.env"]
 
@@ -177,7 +175,7 @@ def test_check_mode_writes_nothing_and_leaves_no_lock(
 
 
 @pytest.mark.parametrize(("mode", "changed"), [(0o600, False), (0o644, True)])
-def test_check_mode_foretells_the_mode_of_a_good_file(
+def test_check_mode_predicts_the_mode_of_a_good_file(
     written: CredentialFile, mode: int, changed: bool
 ) -> None:
     written.hold(NEW, mode)
@@ -188,7 +186,7 @@ def test_check_mode_foretells_the_mode_of_a_good_file(
 
 
 @pytest.mark.parametrize("check", [False, True], ids=["real", "check"])
-def test_a_diff_shows_fingerprints_and_nothing_else(written: CredentialFile, check: bool) -> None:
+def test_diff_shows_fingerprints_and_nothing_else(written: CredentialFile, check: bool) -> None:
     written.hold()
     returned = written(check=check, diff=True)
     assert returned["diff"] == {
@@ -218,7 +216,7 @@ def test_no_part_of_a_token_is_in_the_output(
 
 
 @pytest.mark.parametrize("there", [False, True], ids=["no file", "old file"])
-def test_what_was_expected_is_replaced(written: CredentialFile, there: bool) -> None:
+def test_expected_file_is_replaced(written: CredentialFile, there: bool) -> None:
     if there:
         written.hold()
     returned = written(expected=checksum(held(OLD)) if there else "")
@@ -230,9 +228,7 @@ def test_what_was_expected_is_replaced(written: CredentialFile, there: bool) -> 
 
 
 @pytest.mark.parametrize("expected", ["", checksum("something else"), checksum(held(NEW))])
-def test_a_file_that_is_not_what_was_expected_is_left_alone(
-    written: CredentialFile, expected: str
-) -> None:
+def test_unexpected_file_is_unchanged(written: CredentialFile, expected: str) -> None:
     written.hold()
     before = written.dest.stat()
     returned = written(expected=expected)
@@ -242,13 +238,13 @@ def test_a_file_that_is_not_what_was_expected_is_left_alone(
     assert written.files == [".nomba.env.lock", "nomba.env"]
 
 
-def test_a_file_that_was_expected_and_is_gone_is_a_conflict(written: CredentialFile) -> None:
+def test_missing_expected_file_is_a_conflict(written: CredentialFile) -> None:
     returned = written(expected=checksum(held(OLD)))
     assert (returned.error, returned["changed"]) == ("conflict", False)
     assert written.files == [".nomba.env.lock"]
 
 
-def test_a_lock_that_another_run_holds_is_waited_for_and_then_told(
+def test_lock_of_another_run_fails_after_the_timeout(
     written: CredentialFile,
 ) -> None:
     written.hold()
@@ -262,7 +258,7 @@ def test_a_lock_that_another_run_holds_is_waited_for_and_then_told(
 
 @pytest.mark.parametrize("check", [False, True], ids=["real", "check"])
 @pytest.mark.parametrize("dest", ["", "missing/nomba.env"], ids=["a folder", "in no folder"])
-def test_a_dest_that_cannot_be_a_file_is_refused(
+def test_dest_that_cannot_be_a_file_is_rejected(
     written: CredentialFile, dest: str, check: bool
 ) -> None:
     returned = written(dest=str(written.folder / dest), check=check)
@@ -273,7 +269,7 @@ def test_a_dest_that_cannot_be_a_file_is_refused(
 
 
 @pytest.mark.parametrize("there", [False, True], ids=["dangling", "whole"])
-def test_a_link_stays_and_its_target_is_replaced(written: CredentialFile, there: bool) -> None:
+def test_link_stays_and_its_target_is_replaced(written: CredentialFile, there: bool) -> None:
     if there:
         written.hold()
     link = written.folder.parent / "link.env"
@@ -285,7 +281,7 @@ def test_a_link_stays_and_its_target_is_replaced(written: CredentialFile, there:
     assert written.files == ["nomba.env"]
 
 
-def test_an_owner_who_does_not_exist_leaves_the_old_file(written: CredentialFile) -> None:
+def test_unknown_owner_keeps_the_old_file(written: CredentialFile) -> None:
     written.hold()
     returned = written(owner="no-such-user-here")
     assert returned.error == "invalid_option"
@@ -295,7 +291,7 @@ def test_an_owner_who_does_not_exist_leaves_the_old_file(written: CredentialFile
 
 
 @pytest.mark.parametrize("check", [False, True], ids=["real", "check"])
-def test_a_file_of_more_than_a_mebibyte_is_refused(written: CredentialFile, check: bool) -> None:
+def test_file_of_more_than_a_mebibyte_is_rejected(written: CredentialFile, check: bool) -> None:
     written.dest.write_bytes(b"x" * (1024 * 1024 + 1))
     returned = written(check=check)
     assert (returned.error, returned["changed"]) == ("invalid_option", False)
@@ -304,25 +300,23 @@ def test_a_file_of_more_than_a_mebibyte_is_refused(written: CredentialFile, chec
     assert written.files == ["nomba.env"]
 
 
-def test_a_content_of_more_than_a_mebibyte_is_refused(written: CredentialFile) -> None:
+def test_content_of_more_than_a_mebibyte_is_rejected(written: CredentialFile) -> None:
     returned = written(content="x" * (1024 * 1024 + 1))
     assert (returned.error, returned["msg"][:25]) == ("invalid_option", "content: it is larger tha")
     assert written(content="x" * 1024 * 1024)["changed"] is True
     assert written(content="x" * 1024 * 1024)["changed"] is False
 
 
-@pytest.mark.parametrize("length", [0, 25, 42, 44, 86, 342])
-def test_a_token_is_named_whatever_the_length_of_its_signature(
-    written: CredentialFile, length: int
-) -> None:
-    odd = f"{NEW.rpartition('.')[0]}.{'s' * length}"
-    returned = written(odd, diff=True)
-    assert returned["fingerprints"] == [fingerprint(odd)]
-    assert returned["diff"]["after"] == f"{fingerprint(odd)}\n"
-    assert "eyJ" not in returned.output
+def test_token_is_identified_for_any_length_of_its_signature(written: CredentialFile) -> None:
+    for length in (0, 25, 42, 44, 86, 342):
+        odd = f"{NEW.rpartition('.')[0]}.{'s' * length}"
+        result = written(odd, diff=True)
+        assert (length, result["fingerprints"]) == (length, [fingerprint(odd)])
+        assert result["diff"]["after"] == f"{fingerprint(odd)}\n"
+        assert "eyJ" not in result.output
 
 
-def test_an_empty_content_asks_only_which_tokens_a_host_holds(written: CredentialFile) -> None:
+def test_empty_content_returns_the_tokens_of_the_file(written: CredentialFile) -> None:
     written.dest.write_text(held(OLD) + held(NEW) + held(OLD))
     returned = written(content="", check=True)
     assert returned["before"] == [fingerprint(OLD), fingerprint(NEW)]
@@ -330,7 +324,7 @@ def test_an_empty_content_asks_only_which_tokens_a_host_holds(written: Credentia
     assert written.files == ["nomba.env"]
 
 
-def test_the_documented_results_are_what_is_returned(written: CredentialFile) -> None:
+def test_documented_results_are_what_is_returned(written: CredentialFile) -> None:
     returned = written(diff=True)
     assert set(returned.result) - ANSIBLES_OWN == set(RETURNED) - {"error"}
     assert {name: type(returned[name]).__name__ for name in set(RETURNED) - {"error"}} == {
@@ -341,7 +335,7 @@ def test_the_documented_results_are_what_is_returned(written: CredentialFile) ->
     assert set(refused["error"]) == set(RETURNED["error"]["contains"])
 
 
-def test_the_documented_codes_are_those_it_can_produce() -> None:
+def test_documented_codes_are_those_it_can_produce() -> None:
     codes = " ".join(RETURNED["error"]["contains"]["code"]["description"])
     kinds = (_errors.Conflict, _errors.Locked, _errors.NotWritten, _errors.InvalidOption)
     assert set(VALUE.findall(codes)) == {kind.code for kind in kinds}

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What is written down twice and can drift apart: documents, options, results, codes, groups."""
+"""Documents, options, results, codes and action groups agree with the code."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ from .harness import Revoke
 
 ROOT = Path(nomba_token_revoke.__file__).parents[2]
 MODULES = sorted(path.stem for path in (ROOT / "plugins" / "modules").glob("*.py"))
-# What Ansible adds to every result.
+# Keys that Ansible adds to every result.
 ANSIBLES_OWN = {"changed", "failed", "msg", "diff", "invocation", "warnings", "deprecations"}
 VALUE = re.compile(r"V\((\w+)\)")
 
 
 def _fragments() -> dict[str, Any]:
-    """The documentation that modules share, by name."""
+    """Return the documentation fragments that modules share, by name."""
     files = Path(ansible.__file__).parent / "plugins" / "doc_fragments" / "files.py"
     paths = {"ansible.builtin.files": files}
     for path in (ROOT / "plugins" / "doc_fragments").glob("*.py"):
         paths[f"nomba.auth.{path.stem}"] = path
-    # Run and not imported: Ansible's own would make it believe that it is the controller.
+    # Run and not imported: an import of Ansible's own would mark this process as the controller.
     return {name: runpy.run_path(str(path))["ModuleDocFragment"] for name, path in paths.items()}
 
 
@@ -47,7 +47,7 @@ FRAGMENTS = _fragments()
 
 
 def documented(name: str) -> dict[str, Any]:
-    """A module's documentation, with its fragments."""
+    """Return the documentation of a module, with its fragments."""
     own = yaml.safe_load(_module(name).DOCUMENTATION)
     options: dict[str, Any] = {}
     attributes: dict[str, Any] = {}
@@ -61,14 +61,14 @@ def documented(name: str) -> dict[str, Any]:
 
 
 def declared(name: str, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """A module's argument spec, as it hands it to AnsibleModule."""
+    """Return the argument spec that a module passes to NombaModule."""
     given: dict[str, Any] = {}
 
     def catch(**arguments: Any) -> None:
         given.update(arguments)
         raise SystemExit
 
-    monkeypatch.setattr(_module(name), "AnsibleModule", catch)
+    monkeypatch.setattr(_module(name), "NombaModule", catch)
     with pytest.raises(SystemExit):
         _module(name).main()
     files = FILE_COMMON_ARGUMENTS if given.get("add_file_common_args") else {}
@@ -79,7 +79,7 @@ def _module(name: str) -> Any:
     return importlib.import_module(f"ansible_collections.nomba.auth.plugins.modules.{name}")
 
 
-# The modules that send requests to the API; the others have none of the connection's options.
+# The modules that send requests; the others have no options of the connection.
 SPEAKING = [
     name
     for name in MODULES
@@ -88,13 +88,13 @@ SPEAKING = [
 
 
 def _file_options(name: str) -> set[str]:
-    """What a module that writes files has from Ansible."""
+    """Return the options that a module that writes files has from Ansible."""
     fragments = documented(name)["extends_documentation_fragment"]
     return set(FILE_COMMON_ARGUMENTS) if "ansible.builtin.files" in fragments else set()
 
 
 def _first_words(lines: list[str]) -> set[str]:
-    """The value that each line of a closed list begins with."""
+    """Return the first value of each line of a closed list."""
     return {match.group(1) for line in lines if (match := VALUE.match(line))}
 
 
@@ -104,82 +104,85 @@ def _subclasses(kind: type[_errors.NombaError]) -> Iterator[type[_errors.NombaEr
 
 
 @pytest.mark.parametrize("name", MODULES)
-@pytest.mark.parametrize("aspect", ["type", "elements", "default", "choices", "required"])
-def test_the_documented_options_are_the_declared_ones(
-    monkeypatch: pytest.MonkeyPatch, name: str, aspect: str
+def test_documented_options_are_the_declared_ones(
+    monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    absent = {"required": False, "type": "str"}
     documents, declaration = documented(name)["options"], declared(name, monkeypatch)
     of_all_files = _file_options(name) - set(declaration)
-    assert {
-        option: module_result.get(aspect, absent.get(aspect))
-        for option, module_result in documents.items()
-        if option not in of_all_files
-    } == {
-        option: module_result.get(aspect, absent.get(aspect))
-        for option, module_result in declaration.items()
+    own = {option: document for option, document in documents.items() if option not in of_all_files}
+    assert _aspects(own) == _aspects(declaration)
+
+
+def _aspects(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the documentation and the argument spec both state of each option."""
+    defaults = {"type": "str", "elements": None, "default": None, "choices": None}
+    aspects = {**defaults, "required": False}
+    return {
+        option: {aspect: fields.get(aspect, absent) for aspect, absent in aspects.items()}
+        for option, fields in options.items()
     }
 
 
-@pytest.mark.parametrize("name", MODULES)
-def test_the_variables_of_the_environment_are_documented(
-    monkeypatch: pytest.MonkeyPatch, name: str
-) -> None:
-    options = documented(name)["options"]
+def test_environment_variables_are_documented(monkeypatch: pytest.MonkeyPatch) -> None:
     read_by_the_module = {"access_token": ["NOMBA_ACCESS_TOKEN"]}
-    for option, module_result in declared(name, monkeypatch).items():
-        _function, variables = module_result.get(
-            "fallback", (None, read_by_the_module.get(option, []))
-        )
-        text = str(options[option]["description"])
-        ours = [variable for variable in variables if variable.startswith("NOMBA_")]
-        assert re.findall(r"E\((NOMBA_\w+)\)", text) == ours
+    for name in MODULES:
+        options = documented(name)["options"]
+        for option, fields in declared(name, monkeypatch).items():
+            _function, variables = fields.get(
+                "fallback", (None, read_by_the_module.get(option, []))
+            )
+            ours = [variable for variable in variables if variable.startswith("NOMBA_")]
+            text = str(options[option]["description"])
+            assert (name, option, re.findall(r"E\((NOMBA_\w+)\)", text)) == (name, option, ours)
 
 
-@pytest.mark.parametrize("name", MODULES)
-def test_options_that_hold_tokens_are_kept_out_of_logs(
-    monkeypatch: pytest.MonkeyPatch, name: str
-) -> None:
-    declaration = declared(name, monkeypatch)
-    secret = {
-        option for option, module_result in declaration.items() if module_result.get("no_log")
+def test_exactly_the_options_with_secrets_have_no_log(monkeypatch: pytest.MonkeyPatch) -> None:
+    declarations = {name: declared(name, monkeypatch) for name in MODULES}
+    # The name of option content shows no secret; in this collection it holds one.
+    secret = re.compile("token|secret|^content$")
+    assert {
+        name: {option for option, fields in options.items() if fields.get("no_log")}
+        for name, options in declarations.items()
+    } == {
+        name: {option for option in options if secret.search(option)}
+        for name, options in declarations.items()
     }
-    # What a file is to hold is named by no kind of secret, and is one in this collection.
-    named = {option for option in declaration if re.search("token|secret|^content$", option)}
-    assert secret == named
 
 
-@pytest.mark.parametrize("name", MODULES)
-def test_examples_use_options_that_exist(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    calls = list(_calls(yaml.safe_load(_module(name).EXAMPLES), name))
-    assert calls
-    for call in calls:
-        assert set(call) <= {*declared(name, monkeypatch), *_file_options(name)}
+def test_examples_use_options_that_exist(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in MODULES:
+        calls = list(_calls(yaml.safe_load(_module(name).EXAMPLES), name))
+        known = {*declared(name, monkeypatch), *_file_options(name)}
+        assert calls, name
+        assert (name, {option for call in calls for option in call} - known) == (name, set())
 
 
-@pytest.mark.parametrize(
-    "playbook", sorted((ROOT / "playbooks").glob("*.yml")), ids=lambda path: path.name
-)
-def test_playbooks_use_options_that_exist(monkeypatch: pytest.MonkeyPatch, playbook: Path) -> None:
-    plays = yaml.safe_load(playbook.read_text(encoding="utf-8"))
-    calls = {name: list(_calls(plays, name)) for name in MODULES}
-    roles = [role["role"] for play in plays for role in play.get("roles", [])]
+def test_playbooks_use_options_that_exist(monkeypatch: pytest.MonkeyPatch) -> None:
     importing = "ansible.builtin.import_playbook"
-    imported = [play[importing] for play in plays if importing in play]
-    assert any(calls.values()) or roles or imported
-    assert {f"nomba.auth.{path.stem}" for path in playbook.parent.iterdir()} >= set(imported)
-    assert {f"nomba.auth.{path.name}" for path in (ROOT / "roles").iterdir()} >= set(roles)
-    for name, found in calls.items():
-        assert all(set(call) <= set(declared(name, monkeypatch)) for call in found)
+    playbooks = sorted((ROOT / "playbooks").glob("*.yml"))
+    assert playbooks
+    known = {name: set(declared(name, monkeypatch)) for name in MODULES}
+    for playbook in playbooks:
+        plays = yaml.safe_load(playbook.read_text(encoding="utf-8"))
+        calls = {name: list(_calls(plays, name)) for name in MODULES}
+        roles = [role["role"] for play in plays for role in play.get("roles", [])]
+        imported = [play[importing] for play in plays if importing in play]
+        assert any(calls.values()) or roles or imported, playbook.name
+        assert {f"nomba.auth.{path.stem}" for path in playbooks} >= set(imported)
+        assert {f"nomba.auth.{path.name}" for path in (ROOT / "roles").iterdir()} >= set(roles)
+        unknown = {
+            (name, option) for name in MODULES for call in calls[name] for option in call
+        } - {(name, option) for name in MODULES for option in known[name]}
+        assert (playbook.name, unknown) == (playbook.name, set())
 
 
-def test_the_playbook_that_revokes_calls_the_module_that_does() -> None:
+def test_playbook_revoke_calls_nomba_token_revoke() -> None:
     plays = yaml.safe_load((ROOT / "playbooks" / "revoke.yml").read_text(encoding="utf-8"))
     assert list(_calls(plays, "nomba_token_revoke"))
 
 
 def _calls(node: Any, name: str) -> Iterator[Mapping[str, Any]]:
-    """All options that tasks, or defaults for the group that it is in, give to a module."""
+    """Return the options that tasks, or the defaults of its action group, give to a module."""
     keys = {f"nomba.auth.{name}"} | ({"group/nomba.auth.nomba"} if name in SPEAKING else set())
     if isinstance(node, list):
         for item in node:
@@ -192,39 +195,39 @@ def _calls(node: Any, name: str) -> Iterator[Mapping[str, Any]]:
                 yield from _calls(value, name)
 
 
-def test_the_action_group_lists_every_module_that_speaks_to_the_api() -> None:
+def test_action_group_lists_every_module_that_sends_requests() -> None:
     runtime = yaml.safe_load((ROOT / "meta" / "runtime.yml").read_text(encoding="utf-8"))
     assert sorted(runtime["action_groups"]["nomba"]) == SPEAKING
     assert SPEAKING
 
 
-@pytest.mark.parametrize("name", MODULES)
-def test_a_module_says_which_group_it_is_in(name: str) -> None:
-    document, speaks = documented(name), name in SPEAKING
-    group = document["attributes"]["action_group"]
-    assert "nomba.auth._attributes" in document["extends_documentation_fragment"]
-    assert group["support"] == ("full" if speaks else "none")
-    assert group["membership"] == (["nomba.auth.nomba"] if speaks else [])
-    assert document["module"] == name
+def test_modules_document_their_action_group() -> None:
+    for name in MODULES:
+        document, member = documented(name), name in SPEAKING
+        group = document["attributes"]["action_group"]
+        assert "nomba.auth._attributes" in document["extends_documentation_fragment"], name
+        assert group["support"] == ("full" if member else "none"), name
+        assert group["membership"] == (["nomba.auth.nomba"] if member else []), name
+        assert document["module"] == name
 
 
-@pytest.mark.parametrize("name", MODULES)
-def test_what_all_modules_say_of_themselves_is_true_of_each(name: str) -> None:
-    module_result = yaml.safe_load(_attributes.ModuleDocFragment.DOCUMENTATION)["attributes"]
-    assert documented(name)["attributes"].keys() <= module_result.keys()
-    # Some only write files, and are in no group.
-    assert "without changing a file" in " ".join(module_result["check_mode"]["description"].split())
-    group = " ".join(module_result["action_group"]["description"].split())
-    assert "that send requests to the API" in group or name in SPEAKING
+def test_shared_attributes_are_true_of_each_module() -> None:
+    shared = yaml.safe_load(_attributes.ModuleDocFragment.DOCUMENTATION)["attributes"]
+    # Some modules only write files, and are in no group.
+    assert "without changing a file" in " ".join(shared["check_mode"]["description"].split())
+    group = " ".join(shared["action_group"]["description"].split())
+    for name in MODULES:
+        assert documented(name)["attributes"].keys() <= shared.keys(), name
+        assert "that send requests to the API" in group or name in SPEAKING, name
 
 
-def test_the_documented_outcomes_are_the_closed_list() -> None:
+def test_documented_outcomes_are_the_closed_list() -> None:
     returned = yaml.safe_load(nomba_token_revoke.RETURN)
     outcomes = returned["results"]["contains"]["outcome"]["description"]
     assert _first_words(outcomes) == {outcome.value for outcome in Outcome}
 
 
-def test_the_documented_codes_are_the_closed_list() -> None:
+def test_documented_codes_are_the_closed_list() -> None:
     returned = yaml.safe_load(nomba_token_revoke.RETURN)
     codes = " ".join(returned["error"]["contains"]["code"]["description"])
     failing = {outcome.value for outcome in Outcome if outcome.failed}
@@ -233,25 +236,25 @@ def test_the_documented_codes_are_the_closed_list() -> None:
     assert set(VALUE.findall(codes)) == failing | own
 
 
-def test_the_tree_in_the_docstring_is_the_tree() -> None:
+def test_tree_in_the_docstring_is_the_tree() -> None:
     tree = dict(re.findall(r"-- (\w+) +(\w+)", _errors.__doc__ or ""))
     kinds = list(_subclasses(_errors.NombaError))
     assert set(tree) == {kind.__name__ for kind in kinds}
     assert all(tree[kind.__name__] == kind.code for kind in kinds if "code" in vars(kind))
 
 
-def test_every_failing_outcome_has_its_place_among_the_worst() -> None:
+def test_every_failing_outcome_has_a_rank() -> None:
     assert set(WORST_FIRST) == {outcome for outcome in Outcome if outcome.failed}
     assert len(WORST_FIRST) == len(set(WORST_FIRST))
 
 
-def test_the_documented_results_are_what_is_returned(revoke: Revoke, tmp_path: Path) -> None:
+def test_documented_results_are_what_is_returned(revoke: Revoke, tmp_path: Path) -> None:
     returned = yaml.safe_load(nomba_token_revoke.RETURN)
     (tmp_path / "log").write_text(revoke.simulator.mint())
     foreign = revoke.simulator.mint(client_id=SECOND_CLIENT_ID)
     module_result = revoke(foreign, sources=[str(tmp_path), str(tmp_path / "missing")])
     assert set(module_result.result) - ANSIBLES_OWN == set(returned)
-    contents = {name: set(told_of["contains"]) for name, told_of in returned.items()}
+    contents = {name: set(row["contains"]) for name, row in returned.items()}
     assert all(set(row) == contents["results"] for row in module_result["results"])
     assert set(module_result["summary"]) == contents["summary"]
     assert set(module_result["unread"][0]) == contents["unread"]
@@ -259,7 +262,7 @@ def test_the_documented_results_are_what_is_returned(revoke: Revoke, tmp_path: P
     assert len(revoke.simulator.writes()) == 2
 
 
-def test_the_documented_types_are_those_of_what_is_returned(revoke: Revoke, tmp_path: Path) -> None:
+def test_documented_types_are_those_of_what_is_returned(revoke: Revoke, tmp_path: Path) -> None:
     kinds = {"str": str, "int": int, "bool": bool, "list": list, "dict": dict}
     rows = yaml.safe_load(nomba_token_revoke.RETURN)["results"]["contains"]
     (tmp_path / "log").write_text(revoke.simulator.mint())
@@ -276,7 +279,7 @@ def test_the_documented_types_are_those_of_what_is_returned(revoke: Revoke, tmp_
     [({"leeway": -1}, {"error"}), ({"access_token": ""}, {"error"})],
     ids=["bad option", "no token"],
 )
-def test_options_that_cannot_be_used_return_an_error_only(
+def test_unusable_options_return_an_error_only(
     revoke: Revoke, options: dict[str, Any], keys: set[str]
 ) -> None:
     module_result = revoke(revoke.simulator.mint(), **options)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the module takes from the environment, and when."""
+"""Environment variables are a fallback for options."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .request_log import ONE_LIVE_TOKEN, operations
 
 
 @pytest.mark.parametrize("form", ["{}", " Bearer {}\n"], ids=["plain", "with Bearer"])
-def test_the_token_can_come_from_the_environment(
+def test_token_can_come_from_the_environment(
     revoke: Revoke, monkeypatch: pytest.MonkeyPatch, form: str
 ) -> None:
     token = revoke.simulator.mint()
@@ -31,7 +31,7 @@ def test_the_token_can_come_from_the_environment(
 
 
 @pytest.mark.parametrize("way", ["access_token", "access_tokens", "sources"])
-def test_a_given_token_keeps_the_environment_out(
+def test_given_token_overrides_the_environment(
     revoke: Revoke, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, way: str
 ) -> None:
     given, in_environment = revoke.simulator.mint_many(2)
@@ -48,7 +48,7 @@ def test_a_given_token_keeps_the_environment_out(
     assert revoke.simulator.requests(fingerprint=fingerprint(in_environment)) == []
 
 
-def test_a_source_without_tokens_keeps_the_environment_out(
+def test_source_without_tokens_overrides_the_environment(
     revoke: Revoke, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("NOMBA_ACCESS_TOKEN", revoke.simulator.mint())
@@ -58,7 +58,7 @@ def test_a_source_without_tokens_keeps_the_environment_out(
 
 
 @pytest.mark.parametrize("empty", ["", "  "], ids=["empty", "white space"])
-def test_an_empty_variable_is_no_token(
+def test_empty_variable_is_no_token(
     revoke: Revoke, monkeypatch: pytest.MonkeyPatch, empty: str
 ) -> None:
     monkeypatch.setenv("NOMBA_ACCESS_TOKEN", empty)
@@ -68,7 +68,7 @@ def test_an_empty_variable_is_no_token(
     assert revoke.simulator.requests() == []
 
 
-def test_the_connection_can_come_from_the_environment(
+def test_connection_can_come_from_the_environment(
     revoke: Revoke, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("NOMBA_BASE_URL", revoke.simulator.url)
@@ -82,7 +82,7 @@ def test_the_connection_can_come_from_the_environment(
     assert operations(revoke.simulator) == ONE_LIVE_TOKEN
 
 
-def test_options_go_before_the_environment(revoke: Revoke, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_options_override_the_environment(revoke: Revoke, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NOMBA_BASE_URL", "https://192.0.2.1")
     monkeypatch.setenv("NOMBA_ACCOUNT_ID", OTHER_ACCOUNT_ID)
     monkeypatch.setenv("NOMBA_CLIENT_ID", OTHER_ACCOUNT_ID)

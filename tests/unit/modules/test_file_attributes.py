@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Owner, group, mode and the other attributes: set on the open file, and foretold by check mode."""
+"""Owner, group, mode and other attributes are set on the open file; check mode predicts them."""
 
 from __future__ import annotations
 
@@ -16,27 +16,19 @@ from typing import Any
 import pytest
 from ansible.module_utils.basic import AnsibleModule
 
-from .harness import Revoke
-from .token_harness import Token
 from .writers import CONTENT, WITH_TOKENS, Writers, snapshot
 
 IS_ROOT = os.geteuid() == 0
-# Anybody may run this, also a user of whom the system knows no name.
+# A user without a name in the system may run this.
 ME = next((user.pw_name for user in pwd.getpwall() if user.pw_uid == os.getuid()), str(os.getuid()))
 GROUP = next((one.gr_name for one in grp.getgrall() if one.gr_gid == os.getgid()), str(os.getgid()))
-# Without root, a file can only be given to whom it belongs to.
+# Without root, a file can only be given to its owner.
 UID, GID = (64_001, 64_002) if IS_ROOT else (os.getuid(), os.getgid())
 
 
 @pytest.fixture
-def write(token: Token, revoke: Revoke) -> Writers:
-    """All modules that write a file."""
-    return Writers(token, revoke)
-
-
-@pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """Where no file is yet."""
+    """A path without a file."""
     (tmp_path / "etc").mkdir()
     return tmp_path / "etc" / "nomba"
 
@@ -51,21 +43,26 @@ SETTINGS: list[dict[str, Any]] = [
 ]
 
 
-@pytest.mark.parametrize("held", [0o600, 0o400, None], ids=lambda mode: mode and oct(mode))
-@pytest.mark.parametrize("setting", SETTINGS, ids=str)
-@pytest.mark.parametrize("module", WITH_TOKENS)
-def test_check_mode_foretells_the_change_and_a_second_run_makes_none(
+MODES = [0o600, 0o400, None]
+# nomba_token shares the code: the cases in which it writes, changes only the mode, and owner.
+ATTRIBUTES = [("nomba_credential_file", setting, mode) for setting in SETTINGS for mode in MODES]
+ATTRIBUTES += [("nomba_token", SETTINGS[1], None), ("nomba_token", SETTINGS[1], 0o600)]
+ATTRIBUTES += [("nomba_token", SETTINGS[5], 0o600)]
+
+
+@pytest.mark.parametrize(("module", "setting", "held"), ATTRIBUTES, ids=str)
+def test_check_mode_predicts_the_change_and_the_second_run_makes_none(
     write: Writers, path: Path, module: str, setting: dict[str, Any], held: int | None
 ) -> None:
     if held is not None:
         write(module, path)
         path.chmod(held)
         before = snapshot(path)
-    foretold = write(module, path, check=True, **setting)
+    predicted = write(module, path, check=True, **setting)
     assert held is None or snapshot(path) == before
     result = write(module, path, **setting)
     assert not result.failed
-    assert result["changed"] is foretold["changed"]
+    assert result["changed"] is predicted["changed"]
     assert write(module, path, **setting)["changed"] is False
     assert write(module, path, check=True, **setting)["changed"] is False
     status = path.stat()
@@ -76,34 +73,39 @@ def test_check_mode_foretells_the_change_and_a_second_run_makes_none(
     assert status.st_mode & 0o7777 in {0o600, 0o400}
 
 
-@pytest.mark.parametrize(
-    ("option", "value"),
-    [
-        ("owner", "no-such-user-here"),
-        ("owner", str(2**32 - 1)),
-        ("owner", "-1"),
-        ("owner", ""),
-        ("group", "no-such-group-here"),
-        ("group", str(2**33)),
-        ("attributes", "+i"),
-        ("attributes", "=da"),
-        ("attributes", "i"),
-    ],
-)
+UNUSABLE = [
+    ("owner", "no-such-user-here"),
+    ("owner", str(2**32 - 1)),
+    ("owner", "-1"),
+    ("owner", ""),
+    ("group", "no-such-group-here"),
+    ("group", str(2**33)),
+    ("attributes", "+i"),
+    ("attributes", "=da"),
+    ("attributes", "i"),
+]
+
+
 @pytest.mark.parametrize("module", WITH_TOKENS)
-def test_what_cannot_be_set_is_refused_before_anything_is_sent(
-    write: Writers, path: Path, module: str, option: str, value: str
+def test_unusable_attribute_is_rejected_before_a_request(
+    write: Writers, path: Path, module: str
 ) -> None:
-    for check in (True, False):
-        result = write(module, path, check=check, **{option: value})
-        assert (result.error, result["changed"]) == ("invalid_option", False)
-        assert result["msg"].startswith(f"{option}: ")
+    wrong = []
+    for option, value in UNUSABLE:
+        for check in (True, False):
+            result = write(module, path, check=check, **{option: value})
+            code, changed = result.error if result.failed else "", result["changed"]
+            if (code, changed) != ("invalid_option", False) or not result["msg"].startswith(
+                f"{option}: "
+            ):
+                wrong.append((option, value, check, result.output))
+    assert wrong == []
     assert list(path.parent.iterdir()) == []
     assert write.simulator.requests() == []
 
 
 @pytest.mark.parametrize("option", ["owner", "group"])
-def test_an_owner_whom_this_user_cannot_set_is_refused_before_an_issue(
+def test_owner_that_this_user_cannot_set_is_rejected_before_an_issue(
     write: Writers, path: Path, option: str
 ) -> None:
     def refuse(*_words: Any) -> None:
@@ -119,7 +121,7 @@ def test_an_owner_whom_this_user_cannot_set_is_refused_before_an_issue(
     assert write.simulator.requests() == []
 
 
-def test_a_file_is_never_open_to_others_on_its_way(write: Writers, path: Path) -> None:
+def test_unfinished_file_is_never_open_to_others(write: Writers, path: Path) -> None:
     modes: list[int] = []
     fchmod, fchown = os.fchmod, os.fchown
 
@@ -142,13 +144,13 @@ def test_a_file_is_never_open_to_others_on_its_way(write: Writers, path: Path) -
 
 @pytest.mark.parametrize("held", [False, True], ids=["new", "unchanged"])
 @pytest.mark.parametrize("check", [False, True], ids=["real", "check"])
-def test_what_ansible_sets_goes_through_the_open_folder(
+def test_attributes_of_ansible_are_set_through_the_open_folder(
     write: Writers, path: Path, held: bool, check: bool
 ) -> None:
     asked: list[tuple[dict[str, Any], int]] = []
 
     def set_attributes(_module: AnsibleModule, wanted: dict[str, Any], **_options: Any) -> bool:
-        # Whoever exchanges the folder now, and this is done by its path, has won.
+        # A module that used the path would now reach the folder of another user.
         path.parent.rename(path.parent.with_name("aside"))
         path.parent.mkdir()
         asked.append((wanted, Path(wanted["path"]).stat().st_ino))

@@ -2,17 +2,17 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The filters: by actor, and in a play."""
+"""The filters, called as Ansible calls them."""
 
 from __future__ import annotations
 
 import importlib
 import inspect
 import json
-import os
-import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import fields
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,7 @@ from ansible_collections.nomba.auth.plugins.module_utils._rotation import STEPS,
 from tests.simulator.control_client import ControlClient
 from tests.simulator.tokens import fingerprint
 
-from .canary import hatch
+from .canary import make_canary
 
 token_claims, token_fingerprint = claims_file.token_claims, fingerprint_file.token_fingerprint
 OF_TOKENS: dict[str, Any] = {"token_claims": token_claims, "token_fingerprint": token_fingerprint}
@@ -38,25 +38,24 @@ FILTERS: dict[str, Any] = {
     "rotation_step": step_file.rotation_step,
     **OF_TOKENS,
 }
-# What the filters of a rotation actor on by name.
-HANDED_ON = {
+# The arguments that a rotation filter passes on by name.
+PASSED_ON = {
     "rotation_plan": {one.name for one in fields(RotationOptions)} - {"owner"},
     "rotation_step": {
         name for step in STEPS.values() for name in list(inspect.signature(step).parameters)[2:]
     },
 }
 FOLDER = Path(claims_file.__file__).parent
-COLLECTIONS = FOLDER.parents[4]
 
 
 class Text(str):
-    """A string of another class, as Ansible's own are."""
+    """A string of another class, like those of Ansible."""
 
     __slots__ = ()
 
 
 class Vaulted:
-    """An inline !vault value as Ansible before 2.19 hands it over: no str, and one if asked."""
+    """An inline !vault value of Ansible before 2.19: not a str, but str() returns its text."""
 
     __ENCRYPTED__ = True
 
@@ -90,41 +89,43 @@ NO_STRINGS: dict[str, Any] = {
 
 
 def files() -> list[str]:
-    """The names of all filter files."""
+    """Return the names of all filter files."""
     return sorted(path.stem for path in FOLDER.glob("*.py") if path.stem != "__init__")
 
 
 def module(name: str) -> Any:
-    """A filter file, imported."""
+    """Import a filter file."""
     return importlib.import_module(f"ansible_collections.nomba.auth.plugins.filter.{name}")
 
 
-@pytest.mark.parametrize("form", FORMS.values(), ids=FORMS.keys())
-def test_a_fingerprint_is_that_of_the_token_alone(simulator: ControlClient, form: Any) -> None:
-    token = simulator.mint()
-    assert token_fingerprint(form(token)) == fingerprint(token)
-
-
-@pytest.mark.parametrize("form", FORMS.values(), ids=FORMS.keys())
-def test_claims_are_those_that_are_safe_to_show(simulator: ControlClient, form: Any) -> None:
+def test_filters_accept_a_token_in_any_form(simulator: ControlClient) -> None:
     token = simulator.mint(claims={"iat": 1700000000, "exp": 1999999999})
-    result = token_claims(form(token))
-    assert set(result) == {"account", "roles", "subject", "iat", "exp"}
-    assert (result["account"], result["roles"]) == (simulator.account_id, ["VENDOR_API_ADMIN"])
-    assert (result["iat"], result["exp"]) == (1700000000, 1999999999)
-    assert "@" not in json.dumps(result)
+    claims = {
+        "account": simulator.account_id,
+        "roles": ["VENDOR_API_ADMIN"],
+        "subject": token_claims(token)["subject"],
+        "iat": 1700000000,
+        "exp": 1999999999,
+    }
+    every = token_claims(token, all=True)
+    assert (every["iat"], every["exp"]) == (1700000000, 1999999999)
+    assert {
+        name: (token_fingerprint(form(token)), token_claims(form(token)))
+        for name, form in FORMS.items()
+    } == {name: (fingerprint(token), claims) for name in FORMS}
+    assert all(token_claims(form(token), all=True) == every for form in FORMS.values())
 
 
-@pytest.mark.parametrize("form", FORMS.values(), ids=FORMS.keys())
-def test_all_claims_are_the_payload(simulator: ControlClient, form: Any) -> None:
-    canary = hatch(simulator)
-    result = token_claims(form(canary.token), all=True)
-    assert isinstance(result, dict)
-    assert result[f"Email:{canary.email}"] == f"Email:{canary.email}"
-    assert canary.sings(json.dumps(token_claims(form(canary.token)))) == []
+def test_claims_show_no_address_unless_all_are_requested(simulator: ControlClient) -> None:
+    canary = make_canary(simulator)
+    assert canary.leaks(json.dumps(token_claims(canary.token))) == []
+    assert "@" not in json.dumps(token_claims(canary.token))
+    every = token_claims(canary.token, all=True)
+    assert isinstance(every, dict)
+    assert every[f"Email:{canary.email}"] == f"Email:{canary.email}"
 
 
-def test_a_token_that_says_little_has_few_claims(simulator: ControlClient) -> None:
+def test_token_with_few_claims_returns_nulls(simulator: ControlClient) -> None:
     account = f"G:{simulator.account_id}"
     hidden = dict.fromkeys((account, "R:VENDOR_API_ADMIN", "iat", "exp"))
     result = token_claims(simulator.mint(claims={**hidden, "sub": "someone@leak.example"}))
@@ -132,34 +133,34 @@ def test_a_token_that_says_little_has_few_claims(simulator: ControlClient) -> No
     assert result == {**nothing, "roles": []}
 
 
-@pytest.mark.parametrize("value", NO_STRINGS.values(), ids=NO_STRINGS.keys())
-@pytest.mark.parametrize("name", OF_TOKENS)
-def test_what_is_no_string_is_refused_in_a_sentence(name: str, value: object) -> None:
+def rejection(call: Callable[[], object]) -> str:
+    """Return the message with which a filter rejects its input."""
     with pytest.raises(AnsibleFilterError) as caught:
-        FILTERS[name](value)
-    assert str(caught.value) == f"{name}: pass one token, a string that is not empty"
+        call()
+    return str(caught.value)
 
 
-@pytest.mark.parametrize("all_of_them", [False, True])
-@pytest.mark.parametrize("cut", ["{head}", "{head}.{payload}", "x{head}.{payload}.x.x", "{token}="])
-def test_what_is_no_jwt_is_refused_without_being_repeated(
-    simulator: ControlClient, cut: str, all_of_them: bool
-) -> None:
-    canary = hatch(simulator)
-    head, payload, __ = canary.token.split(".")
-    text = cut.format(head=head, payload=payload, token=canary.token)
-    with pytest.raises(AnsibleFilterError) as caught:
-        token_claims(text, all=all_of_them)
-    assert str(caught.value) == "token_claims: this is not a JWT with readable claims"
-    assert canary.sings(repr(caught.value)) == []
-    assert text not in repr(caught.value)
+def test_input_that_is_no_string_is_rejected() -> None:
+    for name, function in OF_TOKENS.items():
+        messages = {row: rejection(partial(function, value)) for row, value in NO_STRINGS.items()}
+        message = f"{name}: pass one token, a string that is not empty"
+        assert messages == dict.fromkeys(NO_STRINGS, message)
 
 
-def test_a_fingerprint_can_be_had_of_what_is_no_jwt() -> None:
+def test_text_that_is_no_jwt_is_rejected_and_not_repeated(simulator: ControlClient) -> None:
+    token = simulator.mint()
+    head, payload, __ = token.split(".")
+    for text in (head, f"{head}.{payload}", f"x{head}.{payload}.x.x", f"{token}="):
+        for all_claims in (False, True):
+            message = rejection(partial(token_claims, text, all=all_claims))
+            assert message == "token_claims: this is not a JWT with readable claims"
+
+
+def test_text_that_is_no_jwt_has_a_fingerprint() -> None:
     assert token_fingerprint("no token") == fingerprint("no token")
 
 
-def test_a_library_that_is_missing_is_asked_for(
+def test_missing_library_is_reported(
     simulator: ControlClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     token = simulator.mint()
@@ -169,63 +170,6 @@ def test_a_library_that_is_missing_is_asked_for(
     result = "token_claims: the Python library PyJWT is not installed on the controller"
     assert str(caught.value) == result
     assert token_fingerprint(token) == fingerprint(token)
-
-
-# In a play
-
-
-def play(tmp_path: Path, expressions: dict[str, str], **variables: Any) -> tuple[int, str, Any]:
-    """The status, the output and the values that expressions have in a play."""
-    written = tmp_path / "values.json"
-    values = {name: f"{{{{ {text} }}}}" for name, text in expressions.items()}
-    task = {
-        "ansible.builtin.copy": {"content": "{{ values | to_json }}", "dest": str(written)},
-        "vars": {"values": values},
-    }
-    known = {"ansible_python_interpreter": sys.executable, **variables}
-    book = {"hosts": "localhost", "gather_facts": False, "vars": known, "tasks": [task]}
-    (tmp_path / "play.json").write_text(json.dumps([book]))
-    environment = {**os.environ, "HOME": str(tmp_path), "ANSIBLE_LOCALHOST_WARNING": "False"}
-    environment["ANSIBLE_COLLECTIONS_PATH"] = str(COLLECTIONS)
-    program = str(Path(sys.executable).with_name("ansible-playbook"))
-    run = subprocess.run(
-        [program, str(tmp_path / "play.json"), "-i", "localhost,", "-c", "local"],
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
-    result = json.loads(written.read_text()) if written.exists() else None
-    return run.returncode, run.stdout, result
-
-
-def test_the_filters_work_in_a_play(simulator: ControlClient, tmp_path: Path) -> None:
-    canary = hatch(simulator)
-    expressions = {
-        "name": "token | nomba.auth.token_fingerprint",
-        "shown": "token | nomba.auth.token_claims",
-        "account": "((' Bearer ' ~ token) | nomba.auth.token_claims).account",
-        "all": "token | nomba.auth.token_claims(all=true)",
-    }
-    status, output, result = play(tmp_path, expressions, token=canary.token)
-    assert status == 0, output
-    assert result["name"] == fingerprint(canary.token)
-    assert result["shown"] == token_claims(canary.token)
-    assert result["account"] == simulator.account_id
-    assert result["all"] == token_claims(canary.token, all=True)
-    assert canary.sings(output) == []
-
-
-def test_an_error_in_a_play_is_a_sentence(simulator: ControlClient, tmp_path: Path) -> None:
-    head = simulator.mint().rpartition(".")[0]
-    expressions = {"name": "token | nomba.auth.token_claims"}
-    status, output, result = play(tmp_path, expressions, token=head)
-    assert (status, result) == (2, None)
-    assert "this is not a JWT with readable claims" in " ".join(output.split())
-    assert head not in output
-    assert "Traceback" not in output
 
 
 # Documents
@@ -245,7 +189,7 @@ def test_every_filter_is_documented_as_it_is(name: str) -> None:
     assert result["DOCUMENTATION"]["name"] == name
     assert (options.pop("_input")["required"], first.default) == (True, inspect.Parameter.empty)
     named = {one.name: one.default for one in others if one.kind is not one.VAR_KEYWORD}
-    assert set(options) == set(named) | HANDED_ON.get(name, set())
+    assert set(options) == set(named) | PASSED_ON.get(name, set())
     assert {option: options[option].get("default") for option in named} == {
         option: None if default is inspect.Parameter.empty else default
         for option, default in named.items()

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A file is written completely, or it is what it was, and the run fails."""
+"""A file is written completely, or the old file is kept and the run fails."""
 
 from __future__ import annotations
 
@@ -10,34 +10,26 @@ import errno
 import fcntl
 import json
 import os
-import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ansible_collections.nomba.auth.plugins.modules import nomba_audit, nomba_credential_file
+from ansible_collections.nomba.auth.plugins.modules import nomba_audit
 from tests.unit.limits import file_size_limit
 
-from .harness import ModuleResult, Revoke, run_module
 from .request_log import operations
 from .token_harness import Token
 from .writers import WITH_TOKENS, Writers
+
+pytestmark = pytest.mark.newest
 
 # Each write of the state is longer than a page, so that a part of it fits on a disk that is full.
 LONG = "NOMBA_NOTE=" + "x" * 50_000 + "\n"
 OLD = b"NOMBA_NOTE=old\n"
 
 
-@pytest.fixture
-def write(token: Token, revoke: Revoke) -> Writers:
-    """All modules that write a file."""
-    return Writers(token, revoke)
-
-
-def test_a_write_that_stops_half_way_leaves_the_old_state(write: Writers, tmp_path: Path) -> None:
+def test_incomplete_write_keeps_the_old_file(write: Writers, tmp_path: Path) -> None:
     path = tmp_path / "nomba"
     path.write_bytes(OLD)
     with file_size_limit(20_000):
@@ -48,7 +40,7 @@ def test_a_write_that_stops_half_way_leaves_the_old_state(write: Writers, tmp_pa
     assert [file.name for file in tmp_path.iterdir() if file.is_file()] == ["nomba"]
 
 
-def test_a_token_that_is_written_half_way_is_revoked_again(token: Token) -> None:
+def test_token_of_an_incomplete_write_is_revoked(token: Token) -> None:
     made = token.hold(lifetime=60, replaced=["x" * 20_000])
     before = token.dest.read_bytes()
     with file_size_limit(10_000):
@@ -61,7 +53,7 @@ def test_a_token_that_is_written_half_way_is_revoked_again(token: Token) -> None
     assert operations(token.simulator) == ["refresh", "balance", "balance", "revoke", "balance"]
 
 
-def test_a_reserve_that_stops_half_way_is_noticed_before_an_issue(token: Token) -> None:
+def test_incomplete_reservation_fails_before_an_issue(token: Token) -> None:
     with file_size_limit(4096):
         returned = token()
     assert returned.error == "invalid_option"
@@ -71,7 +63,7 @@ def test_a_reserve_that_stops_half_way_is_noticed_before_an_issue(token: Token) 
 
 @pytest.mark.parametrize("module", WITH_TOKENS)
 @pytest.mark.parametrize("length", [1, 7, 4096])
-def test_what_is_written_in_parts_is_whole(
+def test_short_writes_make_a_complete_file(
     write: Writers, tmp_path: Path, module: str, length: int
 ) -> None:
     pwrite = os.pwrite
@@ -85,7 +77,7 @@ def test_what_is_written_in_parts_is_whole(
     assert b"\0" not in held
 
 
-def test_a_disk_that_takes_nothing_is_an_error(write: Writers, tmp_path: Path) -> None:
+def test_disk_that_accepts_no_byte_is_an_error(write: Writers, tmp_path: Path) -> None:
     (tmp_path / "nomba").write_bytes(OLD)
     write.token.monkeypatch.setattr(os, "pwrite", lambda *_words: 0)
     assert write("nomba_credential_file", tmp_path / "nomba").error == "not_written"
@@ -93,9 +85,7 @@ def test_a_disk_that_takes_nothing_is_an_error(write: Writers, tmp_path: Path) -
 
 
 @pytest.mark.parametrize("before", [b'{"id": "1"}\n', b'{"id": "1"}\n{"id": "2", "st', b""])
-def test_an_event_that_is_appended_half_way_is_taken_back(
-    write: Writers, tmp_path: Path, before: bytes
-) -> None:
+def test_incomplete_event_is_removed(write: Writers, tmp_path: Path, before: bytes) -> None:
     record = tmp_path / "audit.jsonl"
     record.write_bytes(before)
     event = {"id": "3", "note": "x" * 1000}
@@ -108,9 +98,7 @@ def test_an_event_that_is_appended_half_way_is_taken_back(
     assert json.loads(record.read_bytes().splitlines()[-1]) == event
 
 
-def test_a_record_that_cannot_be_cut_back_gets_its_line_ended(
-    write: Writers, tmp_path: Path
-) -> None:
+def test_record_that_cannot_be_truncated_gets_a_line_end(write: Writers, tmp_path: Path) -> None:
     # As with chattr +a.
     def refuse(*_words: Any) -> None:
         raise OSError(errno.EPERM, os.strerror(errno.EPERM))
@@ -125,9 +113,7 @@ def test_a_record_that_cannot_be_cut_back_gets_its_line_ended(
     assert json.loads(record.read_bytes().splitlines()[-1]) == {"id": "2"}
 
 
-def test_a_record_that_another_process_locks_for_ever_is_an_error(
-    write: Writers, tmp_path: Path
-) -> None:
+def test_record_with_a_permanent_lock_is_an_error(write: Writers, tmp_path: Path) -> None:
     record = tmp_path / "audit.jsonl"
     record.touch(0o644)
     write.token.monkeypatch.setattr(nomba_audit, "SYSTEM", write.token.clock.as_clock())
@@ -141,9 +127,7 @@ def test_a_record_that_another_process_locks_for_ever_is_an_error(
 
 
 @pytest.mark.parametrize("module", ["nomba_audit", "nomba_credential_file"])
-def test_a_file_that_would_make_a_reader_wait_is_refused(
-    write: Writers, tmp_path: Path, module: str
-) -> None:
+def test_file_that_blocks_a_reader_is_rejected(write: Writers, tmp_path: Path, module: str) -> None:
     # As /proc/kmsg, which is a regular file.
     def wait(*_words: Any) -> bytes:
         raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
@@ -153,58 +137,3 @@ def test_a_file_that_would_make_a_reader_wait_is_refused(
     returned = write(module, tmp_path / "nomba")
     assert returned.error == "invalid_option"
     assert "it cannot be read: " in returned["msg"]
-
-
-# A real disk that is full
-
-
-def test_a_full_file_system_leaves_the_old_state(tmp_path: Path) -> None:
-    run = subprocess.run(
-        [*_with_a_small_disk(tmp_path), sys.executable, "-m", __name__, str(tmp_path)],
-        stdout=subprocess.PIPE,
-        text=True,
-        check=False,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(str(Path(p).resolve()) for p in sys.path)},
-    )
-    returned = json.loads(run.stdout)
-    assert returned["error"] == "not_written"
-    assert returned["held"] == OLD.decode()
-    assert returned["files"] == ["nomba"]
-
-
-def _with_a_small_disk(folder: Path) -> list[str]:
-    """What to put before a command, so that it has a file system of its own in the folder.
-
-    Where nothing may be mounted, the command limits the size of its files instead.
-    """
-    mount = 'mount -t tmpfs -o size=64k,mode=700 tmpfs "$0" && exec "$@"'
-    program = shutil.which("unshare")
-    if program is None:
-        return []
-    words = [program, "--mount", "sh", "-c", mount, str(folder)]
-    probe = subprocess.run([*words, "true"], stderr=subprocess.DEVNULL, check=False)
-    return words if probe.returncode == 0 else []
-
-
-def main() -> None:
-    """Replace a file by one that does not fit, and say what is left."""
-    path = Path(sys.argv[1]) / "nomba"
-    path.write_bytes(OLD)
-    if not path.parent.is_mount():
-        import resource
-
-        resource.setrlimit(resource.RLIMIT_FSIZE, (40_000, 40_000))
-    with pytest.MonkeyPatch.context() as patch:
-        returned: ModuleResult = run_module(
-            nomba_credential_file.main, {"dest": str(path), "content": LONG * 2}, patch
-        )
-    result = {
-        "error": returned.error if returned.failed else "",
-        "held": path.read_text(),
-        "files": [file.name for file in path.parent.iterdir()],
-    }
-    sys.stdout.write(json.dumps(result))
-
-
-if __name__ == "__main__":
-    main()

@@ -2,13 +2,11 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""requests and PyJWT: loaded where they are needed, and asked for where they are missing."""
+"""A run without requests or PyJWT reports the missing library, or does not need it."""
 
 from __future__ import annotations
 
 import sys
-from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
@@ -16,7 +14,6 @@ import yaml
 from ansible_collections.nomba.auth.plugins.doc_fragments import _connection
 
 from .harness import Revoke
-from .module_process import run_apart
 from .token_harness import Token
 
 LIBRARIES = {"requests": "requests", "jwt": "PyJWT"}
@@ -24,7 +21,7 @@ LIBRARIES = {"requests": "requests", "jwt": "PyJWT"}
 
 @pytest.mark.parametrize("check", [False, True], ids=["real", "check"])
 @pytest.mark.parametrize(("name", "library"), LIBRARIES.items(), ids=LIBRARIES.values())
-def test_a_library_that_is_missing_is_asked_for(
+def test_missing_library_is_reported(
     revoke: Revoke, monkeypatch: pytest.MonkeyPatch, name: str, library: str, check: bool
 ) -> None:
     monkeypatch.setitem(sys.modules, name, None)
@@ -38,7 +35,7 @@ def test_a_library_that_is_missing_is_asked_for(
     assert revoke.simulator.requests() == []
 
 
-def test_a_urllib3_that_is_missing_counts_as_requests(
+def test_missing_urllib3_is_reported_as_requests(
     revoke: Revoke, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "urllib3", None)
@@ -48,7 +45,7 @@ def test_a_urllib3_that_is_missing_counts_as_requests(
     assert revoke.simulator.requests() == []
 
 
-def test_without_requests_what_has_expired_is_skipped_all_the_same(
+def test_expired_token_is_skipped_without_requests(
     revoke: Revoke, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "requests", None)
@@ -58,7 +55,7 @@ def test_without_requests_what_has_expired_is_skipped_all_the_same(
     assert revoke.simulator.requests() == []
 
 
-def test_without_pyjwt_what_is_no_token_is_malformed_all_the_same(
+def test_malformed_token_is_reported_without_pyjwt(
     revoke: Revoke, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "jwt", None)
@@ -80,24 +77,6 @@ def test_without_a_library_no_token_is_issued(
     assert not token.dest.exists()
 
 
-@pytest.mark.parametrize("kind", ["malformed", "expired", "live"])
-def test_a_library_is_loaded_by_whoever_needs_it(revoke: Revoke, tmp_path: Path, kind: str) -> None:
-    simulator = revoke.simulator
-    texts = {
-        "malformed": "this is no token",
-        "expired": simulator.mint(age=7200, lifetime=3600),
-        "live": simulator.mint(),
-    }
-    options: dict[str, Any] = {"account_id": simulator.account_id, "api_url": simulator.url}
-    options.update(client_id=simulator.client_id, access_token=texts[kind])
-    ran = run_apart({**options, "ca_path": simulator.ca_path}, tmp_path)
-    (row,) = ran.result["results"]
-    assert row["outcome"] == {"live": "revoked"}.get(kind, kind)
-    assert ("jwt" in ran.imported) is (kind != "malformed")
-    assert ("requests" in ran.imported) is (kind == "live")
-    assert bool(simulator.requests()) is (kind == "live")
-
-
-def test_the_libraries_are_documented_as_requirements() -> None:
+def test_libraries_are_documented_as_requirements() -> None:
     fragment = yaml.safe_load(_connection.ModuleDocFragment.DOCUMENTATION)
     assert sorted(fragment["requirements"]) == sorted(LIBRARIES.values())

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A long run says how far it is, in a file, and leaves a result for every token."""
+"""A long run writes its progress to a file and returns a result for every token."""
 
 from __future__ import annotations
 
@@ -20,19 +20,21 @@ from tests.unit.limits import file_size_limit
 
 from .harness import Revoke
 
+pytestmark = pytest.mark.newest
+
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """Where the run tells how far it is."""
+    """The progress file."""
     return tmp_path / "progress"
 
 
 def lines(path: Path) -> list[dict[str, Any]]:
-    """What the file says."""
+    """Return the lines of the file."""
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
-def test_the_last_line_says_that_all_is_done(revoke: Revoke, path: Path) -> None:
+def test_last_line_counts_every_token(revoke: Revoke, path: Path) -> None:
     returned = revoke(*revoke.simulator.mint_many(5), progress=str(path))
     last = lines(path)[-1]
     assert (last["done"], last["failed"], last["tokens"]) == (5, 0, 5)
@@ -40,7 +42,7 @@ def test_the_last_line_says_that_all_is_done(revoke: Revoke, path: Path) -> None
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
-def test_a_slow_run_writes_a_line_for_each_second_that_something_happened(path: Path) -> None:
+def test_slow_run_writes_at_most_one_line_per_second(path: Path) -> None:
     clock = FastClock()
     progress = Progress(str(path), clock.as_clock())
     for done in range(1, 9):
@@ -50,7 +52,7 @@ def test_a_slow_run_writes_a_line_for_each_second_that_something_happened(path: 
     assert [line["done"] for line in lines(path)] == [1, 3, 5, 7, 8]
 
 
-def test_the_file_goes_on_where_an_earlier_run_ended(revoke: Revoke, path: Path) -> None:
+def test_second_run_appends_to_the_file(revoke: Revoke, path: Path) -> None:
     for __ in range(2):
         revoke(revoke.simulator.mint(), progress=str(path))
     assert [line["done"] for line in lines(path)] == [1, 1]
@@ -61,9 +63,7 @@ def test_failed_tokens_are_counted(revoke: Revoke, path: Path) -> None:
     assert lines(path)[-1]["failed"] == 3
 
 
-def test_a_deadline_that_comes_early_leaves_a_result_for_every_token(
-    revoke: Revoke, path: Path
-) -> None:
+def test_early_deadline_returns_a_result_for_every_token(revoke: Revoke, path: Path) -> None:
     revoke.simulator.configure(rate_class="low_traffic")
     tokens = revoke.simulator.mint_many(6)
     returned = revoke(*tokens, deadline=90, concurrency=1, progress=str(path))
@@ -73,25 +73,25 @@ def test_a_deadline_that_comes_early_leaves_a_result_for_every_token(
     assert len(revoke.simulator.live()) == failed == lines(path)[-1]["failed"]
 
 
-def test_the_file_names_no_token(revoke: Revoke, path: Path) -> None:
+def test_file_names_no_token(revoke: Revoke, path: Path) -> None:
     token = revoke.simulator.mint()
     returned = revoke(token, progress=str(path))
     assert returned.row["fingerprint"] not in path.read_text()
     assert token not in path.read_text()
 
 
-def test_what_is_skipped_needs_no_progress(revoke: Revoke, path: Path) -> None:
+def test_skipped_token_writes_no_progress(revoke: Revoke, path: Path) -> None:
     revoke(revoke.simulator.mint(age=7200, lifetime=3600), progress=str(path))
     assert lines(path) == []
 
 
-def test_check_mode_leaves_the_file_alone(revoke: Revoke, path: Path) -> None:
+def test_check_mode_writes_no_file(revoke: Revoke, path: Path) -> None:
     revoke(revoke.simulator.mint(), check=True, progress=str(path))
     assert not path.exists()
 
 
 @pytest.mark.parametrize("name", ["", "missing/progress"], ids=repr)
-def test_a_file_that_cannot_be_written_stops_before_anything_is_sent(
+def test_file_that_cannot_be_written_fails_before_a_request(
     revoke: Revoke, tmp_path: Path, name: str
 ) -> None:
     returned = revoke(revoke.simulator.mint(), progress=f"{tmp_path}/{name}")
@@ -102,7 +102,7 @@ def test_a_file_that_cannot_be_written_stops_before_anything_is_sent(
 
 
 @pytest.mark.parametrize("before", [b"", b'{"done": 1}\n'], ids=["new file", "old file"])
-def test_a_full_disk_neither_stops_a_revocation_nor_leaves_half_a_line(
+def test_full_disk_neither_stops_a_revocation_nor_leaves_an_incomplete_line(
     revoke: Revoke, path: Path, before: bytes
 ) -> None:
     path.write_bytes(before)
@@ -114,7 +114,7 @@ def test_a_full_disk_neither_stops_a_revocation_nor_leaves_half_a_line(
     assert path.read_bytes() == before
 
 
-def test_a_line_that_a_killed_run_cut_short_is_ended_first(revoke: Revoke, path: Path) -> None:
+def test_incomplete_line_of_a_killed_run_is_terminated(revoke: Revoke, path: Path) -> None:
     path.write_bytes(b'{"done": 1, "fai')
     revoke(revoke.simulator.mint(), progress=str(path))
     first, *others = path.read_bytes().splitlines()
@@ -122,7 +122,7 @@ def test_a_line_that_a_killed_run_cut_short_is_ended_first(revoke: Revoke, path:
     assert [json.loads(line)["done"] for line in others] == [1]
 
 
-def test_a_run_waits_no_longer_than_a_second_for_the_lock_of_another(path: Path) -> None:
+def test_run_waits_at_most_a_second_for_the_lock(path: Path) -> None:
     clock = FastClock()
     progress = Progress(str(path), clock.as_clock())
     with path.open(encoding="utf-8") as other:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What counts as proof: the option proof, hosts that check no tokens, late effects."""
+"""The option proof, hosts that accept any token, and late effects."""
 
 from __future__ import annotations
 
@@ -14,11 +14,13 @@ from tests.unit.clock import FastClock
 from .harness import ModuleResult, Revoke
 from .request_log import ONE_LIVE_TOKEN, controls, operations
 
+pytestmark = pytest.mark.newest
+
 PROOFS = ["required", "attempt", "none"]
 
 
-def says_not_verified(result: ModuleResult, count: int, tokens: int) -> bool:
-    """Whether message, summary and warnings all report the tokens that no probe confirmed."""
+def reports_unverified(result: ModuleResult, count: int, tokens: int) -> bool:
+    """Return whether message, summary and warnings report the unverified tokens."""
     first = result["msg"].startswith(f"NOT VERIFIED: {count} of {tokens} token(s). ")
     summary = result["summary"]
     counts = (summary["verified"], summary["not_verified"])
@@ -26,8 +28,8 @@ def says_not_verified(result: ModuleResult, count: int, tokens: int) -> bool:
     return first and warned and counts == (tokens - count, count)
 
 
-def says_nothing_of_verification(result: ModuleResult) -> bool:
-    """Whether no token is reported as revoked and not verified."""
+def reports_no_unverified(result: ModuleResult) -> bool:
+    """Return whether no token is reported as revoked and not verified."""
     silent = "NOT VERIFIED" not in result["msg"] and "NOT verified" not in result.warnings
     return silent and result["summary"]["not_verified"] == 0
 
@@ -35,12 +37,12 @@ def says_nothing_of_verification(result: ModuleResult) -> bool:
 @pytest.mark.parametrize(
     ("proof", "probes"), [("required", 2), ("attempt", 2), ("none", 1)], ids=PROOFS
 )
-def test_the_proof_costs_one_request(revoke: Revoke, proof: str, probes: int) -> None:
+def test_proof_costs_one_request(revoke: Revoke, proof: str, probes: int) -> None:
     token = revoke.simulator.mint()
     result = revoke(token, proof=proof)
     verified = proof != "none"
     assert (result.outcomes, result.row["verified"]) == (["revoked"], verified)
-    assert says_nothing_of_verification(result) if verified else says_not_verified(result, 1, 1)
+    assert reports_no_unverified(result) if verified else reports_unverified(result, 1, 1)
     assert (result.warnings == "") is verified
     assert len(revoke.simulator.requests("balance", fingerprint(token))) == probes
     assert operations(revoke.simulator) == ONE_LIVE_TOKEN[: probes + 2]
@@ -53,18 +55,18 @@ def test_proof_is_required_by_default(revoke: Revoke) -> None:
     revoke.simulator.fault("balance", "status", status=403, skip=1, times=0, fingerprint=mark)
     result = revoke(token)
     assert (result.outcomes, result.error, result["changed"]) == (["unknown"], "unknown", True)
-    assert says_nothing_of_verification(result)
+    assert reports_no_unverified(result)
     assert len(revoke.simulator.writes()) == 1
 
 
-def test_the_verdict_counts_the_tokens_that_are_not_verified(revoke: Revoke) -> None:
+def test_message_counts_the_unverified_tokens(revoke: Revoke) -> None:
     tokens = revoke.simulator.mint_many(5)
     for token in tokens[:2]:
         mark = fingerprint(token)
         revoke.simulator.fault("balance", "status", status=403, times=0, fingerprint=mark)
     result = revoke(*tokens, proof="attempt")
     assert not result.failed
-    assert says_not_verified(result, 2, 5)
+    assert reports_unverified(result, 2, 5)
     assert result["msg"].endswith("token(s). 5 token(s): 5 revoked.")
     assert revoke.simulator.live() == []
 
@@ -74,7 +76,7 @@ def test_the_verdict_counts_the_tokens_that_are_not_verified(revoke: Revoke) -> 
     [("required", "unknown"), ("attempt", "revoked"), ("none", "revoked")],
     ids=PROOFS,
 )
-def test_a_host_that_accepts_any_token_proves_nothing(
+def test_host_that_accepts_any_token_proves_nothing(
     revoke: Revoke, proof: str, outcome: str
 ) -> None:
     revoke.simulator.configure(sandbox=True)
@@ -82,13 +84,13 @@ def test_a_host_that_accepts_any_token_proves_nothing(
     result = revoke(token, proof=proof)
     assert (result.outcomes, result.row["verified"]) == ([outcome], False)
     assert result.failed is (proof == "required")
-    assert result.failed or says_not_verified(result, 1, 1)
+    assert result.failed or reports_unverified(result, 1, 1)
     assert "this host accepts any token" in result.row["reason"]
     assert len(controls(revoke.simulator)) == 1
     assert revoke.simulator.accepts(token)
 
 
-def test_the_negative_control_is_asked_once_a_run(revoke: Revoke) -> None:
+def test_negative_control_is_sent_once_per_run(revoke: Revoke) -> None:
     revoke.simulator.configure(sandbox=True)
     tokens = revoke.simulator.mint_many(6)
     result = revoke(*tokens)
@@ -97,7 +99,7 @@ def test_the_negative_control_is_asked_once_a_run(revoke: Revoke) -> None:
     assert operations(revoke.simulator).count("revoke") == 6
 
 
-def test_a_negative_control_without_an_answer_is_asked_again(revoke: Revoke) -> None:
+def test_negative_control_without_an_answer_is_repeated(revoke: Revoke) -> None:
     revoke.simulator.configure(sandbox=True)
     first, second = revoke.simulator.mint_many(2)
     revoke.simulator.fault("balance", "status", status=500, skip=1)
@@ -111,21 +113,19 @@ def test_a_negative_control_without_an_answer_is_asked_again(revoke: Revoke) -> 
     [("required", "still_accepted"), ("attempt", "still_accepted"), ("none", "revoked")],
     ids=PROOFS,
 )
-def test_a_revoke_without_effect_is_noticed_by_a_probe(
-    revoke: Revoke, proof: str, outcome: str
-) -> None:
+def test_probe_detects_a_revoke_without_effect(revoke: Revoke, proof: str, outcome: str) -> None:
     revoke.simulator.configure(revoke_effective=False)
     token = revoke.simulator.mint()
     result = revoke(token, proof=proof)
     assert (result.outcomes, result.row["verified"]) == ([outcome], False)
     assert result["changed"] is True
     assert result.failed is (proof != "none")
-    assert result.failed or says_not_verified(result, 1, 1)
+    assert result.failed or reports_unverified(result, 1, 1)
     assert revoke.simulator.accepts(token)
     assert operations(revoke.simulator).count("revoke") == 1
 
 
-def test_a_token_that_stays_alive_fails_with_a_code_of_its_own(revoke: Revoke) -> None:
+def test_token_that_stays_alive_has_its_own_error_code(revoke: Revoke) -> None:
     revoke.simulator.configure(revoke_effective=False)
     token = revoke.simulator.mint()
     result = revoke(token)
@@ -137,7 +137,7 @@ def test_a_token_that_stays_alive_fails_with_a_code_of_its_own(revoke: Revoke) -
 
 
 @pytest.mark.parametrize("accepted", [1, 3, 5])
-def test_a_revoke_that_takes_effect_late_is_waited_for(
+def test_late_effect_of_a_revoke_is_awaited(
     revoke: Revoke, clock: FastClock, accepted: int
 ) -> None:
     revoke.simulator.configure(revoke_delay_requests=accepted)
@@ -151,7 +151,7 @@ def test_a_revoke_that_takes_effect_late_is_waited_for(
     assert len(revoke.simulator.writes()) == 1
 
 
-def test_a_proof_later_than_the_deadline_is_not_waited_for(revoke: Revoke) -> None:
+def test_proof_after_the_deadline_is_not_awaited(revoke: Revoke) -> None:
     revoke.simulator.configure(revoke_delay_requests=50)
     token = revoke.simulator.mint()
     result = revoke(token, deadline=5)
@@ -165,18 +165,18 @@ def test_a_proof_later_than_the_deadline_is_not_waited_for(revoke: Revoke) -> No
     [("required", "unknown"), ("attempt", "revoked"), ("none", "revoked")],
     ids=PROOFS,
 )
-def test_an_inconclusive_probe_is_no_proof(revoke: Revoke, proof: str, outcome: str) -> None:
+def test_inconclusive_probe_is_no_proof(revoke: Revoke, proof: str, outcome: str) -> None:
     revoke.simulator.fault("balance", "status", status=403, times=0)
     token = revoke.simulator.mint()
     result = revoke(token, proof=proof)
     assert (result.outcomes, result.row["verified"]) == ([outcome], False)
     assert result.failed is (proof == "required")
-    assert result.failed or says_not_verified(result, 1, 1)
+    assert result.failed or reports_unverified(result, 1, 1)
     assert len(revoke.simulator.writes()) == 1
     assert not revoke.simulator.accepts(token)
 
 
-def test_an_inconclusive_probe_does_not_change_what_an_earlier_one_showed(revoke: Revoke) -> None:
+def test_inconclusive_probe_keeps_the_result_of_an_earlier_one(revoke: Revoke) -> None:
     revoke.simulator.configure(revoke_effective=False)
     token = revoke.simulator.mint()
     hold = {"fingerprint": fingerprint(token), "skip": 2, "times": 0}
@@ -187,7 +187,7 @@ def test_an_inconclusive_probe_does_not_change_what_an_earlier_one_showed(revoke
 
 
 @pytest.mark.parametrize("proof", PROOFS)
-def test_a_lost_answer_is_settled_by_a_probe_whatever_the_proof(revoke: Revoke, proof: str) -> None:
+def test_probe_decides_after_a_lost_answer_for_every_proof(revoke: Revoke, proof: str) -> None:
     revoke.simulator.fault("revoke", "lost_answer", times=0)
     token = revoke.simulator.mint()
     result = revoke(token, proof=proof)

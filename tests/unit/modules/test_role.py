@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The role's files: what is written down twice there, and what nobody uses."""
+"""The files of the role agree with each other, and nothing in them is unused."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ PROGRAM = [
 
 
 def tasks(name: str) -> Iterator[dict[str, Any]]:
-    """All tasks and blocks of a file."""
+    """Return all tasks and blocks of a file."""
     waiting = list(FILES[name])
     while waiting:
         task = waiting.pop(0)
@@ -50,13 +50,13 @@ def tasks(name: str) -> Iterator[dict[str, Any]]:
 
 
 def every_task() -> Iterator[dict[str, Any]]:
-    """All tasks and blocks of the role."""
+    """Return all tasks and blocks of the role."""
     for name in FILES:
         yield from tasks(name)
 
 
 def included(task: Mapping[str, Any]) -> set[str]:
-    """The role's own files that a task may include."""
+    """Return the files of the role that a task may include."""
     given = task.get("ansible.builtin.include_tasks", task.get("ansible.builtin.import_tasks", ""))
     if "{{" not in given:
         return {given} - {""}
@@ -65,20 +65,20 @@ def included(task: Mapping[str, Any]) -> set[str]:
     return {f"stores/{store}/{kind}" for store in stores for kind in kinds}
 
 
-def noted(task: Mapping[str, Any]) -> set[str]:
-    """The variables that a task leaves behind."""
+def persistent_names(task: Mapping[str, Any]) -> set[str]:
+    """Return the variables that a task sets for later tasks."""
     facts = set(task.get("ansible.builtin.set_fact", {})) - {"cacheable"}
     return facts | ({task["register"]} if "register" in task else set())
 
 
-def passing(task: Mapping[str, Any]) -> set[str]:
-    """The variables that live no longer than a task."""
+def local_names(task: Mapping[str, Any]) -> set[str]:
+    """Return the variables that a task sets for itself."""
     control = task.get("loop_control", {})
     names = {control[kind] for kind in ("loop_var", "index_var") if kind in control}
     return names | set(task.get("vars", {}))
 
 
-def test_the_defaults_are_those_that_the_specification_tells() -> None:
+def test_defaults_are_those_of_the_argument_specs() -> None:
     result = {name: option["default"] for name, option in OPTIONS.items() if "default" in option}
     given = _load(ROLE / "defaults" / "main.yml")
     assert given == result
@@ -87,37 +87,45 @@ def test_the_defaults_are_those_that_the_specification_tells() -> None:
     }
 
 
-def test_an_option_without_a_default_is_not_among_the_defaults() -> None:
+def test_option_without_a_default_is_not_among_the_defaults() -> None:
     without = {name for name, option in OPTIONS.items() if "default" not in option}
     assert without
     assert not without & set(_load(ROLE / "defaults" / "main.yml"))
     assert not without & set(_load(ROLE / "vars" / "main.yml"))
 
 
-@pytest.mark.parametrize("name", OPTIONS)
-def test_a_default_is_one_of_the_choices_and_every_option_is_described(name: str) -> None:
-    option = OPTIONS[name]
-    assert name.startswith("credential_rotation_")
-    assert all(option["description"])
-    assert option["type"] in ("str", "path", "bool", "int", "float")
-    assert option.get("default") in option.get("choices", [option.get("default")])
+def test_options_have_a_type_a_description_and_a_default_among_the_choices() -> None:
+    types = ("str", "path", "bool", "int", "float")
+    wrong = {
+        name
+        for name, option in OPTIONS.items()
+        if not name.startswith("credential_rotation_")
+        or not option["description"]
+        or not all(option["description"])
+        or option["type"] not in types
+        or option.get("default") not in option.get("choices", [option.get("default")])
+    }
+    assert wrong == set()
 
 
-@pytest.mark.parametrize("name", OPTIONS)
-def test_every_option_is_used(name: str) -> None:
-    assert any(re.search(rf"\b{name}\b", text) for text in PROGRAM)
+def test_every_option_is_used() -> None:
+    unused = {
+        name for name in OPTIONS if not any(re.search(rf"\b{name}\b", text) for text in PROGRAM)
+    }
+    assert unused == set()
 
 
-def test_exactly_the_options_that_hold_secrets_are_kept_out_of_logs() -> None:
+def test_exactly_the_options_with_secrets_have_no_log() -> None:
     secret = {name for name, option in OPTIONS.items() if option.get("no_log")}
     assert secret
     assert secret == {name for name in OPTIONS if re.search("secret|password|token", name)}
 
 
-@pytest.mark.parametrize("name", sorted(FILES))
-def test_a_file_includes_only_files_that_exist(name: str) -> None:
-    for task in tasks(name):
-        assert included(task) <= set(FILES)
+def test_every_included_file_exists() -> None:
+    missing = {
+        (name, file) for name in FILES for task in tasks(name) for file in included(task)
+    } - {(name, file) for name in FILES for file in FILES}
+    assert missing == set()
 
 
 def test_no_task_file_is_unused() -> None:
@@ -129,7 +137,7 @@ def test_no_task_file_is_unused() -> None:
     assert reached == set(FILES)
 
 
-def test_what_is_included_by_a_variable_is_of_a_store_or_an_option() -> None:
+def test_include_by_variable_is_of_a_store_or_an_option() -> None:
     own = re.compile(r"\{\{ (\w+) \}\}")
     for task in every_task():
         given = task.get("ansible.builtin.include_tasks", "")
@@ -139,15 +147,15 @@ def test_what_is_included_by_a_variable_is_of_a_store_or_an_option() -> None:
             assert OPTIONS[option]["type"] == "path"
 
 
-def test_every_variable_carries_the_name_of_the_role() -> None:
-    names = {name for task in every_task() for name in noted(task) | passing(task)}
+def test_every_variable_begins_with_the_name_of_the_role() -> None:
+    names = {name for task in every_task() for name in persistent_names(task) | local_names(task)}
     assert names
     assert not {name for name in names if not name.startswith(PREFIXES)}
     assert all(name.startswith(PREFIXES) for name in _load(ROLE / "vars" / "main.yml"))
 
 
 def test_every_variable_that_is_read_is_set_somewhere() -> None:
-    known = {name for task in every_task() for name in noted(task) | passing(task)}
+    known = {name for task in every_task() for name in persistent_names(task) | local_names(task)}
     known |= {*OPTIONS, *_load(ROLE / "vars" / "main.yml")}
     used = {name for text in PROGRAM for name in NAME.findall(text)}
     assert used
@@ -155,19 +163,19 @@ def test_every_variable_that_is_read_is_set_somewhere() -> None:
 
 
 def test_no_option_is_overwritten() -> None:
-    names = {name for task in every_task() for name in noted(task) | passing(task)}
+    names = {name for task in every_task() for name in persistent_names(task) | local_names(task)}
     assert not names & set(OPTIONS)
     assert not set(_load(ROLE / "vars" / "main.yml")) & set(OPTIONS)
 
 
-@pytest.mark.parametrize("module", MODULES)
-def test_tasks_give_a_module_options_that_it_has(
-    monkeypatch: pytest.MonkeyPatch, module: str
-) -> None:
-    calls = list(_calls(list(FILES.values()), module))
-    assert calls
-    for call in calls:
-        assert set(call) <= set(declared(module, monkeypatch))
+def test_tasks_give_a_module_options_that_it_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    unknown = set()
+    for module in MODULES:
+        calls = list(_calls(list(FILES.values()), module))
+        assert calls, module
+        known = declared(module, monkeypatch)
+        unknown |= {(module, option) for call in calls for option in call if option not in known}
+    assert unknown == set()
 
 
 def test_every_template_is_of_a_format() -> None:
@@ -177,13 +185,13 @@ def test_every_template_is_of_a_format() -> None:
     assert {name for name in named.values() if "{{" not in name} == files
 
 
-def test_whatever_revokes_in_the_role_revokes_expired_tokens_and_requires_proof() -> None:
+def test_every_revoke_of_the_role_includes_expired_tokens_and_requires_proof() -> None:
     calls = list(_calls(list(FILES.values()), "nomba_token_revoke"))
     assert len(calls) == 3
     assert {(call.get("expired"), call.get("proof")) for call in calls} == {("revoke", "required")}
 
 
-def test_the_names_of_the_variables_are_checked_before_anything_else_and_on_every_host() -> None:
+def test_first_task_checks_the_variable_names_on_every_host() -> None:
     assert FILES["main.yml"][0]["ansible.builtin.import_tasks"] == "preflight.yml"
     first = FILES["preflight.yml"][0]
     assert "nomba.auth.unknown_variables" in str(first["vars"])
@@ -191,8 +199,10 @@ def test_the_names_of_the_variables_are_checked_before_anything_else_and_on_ever
     assert not {"run_once", "when", "delegate_to"} & set(first)
 
 
-def test_the_facts_of_the_role_are_those_that_it_sets_and_no_others() -> None:
+def test_list_of_facts_is_complete() -> None:
     variables = _load(ROLE / "vars" / "main.yml")
-    names = {name for task in every_task() for name in noted(task) | passing(task)} | set(variables)
+    names = {
+        name for task in every_task() for name in persistent_names(task) | local_names(task)
+    } | set(variables)
     public = {name for name in names if not name.startswith("_")}
     assert set(variables["_credential_rotation_facts"]) == public

@@ -2,32 +2,24 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a rotation's tasks call: the filters of its state, and the lookup that names a run."""
+"""The filters that the tasks of a rotation call."""
 
 from __future__ import annotations
 
 import json
-import multiprocessing
-import os
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from types import SimpleNamespace
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
-from ansible.errors import AnsibleError, AnsibleFilterError
+from ansible.errors import AnsibleFilterError
 from ansible.utils.unsafe_proxy import wrap_var
 
 from ansible_collections.nomba.auth.plugins.filter import rotation_plan as plan_file
 from ansible_collections.nomba.auth.plugins.filter import rotation_step as step_file
-from ansible_collections.nomba.auth.plugins.lookup import playbook_run as run_file
-from ansible_collections.nomba.auth.plugins.lookup.playbook_run import state_of, this_run
 from tests.simulator.tokens import fingerprint
 
 rotation_plan, rotation_step = plan_file.rotation_plan, step_file.rotation_step
-on_linux = pytest.mark.skipif(sys.platform != "linux", reason="start times are known on Linux only")
 
 TOKEN = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJjYW5hcnkifQ.a-signature-of-the-canary"
 OWNER = {
@@ -35,7 +27,7 @@ OWNER = {
     "account_id": "8fac83ac-76b0-435f-aa35-8d957dd927dd",
     "client_id": "2242b79d-f2cf-4ccc-ada1-e890bd1a9f0d",
 }
-HAND = {"run": "here/1/1", "actor": "ada", "host": "controller"}
+ACTOR = {"run": "here/1/1", "actor": "ada", "host": "controller"}
 CREDENTIAL = {**OWNER, "access_token": TOKEN, "expires_at": "2099-01-01T00:00:00Z"}
 EMPTY: dict[str, Any] = {
     "current": None,
@@ -62,36 +54,37 @@ NOT_JSON: dict[str, Any] = {
     "a vault": "$ANSIBLE_VAULT;1.1;AES256\n6162636465",
 }
 NO_STATE: dict[str, Any] = {
-    "another program's": CREDENTIAL,
-    "a later format": {"format": 2, **EMPTY, "current": CREDENTIAL},
-    "a list": [CREDENTIAL],
-    "a string": json.dumps(TOKEN),
-    "no list": [],
+    "a dictionary": CREDENTIAL,
     "no dictionary": {},
-    "zero": 0,
-    "false": False,
-    "JSON of no list": "[]",
-    "JSON of no text": '""',
-    "JSON of zero": "0",
-    "JSON of nothing": "null",
+    "JSON of another document": json.dumps(CREDENTIAL),
+    "JSON of a string": json.dumps(TOKEN),
+    "JSON of null": "null",
 }
 
 
 def in_service() -> dict[str, Any]:
-    """The document of a token that is in service."""
-    document = rotation_step("", "begin", HAND, mode="token", why="the store contains no token")
-    document = rotation_step(document, "set_pending", HAND, credential=CREDENTIAL)
-    document = rotation_step(document, "promote", HAND, hosts=["a", "b"])
-    return rotation_step(document, "finish", HAND, results=[])
+    """Return the document of a token in service."""
+    document = rotation_step("", "begin", ACTOR, mode="token", why="the store contains no token")
+    document = rotation_step(document, "set_pending", ACTOR, credential=CREDENTIAL)
+    document = rotation_step(document, "promote", ACTOR, hosts=["a", "b"])
+    return rotation_step(document, "finish", ACTOR, results=[])
 
 
 def planned(document: object, **settings: Any) -> dict[str, Any]:
-    """What to do now, with a token that the API takes."""
+    """Return the plan for a token that the API accepts."""
     given = {"max_age": 900.0, "lock_timeout": 600.0, **settings}
-    return rotation_plan(document, HAND, OWNER, "accepted", "dead", **given)
+    return rotation_plan(document, ACTOR, OWNER, "accepted", "dead", **given)
 
 
-# Every filter takes a document and says the same of one that is none.
+def rejection(call: Callable[[], object]) -> str:
+    """Return the message of a filter error, which must show no token."""
+    with pytest.raises(AnsibleFilterError) as caught:
+        call()
+    assert "eyJ" not in repr(caught.value)
+    return str(caught.value)
+
+
+# Every filter takes a document, and rejects one that is none with the same message.
 FILTERS: dict[str, Callable[[object], Any]] = {
     "rotation_step": lambda document: rotation_step(document, "load"),
     "rotation_plan": planned,
@@ -101,20 +94,20 @@ FILTERS: dict[str, Callable[[object], Any]] = {
 # The steps
 
 
-@pytest.mark.parametrize("write", WRITTEN.values(), ids=WRITTEN.keys())
-def test_a_document_is_read_in_any_form(write: Callable[[Any], Any]) -> None:
+def test_document_is_read_in_any_form() -> None:
     document = in_service()
-    assert rotation_step(write(document), "load") == document
-    assert planned(write(document)) == planned(document)
+    for write in WRITTEN.values():
+        assert rotation_step(write(document), "load") == document
+        assert planned(write(document)) == planned(document)
 
 
-@pytest.mark.parametrize("document", NOTHING.values(), ids=NOTHING.keys())
-def test_nothing_is_a_state_without_a_token(document: object) -> None:
-    assert rotation_step(document, "load") == {"format": 1, **EMPTY}
-    assert planned(document)["why"] == "the store contains no token"
+def test_empty_store_is_a_state_without_a_token() -> None:
+    for document in NOTHING.values():
+        assert rotation_step(document, "load") == {"format": 1, **EMPTY}
+        assert planned(document)["why"] == "the store contains no token"
 
 
-def test_the_steps_lead_from_nothing_to_a_token_in_service() -> None:
+def test_steps_lead_from_an_empty_store_to_a_token_in_service() -> None:
     document = in_service()
     assert document["current"]["access_token"] == TOKEN
     assert document["current"]["fingerprint"] == fingerprint(TOKEN)
@@ -124,10 +117,10 @@ def test_the_steps_lead_from_nothing_to_a_token_in_service() -> None:
     assert json.loads(json.dumps(document)) == document
 
 
-def test_a_step_is_done_in_the_hand_that_was_given() -> None:
-    document = rotation_step(None, "begin", HAND, mode="token", why="it was forced")
+def test_step_records_its_actor() -> None:
+    document = rotation_step(None, "begin", ACTOR, mode="token", why="it was forced")
     (event,) = document["events"]
-    assert document["rotation"]["run"] == HAND["run"]
+    assert document["rotation"]["run"] == ACTOR["run"]
     assert (event["actor"], event["host"], event["detail"]) == (
         "ada",
         "controller",
@@ -136,32 +129,32 @@ def test_a_step_is_done_in_the_hand_that_was_given() -> None:
     assert rotation_step(None, "finish", results=[]) == {"format": 1, **EMPTY}
 
 
-def test_a_rotation_that_was_abandoned_leaves_the_old_token() -> None:
-    document = rotation_step(in_service(), "begin", HAND, mode="token", why="it was forced")
+def test_rolled_back_rotation_keeps_the_old_token() -> None:
+    document = rotation_step(in_service(), "begin", ACTOR, mode="token", why="it was forced")
     given = {"failed_step": "issue", "reason": "the API does not answer"}
-    document = rotation_step(document, "roll_back", HAND, **given)
+    document = rotation_step(document, "roll_back", ACTOR, **given)
     assert document["rotation"]["reason"] == "issue: the API does not answer"
-    document = rotation_step(document, "finish", HAND, results=[])
+    document = rotation_step(document, "finish", ACTOR, results=[])
     assert document["current"] == in_service()["current"] | {"since": document["current"]["since"]}
     assert document["events"][-1]["outcome"] == "rolled_back"
 
 
-def test_what_is_condemned_is_retired() -> None:
-    document = rotation_step(in_service(), "begin", HAND, mode="emergency", why="a leak")
-    document = rotation_step(document, "mark_compromised", HAND)
+def test_compromised_token_is_retired() -> None:
+    document = rotation_step(in_service(), "begin", ACTOR, mode="emergency", why="a leak")
+    document = rotation_step(document, "mark_compromised", ACTOR)
     assert (document["current"], len(document["previous"])) == (None, 1)
     fresh = {**CREDENTIAL, "access_token": TOKEN[::-1]}
-    document = rotation_step(document, "set_pending", HAND, credential=fresh)
-    document = rotation_step(document, "promote", HAND, hosts=[])
+    document = rotation_step(document, "set_pending", ACTOR, credential=fresh)
+    document = rotation_step(document, "promote", ACTOR, hosts=[])
     row = {"fingerprint": fingerprint(TOKEN), "outcome": "revoked", "verified": True}
-    document = rotation_step(document, "finish", HAND, results=[row])
+    document = rotation_step(document, "finish", ACTOR, results=[row])
     assert (document["previous"], TOKEN in json.dumps(document)) == ([], False)
 
 
 # The plan
 
 
-def test_a_plan_is_a_dictionary_without_a_secret() -> None:
+def test_plan_is_a_dictionary_without_a_secret() -> None:
     assert planned(in_service()) == {
         "mode": "token",
         "why": "",
@@ -173,7 +166,7 @@ def test_a_plan_is_a_dictionary_without_a_secret() -> None:
     }
 
 
-def test_a_plan_follows_the_options() -> None:
+def test_plan_follows_the_options() -> None:
     forced, emergency = planned(in_service(), force=True), planned(in_service(), emergency=True)
     assert (forced["why"], forced["issue"], forced["mark_compromised"]) == (
         "it was forced",
@@ -184,78 +177,59 @@ def test_a_plan_follows_the_options() -> None:
     assert planned(in_service(), max_age=0.0)["why"] == "the current token is older than 0 s"
 
 
-def test_a_plan_heeds_whoever_is_at_work() -> None:
-    other = {**HAND, "run": "there/2/2"}
+def test_plan_waits_for_another_run() -> None:
+    other = {**ACTOR, "run": "there/2/2"}
     document = rotation_step(in_service(), "begin", other, mode="token", why="it was forced")
     result = rotation_plan(
-        document, HAND, OWNER, "accepted", "alive", max_age=900, lock_timeout=600
+        document, ACTOR, OWNER, "accepted", "alive", max_age=900, lock_timeout=600
     )
     assert result["blocked"].startswith("another rotation is active on this machine")
     assert not result["begin"]
     assert planned(document)["begin"]
 
 
-# What is no document
+# Invalid documents: tests/unit/core/test_rotation.py has every form that is no state or damaged.
 
 
 @pytest.mark.parametrize("name", FILTERS)
-@pytest.mark.parametrize("document", NOT_JSON.values(), ids=NOT_JSON.keys())
-def test_what_is_no_json_is_refused_without_being_repeated(name: str, document: object) -> None:
-    with pytest.raises(AnsibleFilterError) as caught:
-        FILTERS[name](document)
-    assert str(caught.value) == f"{name}: the store does not contain JSON; is it encrypted?"
-    assert "eyJ" not in repr(caught.value)
+def test_text_that_is_no_json_is_rejected_and_not_repeated(name: str) -> None:
+    for document in NOT_JSON.values():
+        message = rejection(partial(FILTERS[name], document))
+        assert message == f"{name}: the store does not contain JSON; is it encrypted?"
 
 
 @pytest.mark.parametrize("name", FILTERS)
-@pytest.mark.parametrize("write", [WRITTEN["a dict"], WRITTEN["JSON"]], ids=["value", "JSON"])
-@pytest.mark.parametrize("document", NO_STATE.values(), ids=NO_STATE.keys())
-def test_another_document_is_refused_without_being_repeated(
-    name: str, write: Callable[[Any], Any], document: object
-) -> None:
-    with pytest.raises(AnsibleFilterError) as caught:
-        FILTERS[name](document if isinstance(document, str) else write(document))
-    result = "the store contains something else than the state of a rotation"
-    assert str(caught.value) == f"{name}: {result}"
-    assert "eyJ" not in repr(caught.value)
+def test_other_document_is_rejected_and_not_repeated(name: str) -> None:
+    message = f"{name}: the store contains something else than the state of a rotation"
+    messages = {row: rejection(partial(FILTERS[name], value)) for row, value in NO_STATE.items()}
+    assert messages == dict.fromkeys(NO_STATE, message)
 
 
 @pytest.mark.parametrize("name", FILTERS)
-@pytest.mark.parametrize("lost", EMPTY)
-def test_a_damaged_document_is_refused_without_being_repeated(name: str, lost: str) -> None:
-    document = {key: value for key, value in in_service().items() if key != lost}
-    with pytest.raises(AnsibleFilterError) as caught:
-        FILTERS[name](document)
-    assert str(caught.value) == f"{name}: the store's document is damaged (KeyError)"
-    assert "eyJ" not in repr(caught.value)
+def test_damaged_document_is_rejected_and_not_repeated(name: str) -> None:
+    document = {key: value for key, value in in_service().items() if key != "current"}
+    message = rejection(partial(FILTERS[name], document))
+    assert message == f"{name}: the store's document is damaged (KeyError)"
 
 
-@pytest.mark.parametrize(
-    ("step", "given", "result"),
-    [
-        ("mark_compromised", {}, "no rotation has begun"),
-        ("set_pending", {"credential": CREDENTIAL}, "no rotation has begun"),
-        ("promote", {"hosts": ["a"]}, "no rotation has begun"),
-        ("roll_back", {"failed_step": "issue", "reason": "no answer"}, "no rotation has begun"),
-    ],
-)
-def test_a_step_out_of_order_is_refused(step: str, given: dict[str, Any], result: str) -> None:
+def test_step_out_of_order_is_rejected() -> None:
+    # Which steps need a rotation: tests/unit/core/test_rotation.py.
     with pytest.raises(AnsibleFilterError) as caught:
-        rotation_step(in_service(), step, HAND, **given)
-    assert str(caught.value) == f"rotation_step: {result}"
+        rotation_step(in_service(), "promote", ACTOR, hosts=["a"])
+    assert str(caught.value) == "rotation_step: no rotation has begun"
     assert caught.value.__cause__ is None
 
 
 @pytest.mark.parametrize("credential", [CREDENTIAL, {**CREDENTIAL, "client_id": ""}])
-def test_a_token_that_is_refused_is_not_repeated(credential: dict[str, str]) -> None:
-    document = rotation_step(in_service(), "begin", HAND, mode="token", why="it was forced")
+def test_rejected_token_is_not_repeated(credential: dict[str, str]) -> None:
+    document = rotation_step(in_service(), "begin", ACTOR, mode="token", why="it was forced")
     with pytest.raises(AnsibleFilterError) as caught:
-        rotation_step(document, "set_pending", HAND, credential=credential)
+        rotation_step(document, "set_pending", ACTOR, credential=credential)
     assert str(caught.value).startswith("rotation_step: ")
     assert "eyJ" not in repr(caught.value)
 
 
-# What is no argument
+# Wrong arguments
 
 WRONG_STEPS: dict[str, tuple[dict[str, Any], str]] = {
     "no step": ({}, "rotation_step: step: pass one of load, begin, "),
@@ -291,7 +265,7 @@ WRONG_STEPS: dict[str, tuple[dict[str, Any], str]] = {
     ),
 }
 PLANNED: dict[str, Any] = {
-    "actor": HAND,
+    "actor": ACTOR,
     "owner": OWNER,
     "probe": "accepted",
     "lock_holder": "dead",
@@ -310,147 +284,29 @@ WRONG_PLANS: dict[str, Any] = {
 }
 
 
-@pytest.mark.parametrize("name", WRONG_STEPS)
-def test_a_step_with_wrong_arguments_is_refused_in_one_sentence(name: str) -> None:
-    given, result = WRONG_STEPS[name]
-    with pytest.raises(AnsibleFilterError) as caught:
-        rotation_step(in_service(), **given)
-    assert str(caught.value).startswith(result)
-    assert "eyJ" not in repr(caught.value)
+def test_step_with_wrong_arguments_is_rejected_in_one_sentence() -> None:
+    wrong = {}
+    for name, (given, expected) in WRONG_STEPS.items():
+        message = rejection(partial(rotation_step, in_service(), **given))
+        if not message.startswith(expected):
+            wrong[name] = message
+    assert wrong == {}
 
 
-@pytest.mark.parametrize("name", WRONG_PLANS)
-def test_a_plan_with_a_wrong_argument_is_refused_in_one_sentence(name: str) -> None:
-    with pytest.raises(AnsibleFilterError, match=f"^rotation_plan: {name}: pass "):
-        rotation_plan(in_service(), **{**PLANNED, name: WRONG_PLANS[name]})
+def test_plan_with_a_wrong_or_missing_argument_is_rejected_in_one_sentence() -> None:
+    plan = partial(rotation_plan, in_service())
+    for name, value in WRONG_PLANS.items():
+        message = rejection(partial(plan, **{**PLANNED, name: value}))
+        assert message.startswith(f"rotation_plan: {name}: pass ")
+    for name in PLANNED:
+        given = {key: value for key, value in PLANNED.items() if key != name}
+        message = rejection(partial(plan, **given))
+        assert message.startswith(f"rotation_plan: {name}: it is missing; pass ")
+    message = rejection(partial(plan, **PLANNED, haste=True))
+    assert message.startswith("rotation_plan: haste: no such argument")
 
 
-@pytest.mark.parametrize("name", PLANNED)
-def test_a_plan_that_lacks_an_argument_is_refused_in_one_sentence(name: str) -> None:
-    given = {key: value for key, value in PLANNED.items() if key != name}
-    with pytest.raises(AnsibleFilterError, match=f"^rotation_plan: {name}: it is missing; pass "):
-        rotation_plan(in_service(), **given)
-    with pytest.raises(AnsibleFilterError, match=r"^rotation_plan: haste: no such argument"):
-        rotation_plan(in_service(), **PLANNED, haste=True)
-
-
-@pytest.mark.parametrize("terms", [[None], [1], [["a"]], [{"run": "a"}]], ids=repr)
-def test_what_is_no_name_of_a_run_is_refused(terms: list[Any]) -> None:
-    with pytest.raises(AnsibleError, match=r"^playbook_run: pass the names of runs"):
-        run_file.LookupModule().run(terms)
-
-
-@pytest.mark.parametrize("file", [plan_file, step_file], ids=["plan", "step"])
-def test_every_file_holds_the_filter_of_its_name(file: Any) -> None:
-    name = file.__name__.rpartition(".")[2]
-    assert file.FilterModule().filters() == {name: getattr(file, name)}
-
-
-# The run
-
-
-@contextmanager
-def child() -> Iterator[subprocess.Popen[bytes]]:
-    """A process that waits until it is asked to end."""
-    command = [sys.executable, "-c", "import sys; sys.stdin.read()"]
-    with subprocess.Popen(command, stdin=subprocess.PIPE) as process:
-        try:
-            yield process
-        finally:
-            process.kill()
-
-
-def as_if_in(process: int, monkeypatch: pytest.MonkeyPatch) -> str:
-    """The name that a worker of this process gives to its run."""
-    with monkeypatch.context() as patch:
-        patch.setattr(multiprocessing, "parent_process", lambda: SimpleNamespace(pid=process))
-        return this_run()
-
-
-def test_this_run_is_alive() -> None:
-    assert state_of(this_run()) == "alive"
-    assert this_run() == this_run()
-    assert this_run().split("/")[1] == str(os.getpid())
-
-
-def test_a_worker_names_the_run_that_started_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert as_if_in(os.getpid(), monkeypatch) == this_run()
-    with child() as process:
-        assert as_if_in(process.pid, monkeypatch).split("/")[1] == str(process.pid)
-
-
-def test_a_worker_whose_parent_is_unknown_names_itself(monkeypatch: pytest.MonkeyPatch) -> None:
-    named = this_run()
-    monkeypatch.setattr(multiprocessing, "parent_process", lambda: SimpleNamespace(pid=None))
-    assert this_run() == named
-
-
-def test_a_run_is_alive_until_it_has_ended(monkeypatch: pytest.MonkeyPatch) -> None:
-    with child() as process:
-        run = as_if_in(process.pid, monkeypatch)
-        assert state_of(run) == "alive"
-    assert state_of(run) == "dead"
-
-
-@on_linux
-def test_a_run_that_nobody_has_buried_is_dead(monkeypatch: pytest.MonkeyPatch) -> None:
-    with child() as process:
-        run = as_if_in(process.pid, monkeypatch)
-        process.kill()
-        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
-        assert state_of(run) == "dead"
-
-
-@on_linux
-def test_a_process_number_that_is_used_again_is_another_run() -> None:
-    machine, process, started = this_run().split("/")
-    assert state_of(f"{machine}/{process}/{int(started) - 1}") == "dead"
-    assert state_of(f"{machine}/{process}/{started}0") == "dead"
-    assert state_of(f"{machine}/{process}/") == "dead"
-
-
-@on_linux
-def test_a_run_before_the_machine_was_started_anew_is_elsewhere() -> None:
-    host, __, boot = this_run().split("/", maxsplit=1)[0].rpartition(".")
-    assert len(boot) == 36
-    assert state_of(this_run().replace(boot, boot[::-1])) == "elsewhere"
-    assert state_of(this_run().replace(host, f"{host}x", 1)) == "elsewhere"
-
-
-@pytest.mark.parametrize(
-    "run", ["", "none", "/", "//", "///", "elsewhere.example/1/1", "a/b/c", "\0", "../../1", TOKEN]
-)
-def test_garbage_is_elsewhere(run: str) -> None:
-    assert state_of(run) == "elsewhere"
-
-
-@pytest.mark.parametrize("process", ["", "x", "-1", "1.5", " 1", "0x1"])
-def test_a_run_of_no_process_is_elsewhere(process: str) -> None:
-    machine, __, started = this_run().split("/")
-    assert state_of(f"{machine}/{process}/{started}") == "elsewhere"
-
-
-def test_a_process_of_somebody_else_exists(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(_process: int, _signal: int) -> None:
-        raise PermissionError
-
-    monkeypatch.setattr(os, "kill", refuse)
-    assert state_of(this_run()) == "alive"
-
-
-def test_where_no_start_is_known_the_process_number_has_to_do(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Any
-) -> None:
-    monkeypatch.setattr(run_file, "_PROC", tmp_path)
-    with child() as process:
-        run = as_if_in(process.pid, monkeypatch)
-        assert run.endswith(f"/{process.pid}/")
-        assert state_of(run) == "alive"
-    assert state_of(run) == "dead"
-
-
-def test_the_lookup_names_this_run_or_answers_for_each() -> None:
-    lookup = run_file.LookupModule()
-    lookup.set_options = lambda **_options: None
-    assert lookup.run([]) == [this_run()]
-    assert lookup.run([this_run(), "none"]) == ["alive", "elsewhere"]
+def test_each_file_holds_the_filter_of_its_name() -> None:
+    for file in (plan_file, step_file):
+        name = file.__name__.rpartition(".")[2]
+        assert file.FilterModule().filters() == {name: getattr(file, name)}

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Sweeping files and folders: every Nomba token in them, whatever the format."""
+"""A scan finds every Nomba token in files and folders, in any format."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ FORMATS: dict[str, Callable[[str], bytes]] = {
 
 
 @pytest.mark.parametrize("form", FORMATS.values(), ids=FORMATS.keys())
-def test_a_token_is_found_in_any_format(
+def test_token_is_found_in_any_format(
     revoke: Revoke, tmp_path: Path, form: Callable[[str], bytes]
 ) -> None:
     token, file = revoke.simulator.mint(), tmp_path / "file"
@@ -57,7 +57,7 @@ def test_token_of_another_alg_is_sent_whole(
     assert sent == {fingerprint(token)}
 
 
-def test_a_folder_is_swept_with_all_folders_below_it(revoke: Revoke, tmp_path: Path) -> None:
+def test_folder_is_scanned_recursively(revoke: Revoke, tmp_path: Path) -> None:
     tokens = revoke.simulator.mint_many(3)
     for depth, token in zip(["a", "b/c", "b/c/d/e"], tokens):
         (tmp_path / depth).mkdir(parents=True, exist_ok=True)
@@ -69,7 +69,7 @@ def test_a_folder_is_swept_with_all_folders_below_it(revoke: Revoke, tmp_path: P
     assert revoke.simulator.live() == []
 
 
-def test_a_row_names_every_file_with_the_first_line(revoke: Revoke, tmp_path: Path) -> None:
+def test_row_names_every_file_with_the_first_line(revoke: Revoke, tmp_path: Path) -> None:
     token = revoke.simulator.mint()
     first, second = tmp_path / "a.log", tmp_path / "b.log"
     first.write_text(f"\n\n{token}\n{token}\n")
@@ -82,7 +82,7 @@ def test_a_row_names_every_file_with_the_first_line(revoke: Revoke, tmp_path: Pa
     assert len(revoke.simulator.writes()) == 1
 
 
-def test_a_file_reached_by_several_ways_is_read_once(revoke: Revoke, tmp_path: Path) -> None:
+def test_file_with_several_paths_is_read_once(revoke: Revoke, tmp_path: Path) -> None:
     file, token = tmp_path / "log", revoke.simulator.mint()
     file.write_text(token)
     (tmp_path / "other").symlink_to(file)
@@ -93,7 +93,7 @@ def test_a_file_reached_by_several_ways_is_read_once(revoke: Revoke, tmp_path: P
     assert len(revoke.simulator.writes()) == 1
 
 
-def test_given_tokens_come_before_found_ones(revoke: Revoke, tmp_path: Path) -> None:
+def test_given_tokens_precede_found_ones(revoke: Revoke, tmp_path: Path) -> None:
     found, single, several = revoke.simulator.mint_many(3)
     (tmp_path / "log").write_text(found)
     result = revoke(several, access_token=single, sources=[str(tmp_path)])
@@ -102,7 +102,7 @@ def test_given_tokens_come_before_found_ones(revoke: Revoke, tmp_path: Path) -> 
     assert revoke.simulator.live() == []
 
 
-def test_a_jwt_of_another_service_is_left_alone(revoke: Revoke, tmp_path: Path) -> None:
+def test_jwt_of_another_service_is_not_sent(revoke: Revoke, tmp_path: Path) -> None:
     foreign = revoke.simulator.mint(claims={f"G:{revoke.simulator.account_id}": None})
     token = revoke.simulator.mint()
     (tmp_path / "log").write_text(f"{foreign}\n{token}\n{foreign}\n")
@@ -114,7 +114,7 @@ def test_a_jwt_of_another_service_is_left_alone(revoke: Revoke, tmp_path: Path) 
     assert revoke.simulator.accepts(foreign)
 
 
-def test_a_jwt_that_names_no_account_is_revoked_when_given(revoke: Revoke) -> None:
+def test_jwt_that_names_no_account_is_revoked_when_given(revoke: Revoke) -> None:
     token = revoke.simulator.mint(claims={f"G:{revoke.simulator.account_id}": None})
     result = revoke(token)
     assert result.outcomes == ["revoked"]
@@ -122,7 +122,7 @@ def test_a_jwt_that_names_no_account_is_revoked_when_given(revoke: Revoke) -> No
     assert not revoke.simulator.accepts(token)
 
 
-def test_the_summary_counts_tokens_outcomes_files_and_foreign_ones(
+def test_summary_counts_tokens_outcomes_files_and_other_jwts(
     revoke: Revoke, tmp_path: Path
 ) -> None:
     live, dead = revoke.simulator.mint_many(2), revoke.simulator.mint(known=False)
@@ -145,7 +145,7 @@ def test_the_summary_counts_tokens_outcomes_files_and_foreign_ones(
     assert len(revoke.simulator.writes()) == 2
 
 
-def test_a_swept_folder_is_already_revoked_the_second_time(revoke: Revoke, tmp_path: Path) -> None:
+def test_second_scan_of_a_folder_changes_nothing(revoke: Revoke, tmp_path: Path) -> None:
     (tmp_path / "log").write_text(" ".join(revoke.simulator.mint_many(3)))
     revoke(sources=[str(tmp_path)])
     revoke.simulator.forget_requests()

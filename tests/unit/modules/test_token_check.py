@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Check mode: nothing is sent, nothing is written, and the decision is the real run's."""
+"""Check mode sends and writes nothing, and predicts the real run."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def test_check_mode_decides_like_the_run_that_follows(token: Token, situation: S
 
 
 @pytest.mark.parametrize("check", [False, True], ids=["real", "check"])
-def test_a_good_token_is_told_by_its_fingerprint_and_time(token: Token, check: bool) -> None:
+def test_valid_token_is_reported_by_fingerprint_and_time(token: Token, check: bool) -> None:
     made = token.hold(expires_at="2026-01-13T17:38:20.512Z")
     token.monkeypatch.setattr(nomba_token, "SYSTEM", replace(SYSTEM, now=lambda: 1768322000.0))
     returned = token(check=check)
@@ -126,7 +126,7 @@ def test_without_a_file_check_mode_returns_no_token(token: Token) -> None:
     assert token.simulator.requests() == []
 
 
-def test_a_diff_shows_fingerprints_only(token: Token) -> None:
+def test_diff_shows_fingerprints_only(token: Token) -> None:
     made = token.hold(lifetime=60)
     returned = token(diff=True)
     assert set(returned["diff"]) == {"before", "after"}
@@ -137,7 +137,7 @@ def test_a_diff_shows_fingerprints_only(token: Token) -> None:
 
 
 @pytest.mark.parametrize("held", [False, True], ids=["no file", "good file"])
-def test_a_diff_is_empty_where_nothing_was_or_nothing_changes(token: Token, held: bool) -> None:
+def test_diff_is_empty_without_a_file_or_a_change(token: Token, held: bool) -> None:
     if held:
         token.hold()
     returned = token(diff=True)

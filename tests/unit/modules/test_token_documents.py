@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What nomba_token's documentation and its code both say."""
+"""The documentation of nomba_token agrees with its code."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .token_harness import Token
 NAME = "nomba_token"
 
 
-def test_the_documented_codes_of_nomba_token_are_those_it_can_produce() -> None:
+def test_documented_codes_of_nomba_token_are_those_it_can_produce() -> None:
     returned = yaml.safe_load(nomba_token.RETURN)
     codes = " ".join(returned["error"]["contains"]["code"]["description"])
     kinds = (
@@ -36,7 +36,7 @@ def test_the_documented_codes_of_nomba_token_are_those_it_can_produce() -> None:
     assert set(VALUE.findall(codes)) == {kind.code for kind in kinds} | refusals | {"not_retired"}
 
 
-def test_the_documented_results_of_nomba_token_are_what_is_returned(token: Token) -> None:
+def test_documented_results_of_nomba_token_are_what_is_returned(token: Token) -> None:
     returned = yaml.safe_load(nomba_token.RETURN)
     token.simulator.configure(revoke_effective=False)
     token.hold(lifetime=60)
@@ -49,7 +49,7 @@ def test_the_documented_results_of_nomba_token_are_what_is_returned(token: Token
     assert len(token.simulator.requests("issue")) == 1
 
 
-def test_the_documented_keys_of_the_file_are_in_it(token: Token) -> None:
+def test_documented_keys_of_the_file_are_in_it(token: Token) -> None:
     token()
     described = " ".join(
         yaml.safe_load(nomba_token.DOCUMENTATION)["options"]["dest"]["description"]
@@ -60,7 +60,7 @@ def test_the_documented_keys_of_the_file_are_in_it(token: Token) -> None:
     assert len(token.simulator.writes()) == 1
 
 
-def test_a_library_that_is_missing_is_named_before_an_issue(token: Token) -> None:
+def test_missing_library_is_reported_before_an_issue(token: Token) -> None:
     token.monkeypatch.setitem(sys.modules, "requests", None)
     module_result = token()
     assert module_result.error == "library_missing"

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The file that keeps the token: made, left alone, repaired, and never more than that."""
+"""The file that holds the token: created, kept, repaired, and no other file replaced."""
 
 from __future__ import annotations
 
@@ -20,13 +20,10 @@ from tests.simulator.tokens import fingerprint
 from .request_log import ONE_LIVE_TOKEN, operations
 from .token_harness import Token
 
-SOMETHING_ELSE = {
-    "words": b"not a token\n",
+OTHER_FILES = {
+    "text": b"not a token\n",
     "a bare token": b"eyJhbGciOiJIUzI1NiJ9.e30.c2ln\n",
-    "a list": b"[]",
     "another document": b'{"name": "value"}',
-    "an empty token": b'{"access_token": ""}',
-    "the token of another program": b'{"access_token": "abc", "token_type": "Bearer"}',
     "no text": b"\xff\xfe\x00",
     "a deep list": b"[" * 100_000,
 }
@@ -36,7 +33,7 @@ def _refuse(*_words: Any, **_options: Any) -> Any:
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
-def test_a_token_is_issued_into_a_new_file(token: Token) -> None:
+def test_token_is_issued_into_a_new_file(token: Token) -> None:
     returned = token()
     document = token.document
     assert (returned["action"], returned["changed"]) == ("issued", True)
@@ -48,7 +45,7 @@ def test_a_token_is_issued_into_a_new_file(token: Token) -> None:
     assert operations(token.simulator) == ["issue"]
 
 
-def test_the_result_holds_no_token(token: Token) -> None:
+def test_result_holds_no_token(token: Token) -> None:
     returned = token()
     assert "access_token" not in returned.result
     assert token.document["access_token"] not in returned.output
@@ -56,7 +53,7 @@ def test_the_result_holds_no_token(token: Token) -> None:
     assert len(token.simulator.writes()) == 1
 
 
-def test_only_the_owner_can_read_what_is_left(token: Token) -> None:
+def test_remaining_files_are_private(token: Token) -> None:
     before = os.umask(0)
     try:
         returned = token()
@@ -69,7 +66,7 @@ def test_only_the_owner_can_read_what_is_left(token: Token) -> None:
     assert operations(token.simulator) == ["issue"]
 
 
-def test_an_issue_names_grant_client_and_account(token: Token) -> None:
+def test_issue_names_grant_client_and_account(token: Token) -> None:
     token()
     (post,) = token.simulator.requests()
     assert post.path == "/v1/auth/token/issue"
@@ -78,7 +75,7 @@ def test_an_issue_names_grant_client_and_account(token: Token) -> None:
     assert not post.authorization
 
 
-def test_a_second_run_changes_and_sends_nothing(token: Token) -> None:
+def test_second_run_changes_and_sends_nothing(token: Token) -> None:
     first = token()
     content = token.dest.read_bytes()
     token.simulator.forget_requests()
@@ -90,7 +87,7 @@ def test_a_second_run_changes_and_sends_nothing(token: Token) -> None:
 
 
 @pytest.mark.parametrize("mode", [0o644, 0o640, 0o400])
-def test_the_mode_of_a_good_file_is_repaired_without_a_request(token: Token, mode: int) -> None:
+def test_mode_of_a_good_file_is_repaired_without_a_request(token: Token, mode: int) -> None:
     token.hold()
     token.dest.chmod(mode)
     returned = token()
@@ -99,7 +96,7 @@ def test_the_mode_of_a_good_file_is_repaired_without_a_request(token: Token, mod
     assert token.simulator.requests() == []
 
 
-def test_a_stricter_mode_is_given(token: Token) -> None:
+def test_stricter_mode_is_set(token: Token) -> None:
     returned = token(mode="0400")
     assert not returned.failed
     assert token.mode == 0o400
@@ -108,19 +105,19 @@ def test_a_stricter_mode_is_given(token: Token) -> None:
 
 
 @pytest.mark.parametrize("held", [False, True], ids=["no file", "good file"])
-@pytest.mark.parametrize("mode", ["0644", "0640", "0601", 0o604, "u=rw,g=r", "a+r"])
-def test_a_mode_that_lets_others_read_is_refused(token: Token, mode: object, held: bool) -> None:
+def test_mode_that_lets_others_read_is_rejected(token: Token, held: bool) -> None:
     if held:
         token.hold()
-    returned = token(mode=mode)
-    assert (returned.error, returned["changed"]) == ("invalid_option", False)
-    assert returned["msg"].startswith("mode: ")
+    for mode in ("0644", "0640", "0601", 0o604, "u=rw,g=r", "a+r"):
+        result = token(mode=mode)
+        assert (mode, result.error, result["changed"]) == (mode, "invalid_option", False)
+        assert result["msg"].startswith("mode: ")
     assert token.dest.exists() is held
     assert not held or token.mode == 0o600
     assert token.simulator.requests() == []
 
 
-def test_an_owner_who_does_not_exist_stops_the_run_before_an_issue(token: Token) -> None:
+def test_unknown_owner_fails_before_an_issue(token: Token) -> None:
     returned = token(owner="no-such-user-here")
     assert returned.error == "invalid_option"
     assert returned["msg"].startswith("owner: ")
@@ -128,7 +125,7 @@ def test_an_owner_who_does_not_exist_stops_the_run_before_an_issue(token: Token)
     assert token.simulator.requests() == []
 
 
-def test_force_replaces_a_good_token(token: Token) -> None:
+def test_force_replaces_a_valid_token(token: Token) -> None:
     made = token.hold()
     returned = token(force=True)
     assert (returned["action"], returned["changed"]) == ("refreshed", True)
@@ -147,7 +144,7 @@ def test_force_replaces_a_good_token(token: Token) -> None:
     ],
     ids=lambda changes: next(iter(changes)),
 )
-def test_a_file_of_somebody_else_is_replaced_with_a_warning(
+def test_file_of_another_client_is_replaced_with_a_warning(
     token: Token, changes: dict[str, Any]
 ) -> None:
     made = token.hold(**changes)
@@ -159,20 +156,20 @@ def test_a_file_of_somebody_else_is_replaced_with_a_warning(
     assert operations(token.simulator) == ["issue"]
 
 
-@pytest.mark.parametrize("check", [False, True], ids=["real", "check"])
-@pytest.mark.parametrize("content", SOMETHING_ELSE.values(), ids=SOMETHING_ELSE.keys())
-def test_a_file_that_is_something_else_is_never_overwritten(
-    token: Token, content: bytes, check: bool
-) -> None:
-    token.dest.write_bytes(content)
-    returned = token(force=True, check=check)
-    assert (returned.error, returned["changed"]) == ("invalid_option", False)
-    assert returned["msg"].startswith("dest: it contains something else")
-    assert token.dest.read_bytes() == content
+def test_other_file_is_never_overwritten(token: Token) -> None:
+    # Which contents are none of ours: tests/unit/core/test_stored_token.py.
+    for name, content in OTHER_FILES.items():
+        for check in (True, False):
+            token.dest.write_bytes(content)
+            result = token(force=True, check=check)
+            row = (name, check, result.error, result["changed"])
+            assert row == (name, check, "invalid_option", False)
+            assert result["msg"].startswith("dest: it contains something else")
+            assert token.dest.read_bytes() == content
     assert token.simulator.requests() == []
 
 
-def test_an_empty_file_is_filled(token: Token) -> None:
+def test_empty_file_is_filled(token: Token) -> None:
     token.dest.touch(0o644)
     returned = token()
     assert returned["action"] == "issued"
@@ -182,7 +179,7 @@ def test_an_empty_file_is_filled(token: Token) -> None:
 
 @pytest.mark.parametrize("check", [False, True], ids=["real", "check"])
 @pytest.mark.parametrize("dest", ["", "missing/token.json"], ids=["a folder", "in no folder"])
-def test_a_dest_that_cannot_be_a_file_is_refused(token: Token, dest: str, check: bool) -> None:
+def test_dest_that_cannot_be_a_file_is_rejected(token: Token, dest: str, check: bool) -> None:
     returned = token(dest=str(token.folder / dest), check=check)
     assert returned.error == "invalid_option"
     assert "folder" in returned["msg"]
@@ -190,7 +187,7 @@ def test_a_dest_that_cannot_be_a_file_is_refused(token: Token, dest: str, check:
     assert token.simulator.requests() == []
 
 
-def test_a_folder_that_cannot_be_written_is_noticed_before_an_issue(token: Token) -> None:
+def test_folder_that_cannot_be_written_fails_before_an_issue(token: Token) -> None:
     open_file = os.open
 
     def refuse_new(path: Any, flags: int, *words: Any, **options: Any) -> int:
@@ -204,7 +201,7 @@ def test_a_folder_that_cannot_be_written_is_noticed_before_an_issue(token: Token
     assert token.simulator.requests() == []
 
 
-def test_a_lock_that_cannot_be_made_is_noticed_before_an_issue(token: Token) -> None:
+def test_lock_that_cannot_be_made_fails_before_an_issue(token: Token) -> None:
     (token.folder / ".token.json.lock").mkdir()
     returned = token()
     assert returned.error == "invalid_option"
@@ -214,7 +211,7 @@ def test_a_lock_that_cannot_be_made_is_noticed_before_an_issue(token: Token) -> 
     assert token.simulator.requests() == []
 
 
-def test_a_file_system_without_locks_is_noticed_before_an_issue(token: Token) -> None:
+def test_file_system_without_locks_fails_before_an_issue(token: Token) -> None:
     token.monkeypatch.setattr(fcntl, "flock", _refuse)
     returned = token()
     assert returned.error == "invalid_option"
@@ -222,7 +219,7 @@ def test_a_file_system_without_locks_is_noticed_before_an_issue(token: Token) ->
     assert token.simulator.requests() == []
 
 
-def test_a_full_disk_is_noticed_before_an_issue(token: Token) -> None:
+def test_full_disk_fails_before_an_issue(token: Token) -> None:
     made = token.hold(lifetime=60)
     token.monkeypatch.setattr(os, "pwrite", _refuse)
     returned = token()
@@ -234,7 +231,7 @@ def test_a_full_disk_is_noticed_before_an_issue(token: Token) -> None:
 
 
 @pytest.mark.parametrize("call", ["replace", "ftruncate"])
-def test_a_token_that_cannot_be_written_is_revoked_again(token: Token, call: str) -> None:
+def test_token_that_cannot_be_written_is_revoked(token: Token, call: str) -> None:
     made = token.hold(lifetime=60)
     token.monkeypatch.setattr(os, call, _refuse)
     returned = token()
@@ -247,7 +244,7 @@ def test_a_token_that_cannot_be_written_is_revoked_again(token: Token, call: str
     assert operations(token.simulator) == ["refresh", *ONE_LIVE_TOKEN]
 
 
-def test_a_token_that_can_be_neither_written_nor_revoked_is_told(token: Token) -> None:
+def test_token_that_can_be_neither_written_nor_revoked_is_reported(token: Token) -> None:
     token.simulator.configure(revoke_effective=False)
     token.monkeypatch.setattr(os, "replace", _refuse)
     returned = token()
@@ -258,8 +255,8 @@ def test_a_token_that_can_be_neither_written_nor_revoked_is_told(token: Token) -
     assert len(token.simulator.requests("issue")) == 1
 
 
-def test_a_token_in_its_place_is_not_revoked_for_what_comes_after(token: Token) -> None:
-    # Else the file would keep a token that looks good and is dead.
+def test_written_token_is_not_revoked_after_a_later_error(token: Token) -> None:
+    # Otherwise the file would hold a dead token that seems valid.
     fsync = os.fsync
 
     def files_only(file: int) -> None:
@@ -275,7 +272,7 @@ def test_a_token_in_its_place_is_not_revoked_for_what_comes_after(token: Token) 
 
 
 @pytest.mark.parametrize("there", [False, True], ids=["dangling", "whole"])
-def test_a_link_stays_and_its_target_is_replaced(token: Token, there: bool) -> None:
+def test_link_stays_and_its_target_is_replaced(token: Token, there: bool) -> None:
     if there:
         token.hold(lifetime=60)
     link = token.folder.parent / "link.json"
@@ -288,7 +285,7 @@ def test_a_link_stays_and_its_target_is_replaced(token: Token, there: bool) -> N
     assert operations(token.simulator) == ["refresh" if there else "issue"]
 
 
-def test_without_a_file_the_token_is_handed_over(token: Token) -> None:
+def test_token_is_returned_without_a_file(token: Token) -> None:
     returned, again = token(dest=None), token(dest=None)
     assert (returned["action"], returned["changed"]) == ("issued", True)
     assert returned["fingerprint"] == fingerprint(returned["access_token"])

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the module says where the API issues no token, or another one than was wanted."""
+"""The API issues no token, or a token of another account."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def _place(to_file: bool) -> dict[str, Any]:
     ids=["unknown client", "wrong secret", "other account", "sub-account"],
 )
 @pytest.mark.parametrize("to_file", [True, False], ids=["file", "returned"])
-def test_a_refused_issue_has_its_code(
+def test_refused_issue_has_its_code(
     token: Token, options: dict[str, Any], code: str, to_file: bool
 ) -> None:
     result = token(**_place(to_file), **options)
@@ -59,7 +59,7 @@ def test_a_refused_issue_has_its_code(
     assert operations(token.simulator) == ["issue"]
 
 
-def test_a_suspended_client_is_an_unknown_one(token: Token) -> None:
+def test_suspended_client_is_an_unknown_one(token: Token) -> None:
     token.simulator.suspend(token.simulator.client_id)
     result = token()
     assert result.error == "unknown_client"
@@ -67,7 +67,7 @@ def test_a_suspended_client_is_an_unknown_one(token: Token) -> None:
     assert operations(token.simulator) == ["issue"]
 
 
-def test_a_forbidden_issue_names_all_likely_causes(token: Token) -> None:
+def test_forbidden_issue_names_all_likely_causes(token: Token) -> None:
     result = token(client_secret="d3Jvbmc=")
     causes = ["client_secret", "account_id", "sub-account", "allow list", "firewall"]
     assert [cause for cause in causes if cause not in result["msg"]] == []
@@ -84,7 +84,7 @@ def test_another_refusal_has_its_code(token: Token, status: int, code: str) -> N
     assert operations(token.simulator) == ["issue"]
 
 
-def test_a_refused_issue_leaves_the_file_as_it_was(token: Token) -> None:
+def test_refused_issue_leaves_the_file_as_it_was(token: Token) -> None:
     token.hold(lifetime=60, refresh_token=None)
     content = token.dest.read_bytes()
     result = token(client_secret="d3Jvbmc=")
@@ -94,19 +94,23 @@ def test_a_refused_issue_leaves_the_file_as_it_was(token: Token) -> None:
     assert operations(token.simulator) == ["issue"]
 
 
-@pytest.mark.parametrize("fault", UNCLEAR.values(), ids=UNCLEAR.keys())
-def test_an_issue_without_a_clear_answer_is_not_sent_again(
-    token: Token, fault: dict[str, Any]
-) -> None:
-    token.simulator.fault("issue", **fault)
-    result = token(timeout=0.5 if fault["kind"] == "stalled" else 10)
-    assert (result.error, result["changed"]) == ("no_clear_answer", False)
-    assert "may have been issued" in result["msg"]
-    assert not token.dest.exists()
-    assert operations(token.simulator) == ["issue"]
+def test_issue_without_a_clear_answer_is_not_repeated(token: Token) -> None:
+    rows = {}
+    for name, fault in UNCLEAR.items():
+        token.simulator.reset()
+        token.simulator.fault("issue", **fault)
+        result = token(timeout=0.5 if fault["kind"] == "stalled" else 10)
+        rows[name] = (
+            result.error,
+            result["changed"],
+            "may have been issued" in result["msg"],
+            token.dest.exists(),
+            tuple(operations(token.simulator)),
+        )
+    assert rows == dict.fromkeys(UNCLEAR, ("no_clear_answer", False, True, False, ("issue",)))
 
 
-def test_an_issue_that_came_too_often_is_sent_again(token: Token) -> None:
+def test_rate_limited_issue_is_repeated(token: Token) -> None:
     token.simulator.fault("issue", "rate_limited", retry_after=7)
     token.monkeypatch.setattr(nomba_token, "SYSTEM", shared(token.clock, token.simulator))
     result = token()
@@ -115,21 +119,20 @@ def test_an_issue_that_came_too_often_is_sent_again(token: Token) -> None:
     assert [entry.status for entry in token.simulator.requests("issue")] == [429, 200]
 
 
-@pytest.mark.parametrize("secret", [None, "", "  "], ids=["none", "empty", "spaces"])
-@pytest.mark.parametrize("to_file", [True, False], ids=["file", "returned"])
-@pytest.mark.parametrize("check", [False, True], ids=["real", "check"])
-def test_a_missing_secret_is_asked_for(
-    token: Token, secret: str | None, to_file: bool, check: bool
-) -> None:
-    result = token(check=check, client_secret=secret, **_place(to_file))
-    assert (result.error, result["changed"]) == ("invalid_option", False)
-    assert result["msg"].startswith("client_secret: ")
+def test_missing_secret_is_rejected(token: Token) -> None:
+    for secret in (None, "", "  "):
+        for to_file in (True, False):
+            for check in (False, True):
+                result = token(check=check, client_secret=secret, **_place(to_file))
+                row = (secret, to_file, check, result.error, result["changed"])
+                assert row == (secret, to_file, check, "invalid_option", False)
+                assert result["msg"].startswith("client_secret: ")
     assert token.files == []
     assert token.simulator.requests() == []
 
 
 @pytest.mark.parametrize("variable", ["NOMBA_CLIENT_SECRET", "NOMBA_PRIVATE_KEY"])
-def test_the_secret_can_come_from_the_environment(token: Token, variable: str) -> None:
+def test_secret_can_come_from_the_environment(token: Token, variable: str) -> None:
     token.monkeypatch.setenv(variable, f" {token.simulator.client_secret}\n")
     result = token(client_secret=None)
     assert result["action"] == "issued"
@@ -137,7 +140,7 @@ def test_the_secret_can_come_from_the_environment(token: Token, variable: str) -
     assert operations(token.simulator) == ["issue"]
 
 
-def test_the_secret_s_own_variable_comes_first(token: Token) -> None:
+def test_nomba_client_secret_precedes_nomba_private_key(token: Token) -> None:
     token.monkeypatch.setenv("NOMBA_CLIENT_SECRET", token.simulator.client_secret)
     token.monkeypatch.setenv("NOMBA_PRIVATE_KEY", "d3Jvbmc=")
     result = token(client_secret=None)
@@ -146,7 +149,7 @@ def test_the_secret_s_own_variable_comes_first(token: Token) -> None:
 
 
 @pytest.mark.parametrize("to_file", [True, False], ids=["file", "returned"])
-def test_a_token_of_another_account_is_revoked_again(token: Token, to_file: bool) -> None:
+def test_token_of_another_account_is_revoked(token: Token, to_file: bool) -> None:
     token.simulator.configure(business_id=OTHER_ACCOUNT_ID)
     result = token(**_place(to_file))
     assert (result.error, result["changed"]) == ("wrong_account", False)
@@ -159,7 +162,7 @@ def test_a_token_of_another_account_is_revoked_again(token: Token, to_file: bool
     assert token.simulator.requests("revoke")[0].account_id == token.simulator.account_id
 
 
-def test_a_refreshed_token_of_another_account_is_revoked_again(token: Token) -> None:
+def test_refreshed_token_of_another_account_is_revoked(token: Token) -> None:
     made = token.hold(lifetime=200)
     token.simulator.configure(business_id=OTHER_ACCOUNT_ID)
     result = token(revoke_replaced=True)
@@ -169,10 +172,10 @@ def test_a_refreshed_token_of_another_account_is_revoked_again(token: Token) -> 
     assert operations(token.simulator) == ["refresh", *ONE_LIVE_TOKEN]
 
 
-@pytest.mark.parametrize("span", [-1, float("nan"), 1e9])
-def test_a_span_without_sense_is_refused(token: Token, span: float) -> None:
-    result = token(min_remaining=str(span))
-    assert result.error == "invalid_option"
-    assert result["msg"].startswith("min_remaining: ")
+def test_min_remaining_out_of_range_is_rejected(token: Token) -> None:
+    for value in (-1, float("nan"), 1e9):
+        result = token(min_remaining=str(value))
+        assert (value, result.error) == (value, "invalid_option")
+        assert result["msg"].startswith("min_remaining: ")
     assert token.files == []
     assert token.simulator.requests() == []

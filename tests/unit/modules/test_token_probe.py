@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""nomba_token asks the API before it keeps a token: one that was revoked is replaced."""
+"""nomba_token probes a stored token and replaces one that was revoked."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from .token_harness import Token
 def revoke(token: Token, text: str) -> None:
     """Revoke a token at the server, as another program would."""
     body = {"clientId": token.simulator.client_id, "access_token": text}
-    token.simulator._ask("POST", f"{token.simulator.http_url}/v1/auth/token/revoke", body, {})
+    token.simulator._send("POST", f"{token.simulator.http_url}/v1/auth/token/revoke", body, {})
     assert not token.simulator.accepts(text)
     token.simulator.forget_requests()
 
 
-def test_a_token_that_the_api_accepts_is_kept(token: Token) -> None:
+def test_token_that_the_api_accepts_is_kept(token: Token) -> None:
     token.hold()
     result = token(probe=None)  # on by default
     assert (result["action"], result["changed"], result.failed) == ("kept", False, False)
@@ -30,7 +30,7 @@ def test_a_token_that_the_api_accepts_is_kept(token: Token) -> None:
     assert token.simulator.writes() == []
 
 
-def test_a_token_that_was_revoked_is_replaced(token: Token) -> None:
+def test_token_that_was_revoked_is_replaced(token: Token) -> None:
     held = token.hold()
     revoke(token, held["access_token"])
     result = token(probe=None)
@@ -39,14 +39,14 @@ def test_a_token_that_was_revoked_is_replaced(token: Token) -> None:
     assert token(probe=None)["changed"] is False
 
 
-def test_without_the_probe_it_is_kept(token: Token) -> None:
+def test_revoked_token_is_kept_without_the_probe(token: Token) -> None:
     held = token.hold()
     revoke(token, held["access_token"])
     assert token(probe=False)["action"] == "kept"
     assert token.simulator.requests() == []
 
 
-def test_check_mode_says_so_and_sends_no_write(token: Token) -> None:
+def test_check_mode_reports_the_refresh_and_sends_no_write(token: Token) -> None:
     held = token.hold()
     revoke(token, held["access_token"])
     content = token.dest.read_bytes()
@@ -66,7 +66,7 @@ def test_check_mode_says_so_and_sends_no_write(token: Token) -> None:
     ],
     ids=["proxy", "gateway", "firewall", "outage"],
 )
-def test_a_probe_without_a_result_keeps_the_token_with_a_warning(
+def test_probe_without_a_result_keeps_the_token_with_a_warning(
     token: Token, fault: dict[str, Any]
 ) -> None:
     held = token.hold()
@@ -78,7 +78,7 @@ def test_a_probe_without_a_result_keeps_the_token_with_a_warning(
     assert token.simulator.writes() == []
 
 
-def test_a_replaced_token_that_was_revoked_already_is_proved_dead(token: Token) -> None:
+def test_replaced_token_that_was_revoked_already_is_proved_dead(token: Token) -> None:
     held = token.hold()
     revoke(token, held["access_token"])
     result = token(probe=None, revoke_replaced=True)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""When a kept token is refreshed, and what happens where the API does not do so."""
+"""A stored token is refreshed in time, or a new one is issued."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .request_log import operations
 from .token_harness import Token
 
 
-def test_a_token_that_is_due_is_refreshed_without_the_secret(token: Token) -> None:
+def test_token_that_is_due_is_refreshed_without_the_secret(token: Token) -> None:
     token.simulator.configure(refresh_needs_bearer=True)
     made = token.hold(lifetime=200)
     result = token(client_secret=None)
@@ -42,7 +42,7 @@ def test_both_tokens_are_new_after_a_refresh(token: Token) -> None:
     ("exp", "expires_at", "action"),
     [(250, 3600, "refreshed"), (3600, 250, "refreshed"), (350, 3600, "kept"), (3600, 350, "kept")],
 )
-def test_the_earlier_of_both_times_decides(
+def test_earlier_of_both_times_decides(
     token: Token, exp: int, expires_at: int, action: str
 ) -> None:
     token.hold(lifetime=exp, expires_at=token.moment(expires_at))
@@ -60,7 +60,7 @@ def test_min_remaining_decides(token: Token, least: int, action: str) -> None:
     assert len(token.simulator.writes()) == (action == "refreshed")
 
 
-def test_an_expired_token_is_refreshed(token: Token) -> None:
+def test_expired_token_is_refreshed(token: Token) -> None:
     token.simulator.configure(refresh_needs_bearer=True)
     made = token.simulator.mint_pair(age=7200, lifetime=3600)
     token.write(made)
@@ -70,7 +70,7 @@ def test_an_expired_token_is_refreshed(token: Token) -> None:
     assert operations(token.simulator) == ["refresh"]
 
 
-def test_a_token_without_a_time_is_not_good(token: Token) -> None:
+def test_token_without_an_expiry_is_refreshed(token: Token) -> None:
     made = token.simulator.mint_pair(claims={"exp": None})
     token.write(made)
     result = token()
@@ -86,7 +86,7 @@ def test_without_a_refresh_token_one_is_issued(token: Token) -> None:
     assert operations(token.simulator) == ["issue"]
 
 
-def test_a_refresh_that_is_not_allowed_gives_way_to_an_issue(token: Token) -> None:
+def test_rejected_refresh_is_followed_by_an_issue(token: Token) -> None:
     token.simulator.configure(refresh_enabled=False)
     token.hold(lifetime=60)
     result = token()
@@ -97,7 +97,7 @@ def test_a_refresh_that_is_not_allowed_gives_way_to_an_issue(token: Token) -> No
     assert operations(token.simulator) == ["refresh", "issue"]
 
 
-def test_a_dead_refresh_token_gives_way_to_an_issue(token: Token) -> None:
+def test_dead_refresh_token_is_followed_by_an_issue(token: Token) -> None:
     other = token.simulator.mint_pair(known=False)
     token.hold(lifetime=60, refresh_token=other["refresh_token"])
     result = token()
@@ -108,9 +108,7 @@ def test_a_dead_refresh_token_gives_way_to_an_issue(token: Token) -> None:
 
 
 @pytest.mark.parametrize("kind", ["lost_answer", "reset", "html", "truncated", "empty"])
-def test_a_lost_refresh_is_not_sent_again_but_gives_way_to_an_issue(
-    token: Token, kind: str
-) -> None:
+def test_lost_refresh_is_followed_by_an_issue_and_not_repeated(token: Token, kind: str) -> None:
     token.hold(lifetime=60)
     token.simulator.fault("refresh", kind)
     result = token()
@@ -121,7 +119,7 @@ def test_a_lost_refresh_is_not_sent_again_but_gives_way_to_an_issue(
     assert operations(token.simulator) == ["refresh", "issue"]
 
 
-def test_a_refused_refresh_without_a_secret_says_what_is_missing(token: Token) -> None:
+def test_rejected_refresh_without_a_secret_names_the_option(token: Token) -> None:
     token.simulator.configure(refresh_enabled=False)
     made = token.hold(lifetime=60)
     result = token(client_secret=None)

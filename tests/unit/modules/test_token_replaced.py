@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The token that was replaced: revoked after the new one is written, or kept to be revoked."""
+"""A replaced token is revoked after the new one is written, or recorded for the next run."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from .token_harness import Token
 
 
 def _first_tried(how: str) -> dict[str, Any]:
-    """What to change in the document, so that this way comes first."""
+    """Return the change of the document that leads to this operation."""
     return {} if how == "refresh" else {"refresh_token": None}
 
 
 @pytest.mark.parametrize("how", ["refresh", "issue"])
-def test_a_replaced_token_is_revoked_after_the_new_one_is_issued(token: Token, how: str) -> None:
+def test_replaced_token_is_revoked_after_the_new_one_is_issued(token: Token, how: str) -> None:
     made = token.hold(lifetime=200, **_first_tried(how))
     returned = token(revoke_replaced=True)
     (row,) = returned["replaced"]
@@ -37,7 +37,7 @@ def test_a_replaced_token_is_revoked_after_the_new_one_is_issued(token: Token, h
     assert operations(token.simulator) == [how, *ONE_LIVE_TOKEN]
 
 
-def test_the_successor_is_in_its_place_before_the_revoke(token: Token) -> None:
+def test_new_token_is_written_before_the_revoke(token: Token) -> None:
     made = token.hold(lifetime=200)
     token.simulator.fault("revoke", "status", status=403)
     replaces: list[str] = []
@@ -55,7 +55,7 @@ def test_the_successor_is_in_its_place_before_the_revoke(token: Token) -> None:
     assert token.document["replaced"] == [made["access_token"]]
 
 
-def test_a_replaced_token_stays_alive_where_nobody_asked(token: Token) -> None:
+def test_replaced_token_stays_alive_without_the_option(token: Token) -> None:
     made = token.hold(lifetime=200)
     returned = token()
     assert "replaced" not in returned.result
@@ -64,7 +64,7 @@ def test_a_replaced_token_stays_alive_where_nobody_asked(token: Token) -> None:
     assert operations(token.simulator) == ["refresh"]
 
 
-def test_a_replaced_token_that_lives_on_is_kept_and_fails_the_run(token: Token) -> None:
+def test_replaced_token_that_stays_alive_is_recorded_and_fails_the_run(token: Token) -> None:
     token.simulator.configure(revoke_effective=False)
     made = token.hold(lifetime=200)
     returned = token(revoke_replaced=True)
@@ -78,7 +78,7 @@ def test_a_replaced_token_that_lives_on_is_kept_and_fails_the_run(token: Token) 
     assert operations(token.simulator)[:5] == ["refresh", *ONE_LIVE_TOKEN]
 
 
-def test_the_next_run_finishes_a_revoke_that_failed(token: Token) -> None:
+def test_next_run_finishes_a_revoke_that_failed(token: Token) -> None:
     token.simulator.configure(revoke_effective=False)
     made = token.hold(lifetime=200)
     token(revoke_replaced=True)
@@ -93,7 +93,7 @@ def test_the_next_run_finishes_a_revoke_that_failed(token: Token) -> None:
     assert token(revoke_replaced=True)["changed"] is False
 
 
-def test_a_run_that_was_killed_before_the_revoke_is_finished(token: Token) -> None:
+def test_run_that_was_killed_before_the_revoke_is_finished(token: Token) -> None:
     older = token.simulator.mint_many(2)
     made = token.hold(replaced=older)
     returned = token(revoke_replaced=True, client_secret=None)
@@ -103,7 +103,7 @@ def test_a_run_that_was_killed_before_the_revoke_is_finished(token: Token) -> No
     assert len(token.simulator.requests("revoke")) == 2
 
 
-def test_a_replaced_token_joins_those_that_are_still_to_be_revoked(token: Token) -> None:
+def test_replaced_token_is_added_to_the_pending_ones(token: Token) -> None:
     older = token.simulator.mint()
     made = token.hold(lifetime=200, replaced=[older])
     returned = token(revoke_replaced=True)
@@ -116,7 +116,7 @@ def test_a_replaced_token_joins_those_that_are_still_to_be_revoked(token: Token)
     assert len(token.simulator.requests("revoke")) == 2
 
 
-def test_a_replaced_token_that_only_looks_expired_is_revoked(token: Token) -> None:
+def test_replaced_token_with_a_past_exp_is_revoked(token: Token) -> None:
     looks_dead = token.simulator.mint(claims={"exp": 1600000000})
     token.hold(replaced=[looks_dead])
     returned = token(revoke_replaced=True)
@@ -125,7 +125,7 @@ def test_a_replaced_token_that_only_looks_expired_is_revoked(token: Token) -> No
     assert operations(token.simulator) == ONE_LIVE_TOKEN
 
 
-def test_the_file_without_its_replaced_tokens_has_the_mode_asked_for(token: Token) -> None:
+def test_file_without_its_replaced_tokens_has_the_mode_asked_for(token: Token) -> None:
     token.hold(replaced=[token.simulator.mint()])
     returned = token(revoke_replaced=True, mode="0400")
     assert not returned.failed
@@ -133,7 +133,7 @@ def test_the_file_without_its_replaced_tokens_has_the_mode_asked_for(token: Toke
     assert len(token.simulator.writes()) == 1
 
 
-def test_what_is_still_to_be_revoked_outlives_a_run_that_does_not_revoke(token: Token) -> None:
+def test_pending_tokens_survive_a_run_without_the_option(token: Token) -> None:
     older = token.simulator.mint()
     token.hold(lifetime=200, replaced=[older])
     returned = token()
@@ -143,7 +143,7 @@ def test_what_is_still_to_be_revoked_outlives_a_run_that_does_not_revoke(token: 
     assert operations(token.simulator) == ["refresh"]
 
 
-def test_of_several_replaced_tokens_only_the_dead_are_forgotten(token: Token) -> None:
+def test_only_dead_replaced_tokens_are_removed(token: Token) -> None:
     stubborn, other = token.simulator.mint_many(2)
     token.hold(replaced=[stubborn, other])
     mark = fingerprint(stubborn)
@@ -157,7 +157,7 @@ def test_of_several_replaced_tokens_only_the_dead_are_forgotten(token: Token) ->
 
 
 @pytest.mark.parametrize("how", ["refresh", "issue"])
-def test_a_token_that_the_newer_session_ended_is_verified(token: Token, how: str) -> None:
+def test_token_that_the_newer_session_ended_is_verified(token: Token, how: str) -> None:
     token.simulator.configure(sessions="single")
     made = token.hold(lifetime=200, **_first_tried(how))
     returned = token(revoke_replaced=True)
@@ -168,7 +168,7 @@ def test_a_token_that_the_newer_session_ended_is_verified(token: Token, how: str
     assert operations(token.simulator) == [how, *ONE_DEAD_TOKEN]
 
 
-def test_the_same_token_granted_again_is_not_revoked(token: Token) -> None:
+def test_same_token_granted_again_is_not_revoked(token: Token) -> None:
     made = token.hold(lifetime=60)
     again = Grant(made["access_token"])
     token.monkeypatch.setattr(_issue, "grant_of", lambda _reading: again)
@@ -179,7 +179,7 @@ def test_the_same_token_granted_again_is_not_revoked(token: Token) -> None:
     assert operations(token.simulator) == ["refresh"]
 
 
-def test_a_list_that_cannot_be_cleared_is_told_and_cleared_by_the_next_run(token: Token) -> None:
+def test_next_run_clears_a_list_that_could_not_be_written(token: Token) -> None:
     token.hold(replaced=[token.simulator.mint()])
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "pwrite", _refuse)

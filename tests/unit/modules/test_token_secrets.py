@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""No part of a token or of the secret comes out of nomba_token when it works on a file."""
+"""nomba_token shows no part of a token or of the client secret."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import requests
 
 from tests.simulator.settings import OTHER_ACCOUNT_ID, SECOND_CLIENT_ID
 
-from .canary import Canary, hatch
+from .canary import Canary, make_canary
 from .harness import ModuleResult, capture_syslog
 from .token_harness import Token
 
@@ -98,37 +98,37 @@ SITUATIONS: dict[str, Situation] = {
 
 
 @pytest.mark.parametrize("situation", SITUATIONS.values(), ids=SITUATIONS.keys())
-def test_nothing_secret_comes_out_of_keeping_a_token(
+def test_no_secret_of_a_stored_token_is_in_output_or_logs(
     token: Token, situation: Situation, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
     lines = capture_syslog(token.monkeypatch)
     refresh = token.simulator.mint_pair()["refresh_token"]
-    older = hatch(token.simulator)
-    canary = hatch(token.simulator, token.simulator.client_secret, refresh, older.email)
+    older = make_canary(token.simulator)
+    canary = make_canary(token.simulator, token.simulator.client_secret, refresh, older.email)
     pair = {"access_token": canary.token, "refresh_token": refresh}
     token.write(pair, replaced=[older.token])
     result = situation(token, canary)
     seen = [result.output, *lines, caplog.text]
-    assert canary.sings(*seen) == []
-    assert older.sings(*seen) == []
-    # Also of those that were issued meanwhile, and perhaps thrown away: all begin alike.
+    assert canary.leaks(*seen) == []
+    assert older.leaks(*seen) == []
+    # This includes new tokens: every JWT begins with these letters.
     assert "eyJ" not in "".join(seen)
 
 
 @pytest.mark.parametrize("fault", ["echo", "status"])
-def test_the_tokens_that_are_written_are_nowhere_in_the_result(token: Token, fault: str) -> None:
+def test_written_tokens_are_not_in_the_result(token: Token, fault: str) -> None:
     token.hold(lifetime=60)
     token.simulator.fault("refresh", fault, status=403)
     result = token()
     new = Canary(token.document["access_token"], token.document["refresh_token"])
-    assert new.sings(result.output) == []
+    assert new.leaks(result.output) == []
     assert token.document["refresh_token"] not in result.output
     assert [entry.operation for entry in token.simulator.requests()] == ["refresh", "issue"]
 
 
 @pytest.mark.parametrize("to_file", [True, False], ids=["file", "returned"])
-def test_a_secret_that_is_echoed_is_not_repeated(token: Token, to_file: bool) -> None:
+def test_secret_that_is_echoed_is_not_repeated(token: Token, to_file: bool) -> None:
     token.simulator.fault("issue", "echo", status=403)
     place: dict[str, Any] = {} if to_file else {"dest": None}
     result = token(**place)

@@ -2,15 +2,12 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Running nomba_token, in the test's process or in one of its own, and looking at its file."""
+"""Run nomba_token in the process of the test, and read its file."""
 
 from __future__ import annotations
 
 import json
-import os
 import stat
-import subprocess
-import sys
 from collections.abc import Mapping
 from datetime import datetime, timezone
 from pathlib import Path
@@ -26,7 +23,7 @@ from .harness import ModuleResult, run_module
 
 
 class Token:
-    """nomba_token against the simulator, with options that fit it; None leaves one out."""
+    """nomba_token with options for the simulator; None omits an option."""
 
     def __init__(
         self,
@@ -49,7 +46,7 @@ class Token:
         return run_module(nomba_token.main, given, self.monkeypatch)
 
     def options(self, **options: Any) -> dict[str, Any]:
-        """What the module is given."""
+        """Return the options of the module."""
         fitting = {
             "api_url": self.simulator.url,
             "ca_path": self.simulator.ca_path,
@@ -57,7 +54,7 @@ class Token:
             "client_id": self.simulator.client_id,
             "client_secret": self.simulator.client_secret,
             "dest": str(self.dest),
-            "probe": False,  # it costs a request; test_token_probe.py has it
+            "probe": False,  # one request less; test_token_probe.py tests it
         }
         return {name: value for name, value in {**fitting, **options}.items() if value is not None}
 
@@ -65,7 +62,7 @@ class Token:
 
     @property
     def document(self) -> dict[str, Any]:
-        """What the file holds."""
+        """The document in the file."""
         return dict(json.loads(self.dest.read_bytes()))
 
     @property
@@ -75,11 +72,11 @@ class Token:
 
     @property
     def files(self) -> list[str]:
-        """The names of all that lies in the folder."""
+        """The names of all files in the folder."""
         return sorted(path.name for path in self.folder.iterdir())
 
     def hold(self, lifetime: float = 3600, **changes: Any) -> dict[str, Any]:
-        """Let the file hold a token that the simulator knows; its pair and its fingerprint."""
+        """Write a file with a new token of the simulator; return its pair and fingerprint."""
         made = self.simulator.mint_pair(lifetime=lifetime)
         self.write(made, **{"expires_at": self.moment(lifetime), **changes})
         return made
@@ -99,30 +96,6 @@ class Token:
         self.dest.chmod(0o600)
 
     def moment(self, ahead: float) -> str:
-        """The time so many seconds from now, as the API writes it."""
+        """Return the time in so many seconds, in the format of the API."""
         moment = self.clock.as_clock().now() + ahead
         return datetime.fromtimestamp(moment, timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.000Z")
-
-
-def start_apart(options: Mapping[str, Any]) -> subprocess.Popen[str]:
-    """Start the module in a process of its own."""
-    paths = os.pathsep.join(str(Path(entry).resolve()) for entry in sys.path)
-    return subprocess.Popen(
-        [sys.executable, "-m", __name__, json.dumps(options)],
-        stdout=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONPATH": paths},
-    )
-
-
-def main() -> None:
-    """Run the module."""
-    from ansible.module_utils import basic
-
-    arguments = json.dumps({"ANSIBLE_MODULE_ARGS": json.loads(sys.argv[1])}).encode()
-    vars(basic).update(_ANSIBLE_ARGS=arguments, _ANSIBLE_PROFILE="legacy")
-    nomba_token.main()
-
-
-if __name__ == "__main__":
-    main()

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""All modules that write a file, behind one call, and what a test knows of a file."""
+"""All modules that write a file, behind one call, and snapshots of files."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ CONTENT = "NOMBA_CLIENT_ID=c\n"
 
 
 class Writers:
-    """The modules, each aimed at the path that a test names."""
+    """The modules, called with a path and options for the simulator."""
 
     def __init__(self, token: Token, revoke: Revoke) -> None:
         self.token = token
@@ -59,7 +59,7 @@ class Writers:
 
 
 def snapshot(path: Path) -> tuple[Any, ...]:
-    """What a test compares: kind, mode, owner, group, names, and what it holds."""
+    """Return type, mode, owner, group, number of names and content of a file or folder."""
     status = path.lstat()
     content: Any = None
     if stat.S_ISREG(status.st_mode):
@@ -73,7 +73,7 @@ def snapshot(path: Path) -> tuple[Any, ...]:
 
 @contextmanager
 def special_file(path: Path, kind: str) -> Iterator[Path]:
-    """A path that has no regular file; the path itself, or that of a device of the system."""
+    """Create a special file; yield its path, or that of a device of the system."""
     if kind == "FIFO":
         os.mkfifo(path)
     elif kind == "folder":

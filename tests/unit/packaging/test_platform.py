@@ -32,7 +32,7 @@ class _Captured(Exception):
 
 
 def capture(into: dict[str, Any], **arguments: Any) -> None:
-    """Replace AnsibleModule and capture its arguments."""
+    """Replace NombaModule and capture its arguments."""
     into.update(arguments)
     raise _Captured
 
@@ -42,7 +42,7 @@ def specs(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]:
     for name in MODULES:
         module = importlib.import_module(f"ansible_collections.nomba.auth.plugins.modules.{name}")
         given: dict[str, Any] = {}
-        monkeypatch.setattr(module, "AnsibleModule", partial(capture, given))
+        monkeypatch.setattr(module, "NombaModule", partial(capture, given))
         with pytest.raises(_Captured):
             module.main()
         yield given["argument_spec"]

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""SIGTERM and SIGINT end a run early, with a result for every token."""
+"""SIGTERM and SIGINT stop a run, which returns a result for every token."""
 
 from __future__ import annotations
 
@@ -17,9 +17,11 @@ import pytest
 from tests.simulator.control_client import ControlClient
 from tests.simulator.tokens import fingerprint
 
-from .module_process import Apart, await_end, start_apart
+from .module_process import ProcessResult, start_module_process, wait_for_result
 
-# A run that is stopped has ended long before, and a run that is not lasts longer (seconds).
+pytestmark = pytest.mark.newest
+
+# A stopped run ends long before the first, and any other run lasts longer (seconds).
 ENDED, DEADLINE = 30, 600
 STOPPED = "the run was stopped by a signal"
 
@@ -28,7 +30,7 @@ Start = Callable[..., "subprocess.Popen[str]"]
 
 @pytest.fixture
 def start(simulator: ControlClient, tmp_path: Path) -> Start:
-    """Starts nomba_token_revoke in a process of its own, against the simulator."""
+    """A function that starts nomba_token_revoke in a process."""
 
     def start_module(*tokens: str, **options: Any) -> subprocess.Popen[str]:
         connection = {
@@ -38,7 +40,9 @@ def start(simulator: ControlClient, tmp_path: Path) -> Start:
             "client_id": simulator.client_id,
             "deadline": DEADLINE,
         }
-        return start_apart({**connection, "access_tokens": list(tokens), **options}, tmp_path)
+        return start_module_process(
+            {**connection, "access_tokens": list(tokens), **options}, tmp_path
+        )
 
     return start_module
 
@@ -48,12 +52,12 @@ def stop(
     simulator: ControlClient,
     requests: int,
     *numbers: signal.Signals,
-) -> Apart:
-    """Send the signals when the simulator has seen so many requests, and wait for the end."""
+) -> ProcessResult:
+    """Send the signals after so many requests, and wait for the end of the run."""
     simulator.wait_for_requests(requests, timeout=ENDED)
     for number in numbers:
         process.send_signal(number)
-    return await_end(process, ENDED)
+    return wait_for_result(process, ENDED)
 
 
 @pytest.mark.parametrize(
@@ -61,7 +65,7 @@ def stop(
     [(signal.SIGTERM,), (signal.SIGINT,), (signal.SIGINT, signal.SIGTERM, signal.SIGINT)],
     ids=["SIGTERM", "SIGINT", "several"],
 )
-def test_a_signal_ends_a_run_with_a_result_for_every_token(
+def test_signal_ends_a_run_with_a_result_for_every_token(
     simulator: ControlClient, start: Start, numbers: tuple[signal.Signals, ...]
 ) -> None:
     simulator.configure(latency=0.05)
@@ -85,7 +89,7 @@ def test_a_signal_ends_a_run_with_a_result_for_every_token(
     assert not sent & {row["fingerprint"] for row in stopped}
 
 
-def test_a_signal_ends_the_wait_for_a_rate_limit(simulator: ControlClient, start: Start) -> None:
+def test_signal_ends_the_wait_for_a_rate_limit(simulator: ControlClient, start: Start) -> None:
     simulator.fault("revoke", "rate_limited", retry_after=DEADLINE - 100)
     first, second = simulator.mint_many(2)
     process = start(first, second, concurrency=1)
@@ -98,7 +102,7 @@ def test_a_signal_ends_the_wait_for_a_rate_limit(simulator: ControlClient, start
     assert len(simulator.live()) == 2
 
 
-def test_a_signal_ends_the_proof_window_at_once(simulator: ControlClient, start: Start) -> None:
+def test_signal_ends_the_proof_window_at_once(simulator: ControlClient, start: Start) -> None:
     simulator.configure(revoke_effective=False)
     token = simulator.mint()
     ended = stop(start(token), simulator, 4, signal.SIGTERM)

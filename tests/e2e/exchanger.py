@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Another user who exchanges files and folders for links as fast as possible, in a process.
+"""Another user who replaces files and folders by links as fast as possible, in a process.
 
-python -m tests.unit.modules.exchanger FOLDER VICTIM UID: works in FOLDER, whose folder app holds
-the files, until it is killed, and puts links to VICTIM or to its folder in their place.
+python -m tests.e2e.exchanger FOLDER VICTIM UID: until it is killed, replaces the files in
+FOLDER/app and FOLDER/app itself by links to VICTIM and to its folder.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ LINKED = (".nomba.lock", "nomba", "audit", "progress")
 
 @contextmanager
 def exchanging(folder: Path, victim: Path, uid: int) -> Iterator[None]:
-    """Let the other user work meanwhile."""
+    """Run the other user during the block."""
     paths = os.pathsep.join(str(Path(entry).resolve()) for entry in sys.path)
     with subprocess.Popen(
         [sys.executable, "-m", __name__, str(folder), str(victim), str(uid)],
@@ -40,9 +40,9 @@ def exchanging(folder: Path, victim: Path, uid: int) -> Iterator[None]:
 
 
 def main() -> None:
-    """Become the user and work."""
+    """Change to the user and replace files until killed."""
     folder, victim, uid = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
-    os.chdir(folder)  # before, because the folders above it may be closed to this user
+    os.chdir(folder)  # first, because this user may not enter the folders above
     if os.getuid() == 0:
         os.setgroups([])
         os.setgid(uid)
@@ -60,7 +60,7 @@ def main() -> None:
 
 
 def exchange(path: Path, target: Path) -> None:
-    """Put a link in a path's place, and the path back."""
+    """Replace a path by a link, then restore the path."""
     aside = path.with_name("aside")
     with suppress(OSError):
         path.rename(aside)

@@ -2,10 +2,11 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The module in a process of its own, which reports its cost. Options come on standard input."""
+"""Run a module in a process of its own, which reports its cost. Options come on standard input."""
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import subprocess
@@ -18,8 +19,8 @@ from typing import Any
 
 
 @dataclass(frozen=True)
-class Apart:
-    """The module's result, its largest memory (bytes), its imports, and how the process ended.
+class ProcessResult:
+    """The result of the module, its peak memory (bytes), its imports, and its exit status.
 
     errors: the lines on standard error, without the one that reports the cost.
     """
@@ -31,19 +32,21 @@ class Apart:
     errors: Sequence[str]
 
 
-def run_apart(options: Mapping[str, Any], folder: Path) -> Apart:
+def run_module_process(options: Mapping[str, Any], folder: Path) -> ProcessResult:
     """Run nomba_token_revoke with these options and a private folder for temporary files."""
-    return await_end(start_apart(options, folder))
+    return wait_for_result(start_module_process(options, folder))
 
 
-def start_apart(options: Mapping[str, Any], folder: Path) -> subprocess.Popen[str]:
-    """Start it, and return while it runs."""
+def start_module_process(
+    options: Mapping[str, Any], folder: Path, module: str = "nomba_token_revoke"
+) -> subprocess.Popen[str]:
+    """Start a module, and return while it runs."""
     paths = os.pathsep.join(str(Path(entry).resolve()) for entry in sys.path)
     with tempfile.TemporaryFile("w+", encoding="utf-8") as given:
         json.dump({**options, "_ansible_remote_tmp": str(folder)}, given)
         given.seek(0)
         return subprocess.Popen(
-            [sys.executable, "-m", __name__],
+            [sys.executable, "-m", __name__, module],
             stdin=given,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -52,29 +55,30 @@ def start_apart(options: Mapping[str, Any], folder: Path) -> subprocess.Popen[st
         )
 
 
-def await_end(process: subprocess.Popen[str], seconds: float | None = None) -> Apart:
-    """Wait until it has ended by itself. Kills it and raises TimeoutExpired after the seconds."""
+def wait_for_result(process: subprocess.Popen[str], seconds: float | None = None) -> ProcessResult:
+    """Wait until the process exits. Kill it and raise TimeoutExpired after the seconds."""
     with process:
         try:
             output, errors = process.communicate(timeout=seconds)
         finally:
-            process.kill()  # no effect on a process that has ended
+            process.kill()  # no effect on a process that has exited
     *others, last = errors.splitlines()
     cost = json.loads(last)
     imported = frozenset(cost["imported"])
-    return Apart(json.loads(output), cost["peak"], imported, process.returncode, others)
+    return ProcessResult(json.loads(output), cost["peak"], imported, process.returncode, others)
 
 
 def main() -> None:
-    """Run the module, and report its cost last of all."""
+    """Run the module, then report its cost."""
     from ansible.module_utils import basic
 
-    from ansible_collections.nomba.auth.plugins.modules import nomba_token_revoke
-
+    module = importlib.import_module(
+        f"ansible_collections.nomba.auth.plugins.modules.{sys.argv[1]}"
+    )
     arguments = {"ANSIBLE_MODULE_ARGS": json.load(sys.stdin)}
     vars(basic).update(_ANSIBLE_ARGS=json.dumps(arguments).encode(), _ANSIBLE_PROFILE="legacy")
     try:
-        nomba_token_revoke.main()
+        module.main()
     finally:
         sys.stderr.write(json.dumps({"peak": _peak(), "imported": list(sys.modules)}) + "\n")
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A control host that runs real playbooks: local hosts, a home of its own, a clock of its own."""
+"""A control host that runs playbooks on local hosts, with its own home folder and clock."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.simulator.control_client import ControlClient
 from tests.testbed.token_files import SeedToken, store_document, token_env
 
 COLLECTIONS = Path(nomba_token_revoke.__file__).parents[5]
-# Python imports this at the start of every process: the control host's and the modules' alike.
+# Python imports this at the start of every process, on the control host and for the modules.
 SHIFTED_CLOCK = """\
 import os
 import time
@@ -31,8 +31,8 @@ time.time = lambda: real() + seconds
 
 
 @dataclass(frozen=True)
-class Ran:
-    """One run of a playbook."""
+class PlaybookRun:
+    """Exit status and output of a playbook."""
 
     status: int
     output: str
@@ -40,10 +40,10 @@ class Ran:
 
 @dataclass
 class Controller:
-    """Runs playbooks of the collection on hosts that are this machine.
+    """Run playbooks of the collection on inventory hosts with a local connection.
 
     all_variables: of the inventory's group all. environment: further environment variables.
-    clock_shift: seconds by which the clock of all its processes is wrong; the simulator's is right.
+    clock_shift: seconds to add to the clock of all processes, and not to that of the simulator.
     """
 
     simulator: ControlClient
@@ -60,20 +60,20 @@ class Controller:
 
     @property
     def issued(self) -> Path:
-        """Where a token is between its issue and the store."""
+        """The file that holds a token between its issue and the write to the store."""
         return self.store.with_name("issued.json")
 
     @property
     def state(self) -> dict[str, Any]:
-        """What the store holds."""
+        """The document in the store."""
         return dict(json.loads(self.store.read_text(encoding="utf-8")))
 
     def token_file(self, host: str = "service") -> Path:
-        """The file with the token of a host."""
+        """Return the file with the token of a host."""
         return self.folder / f"{host}.env"
 
     def put_in_service(self, age: float = 3600, lifetime: float = 10800) -> str:
-        """Give a new token to the store and to all hosts, and return it."""
+        """Write a new token to the store and to all hosts, and return it."""
         made = self.simulator.mint_pair(age=age, lifetime=lifetime)
         owner = {"api_url": self.simulator.url, "account_id": self.simulator.account_id}
         names = ("access_token", "fingerprint", "issued_at", "expires_at")
@@ -86,14 +86,14 @@ class Controller:
         self.simulator.forget_requests()
         return minted.access_token
 
-    def leave_issued(self, token: str) -> str:
-        """Leave a token behind as a run does that was killed before it wrote the store."""
+    def write_issued(self, token: str) -> str:
+        """Write an issued token, like a run that was killed before it wrote the store."""
         owner = {"api_url": self.simulator.url, "account_id": self.simulator.account_id}
         document = {**owner, "client_id": self.simulator.client_id, "access_token": token}
         self.issued.write_text(json.dumps(document), encoding="utf-8")
         return token
 
-    def run(self, playbook: str, *arguments: str, **extra_variables: Any) -> Ran:
+    def run(self, playbook: str, *arguments: str, **extra_variables: Any) -> PlaybookRun:
         """Run a playbook by its name or path; the extra variables keep their types."""
         inventory = self.folder / "inventory.json"
         inventory.write_text(json.dumps(self._inventory()), encoding="utf-8")
@@ -101,7 +101,7 @@ class Controller:
         command = [str(program), playbook, "--inventory", str(inventory), *arguments]
         if extra_variables:
             command += ["--extra-vars", json.dumps(extra_variables)]
-        done = subprocess.run(
+        run = subprocess.run(
             command,
             cwd=self.folder,
             env=self._environment(),
@@ -111,7 +111,7 @@ class Controller:
             text=True,
             check=False,
         )
-        return Ran(done.returncode, done.stdout)
+        return PlaybookRun(run.returncode, run.stdout)
 
     def _inventory(self) -> Mapping[str, Any]:
         local = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}

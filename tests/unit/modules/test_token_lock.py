@@ -2,12 +2,11 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Two runs at once on one file: the second waits, and never issues twice."""
+"""A run waits for the lock of another run on the same file."""
 
 from __future__ import annotations
 
 import fcntl
-import json
 import os
 from collections.abc import Iterator
 from dataclasses import replace
@@ -17,7 +16,7 @@ import pytest
 from ansible_collections.nomba.auth.plugins.modules import nomba_token
 
 from .request_log import operations
-from .token_harness import Token, start_apart
+from .token_harness import Token
 
 
 @pytest.fixture
@@ -29,17 +28,7 @@ def lock(token: Token) -> Iterator[int]:
     os.close(file)
 
 
-def test_two_runs_at_once_issue_once(token: Token) -> None:
-    token.simulator.fault("issue", "slow", delay=1)
-    runs = [start_apart(token.options()) for __ in range(2)]
-    returned = [json.loads(run.communicate()[0]) for run in runs]
-    assert sorted(result["action"] for result in returned) == ["issued", "kept"]
-    assert len({result["fingerprint"] for result in returned}) == 1
-    assert len(token.simulator.live()) == 1
-    assert operations(token.simulator) == ["issue"]
-
-
-def test_a_run_waits_for_the_other_and_finds_its_token(token: Token, lock: int) -> None:
+def test_run_waits_for_the_other_and_finds_its_token(token: Token, lock: int) -> None:
     still = token.clock.as_clock()
     made = token.simulator.mint_pair()
 
@@ -58,7 +47,7 @@ def test_a_run_waits_for_the_other_and_finds_its_token(token: Token, lock: int) 
 
 
 @pytest.mark.parametrize("held", [False, True], ids=["no file", "good file"])
-def test_a_file_that_stays_locked_ends_the_run_at_its_deadline(
+def test_file_that_stays_locked_ends_the_run_at_its_deadline(
     token: Token, lock: int, held: bool
 ) -> None:
     if held:
@@ -71,7 +60,7 @@ def test_a_file_that_stays_locked_ends_the_run_at_its_deadline(
     assert token.simulator.requests() == []
 
 
-def test_the_lock_is_free_after_a_run_that_failed(token: Token) -> None:
+def test_lock_is_free_after_a_run_that_failed(token: Token) -> None:
     assert token(client_secret="d3Jvbmc=").error == "forbidden"
     returned = token()
     assert returned["action"] == "issued"

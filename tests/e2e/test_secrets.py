@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The real programs at their most talkative: no token in output, in files left, in arguments."""
+"""Ansible at its highest verbosity shows no token in output, remaining files or arguments."""
 
 from __future__ import annotations
 
@@ -23,8 +23,7 @@ import pytest
 from ansible_collections.nomba.auth.plugins.modules import nomba_token_revoke
 from tests.simulator.control_client import ControlClient
 from tests.simulator.settings import SECOND_CLIENT_ID
-
-from .canary import Canary, contents, hatch
+from tests.unit.modules.canary import Canary, contents, make_canary
 
 COLLECTIONS = Path(nomba_token_revoke.__file__).parents[5]
 MODULE = "nomba.auth.nomba_token_revoke"
@@ -32,8 +31,8 @@ HOST = ("-i", "localhost,", "-c", "local", "-vvvv")
 
 
 @dataclass(frozen=True)
-class Ran:
-    """What a program said, and the command lines of all processes that it started."""
+class CommandRun:
+    """Exit status and output of a program, and the command lines of its processes."""
 
     status: int
     output: str
@@ -42,40 +41,42 @@ class Ran:
 
 @dataclass(frozen=True)
 class Terminal:
-    """A user with a home of their own, next to a simulator."""
+    """A user with an empty home folder, and a simulator."""
 
     simulator: ControlClient
     folder: Path
 
     @property
-    def left(self) -> list[bytes]:
-        """The names and contents of all files that programs left behind."""
+    def remaining_files(self) -> list[bytes]:
+        """The names and contents of all files that programs did not remove."""
         return contents(self.folder / "home", self.folder / "tmp")
 
-    def run(self, program: str, *words: str, **more: str) -> Ran:
-        """Run a program of Ansible, held at its first request until it was looked at."""
+    def run(self, program: str, *arguments: str, **environment: str) -> CommandRun:
+        """Run a program of Ansible; its first request waits until its processes are listed."""
         self.simulator.forget_requests()
         self.simulator.fault("any", "slow", delay=1)
-        line = [str(Path(sys.executable).with_name(program)), *words, *HOST]
-        said = self.folder / "said"  # a file: a pipe that nobody reads would hold the run up
+        line = [str(Path(sys.executable).with_name(program)), *arguments, *HOST]
+        output_file = self.folder / "output"  # a pipe that nobody reads would block the run
         with (
-            said.open("wb") as output,
+            output_file.open("wb") as output,
             subprocess.Popen(
                 line,
-                env={**self._environment(), **more},
+                env={**self._environment(), **environment},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
             ) as process,
-            _watching(process.pid) as commands,
+            _recorded_commands(process.pid) as commands,
         ):
             self.simulator.wait_for_requests(1, timeout=60)
             commands.extend(_command_lines(process.pid))
             process.wait()
-        return Ran(process.returncode, said.read_text(encoding="utf-8"), commands)
+        return CommandRun(process.returncode, output_file.read_text(encoding="utf-8"), commands)
 
-    def play(self, tasks: Sequence[Mapping[str, Any]], *words: str, **more: str) -> Ran:
-        """Run tasks, with variables from the file of secrets."""
+    def play(
+        self, tasks: Sequence[Mapping[str, Any]], *arguments: str, **environment: str
+    ) -> CommandRun:
+        """Run tasks with variables from the file of secrets."""
         play = {
             "hosts": "localhost",
             "gather_facts": False,
@@ -85,7 +86,7 @@ class Terminal:
         }
         book = self.folder / "given" / "play.json"
         book.write_text(json.dumps([play]))
-        return self.run("ansible-playbook", str(book), *words, **more)
+        return self.run("ansible-playbook", str(book), *arguments, **environment)
 
     @property
     def connection(self) -> dict[str, str]:
@@ -111,7 +112,7 @@ class Terminal:
 
 @pytest.fixture
 def terminal(simulator: ControlClient) -> Iterator[Terminal]:
-    """A fresh home, with a short name: Ansible puts a socket there, whose path must be short."""
+    """An empty home folder with a short path, because Ansible creates a socket there."""
     with tempfile.TemporaryDirectory() as folder:
         for name in ("home", "tmp", "given"):
             Path(folder, name).mkdir()
@@ -119,16 +120,16 @@ def terminal(simulator: ControlClient) -> Iterator[Terminal]:
 
 
 @contextmanager
-def _watching(root: int) -> Iterator[list[bytes]]:
-    """Look at the command lines of a process and of all its children, again and again."""
+def _recorded_commands(root: int) -> Iterator[list[bytes]]:
+    """Record the command lines of a process and of all its children until the block ends."""
     seen: list[bytes] = []
     done = threading.Event()
 
-    def look() -> None:
+    def record() -> None:
         while not done.wait(0.05):
             seen.extend(_command_lines(root))
 
-    thread = threading.Thread(target=look)
+    thread = threading.Thread(target=record)
     thread.start()
     try:
         yield seen
@@ -145,54 +146,54 @@ def _command_lines(root: int) -> list[bytes]:
             status = Path(f"/proc/{process}/stat").read_text(encoding="utf-8", errors="replace")
             line = Path(f"/proc/{process}/cmdline").read_bytes()
         except OSError:
-            continue  # it has ended
+            continue  # the process has exited
         if process in family or int(status.rpartition(")")[2].split()[1]) in family:
             family.add(process)
             lines.append(line)
     return lines
 
 
-def _is_silent(canary: Canary, terminal: Terminal, ran: Ran) -> bool:
-    """Whether nothing of a token came out, in a run that was really looked at."""
-    looked = any(b"AnsiballZ" in line for line in ran.commands) and ran.output.count("EXEC") > 1
-    return looked and not canary.sings(ran.output, *ran.commands, *terminal.left)
+def assert_no_leak(canary: Canary, terminal: Terminal, run: CommandRun) -> None:
+    """Require that a run was recorded and shows no part of a token."""
+    assert any(b"AnsiballZ" in line for line in run.commands)
+    assert run.output.count("EXEC") > 1
+    assert canary.leaks(run.output, *run.commands, *terminal.remaining_files) == []
 
 
-@pytest.mark.parametrize("check", [True, False], ids=["check", "real"])
-def test_a_token_from_the_environment_shows_nowhere(terminal: Terminal, check: bool) -> None:
-    canary = hatch(terminal.simulator)
+def test_ad_hoc_command_shows_no_token_of_the_environment(terminal: Terminal) -> None:
+    canary = make_canary(terminal.simulator)
     options = " ".join(f"{name}={value}" for name, value in terminal.connection.items())
-    flags = ["--check", "--diff"] if check else ["--diff"]
-    command = ["localhost", "-m", MODULE, "-a", options, *flags]
-    ran = terminal.run("ansible", *command, NOMBA_ACCESS_TOKEN=canary.token)
-    assert ran.status == 0, ran.output
-    assert '"outcome": "revoked"' in ran.output
-    assert _is_silent(canary, terminal, ran)
-    assert terminal.simulator.accepts(canary.token) is check
+    command = ["localhost", "-m", MODULE, "-a", options, "--diff"]
+    run = terminal.run("ansible", *command, NOMBA_ACCESS_TOKEN=canary.token)
+    assert run.status == 0, run.output
+    assert '"outcome": "revoked"' in run.output
+    assert_no_leak(canary, terminal, run)
+    assert not terminal.simulator.accepts(canary.token)
 
 
-def test_tokens_of_a_playbook_show_nowhere(terminal: Terminal) -> None:
-    swept, known, other = (hatch(terminal.simulator) for __ in range(3))
+def test_playbook_shows_no_token(terminal: Terminal) -> None:
+    found, known, other = (make_canary(terminal.simulator) for __ in range(3))
     given = terminal.folder / "given"
     (given / "secrets.json").write_text(json.dumps({"leaked": known.token, "all": [other.token]}))
-    (given / "app.log").write_text(f"GET /v1 Bearer {swept.token} of {swept.email}\n")
-    ways: dict[str, Any] = {
+    (given / "app.log").write_text(f"GET /v1 Bearer {found.token} of {found.email}\n")
+    inputs: dict[str, Any] = {
         "access_token": "{{ leaked }}",
         "access_tokens": "{{ all }}",
         "sources": [str(given / "app.log")],
     }
-    tasks = [*_tasks({name: value} for name, value in ways.items()), _show("outcome")]
-    ran = terminal.play(tasks)
-    assert ran.status == 0, ran.output
-    assert ran.output.count('"code": "refused"') >= 3
-    assert all(_is_silent(canary, terminal, ran) for canary in (swept, known, other))
+    tasks = [*_tasks({name: value} for name, value in inputs.items()), _show("outcome")]
+    run = terminal.play(tasks)
+    assert run.status == 0, run.output
+    assert run.output.count('"code": "refused"') >= 3
+    for canary in (found, known, other):
+        assert_no_leak(canary, terminal, run)
     assert terminal.simulator.live() == []
     assert len(terminal.simulator.writes()) == 6
 
 
-def _tasks(ways: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """For each way to give a token: a check run, a run that fails, and one that succeeds."""
-    for options in ways:
+def _tasks(inputs: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Return for each input a check run, a run that fails and one that succeeds."""
+    for options in inputs:
         wrong = {**options, "client_id": SECOND_CLIENT_ID}
         yield {"name": "Check", MODULE: options, "check_mode": True, "diff": True}
         yield {"name": "Fail", MODULE: wrong, "ignore_errors": True, "register": "outcome"}
@@ -203,26 +204,26 @@ def _show(name: str) -> dict[str, Any]:
     return {"name": "Show", "ansible.builtin.debug": {"var": name}}
 
 
-def test_a_playbook_that_ends_in_failure_shows_nothing(terminal: Terminal) -> None:
-    canary = hatch(terminal.simulator)
+def test_failed_playbook_shows_no_token(terminal: Terminal) -> None:
+    canary = make_canary(terminal.simulator)
     (terminal.folder / "given" / "secrets.json").write_text(json.dumps({"leaked": canary.token}))
     terminal.simulator.fault("revoke", "echo", times=0)
     task = {"name": "Fail", MODULE: {"access_token": "Bearer {{ leaked }}"}}
-    ran = terminal.play([task], "--diff", NOMBA_ACCESS_TOKEN=canary.token)
-    assert ran.status == 2, ran.output
-    assert '"code": "refused"' in ran.output
-    assert _is_silent(canary, terminal, ran)
+    run = terminal.play([task], "--diff", NOMBA_ACCESS_TOKEN=canary.token)
+    assert run.status == 2, run.output
+    assert '"code": "refused"' in run.output
+    assert_no_leak(canary, terminal, run)
     assert terminal.simulator.accepts(canary.token)
 
 
-def test_a_path_that_is_not_utf8_loses_no_result(terminal: Terminal) -> None:
-    canary = hatch(terminal.simulator)
+def test_path_that_is_not_utf8_keeps_the_result(terminal: Terminal) -> None:
+    canary = make_canary(terminal.simulator)
     folder = terminal.folder / "given" / canary.email
     folder.mkdir()
     Path(os.fsdecode(bytes(folder) + b"/\xff.log")).write_text(canary.token)
     options = {"sources": [str(terminal.folder / "given")], **terminal.connection}
-    ran = terminal.run("ansible", "localhost", "-m", MODULE, "-a", json.dumps(options))
-    assert ran.status == 0, ran.output
-    assert r'/given/<e-mail>/\\xff.log"' in ran.output
-    assert _is_silent(canary, terminal, ran)
+    run = terminal.run("ansible", "localhost", "-m", MODULE, "-a", json.dumps(options))
+    assert run.status == 0, run.output
+    assert r'/given/<e-mail>/\\xff.log"' in run.output
+    assert_no_leak(canary, terminal, run)
     assert terminal.simulator.live() == []
