@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.tools.build_tree import git
-from tests.tools.project import BUILD, ROOT, ToolError, fail, run_silently, tool_environment
+from tests.tools.project import BUILD, ROOT, ToolError, fail, run_quietly, tool_environment
 
 _NUMBER = r"(0|[1-9]\d*)"
 _VERSION = re.compile(rf"{_NUMBER}\.{_NUMBER}\.{_NUMBER}")
@@ -137,7 +137,7 @@ def numbers(version: str) -> tuple[int, ...]:
 
 def run_here(command: list[str], cwd: Path) -> None:
     """Run a program of the environment that this runs in."""
-    run_silently(command, cwd, tool_environment(Path(sys.prefix)))
+    run_quietly(command, cwd, tool_environment(Path(sys.prefix)))
 
 
 def write_sums(folder: Path) -> None:
