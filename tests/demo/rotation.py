@@ -12,10 +12,11 @@ from functools import partial
 from typing import Any
 
 from tests.demo.commands import Operator
+from tests.testbed.consumers import consumer_statistics, stop_consumers
 from tests.testbed.folder import HOSTS, Testbed, TestbedError, make_private, pretty, write_private
 from tests.testbed.observation import observe
-from tests.testbed.play import consumers_whole, seed, seed_token, stop_consumers
 from tests.testbed.processes import ROOT, wait_until
+from tests.testbed.seed import seed, seed_token
 
 _TASKS = ROOT / "extensions" / "molecule" / "resources" / "tasks"
 _CHANGED = re.compile(r" changed=(\d+) ")
@@ -90,7 +91,7 @@ class Rotation:
 
     def fared(self) -> dict[str, tuple[int, ...]]:
         """What each service has counted."""
-        result = consumers_whole(self.testbed)
+        result = consumer_statistics(self.testbed)
         return {host: self.columns(one) for host, one in result.items() if one}
 
     def columns(self, result: dict[str, Any]) -> tuple[int, ...]:
@@ -148,4 +149,4 @@ class Rotation:
 
     def calls(self) -> dict[str, int]:
         """How often each service has called."""
-        return {name: one["calls"] for name, one in consumers_whole(self.testbed).items() if one}
+        return {name: one["calls"] for name, one in consumer_statistics(self.testbed).items()}

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The nomba.auth contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The testbed's folder: what lies where in it, and how files get there."""
+"""The folder of a test environment: its paths, and how its files are written."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ HOSTS = ("shop", "payroll", "ledger")
 
 
 class TestbedError(Exception):
-    """The test environment cannot be set up; the text is one sentence."""
+    """The test environment cannot be used; the text is one sentence."""
 
 
 @dataclass(frozen=True)
@@ -29,46 +29,46 @@ class Testbed:
 
     @property
     def record(self) -> Path:
-        """What `up` found free and started, for machines."""
+        """Return the path of the ports and process ids that `up` recorded."""
         return self.folder / "testbed.json"
 
     @property
     def inventory(self) -> Path:
-        """The same for Ansible."""
+        """Return the path of the Ansible inventory."""
         return self.folder / "inventory.yml"
 
     @property
     def announcement(self) -> Path:
-        """Where the simulator says where it listens."""
+        """Return the path of the simulator's announcement: its URLs and its CA."""
         return self.folder / "simulator.json"
 
     @property
     def logs(self) -> Path:
-        """What the programs said."""
+        """Return the folder with the output of the programs."""
         return self.folder / "logs"
 
     @property
     def rotation(self) -> Path:
-        """What the rotation keeps on the controller."""
+        """Return the folder of the rotation on the control host."""
         return self.folder / "rotation"
 
     def host(self, name: str) -> Path:
-        """What lies on one host."""
+        """Return the folder of one host."""
         return self.folder / "hosts" / name
 
     def read(self) -> dict[str, Any]:
-        """The record, or a sentence if there is none."""
+        """Return the record; fail if the environment has not been started."""
         try:
             return dict(json.loads(self.record.read_text(encoding="utf-8")))
         except FileNotFoundError:
-            raise TestbedError(f"there is no testbed in {self.folder}: run `up` first") from None
+            raise TestbedError(f"no test environment in {self.folder}: run `up` first") from None
 
     def write(self, record: dict[str, Any]) -> None:
-        """Keep the record."""
+        """Write the record."""
         write_private(self.record, pretty(record))
 
     def clear(self) -> None:
-        """Empty hosts and rotation of all that was played on them."""
+        """Remove the files of the last test from the hosts and the rotation's folder."""
         for folder in (self.folder / "hosts", self.rotation):
             shutil.rmtree(folder, ignore_errors=True)
         for folder in (self.rotation, *map(self.host, HOSTS)):
@@ -76,13 +76,13 @@ class Testbed:
 
 
 def make_private(folder: Path) -> None:
-    """A folder for its owner alone."""
+    """Create a folder that only its owner can use."""
     folder.mkdir(parents=True, exist_ok=True)
     folder.chmod(0o700)
 
 
 def write_private(path: Path, text: str) -> None:
-    """Write a file for its owner alone, in one step that no reader sees half done."""
+    """Write a file that only its owner can read, atomically."""
     partial = path.with_name(f".{path.name}.{os.getpid()}")
     handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(handle, "w", encoding="utf-8") as file:
@@ -91,5 +91,5 @@ def write_private(path: Path, text: str) -> None:
 
 
 def pretty(value: object) -> str:
-    """JSON that people can read and compare."""
+    """Return indented JSON with sorted keys."""
     return json.dumps(value, indent=2, sort_keys=True) + "\n"

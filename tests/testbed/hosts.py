@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The nomba.auth contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Three hosts: an sshd for each on a port of loopback, and the inventory that leads to them."""
+"""Three hosts, each an sshd on a loopback port, and the inventory with their addresses."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ Subsystem sftp internal-sftp
 
 
 def prepare_hosts(testbed: Testbed, ports: dict[str, int]) -> None:
-    """Make keys and configurations; keys that are there stay."""
+    """Create the configurations, and the keys that do not exist yet."""
     make_private(testbed.folder / "ssh")
     _make_key(testbed.folder / "ssh" / "client_key")
     for name, port in ports.items():
@@ -64,12 +64,12 @@ def start_sshd(testbed: Testbed, name: str) -> int:
 
 
 def await_sshd(testbed: Testbed, name: str, port: int, pid: int) -> None:
-    """Wait until it greets."""
-    wait_until(partial(_greets, port), f"the sshd of {name}", pid, testbed.folder)
+    """Wait until an sshd sends its protocol version."""
+    wait_until(partial(_sends_version, port), f"the sshd of {name}", pid, testbed.folder)
 
 
 def write_inventory(testbed: Testbed, record: dict[str, Any]) -> None:
-    """The inventory is YAML as JSON also is."""
+    """Write the inventory as JSON, which is also YAML."""
     hosts = {name: _host(testbed, record, name) for name in HOSTS}
     local = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
     variables = {
@@ -77,16 +77,16 @@ def write_inventory(testbed: Testbed, record: dict[str, Any]) -> None:
         "simulator_http_url": record["simulator"]["http_url"],
         "simulator_ca_path": record["simulator"]["ca_path"],
         "bao_url": record["bao"]["url"],
-        "bao_token": record["bao"]["token"],
+        "clients": record["clients"],
         "testbed_folder": str(testbed.folder),
     }
     children = {"consumers": {"hosts": hosts}}
-    every = {"vars": variables, "hosts": {"localhost": local}, "children": children}
-    write_private(testbed.inventory, pretty({"all": every}))
+    everything = {"vars": variables, "hosts": {"localhost": local}, "children": children}
+    write_private(testbed.inventory, pretty({"all": everything}))
 
 
 def user() -> str:
-    """Who we are, whatever the environment says."""
+    """Return the name of the user, independent of the environment variables."""
     return pwd.getpwuid(os.getuid()).pw_name
 
 
@@ -96,14 +96,14 @@ def _host(testbed: Testbed, record: dict[str, Any], name: str) -> dict[str, obje
         "StrictHostKeyChecking=yes",
         "IdentitiesOnly=yes",
     ]
-    # The user's own ~/.ssh/config is not for these hosts.
-    words = ["-F", "none", *(word for option in options for word in ("-o", option))]
+    # Without -F, the SSH client reads ~/.ssh/config.
+    arguments = ["-F", "none", *(part for option in options for part in ("-o", option))]
     return {
         "ansible_host": "127.0.0.1",
         "ansible_port": record["hosts"][name]["port"],
         "ansible_user": record["user"],
         "ansible_ssh_private_key_file": record["key_path"],
-        "ansible_ssh_common_args": shlex.join(words),
+        "ansible_ssh_common_args": shlex.join(arguments),
         "ansible_control_path_dir": record["control_path_dir"],
         "ansible_python_interpreter": sys.executable,
         "consumer_dir": str(testbed.host(name)),
@@ -124,7 +124,7 @@ def _known_host(testbed: Testbed, name: str, port: int) -> str:
     return f"[127.0.0.1]:{port} {kind} {key}\n"
 
 
-def _greets(port: int) -> bool:
+def _sends_version(port: int) -> bool:
     try:
         with socket.create_connection(("127.0.0.1", port), timeout=1) as connection:
             return connection.recv(4) == b"SSH-"

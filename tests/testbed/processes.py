@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The nomba.auth contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Processes that outlive the command that started them, and their end."""
+"""Start processes that outlive the command that started them, and stop them."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ _POLL_SECONDS = 0.02
 
 
 def find_program(name: str, package: str) -> str:
-    """A program of the PATH, of the system's folders, or beside this Python."""
+    """Return the path of a program: from PATH, the system's folders, or beside this Python."""
     folders = [os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"]
     beside = str(Path(sys.executable).parent)
     found = shutil.which(name, path=os.pathsep.join([*folders, beside]))
     if found is None:
-        raise TestbedError(f"the program {name} is missing: install {package}")
+        raise TestbedError(f"program {name} not found: install {package}")
     return found
 
 
 def free_ports(count: int) -> list[int]:
-    """As many different ports of loopback on which nobody listens."""
+    """Return different unused ports of the loopback interface."""
     with ExitStack() as stack:
         sockets = [stack.enter_context(socket.socket()) for __ in range(count)]
         for one in sockets:
@@ -45,7 +45,7 @@ def free_ports(count: int) -> list[int]:
 
 
 def start(command: Sequence[str], log: Path) -> int:
-    """Start a program in a session of its own; nothing of it hangs on our pipes."""
+    """Start a program in its own session, with its output in a log file; return its pid."""
     descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     with os.fdopen(descriptor, "wb") as sink:
         process = subprocess.Popen(
@@ -56,22 +56,22 @@ def start(command: Sequence[str], log: Path) -> int:
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-    # It outlives us on purpose: its simulator must not complain that nobody waited.
+    # The process outlives this one. Without a return code, subprocess warns that it still runs.
     process.returncode = 0
     return process.pid
 
 
 def is_ours(pid: int, folder: Path) -> bool:
-    """Whether this process still is the one that was started for the folder."""
+    """Return whether the command line of a process contains the folder."""
     try:
-        words = Path(f"/proc/{pid}/cmdline").read_bytes()
+        command_line = Path(f"/proc/{pid}/cmdline").read_bytes()
     except (FileNotFoundError, ProcessLookupError):
         return False
-    return f"{folder}/".encode() in words
+    return f"{folder}/".encode() in command_line
 
 
 def wait_until(ready: Callable[[], bool], what: str, pid: int, folder: Path) -> None:
-    """Wait until something of a process is there; say so if the process ends or stays silent."""
+    """Wait until a process is ready; fail if it ends first, or after a timeout."""
     deadline = time.monotonic() + _START_SECONDS
     while not ready():
         if not is_ours(pid, folder):
@@ -82,62 +82,60 @@ def wait_until(ready: Callable[[], bool], what: str, pid: int, folder: Path) -> 
 
 
 def stop(pids: Iterable[int], folder: Path) -> int:
-    """End those processes that are still ours, with their children; return how many."""
+    """Stop those processes that are still ours, with their children; return their number."""
     ours = {pid for pid in pids if is_ours(pid, folder)}
-    with _held(ours | _descendants(ours)) as held:
+    with _pidfds(ours | _descendants(ours)) as pidfds:
         for number in (signal.SIGTERM, signal.SIGKILL):
-            _signal(held, number)
-            if _ended(held, _STOP_SECONDS):
+            _signal(pidfds, number)
+            if _wait(pidfds, _STOP_SECONDS):
                 return len(ours)
-    raise TestbedError(f"some of the processes {sorted(ours)} do not end")
+    raise TestbedError(f"processes {sorted(ours)} did not end after SIGKILL")
 
 
 @contextmanager
-def _held(pids: Iterable[int]) -> Iterator[list[int]]:
-    """Descriptors of processes: unlike a number, none can come to mean another process."""
+def _pidfds(pids: Iterable[int]) -> Iterator[list[int]]:
+    """Open a pidfd for each process: unlike a process id, it is never reused."""
     with ExitStack() as stack:
-        held: list[int] = []
+        pidfds: list[int] = []
         for pid in pids:
             with suppress(ProcessLookupError):
-                held.append(os.pidfd_open(pid))
-                stack.callback(os.close, held[-1])
-        yield held
+                pidfds.append(os.pidfd_open(pid))
+                stack.callback(os.close, pidfds[-1])
+        yield pidfds
 
 
-def _signal(held: Iterable[int], number: signal.Signals) -> None:
-    for descriptor in held:
+def _signal(pidfds: Iterable[int], number: signal.Signals) -> None:
+    for pidfd in pidfds:
         with suppress(ProcessLookupError):
-            signal.pidfd_send_signal(descriptor, number)
+            signal.pidfd_send_signal(pidfd, number)
 
 
-def _ended(held: Iterable[int], seconds: float) -> bool:
-    waiting = set(held)
+def _wait(pidfds: Iterable[int], timeout: float) -> bool:
+    """Wait until all processes have ended; return whether they have."""
+    waiting = set(pidfds)
     poll = select.poll()
-    for descriptor in waiting:
-        poll.register(descriptor, select.POLLIN)
-    deadline = time.monotonic() + seconds
+    for pidfd in waiting:
+        poll.register(pidfd, select.POLLIN)
+    deadline = time.monotonic() + timeout
     while waiting and (left := deadline - time.monotonic()) > 0:
-        for descriptor, _event in poll.poll(left * 1000):
-            poll.unregister(descriptor)
-            waiting.discard(descriptor)
+        for pidfd, _event in poll.poll(left * 1000):
+            poll.unregister(pidfd)
+            waiting.discard(pidfd)
     return not waiting
 
 
 def _descendants(pids: Iterable[int]) -> set[int]:
-    """Children and their children: a session of sshd does not end with its listener."""
+    """Return the processes and all their descendants: sshd sessions outlive their listener."""
     parents = dict(_parents())
     found = set(pids)
-    grown = True
-    while grown:
-        more = {pid for pid, parent in parents.items() if parent in found} - found
+    while more := {pid for pid, parent in parents.items() if parent in found} - found:
         found |= more
-        grown = bool(more)
     return found
 
 
 def _parents() -> Iterator[tuple[int, int]]:
     for path in Path("/proc").glob("[0-9]*/stat"):
         with suppress(FileNotFoundError, ProcessLookupError):
-            # The name, in parentheses, may hold anything.
+            # The program name, in parentheses, may contain any character.
             fields = path.read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
             yield int(path.parent.name), int(fields[1])

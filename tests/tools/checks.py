@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Callable, NamedTuple
 from tests.tools.project import REPORTS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
 RULER = "-" * 78
@@ -34,22 +34,30 @@ class Outcome(NamedTuple):
     """The result of one check. A run of pytest has cases: whether each test passed."""
 
     name: str
-    faults: tuple[str, ...]
+    faults: Sequence[str]
     tests: int
     cases: Mapping[str, bool]
     seconds: float
     cpu_seconds: float
     output: str
 
+    def __str__(self) -> str:
+        """Return one line, and after it the whole output of a failed check."""
+        number = "" if self.tests == 1 else f"{self.tests:6,} tests"
+        times = f"{self.seconds:6.1f} s {self.cpu_seconds:6.1f} CPU s"
+        line = f"{'FAILED' if self.faults else 'ok':<8}{self.name:<34}{times} {number}".rstrip()
+        faults = "\n".join(f">>> {fault}" for fault in self.faults)
+        return f"{line}\n{RULER}\n{self.output.strip()}\n{faults}\n{RULER}" if faults else line
+
 
 class Check(NamedTuple):
-    """A program, and what its output must not contain even if it exits with 0.
+    """A command of the shell, and what its output must not contain even if it exits with 0.
 
-    A program that runs several tests has `count`, which reads their number from the output.
+    `count` reads from the output how many tests the command ran; pytest writes a report instead.
     """
 
     name: str
-    command: Sequence[str]
+    command: str
     cwd: Path
     env: Mapping[str, str]
     forbidden: str = WARNING
@@ -62,17 +70,20 @@ class Check(NamedTuple):
         """Run the program and check its exit status, its output and its number of tests."""
         started = time.monotonic()
         report = REPORTS / "cases" / f"{self.name}.txt"
-        report.unlink(missing_ok=True)
+        report.parent.mkdir(parents=True, exist_ok=True)
+        report.write_text("", encoding="utf-8")
         status, output, cpu_seconds = self._run_program({"PYTEST_CASES": str(report)})
-        cases = dict(_read_cases(report)) if self.is_pytest else {}
+        lines = report.read_text(encoding="utf-8").splitlines()
+        cases = {line.partition(" ")[2]: line.startswith("passed ") for line in lines}
         tests = len(cases) if self.is_pytest else self.count(output)
-        faults = tuple(self._faults(status, output, tests))
+        faults = self._faults(status, output, tests)
         seconds = time.monotonic() - started
         return Outcome(self.name, faults, tests, cases, seconds, cpu_seconds, output)
 
     def _run_program(self, extra: Mapping[str, str]) -> tuple[int, str, float]:
-        process = subprocess.Popen(
+        with subprocess.Popen(
             self.command,
+            shell=True,
             cwd=self.cwd,
             env={**self.env, **extra},
             stdin=subprocess.DEVNULL,
@@ -80,12 +91,11 @@ class Check(NamedTuple):
             stderr=subprocess.STDOUT,
             text=True,
             errors="replace",
-        )
-        assert process.stdout
-        with process.stdout:
+        ) as process:
+            assert process.stdout
             output = process.stdout.read()
-        _pid, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
+            _pid, status, usage = os.wait4(process.pid, 0)
+            process.returncode = os.waitstatus_to_exitcode(status)
         return process.returncode, output, usage.ru_utime + usage.ru_stime
 
     def _faults(self, status: int, output: str, tests: int) -> list[str]:
@@ -103,12 +113,18 @@ class Check(NamedTuple):
         ]
 
 
-def _read_cases(report: Path) -> Iterator[tuple[str, bool]]:
-    """Read what tests.tools.no_skips wrote about a run of pytest."""
-    if report.exists():
-        for line in report.read_text(encoding="utf-8").splitlines():
-            result, _, name = line.partition(" ")
-            yield name, result == "passed"
+def run_lanes(lanes: Sequence[Sequence[Check]]) -> bool:
+    """Run lanes side by side; print the closing line; return whether all checks passed."""
+    runner, started = Runner(), time.monotonic()
+    runner.run(lanes)
+    failed = [outcome.name for outcome in runner.outcomes if outcome.faults]
+    cpu_seconds = sum(outcome.cpu_seconds for outcome in runner.outcomes)
+    print(RULER)
+    if failed:
+        print(f"FAILED: {', '.join(failed)}")
+    times = f"({clock(time.monotonic() - started)}, {clock(cpu_seconds)} of CPU time)"
+    print(summary(runner.outcomes), times, flush=True)
+    return not failed and any(outcome.tests for outcome in runner.outcomes)
 
 
 class Runner:
@@ -120,10 +136,8 @@ class Runner:
         self._printed = time.monotonic()
         self.outcomes: list[Outcome] = []
 
-    def run(self, lanes: Sequence[Sequence[Check]]) -> int:
-        """Run all checks, also after a failed one; print the closing line; return its status."""
-        started = time.monotonic()
-        (REPORTS / "cases").mkdir(parents=True, exist_ok=True)
+    def run(self, lanes: Sequence[Sequence[Check]]) -> None:
+        """Run all checks, also after a failed one."""
         with ThreadPoolExecutor(len(lanes)) as pool:
             jobs = [pool.submit(self._run_lane, lane) for lane in lanes]
             while not all(job.done() for job in jobs):
@@ -131,7 +145,6 @@ class Runner:
                 self._break_silence()
             for job in jobs:
                 job.result()
-        return close(self.outcomes, time.monotonic() - started)
 
     def _run_lane(self, lane: Sequence[Check]) -> None:
         for check in lane:
@@ -142,14 +155,13 @@ class Runner:
             with self._lock:
                 del self._running[check.name]
                 self.outcomes.append(outcome)
-                self._print(describe(outcome))
+                self._print(str(outcome))
 
     def _break_silence(self) -> None:
         with self._lock:
             now = time.monotonic()
             if now - self._printed > SILENCE_SECONDS:
-                running = self._running.items()
-                names = [f"{name} ({now - began:.0f} s)" for name, began in running]
+                names = [f"{name} ({now - began:.0f} s)" for name, began in self._running.items()]
                 self._print("running " + ", ".join(names))
 
     def _print(self, text: str) -> None:
@@ -157,44 +169,19 @@ class Runner:
         print(text, flush=True)
 
 
-def describe(outcome: Outcome) -> str:
-    """Return the line of a check, and the whole output of a failed one."""
-    word = "FAILED " if outcome.faults else "ok     "
-    number = "" if outcome.tests == 1 else f"{outcome.tests:,} tests"
-    times = f"{outcome.seconds:6.1f} s {outcome.cpu_seconds:6.1f} CPU s"
-    line = f"{word} {outcome.name:<34} {times}   {number}".rstrip()
-    if not outcome.faults:
-        return line
-    faults = "\n".join(f">>> {fault}" for fault in outcome.faults)
-    return f"{line}\n{RULER}\n{outcome.output.strip()}\n{faults}\n{RULER}"
-
-
-def close(outcomes: Sequence[Outcome], seconds: float) -> int:
-    """Print the failed checks and the closing line, and return the exit status."""
-    failed = [outcome.name for outcome in outcomes if outcome.faults]
-    cpu_seconds = sum(outcome.cpu_seconds for outcome in outcomes)
-    print(RULER)
-    if failed:
-        print(f"FAILED: {', '.join(failed)}")
-    print(f"{summary(outcomes)} ({clock(seconds)}, {clock(cpu_seconds)} of CPU time)", flush=True)
-    return 1 if failed or not any(outcome.tests for outcome in outcomes) else 0
-
-
 def summary(outcomes: Sequence[Outcome]) -> str:
-    """Count distinct cases over all runs of pytest, and the other checks."""
+    """Count the distinct cases of all runs of pytest, and the other checks."""
     runs = [outcome for outcome in outcomes if outcome.cases]
     others = [outcome for outcome in outcomes if not outcome.cases]
     names = {name for run in runs for name in run.cases}
     bad = {name for run in runs for name, passed in run.cases.items() if not passed}
-    parts = []
-    if runs:
-        plural = "s" if len(runs) > 1 else ""
-        broken = max(len(bad), sum(1 for run in runs if run.faults))
-        parts.append(f"{len(names):,} cases in {len(runs)} run{plural}, {broken} failed")
-    if others:
-        tests = sum(outcome.tests for outcome in others)
-        parts.append(f"{tests} checks, {sum(1 for one in others if one.faults)} failed")
-    return "; ".join(parts) or "nothing was run"
+    failed = max(len(bad), sum(bool(run.faults) for run in runs))
+    tests = sum(outcome.tests for outcome in others)
+    parts = [
+        f"{len(names):,} cases in {len(runs)} runs, {failed} failed" if runs else "",
+        f"{tests:,} checks, {sum(bool(one.faults) for one in others)} failed" if others else "",
+    ]
+    return "; ".join(filter(None, parts))
 
 
 def clock(seconds: float) -> str:

@@ -10,8 +10,7 @@ import os
 import shutil
 import time
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING
 
 from tests.tools.project import (
     ROOT,
@@ -25,31 +24,22 @@ from tests.tools.project import (
     run_quietly,
 )
 
+if TYPE_CHECKING:
+    from pathlib import Path
 
-class Environment(NamedTuple):
-    """A virtual environment: a group of pyproject.toml on the first Python found."""
-
-    group: str
-    lock: str
-    pythons: tuple[str, ...]
-
-
-ENVIRONMENTS = {
-    "main": Environment("main", "main", ("3.12",)),
-    "next": Environment("ansible", "main", ("3.13",)),
-    "oldest": Environment("oldest", "oldest", ("3.10", "3.11")),
-    "bare-3.9": Environment("bare", "bare", ("3.9",)),
-    "bare-3.13": Environment("bare", "bare", ("3.13",)),
-    **{
-        group: Environment(group, "main", ("3.12",))
-        for group in ("collections", "docs", "rulebook", "importer", "release")
-    },
-}
-# The groups in each lock, and the lowest Python that the lock is for.
+# For each lock: its lowest Python, and its groups of pyproject.toml.
 LOCKS = {
     "main": ("3.12", ("main", "collections", "docs", "rulebook", "importer", "release")),
     "oldest": ("3.10", ("oldest",)),
     "bare": ("3.9", ("bare", "tools", "ansible-test")),
+}
+# For each environment: its group, its lock, and the Pythons that it can have.
+ENVIRONMENTS = {
+    **{group: (group, "main", ("3.12",)) for group in LOCKS["main"][1]},
+    "next": ("ansible", "main", ("3.13",)),
+    "oldest": ("oldest", "oldest", ("3.10", "3.11")),
+    "bare-3.9": ("bare", "bare", ("3.9",)),
+    "bare-3.13": ("bare", "bare", ("3.13",)),
 }
 
 
@@ -58,64 +48,63 @@ def location(name: str) -> Path:
     return VENV if name == "main" else VENVS / name
 
 
+def describe(name: str) -> str:
+    """Return the Python of an environment as ansible-test expects it: X.Y@/path/to/python."""
+    (folder,) = (location(name) / "lib").glob("python*")
+    return f"{folder.name.removeprefix('python')}@{environment_python(location(name))}"
+
+
 def require(*names: str) -> None:
-    """Create or update environments, at the same time; those in order cost nothing."""
+    """Create or update environments, at the same time."""
     with exclusive("environments"), ThreadPoolExecutor() as pool:
         for job in [pool.submit(_update, name) for name in names]:
             job.result()
 
 
 def _update(name: str) -> None:
-    environment, venv = ENVIRONMENTS[name], location(name)
-    python = _python(name, environment.pythons)
-    lock = ROOT / "requirements" / f"{environment.lock}.txt"
-    wanted = [str(python), (ROOT / "pyproject.toml").read_text(), lock.read_text()]
-    digest = hashlib.sha256("\0".join(wanted).encode()).hexdigest()
-    stamp = venv / ".stamp"
-    if stamp.exists() and stamp.read_text() == digest:
-        return
+    """Create or update an environment, unless nothing has changed since the last time."""
     started = time.monotonic()
-    if not _was_made_from(venv, python):
+    venv, (group, lock, versions) = location(name), ENVIRONMENTS[name]
+    python = next(filter(None, map(find_python, versions)), None)
+    if not python:
+        raise ToolError(f"environment {name}: Python {' or '.join(versions)} is not installed")
+    files = [ROOT / "pyproject.toml", ROOT / "requirements" / f"{lock}.txt"]
+    contents = [str(python), *(file.read_text(encoding="utf-8") for file in files)]
+    digest = hashlib.sha256("\0".join(contents).encode()).hexdigest()
+    stamp, link = venv / ".stamp", environment_python(venv)
+    if stamp.exists() and stamp.read_text(encoding="utf-8") == digest:
+        return
+    if not link.exists() or link.resolve() != python.resolve():
         shutil.rmtree(venv, ignore_errors=True)
         uv("venv", "--python", str(python), str(venv))
-    install(venv, environment.group, lock)
-    stamp.write_text(digest)
+    install(venv, group, lock, "--exact")
+    stamp.write_text(digest, encoding="utf-8")
     print(f"environment {name}: {time.monotonic() - started:.1f} s", flush=True)
 
 
-def _python(name: str, versions: tuple[str, ...]) -> Path:
-    for version in versions:
-        path = find_python(version)
-        if path:
-            return path
-    raise ToolError(f"environment {name}: Python {' or '.join(versions)} is not installed")
-
-
-def _was_made_from(venv: Path, python: Path) -> bool:
-    link = environment_python(venv)
-    return link.exists() and link.resolve() == python.resolve()
-
-
-def install(venv: Path, group: str, lock: Path, *options: str) -> None:
-    """Install a group with the versions and hashes of a lock, and remove everything else."""
-    what = ["--group", group, "--constraints", str(lock), "--require-hashes"]
-    uv("pip", "install", "--python", str(environment_python(venv)), *what, *options or ["--exact"])
+def install(venv: Path, group: str, lock: str, *options: str) -> None:
+    """Install a group with the versions and hashes of a lock."""
+    what = ["--group", group, "--constraints", f"requirements/{lock}.txt", "--require-hashes"]
+    uv("pip", "install", "--python", str(environment_python(venv)), *what, *options)
 
 
 def write_locks() -> None:
     """Choose the newest versions that pyproject.toml allows; no index address is written."""
     how = ["--universal", "--upgrade", "--generate-hashes", "--no-annotate", "--no-emit-index-url"]
     for name, (python, groups) in LOCKS.items():
-        what = [word for group in groups for word in ("--group", group)]
-        target = ["--output-file", f"requirements/{name}.txt"]
-        header = ["--custom-compile-command", "make lock"]
-        uv("pip", "compile", *how, "--python-version", python, *what, *header, *target)
+        what = ["--python-version", python, *(f"--group={group}" for group in groups)]
+        target = [
+            "--custom-compile-command",
+            "make lock",
+            "--output-file",
+            f"requirements/{name}.txt",
+        ]
+        uv("pip", "compile", *how, *what, *target)
 
 
 def uv(*arguments: str) -> None:
     """Run uv and show its output only if it fails."""
-    path = TOOLS / "bin" / "uv"
-    program = str(path) if path.exists() else shutil.which("uv")
+    program = shutil.which("uv", path=f"{TOOLS / 'bin'}{os.pathsep}{os.environ.get('PATH', '')}")
     if not program:
         raise ToolError("uv is not installed: run make help, which installs it into .tools")
     # The system's certificates, as pip takes them: many networks have a proxy with its own.

@@ -5,11 +5,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from tests.tools.checks import Check
 from tests.tools.environments import install, location
-from tests.tools.project import HOME, ROOT, TOOLS, ToolError, exclusive, tool_environment
+from tests.tools.project import HOME, TOOLS, ToolError, exclusive, tree_environment
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,21 +33,18 @@ PIPS = {"main": "25_2", "oldest": "23_1_2"}
 UNSUPPORTED = {"main": r"3\.14", "oldest": r"2\.7|3\.[678]"}
 
 
-def sanity(tree: Path, environment: str, *options: str) -> Check:
+def sanity_check(tree: Path, environment: str, arguments: str = "") -> Check:
     """Return the run of ansible-test sanity from an environment."""
-    ignored = [file.name for file in (tree / "tests" / "sanity").glob("ignore*.txt")]
-    if ignored:
-        raise ToolError(f"tests/sanity holds ignore files: {', '.join(ignored)}")
+    if list((tree / "tests" / "sanity").glob("ignore*.txt")):
+        raise ToolError("tests/sanity contains ignore files: fix the findings instead")
     skipped = rf"WARNING: Skipping (?!.*\b({UNSUPPORTED[environment]})\b)"
     return Check(
         f"sanity {environment}",
-        ["ansible-test", "sanity", "--color", "no", *options],
+        f"ansible-test sanity --color no {arguments}",
         tree,
-        tool_environment(location(environment)),
+        tree_environment(tree, location(environment)),
         forbidden=rf"{skipped}|Required program|Missing |All targets skipped",
-        count=lambda output: len(
-            {line for line in output.splitlines() if line.startswith("Running sanity test")}
-        ),
+        count=lambda output: len(set(re.findall(r"^Running sanity test.*", output, re.MULTILINE))),
     )
 
 
@@ -55,7 +53,6 @@ def prepare_bootstrap() -> None:
     cache = HOME / ".ansible" / "test" / "cache"
     with exclusive("get-pip"):
         if not (cache / "pip").exists():
-            lock = ROOT / "requirements" / "bare.txt"
-            install(TOOLS, "ansible-test", lock, "--target", str(cache / "pip"))
+            install(TOOLS, "ansible-test", "bare", "--target", str(cache / "pip"))
         for version in PIPS.values():
             (cache / f"get_pip_{version}.py").write_text(GET_PIP, encoding="utf-8")

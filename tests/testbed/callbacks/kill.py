@@ -1,17 +1,17 @@
 # Copyright (c) 2026, The nomba.auth contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A callback that counts the tasks of a run, and kills it after one of them."""
+"""A callback that counts the tasks of a run, and kills the run after one of them."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: kill
 type: aggregate
-short_description: Count tasks, and kill the run after one of them
+short_description: Count the tasks, and kill the run after one of them
 description:
-  - For tests only. E(KILL_AFTER) is the number of the last task to finish, E(KILL_LOG) a file that
-    takes the names of all.
+  - For tests only. E(KILL_AFTER) is the number of the last task that finishes. The names of
+    all tasks are appended to the file E(KILL_LOG).
 """
 
 import json
@@ -24,7 +24,7 @@ from ansible.plugins.callback import CallbackBase
 
 
 class CallbackModule(CallbackBase):  # type: ignore[misc] # Ansible ships no type information
-    """Counts what begins: when the next task does, the one before has ended."""
+    """Count the tasks that start: when a task starts, the previous one has ended."""
 
     CALLBACK_VERSION = 2.0
     CALLBACK_TYPE = "aggregate"
@@ -38,7 +38,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc] # Ansible ships no typ
         self._log = os.environ.get("KILL_LOG")
 
     def v2_playbook_on_task_start(self, task: Any, is_conditional: bool) -> None:
-        """The task before this one has ended on every host."""
+        """The previous task has ended on every host."""
         del is_conditional
         self._kill_if_due()
         self._count += 1

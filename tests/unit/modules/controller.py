@@ -17,7 +17,7 @@ from typing import Any
 
 from ansible_collections.nomba.auth.plugins.modules import nomba_token_revoke
 from tests.simulator.control_client import ControlClient
-from tests.testbed.formats import Minted, store_document, token_env
+from tests.testbed.token_files import SeedToken, store_document, token_env
 
 COLLECTIONS = Path(nomba_token_revoke.__file__).parents[5]
 # Python imports this at the start of every process: the control host's and the modules' alike.
@@ -78,7 +78,7 @@ class Controller:
         owner = {"api_url": self.simulator.url, "account_id": self.simulator.account_id}
         names = ("access_token", "fingerprint", "issued_at", "expires_at")
         client = {"client_id": self.simulator.client_id}
-        minted = Minted(**{name: made[name] for name in names}, **owner, **client)
+        minted = SeedToken(**{name: made[name] for name in names}, **owner, **client)
         self.store.parent.mkdir(mode=0o700)
         self.store.write_text(store_document(minted), encoding="utf-8")
         for host in self.hosts:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The nomba.auth contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The testbed: consumers that tell the truth, hosts that answer, and an end that leaves nothing."""
+"""The test environment: correct statistics of consumers, hosts over SSH, and a complete stop."""
 
 from __future__ import annotations
 
@@ -19,17 +19,19 @@ import pytest
 
 from tests.simulator.control_client import ControlClient
 from tests.simulator.tokens import fingerprint
-from tests.testbed.consumer import Tally, judge, parse_env
+from tests.testbed.consumer import Statistics, classify, parse_env
 from tests.testbed.folder import HOSTS, Testbed, make_private, write_private
 from tests.testbed.hosts import await_sshd, prepare_hosts, start_sshd, user, write_inventory
-from tests.testbed.play import seed, seed_token
+from tests.testbed.kill_test import find_faults
+from tests.testbed.observation import observe
 from tests.testbed.processes import free_ports, is_ours
+from tests.testbed.seed import seed, seed_token
 from tests.testbed.services import down
 
 
 @pytest.fixture
 def testbed(tmp_path: Path, simulator: ControlClient) -> Iterator[Testbed]:
-    """A testbed without hosts and OpenBao, on the simulator of this test."""
+    """A test environment without hosts and OpenBao, with the simulator of this test."""
     testbed = Testbed(tmp_path / "testbed")
     make_private(testbed.logs)
     urls = {"url": simulator.url, "http_url": simulator.http_url, "ca_path": simulator.ca_path}
@@ -40,69 +42,71 @@ def testbed(tmp_path: Path, simulator: ControlClient) -> Iterator[Testbed]:
 
 
 @pytest.fixture
-def played(testbed: Testbed) -> str:
-    """The token that the consumers of the testbed live on."""
+def seeded(testbed: Testbed) -> str:
+    """The token that the consumers use."""
     seed_token(testbed, seed(testbed, {}), age=60, lifetime=3600)
     return token_of(testbed, "shop")
 
 
-def test_a_refused_consumer_recovers_by_a_new_file_and_a_signal(
-    testbed: Testbed, simulator: ControlClient, played: str
+def test_refused_consumer_recovers_after_new_file_and_reload(
+    testbed: Testbed, simulator: ControlClient, seeded: str
 ) -> None:
     simulator.configure(sessions="single")
     put_token(testbed, "shop", new := simulator.issue()["access_token"])
-    refused = await_tally(testbed, "shop", lambda result: result["refused"] > 2)
-    hang_up(testbed, "shop")
-    healed = await_tally(testbed, "shop", is_served_since_reload)
+    refused = await_statistics(testbed, "shop", lambda result: result["refused"] > 2)
+    reload(testbed, "shop")
+    recovered = await_statistics(testbed, "shop", is_served_since_reload)
 
-    assert (refused["reloads"], refused["fingerprint"]) == (0, fingerprint(played))
-    assert (healed["reloads"], healed["fingerprint"]) == (1, fingerprint(new))
-    assert healed["accepted_after_refusal_at"] > healed["last_refused_at"]
-    assert healed["longest_gap"] > healed["last_refused_at"] - healed["first_refused_at"]
-    assert healed["calls"] == healed["accepted"] + healed["refused"]
+    assert (refused["reloads"], refused["fingerprint"]) == (0, fingerprint(seeded))
+    assert (recovered["reloads"], recovered["fingerprint"]) == (1, fingerprint(new))
+    assert recovered["accepted_after_refusal_at"] > recovered["last_refused_at"]
+    assert recovered["longest_gap"] > recovered["last_refused_at"] - recovered["first_refused_at"]
+    assert recovered["calls"] == recovered["accepted"] + recovered["refused"]
 
 
-def test_a_bad_file_leaves_the_consumer_with_what_it_has(testbed: Testbed, played: str) -> None:
+def test_invalid_file_leaves_consumer_with_current_token(testbed: Testbed, seeded: str) -> None:
     write_private(testbed.host("shop") / "token.env", "NOMBA_ACCESS_TOKEN=half")
-    hang_up(testbed, "shop")
-    result = await_tally(testbed, "shop", is_served_since_reload)
+    reload(testbed, "shop")
+    result = await_statistics(testbed, "shop", is_served_since_reload)
 
-    assert (result["reloads"], result["fingerprint"]) == (1, fingerprint(played))
+    assert (result["reloads"], result["fingerprint"]) == (1, fingerprint(seeded))
 
 
-def test_no_consumer_tells_its_token(testbed: Testbed, played: str) -> None:
+def test_statistics_and_logs_contain_no_token(testbed: Testbed, seeded: str) -> None:
     for path in (*testbed.host("shop").glob("consumer.*"), *testbed.logs.iterdir()):
-        assert played not in path.read_text(encoding="utf-8")
+        assert seeded not in path.read_text(encoding="utf-8")
         assert path.stat().st_mode & 0o077 == 0
 
 
-def test_seeding_again_begins_anew(testbed: Testbed, simulator: ControlClient, played: str) -> None:
+def test_second_seed_replaces_consumers_files_and_tokens(
+    testbed: Testbed, simulator: ControlClient, seeded: str
+) -> None:
     first = pid_of(testbed, "shop")
     (testbed.host("shop") / "left").touch()
     other = seed_token(testbed, seed(testbed, {"sessions": "single"}), age=0, lifetime=100)
 
     assert not is_ours(first, testbed.folder)
     assert not (testbed.host("shop") / "left").exists()
-    assert simulator.live() == [other] != [fingerprint(played)]
+    assert simulator.live() == [other] != [fingerprint(seeded)]
 
 
-def test_store_and_hosts_begin_with_one_token(testbed: Testbed, played: str) -> None:
+def test_seed_writes_one_token_to_store_and_hosts(testbed: Testbed, seeded: str) -> None:
     store = json.loads((testbed.rotation / "credentials.json").read_text(encoding="utf-8"))
 
-    assert store["current"]["access_token"] == played
-    assert {token_of(testbed, name) for name in HOSTS} == {played}
+    assert store["current"]["access_token"] == seeded
+    assert {token_of(testbed, name) for name in HOSTS} == {seeded}
 
 
-def test_down_ends_the_consumers_and_can_be_repeated(testbed: Testbed, played: str) -> None:
+def test_down_stops_consumers_and_is_idempotent(testbed: Testbed, seeded: str) -> None:
     pids = [pid_of(testbed, name) for name in HOSTS]
 
-    assert played
+    assert seeded
     assert (down(testbed), down(testbed)) == (3, 0)
     assert not any(is_ours(pid, testbed.folder) for pid in pids)
 
 
-def test_every_host_answers_over_ssh_until_down(testbed: Testbed) -> None:
-    raise_hosts(testbed)
+def test_hosts_accept_ssh_until_down(testbed: Testbed) -> None:
+    start_hosts(testbed)
     for name in HOSTS:
         assert (
             subprocess.run([*ssh(testbed, name), "true"], timeout=20, check=False).returncode == 0
@@ -126,32 +130,61 @@ def test_every_host_answers_over_ssh_until_down(testbed: Testbed) -> None:
         (403, b'{"code": "00"}', "failed"),
     ],
 )
-def test_an_answer_is_judged_by_status_and_code(status: int, body: bytes, outcome: str) -> None:
-    assert judge(status, body) == outcome
+def test_response_is_classified_by_status_and_code(status: int, body: bytes, outcome: str) -> None:
+    assert classify(status, body) == outcome
 
 
-def test_a_new_refusal_takes_back_the_recovery() -> None:
-    tally = Tally()
+def test_new_refusal_clears_recovery() -> None:
+    statistics = Statistics()
     for now, outcome in enumerate(["accepted", "refused", "accepted", "failed", "refused"]):
-        tally.note(outcome, now)
+        statistics.record(outcome, now)
 
-    assert (tally.first_refused_at, tally.last_refused_at) == (1, 4)
-    assert tally.accepted_after_refusal_at is None
-    assert (tally.longest_gap, tally.failed) == (2, 1)
-
-
-def test_an_env_file_may_have_comments_and_quotation_marks() -> None:
-    assert parse_env("# ours\n\nA=1\nB='x=y'\nC=\"z\"\n") == {"A": "1", "B": "x=y", "C": "z"}
+    assert (statistics.first_refused_at, statistics.last_refused_at) == (1, 4)
+    assert statistics.accepted_after_refusal_at is None
+    assert (statistics.longest_gap, statistics.failed) == (2, 1)
 
 
-def raise_hosts(testbed: Testbed) -> None:
-    """Start the hosts alone."""
+def test_env_file_may_contain_comments_and_quotes() -> None:
+    assert parse_env("# comment\n\nA=1\nB='x=y'\nC=\"z\"\n") == {"A": "1", "B": "x=y", "C": "z"}
+
+
+def test_seed_of_one_host_starts_one_consumer(testbed: Testbed, simulator: ControlClient) -> None:
+    seed_token(testbed, seed(testbed, {}), age=60, lifetime=3600, hosts=["shop"])
+
+    assert list(observe(testbed)["hosts"]) == list(observe(testbed)["consumers"]) == ["shop"]
+    assert simulator.live() == list(observe(testbed)["hosts"].values())
+
+
+def test_observation_contains_no_token(testbed: Testbed, seeded: str) -> None:
+    observed = observe(testbed)
+
+    assert observed["live"] == [observed["seeded"]] == [fingerprint(seeded)]
+    assert seeded not in json.dumps(observed)
+
+
+def test_kill_test_finds_an_unfinished_rotation(testbed: Testbed, seeded: str) -> None:
+    faults = find_faults(observe(testbed), HOSTS)
+
+    assert seeded
+    assert faults == ["an event is missing", "0 tokens were issued"]
+
+
+def test_kill_test_finds_a_host_with_another_token(testbed: Testbed, seeded: str) -> None:
+    put_token(testbed, "shop", "another")
+
+    assert seeded
+    assert "a host has another token" in find_faults(observe(testbed), HOSTS)
+
+
+def start_hosts(testbed: Testbed) -> None:
+    """Start only the hosts."""
     ports = dict(zip(HOSTS, free_ports(len(HOSTS)), strict=True))
     prepare_hosts(testbed, ports)
     pids = {f"sshd-{name}": start_sshd(testbed, name) for name in HOSTS}
     record = {
         **testbed.read(),
         "bao": {"url": "", "token": ""},
+        "clients": [],
         "hosts": {name: {"port": port} for name, port in ports.items()},
         "key_path": str(testbed.folder / "ssh" / "client_key"),
         "known_hosts": str(testbed.folder / "ssh" / "known_hosts"),
@@ -165,7 +198,7 @@ def raise_hosts(testbed: Testbed) -> None:
 
 
 def ssh(testbed: Testbed, name: str) -> list[str]:
-    """The command that Ansible makes of the inventory."""
+    """Return the SSH command that Ansible derives from the inventory."""
     inventory = json.loads(testbed.inventory.read_text(encoding="utf-8"))
     host = inventory["all"]["children"]["consumers"]["hosts"][name]
     options = shlex.split(host["ansible_ssh_common_args"])
@@ -175,41 +208,41 @@ def ssh(testbed: Testbed, name: str) -> list[str]:
 
 
 def token_of(testbed: Testbed, name: str) -> str:
-    """The token in the file of a host."""
+    """Return the token in the token file of a host."""
     text = (testbed.host(name) / "token.env").read_text(encoding="utf-8")
     return parse_env(text)["NOMBA_ACCESS_TOKEN"]
 
 
 def put_token(testbed: Testbed, name: str, token: str) -> None:
-    """Put another one there."""
+    """Replace the token in the token file of a host."""
     path = testbed.host(name) / "token.env"
     text = path.read_text(encoding="utf-8").replace(token_of(testbed, name), token)
     write_private(path, text)
 
 
 def pid_of(testbed: Testbed, name: str) -> int:
-    """The consumer's process."""
+    """Return the process id of a consumer."""
     return int((testbed.host(name) / "consumer.pid").read_text(encoding="utf-8"))
 
 
-def hang_up(testbed: Testbed, name: str) -> None:
-    """Tell a consumer to read its file."""
+def reload(testbed: Testbed, name: str) -> None:
+    """Reload a consumer."""
     os.kill(pid_of(testbed, name), signal.SIGHUP)
 
 
 def is_served_since_reload(result: dict[str, Any]) -> bool:
-    """Whether the consumer has read its file again, and the API likes what it read."""
+    """Return whether the API has accepted a request since the consumer was reloaded."""
     return bool(result["reloads"] == 1 and result["accepted_since_reload"] > 0)
 
 
-def await_tally(
-    testbed: Testbed, name: str, is_so: Callable[[dict[str, Any]], bool]
+def await_statistics(
+    testbed: Testbed, name: str, condition: Callable[[dict[str, Any]], bool]
 ) -> dict[str, Any]:
-    """What a consumer wrote down, once it is as wanted."""
+    """Return the statistics of a consumer as soon as they satisfy a condition."""
     deadline = time.monotonic() + 10
     while time.monotonic() < deadline:
         result = json.loads((testbed.host(name) / "consumer.json").read_text(encoding="utf-8"))
-        if is_so(result):
+        if condition(result):
             return dict(result)
         time.sleep(0.01)
-    raise TimeoutError(f"the consumer of {name} stayed at {result}")
+    raise TimeoutError(f"statistics of the consumer of {name}: {result}")

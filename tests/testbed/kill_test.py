@@ -1,0 +1,154 @@
+# Copyright (c) 2026, The nomba.auth contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Kill a rotation at each point in turn, run it again, and check the end state.
+
+python -m tests.testbed.kill_test --folder F [--every task|step] -- ANSIBLE-PLAYBOOK ARGUMENT...
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .folder import HOSTS, Testbed
+from .observation import observe
+from .seed import seed_test
+
+RESULTS = "kill-test.txt"
+_CALLBACKS = Path(__file__).parent / "callbacks"
+_KILLED = -signal.SIGKILL
+_EVENTS = {"begun", "issued", "accepted", "published", "promoted", "finished"}
+
+
+@dataclass(frozen=True)
+class KillPoint:
+    """A task after which the run is killed."""
+
+    number: int
+    step: str
+    task: str
+
+
+@dataclass(frozen=True)
+class KillTest:
+    """A command that rotates, and the test environment in which it runs."""
+
+    testbed: Testbed
+    command: Sequence[str]
+    hosts: Sequence[str]
+
+    def run(self, every: str) -> int:
+        """Test all kill points, print the results, and return the exit status."""
+        points = self.find_points(every)
+        (self.testbed.folder / RESULTS).unlink(missing_ok=True)
+        faults = [fault for point in points for fault in self.test_point(point)]
+        self.report(f"{len(points)} kill points, {len(faults)} faults\n")
+        return 1 if faults or not points else 0
+
+    def find_points(self, every: str) -> list[KillPoint]:
+        """Return all tasks of a complete run, or only the steps in the role's main.yml."""
+        seed_test(self.testbed, {}, hosts=self.hosts)
+        log = self.testbed.folder / "tasks.jsonl"
+        log.unlink(missing_ok=True)
+        run = self.play({"KILL_LOG": str(log)})
+        if run.returncode:
+            raise SystemExit(f"the run without a kill failed:\n{run.stdout}")
+        lines = log.read_text(encoding="utf-8").splitlines()
+        points = [KillPoint(**json.loads(line)) for line in lines]
+        return points if every == "task" else [one for one in points if one.step == "main.yml"]
+
+    def test_point(self, point: KillPoint) -> list[str]:
+        """Kill a run at a point, run it again, and return the faults."""
+        seed_test(self.testbed, {}, hosts=self.hosts)
+        killed = self.play({"KILL_AFTER": str(point.number)})
+        interrupted = observe(self.testbed)
+        resumed = self.play({})
+        observed = observe(self.testbed)
+        faults = find_faults(observed, self.hosts)
+        if killed.returncode != _KILLED:
+            faults.append(f"the first run was not killed: exit status {killed.returncode}")
+        if resumed.returncode:
+            faults.append(f"the second run failed:\n{resumed.stdout[-3000:]}")
+        self.report_point(point, len(interrupted["live"]), observed["consumers"], faults)
+        return faults
+
+    def report_point(
+        self, point: KillPoint, live: int, consumers: dict[str, Any], faults: list[str]
+    ) -> None:
+        """Print the result of one kill point."""
+        calls = sum(one["calls"] for one in consumers.values())
+        verdict = "FAULT" if faults else "ok"
+        line = f"{point.number:3} {point.step:28} {point.task:58} live tokens {live}, calls {calls}"
+        self.report(f"{verdict:5} {line}\n" + "".join(f"      {fault}\n" for fault in faults))
+
+    def play(self, settings: dict[str, str]) -> subprocess.CompletedProcess[str]:
+        """Run the command with the callback that counts tasks."""
+        callback = {
+            "ANSIBLE_CALLBACK_PLUGINS": str(_CALLBACKS),
+            "ANSIBLE_CALLBACKS_ENABLED": "kill",
+        }
+        return subprocess.run(
+            self.command,
+            env={**os.environ, **callback, **settings},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+
+    def report(self, text: str) -> None:
+        """Print a text, and append it to a file, because Ansible prints it only at the end."""
+        sys.stdout.write(text)
+        sys.stdout.flush()
+        with (self.testbed.folder / RESULTS).open("a", encoding="utf-8") as results:
+            results.write(text)
+
+
+def find_faults(observed: dict[str, Any], hosts: Sequence[str]) -> list[str]:
+    """Compare the observed state with the end state of a rotation."""
+    store, live = observed["store"], observed["live"]
+    audit = set(observed["audit"])
+    consumers = observed["consumers"].values()
+    checks = {
+        f"{len(live)} tokens are live": len(live) == 1,
+        "the store's token is not the live one": [store["current"]] == live,
+        "a token is pending": store["pending"] is None,
+        "a replaced token is left": store["previous"] == [],
+        "the rotation is not finished": store["rotation"] is None,
+        "a host has another token": observed["hosts"] == dict.fromkeys(hosts, store["current"]),
+        "a consumer uses another token": {one["fingerprint"] for one in consumers} == set(live),
+        "a call was refused": not any(one["refused"] for one in consumers),
+        "a call failed": not any(one["failed"] for one in consumers),
+        "a file was left": observed["leftovers"] == [],
+        "an event is missing": audit >= {*_EVENTS, "revoked"}
+        or audit >= {*_EVENTS, "already_revoked"},
+        "an event was written twice": len(set(observed["audit_ids"])) == len(observed["audit_ids"]),
+        f"{observed['issued']} tokens were issued": observed["issued"] == 1,
+    }
+    return [fault for fault, passed in checks.items() if not passed]
+
+
+def main() -> int:
+    """Parse the command line and run the test."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--folder", type=Path, required=True)
+    parser.add_argument("--every", choices=("task", "step"), default="task")
+    parser.add_argument("--hosts", nargs="+", choices=HOSTS, default=HOSTS)
+    parser.add_argument("command", nargs="+")
+    options = parser.parse_args()
+    testbed = Testbed(options.folder.resolve())
+    return KillTest(testbed, options.command, options.hosts).run(options.every)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,70 @@
+# Copyright (c) 2026, The nomba.auth contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Prepare a test: one token, in the store and on the hosts, and consumers that use it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from tests.simulator.control_client import ControlClient
+
+from .consumers import start_consumers, stop_consumers, without_consumers
+from .folder import HOSTS, Testbed, write_private
+from .token_files import SeedToken, store_document, token_env
+
+
+def seed(testbed: Testbed, settings: Mapping[str, object]) -> ControlClient:
+    """Stop the consumers, remove the files of the last test, and reset the simulator."""
+    record = testbed.read()
+    simulator = ControlClient.from_announcement(testbed.announcement)
+    stop_consumers(testbed)
+    testbed.clear()
+    simulator.reset(**settings)
+    testbed.write({**record, "pids": without_consumers(record["pids"])})
+    return simulator
+
+
+def seed_token(
+    testbed: Testbed,
+    simulator: ControlClient,
+    *,
+    age: float,
+    lifetime: float,
+    hosts: Sequence[str] = HOSTS,
+) -> str:
+    """Write one token to the store and the hosts, start consumers; return its fingerprint."""
+    token = _create_token(simulator, age, lifetime)
+    write_private(testbed.rotation / "credentials.json", store_document(token))
+    for name in hosts:
+        write_private(testbed.host(name) / "token.env", token_env(token))
+    start_consumers(testbed, simulator.http_url, hosts)
+    return token.fingerprint
+
+
+def seed_test(
+    testbed: Testbed,
+    settings: Mapping[str, object],
+    *,
+    age: float = 3600,
+    lifetime: float = 10800,
+    hosts: Sequence[str] = HOSTS,
+) -> str:
+    """Do both, and empty the request log, so that later entries are requests of the test."""
+    simulator = seed(testbed, settings)
+    fingerprint = seed_token(testbed, simulator, age=age, lifetime=lifetime, hosts=hosts)
+    simulator.forget_requests()
+    return fingerprint
+
+
+def _create_token(simulator: ControlClient, age: float, lifetime: float) -> SeedToken:
+    made = simulator.mint_pair(age=age, lifetime=lifetime)
+    return SeedToken(
+        access_token=made["access_token"],
+        fingerprint=made["fingerprint"],
+        issued_at=made["issued_at"],
+        expires_at=made["expires_at"],
+        api_url=simulator.url,
+        account_id=simulator.account_id,
+        client_id=simulator.client_id,
+    )

@@ -1,0 +1,58 @@
+# Copyright (c) 2026, The nomba.auth contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The files that a rotation finds: the token file of a host, and the store."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timezone
+
+from .folder import pretty
+
+
+@dataclass(frozen=True)
+class SeedToken:
+    """The token in use when a test starts. Times are seconds since the epoch."""
+
+    access_token: str
+    fingerprint: str
+    issued_at: float
+    expires_at: float
+    api_url: str
+    account_id: str
+    client_id: str
+
+    @property
+    def expires_at_text(self) -> str:
+        """Return the expiry in RFC 3339, UTC, whole seconds."""
+        return datetime.fromtimestamp(int(self.expires_at), timezone.utc).strftime(
+            "%Y-%m-%dT%H:%M:%SZ"
+        )
+
+
+def token_env(token: SeedToken) -> str:
+    """Return the content of a host's token file."""
+    lines = {
+        "NOMBA_ACCESS_TOKEN": token.access_token,
+        "NOMBA_TOKEN_EXPIRES_AT": token.expires_at_text,
+        "NOMBA_BASE_URL": token.api_url,
+        "NOMBA_ACCOUNT_ID": token.account_id,
+        "NOMBA_CLIENT_ID": token.client_id,
+    }
+    return "".join(f"{name}={value}\n" for name, value in lines.items())
+
+
+def store_document(token: SeedToken) -> str:
+    """Return the store as a successful rotation leaves it."""
+    current = {
+        "access_token": token.access_token,
+        "fingerprint": token.fingerprint,
+        "expires_at": token.expires_at_text,
+        "api_url": token.api_url,
+        "account_id": token.account_id,
+        "client_id": token.client_id,
+        "since": token.issued_at,
+    }
+    empty: dict[str, object] = {"pending": None, "previous": [], "rotation": None, "events": []}
+    return pretty({"format": 1, "current": current, **empty})
