@@ -25,21 +25,17 @@ class Watch:
 
     def __init__(self) -> None:
         self.skipped: list[str] = []
-        self.cases: dict[str, bool] = {}
+        self.passed: dict[str, bool] = {}
 
-    def note(self, report: Report) -> None:
+    def pytest_collectreport(self, report: Report) -> None:
         """Record a skip; an expected failure is not a skip."""
         if report.skipped and not hasattr(report, "wasxfail"):
             self.skipped.append(report.nodeid)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Record the result of one phase of a test."""
-        self.note(report)
-        self.cases[report.nodeid] = self.cases.get(report.nodeid, True) and not report.failed
-
-    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
-        """Record a module that is skipped as a whole."""
-        self.note(report)
+        """Record the result of a phase of a test."""
+        self.pytest_collectreport(report)
+        self.passed[report.nodeid] = self.passed.get(report.nodeid, True) and not report.failed
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
@@ -48,7 +44,7 @@ class Watch:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
         path = os.environ.get("PYTEST_CASES")
         if path and not hasattr(session.config, "workerinput"):
-            lines = [f"{'passed' if ok else 'failed'} {name}\n" for name, ok in self.cases.items()]
+            lines = [f"{'passed' if ok else 'failed'} {name}\n" for name, ok in self.passed.items()]
             Path(path).write_text("".join(lines), encoding="utf-8")
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:

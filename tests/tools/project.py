@@ -25,7 +25,6 @@ REPORTS = BUILD / "reports"
 TOOLS = ROOT / ".tools"
 VENV = ROOT / ".venv"
 VENVS = ROOT / ".venvs"
-
 PYTHONS = ("3.9", "3.10", "3.11", "3.12", "3.13")
 PROBE = "import sys, venv; print('%d.%d' % sys.version_info[:2], sys.executable)"
 
@@ -34,17 +33,15 @@ class ToolError(Exception):
     """The user has to change something; the text is one clear sentence."""
 
 
-def run_quietly(command: list[str], cwd: Path, env: Mapping[str, str] | None = None) -> None:
+def fail(message: object) -> int:
+    """Print an error and return the exit status of a failure."""
+    print(f"error: {message}", file=sys.stderr)
+    return 1
+
+
+def run_quietly(command: list[str], cwd: Path, env: Mapping[str, str]) -> None:
     """Run a program and show its output only if it fails."""
-    ran = subprocess.run(
-        command,
-        cwd=cwd,
-        env=env,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    ran = subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, check=False)
     if ran.returncode:
         raise ToolError(f"{' '.join(command)} failed:\n{ran.stdout}{ran.stderr}")
 
@@ -60,28 +57,24 @@ def find_python(version: str) -> Path | None:
     return next(filter(None, (_probe(path, version) for path in _candidates(version))), None)
 
 
-def find_pythons() -> dict[str, Path]:
-    """Return the interpreters of this machine by version."""
-    found = {version: find_python(version) for version in PYTHONS}
-    return {version: path for version, path in found.items() if path}
-
-
 def _candidates(version: str) -> Iterator[Path]:
     """Yield programs first and pyenv's shims last: a shim can have no Python behind it."""
     name = f"python{version}"
-    folders = [Path(entry) for entry in os.environ.get("PATH", os.defpath).split(os.pathsep)]
     home = Path(os.environ.get("HOME") or "/nonexistent")
     pyenv = Path(os.environ.get("PYENV_ROOT", home / ".pyenv"))
     yield from sorted(pyenv.glob(f"versions/{version}.*/bin/{name}"), reverse=True)
     yield from sorted(home.glob(f".local/share/uv/python/cpython-{version}.*/bin/{name}"))
-    for shims in (False, True):
-        for folder in folders:
-            if _is_shims(folder) is shims and (folder / name).is_file():
-                yield folder / name
+    for folder in sorted(_user_path(), key=_is_shims):
+        if (Path(folder) / name).is_file():
+            yield Path(folder) / name
 
 
-def _is_shims(folder: Path) -> bool:
-    return "shims" in folder.parts
+def _user_path() -> list[str]:
+    return list(filter(None, os.environ.get("PATH", os.defpath).split(os.pathsep)))
+
+
+def _is_shims(folder: str) -> bool:
+    return "shims" in Path(folder).parts
 
 
 def _probe(candidate: Path, version: str) -> Path | None:
@@ -92,7 +85,6 @@ def _probe(candidate: Path, version: str) -> Path | None:
 
 def tool_environment(venv: Path = VENV, **extra: str) -> dict[str, str]:
     """Return the variables of a tool: a HOME inside the build folder, no shims on the PATH."""
-    HOME.mkdir(parents=True, exist_ok=True)
     _share_pip_with_user()
     kept = {
         name: value
@@ -102,7 +94,10 @@ def tool_environment(venv: Path = VENV, **extra: str) -> dict[str, str]:
         # Byte code shortens hundreds of Python starts.
         and name not in {"PYTHONDONTWRITEBYTECODE", "PYTHONPATH", "VIRTUAL_ENV", "MAKEFLAGS"}
     }
-    return {**kept, "HOME": str(HOME), "PATH": _path(venv), "PYTHONUNBUFFERED": "1", **extra}
+    pythons = [str(path.parent) for path in map(find_python, reversed(PYTHONS)) if path]
+    others = [folder for folder in _user_path() if not _is_shims(folder) and folder not in pythons]
+    path = os.pathsep.join([str(venv / "bin"), *pythons, *others])
+    return {**kept, "HOME": str(HOME), "PATH": path, "PYTHONUNBUFFERED": "1", **extra}
 
 
 def tree_environment(tree: Path, venv: Path = VENV, **extra: str) -> dict[str, str]:
@@ -112,43 +107,28 @@ def tree_environment(tree: Path, venv: Path = VENV, **extra: str) -> dict[str, s
     return tool_environment(venv, **(paths | {"ANSIBLE_NOCOLOR": "1", "NO_COLOR": "1"} | extra))
 
 
-def _path(venv: Path) -> str:
-    pythons = [str(path.parent) for path in find_pythons().values()]
-    others = [
-        entry
-        for entry in os.environ.get("PATH", os.defpath).split(os.pathsep)
-        if entry and not _is_shims(Path(entry)) and entry not in pythons
-    ]
-    return os.pathsep.join([str(venv / "bin"), *reversed(pythons), *others])
-
-
 def _share_pip_with_user() -> None:
     """Link the user's cache and settings of pip into HOME."""
-    user = Path(os.environ.get("HOME") or "/nonexistent")
     for name in (".cache/pip", ".config/pip"):
-        ours, theirs = HOME / name, user / name
+        ours, theirs = HOME / name, Path(os.environ.get("HOME") or "/nonexistent") / name
+        ours.parent.mkdir(parents=True, exist_ok=True)
         if theirs.is_dir() and theirs.resolve() != ours.resolve() and not ours.exists():
-            ours.parent.mkdir(parents=True, exist_ok=True)
             with contextlib.suppress(FileExistsError):
                 ours.symlink_to(theirs)
 
 
 def require_programs(**packages: str) -> None:
     """Install missing programs with apt-get if the user is root; otherwise name them."""
-    path = os.environ.get("PATH", os.defpath) + ":/usr/sbin:/sbin"
+    path = os.pathsep.join([*_user_path(), "/usr/sbin", "/sbin"])
     missing = [package for name, package in packages.items() if not shutil.which(name, path=path)]
     if not missing:
         return
     if os.geteuid() or not shutil.which("apt-get"):
         raise ToolError(f"install these packages of your system first: {' '.join(missing)}")
     print(f"Installing with apt-get: {' '.join(missing)}", flush=True)
-    env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    install = ["apt-get", "install", "-y", "--no-install-recommends", *missing]
-    try:
-        run_quietly(install, ROOT, env)
-    except ToolError:
-        run_quietly(["apt-get", "update"], ROOT, env)
-        run_quietly(install, ROOT, env)
+    script = f"apt-get install -y --no-install-recommends {' '.join(missing)}"
+    command = ["sh", "-c", f"{script} || {{ apt-get update && {script}; }}"]
+    run_quietly(command, ROOT, {**os.environ, "DEBIAN_FRONTEND": "noninteractive"})
 
 
 @contextlib.contextmanager
@@ -158,9 +138,3 @@ def exclusive(name: str) -> Iterator[None]:
     with (BUILD / f"{name}.lock").open("w", encoding="utf-8") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
-
-
-def fail(message: object) -> int:
-    """Print an error and return the exit status of a failure."""
-    print(f"error: {message}", file=sys.stderr)
-    return 1
