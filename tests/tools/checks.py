@@ -176,12 +176,9 @@ def summary(outcomes: Sequence[Outcome]) -> str:
     names = {name for run in runs for name in run.cases}
     bad = {name for run in runs for name, passed in run.cases.items() if not passed}
     failed = max(len(bad), sum(bool(run.faults) for run in runs))
-    tests = sum(outcome.tests for outcome in others)
-    parts = [
-        f"{len(names):,} cases in {len(runs)} runs, {failed} failed" if runs else "",
-        f"{tests:,} checks, {sum(bool(one.faults) for one in others)} failed" if others else "",
-    ]
-    return "; ".join(filter(None, parts))
+    cases = [f"{len(names):,} cases in {len(runs)} runs, {failed} failed"] if runs else []
+    tests, failed = sum(one.tests for one in others), sum(bool(one.faults) for one in others)
+    return "; ".join(cases + ([f"{tests:,} checks, {failed} failed"] if others else []))
 
 
 def clock(seconds: float) -> str:

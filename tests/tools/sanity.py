@@ -24,8 +24,10 @@ import sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "pip"))
 from pip._internal.cli.main import main
 
+# The pip of this script must not count as installed.
 unknown = ("--no-setuptools", "--no-wheel")
-sys.exit(main(["install"] + [word for word in sys.argv[1:] if word not in unknown]))
+options = [word for word in sys.argv[1:] if word not in unknown]
+sys.exit(main(["install", "--ignore-installed"] + options))
 """
 # For each ansible-test: the pip that its script is named after, and the Pythons that it tries and
 # that this collection does not support.
