@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from tests.benchmark.cases import CASES
-from tests.benchmark.findings import AT_MOST, Row
-from tests.benchmark.measuring import Spread
+from tests.benchmark.results import AT_MOST, Row
+from tests.benchmark.timing import Spread
 
 ROOT = Path(__file__).parents[2]
 

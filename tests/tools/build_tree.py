@@ -42,7 +42,7 @@ def lay_build_tree(base: Path = BUILD) -> Path:
         link_other_collections(tree.parents[1])
         config = {"simulator_python": str(VENV / "bin" / "python"), "simulator_folder": str(tree)}
         path = tree / "tests" / "integration" / "integration_config.yml"
-        path.write_text(json.dumps(config) + "\n", encoding="utf-8")
+        path.write_text("---\n" + json.dumps(config) + "\n", encoding="utf-8")
     return tree
 
 
