@@ -36,6 +36,8 @@ class KillPoint:
     number: int
     step: str
     task: str
+    # Digest of the files of the rotation and of the hosts after the task.
+    files: str
 
 
 @dataclass(frozen=True)
@@ -55,16 +57,16 @@ class KillTest:
         return 1 if faults or not points else 0
 
     def find_points(self, every: str) -> list[KillPoint]:
-        """Return all tasks of a complete run, or only the steps in the role's main.yml."""
+        """Run the command without a kill, and return the kill points."""
         seed_test(self.testbed, {}, hosts=self.hosts)
         log = self.testbed.folder / "tasks.jsonl"
         log.unlink(missing_ok=True)
-        run = self.play({"KILL_LOG": str(log)})
+        run = self.play({"KILL_LOG": str(log), "KILL_FOLDER": str(self.testbed.folder)})
         if run.returncode:
             raise SystemExit(f"the run without a kill failed:\n{run.stdout}")
         lines = log.read_text(encoding="utf-8").splitlines()
         points = [KillPoint(**json.loads(line)) for line in lines]
-        return points if every == "task" else [one for one in points if one.step == "main.yml"]
+        return points if every == "task" else select_steps(points)
 
     def test_point(self, point: KillPoint) -> list[str]:
         """Kill a run at a point, run it again, and return the faults."""
@@ -112,6 +114,20 @@ class KillTest:
         sys.stdout.flush()
         with (self.testbed.folder / RESULTS).open("a", encoding="utf-8") as results:
             results.write(text)
+
+
+def select_steps(points: Sequence[KillPoint]) -> list[KillPoint]:
+    """Return the tasks of the role's main.yml before which a step has changed a file.
+
+    A kill after a step without changes leaves the same state as a kill after the step before it.
+    """
+    selected = []
+    files = points[0].files
+    for point in points:
+        if point.step == "main.yml" and point.files != files:
+            selected.append(point)
+            files = point.files
+    return selected
 
 
 def find_faults(observed: dict[str, Any], hosts: Sequence[str]) -> list[str]:
