@@ -11,18 +11,17 @@ import json
 import tarfile
 from pathlib import Path
 
+from tests.tools import release
 from tests.tools.build_tree import git
 from tests.tools.check_tarball import find_faults
-from tests.tools.release import Release
 from tests.unit.packaging.clone import make_clone
 
 
 def test_release_writes_commit_tag_tarball_and_checksums(tmp_path: Path) -> None:
     root, target = make_clone(tmp_path), tmp_path / "made"
-    release = Release(root, "7.8.9")
-    release.check()
+    release.check(root, "7.8.9")
     (root / "ignored.tar.gz").write_text("in the folder, but not in the tag")
-    release.make(target)
+    release.make(root, "7.8.9", target)
     assert git("describe", cwd=root).strip() == "7.8.9"
     assert git("status", "--porcelain", cwd=root) == ""
     assert "#v7-8-9" in git("show", "HEAD:CHANGELOG.md", cwd=root)

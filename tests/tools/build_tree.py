@@ -1,10 +1,10 @@
 # Copyright (c) 2026, The nomba.auth contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Lay the collection where Ansible's tools look for it: .build/ansible_collections/nomba/auth.
+"""Copy the collection to where Ansible's tools require it: .build/ansible_collections/nomba/auth.
 
-A real copy of all tracked and new files, because ansible-test follows no symbolic link.
-Times are kept, so caches stay good; files that left the repository leave the copy.
+It is a copy of all tracked and new files, because ansible-test follows no symbolic link.
+Modification times are kept, so caches stay valid; deleted files are deleted in the copy too.
 """
 
 from __future__ import annotations
@@ -16,26 +16,33 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.tools.project import BUILD, ROOT, VENVS, ToolError, exclusive, fail
+from tests.tools.project import BUILD, ROOT, VENV, VENVS, ToolError, exclusive, fail
 
 COLLECTION = Path("ansible_collections") / "nomba" / "auth"
-MANIFEST = "manifest.json"
-# Collections of others that ours can work with.
+# Other collections that this one works with.
 OTHERS = ("community/hashi_vault",)
 
 
 def lay_build_tree(base: Path = BUILD) -> Path:
-    """Bring <base>/ansible_collections/nomba/auth in line with the repository; return it."""
-    tree = base / COLLECTION
+    """Update <base>/ansible_collections/nomba/auth from the repository, and return it."""
+    tree, manifest = base / COLLECTION, base / "manifest.json"
     with exclusive("tree"):
         tree.mkdir(parents=True, exist_ok=True)
         names = repository_files()
-        remove_departed(tree, base / MANIFEST, names)
+        previous = json.loads(manifest.read_text(encoding="utf-8")) if manifest.exists() else []
+        for name in set(previous) - set(names):
+            (tree / name).unlink(missing_ok=True)
+            remove_empty_folders((tree / name).parent, tree)
         for name in names:
             copy_if_changed(ROOT / name, tree / name)
-        (base / MANIFEST).write_text(json.dumps(names), encoding="utf-8")
-        own_git(tree)
-        lend_others(tree.parents[1])
+        manifest.write_text(json.dumps(names), encoding="utf-8")
+        # ansible-test reads the list of files from git, and the outer git ignores everything here.
+        if not (tree / ".git").exists():
+            git("init", "--quiet", "--template=", cwd=tree)
+        link_other_collections(tree.parents[1])
+        config = {"simulator_python": str(VENV / "bin" / "python"), "simulator_folder": str(tree)}
+        path = tree / "tests" / "integration" / "integration_config.yml"
+        path.write_text("---\n" + json.dumps(config) + "\n", encoding="utf-8")
     return tree
 
 
@@ -45,17 +52,8 @@ def repository_files() -> list[str]:
     return sorted({name for name in listing.split("\0") if name and os.path.lexists(ROOT / name)})
 
 
-def remove_departed(tree: Path, manifest: Path, names: list[str]) -> None:
-    """Remove what an earlier call copied and the repository no longer has."""
-    if not manifest.exists():
-        return
-    for name in set(json.loads(manifest.read_text(encoding="utf-8"))) - set(names):
-        (tree / name).unlink(missing_ok=True)
-        remove_empty_folders((tree / name).parent, tree)
-
-
 def remove_empty_folders(folder: Path, top: Path) -> None:
-    """Remove a folder and those above it while nothing but byte code is left in them."""
+    """Remove a folder and those above it while they contain only byte code."""
     while folder != top and folder.is_dir():
         if any(entry.name != "__pycache__" for entry in folder.iterdir()):
             return
@@ -64,7 +62,7 @@ def remove_empty_folders(folder: Path, top: Path) -> None:
 
 
 def copy_if_changed(source: Path, copy: Path) -> None:
-    """Copy a file with its time and mode, in one step that no reader sees half done."""
+    """Copy a file with its time and mode, atomically."""
     if fingerprint(source) == fingerprint(copy):
         return
     copy.parent.mkdir(parents=True, exist_ok=True)
@@ -74,7 +72,7 @@ def copy_if_changed(source: Path, copy: Path) -> None:
 
 
 def fingerprint(path: Path) -> tuple[int, ...] | None:
-    """Return what changes when a file does, or None without the file."""
+    """Return values that change with the file, or None without the file."""
     try:
         status = path.lstat()
     except FileNotFoundError:
@@ -82,8 +80,8 @@ def fingerprint(path: Path) -> tuple[int, ...] | None:
     return status.st_mtime_ns, status.st_size, status.st_mode
 
 
-def lend_others(collections: Path) -> None:
-    """Show the collections of others beside ours, without a copy."""
+def link_other_collections(collections: Path) -> None:
+    """Link other collections beside ours."""
     for name in OTHERS:
         (collections / name).parent.mkdir(exist_ok=True)
         for place in VENVS.glob(f"collections/lib/python*/site-packages/{COLLECTION.parts[0]}"):
@@ -91,17 +89,8 @@ def lend_others(collections: Path) -> None:
                 (collections / name).symlink_to(place / name)
 
 
-def own_git(tree: Path) -> None:
-    """Give the tree a git of its own: for the one outside, everything here is ignored.
-
-    ansible-test and others ask git for the files to look at, and would find none.
-    """
-    if not (tree / ".git").exists():
-        git("init", "--quiet", "--template=", cwd=tree)
-
-
 def git(*arguments: str, cwd: Path) -> str:
-    """Run git in a folder, free of the variables that git's hooks set."""
+    """Run git in a folder, without the variables that git's hooks set."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     run = subprocess.run(
         ["git", *arguments], cwd=cwd, env=clean, capture_output=True, text=True, check=False

@@ -1,9 +1,9 @@
 # Copyright (c) 2026, The nomba.auth contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""make docs: the site of guides and reference pages, into docs/_build; a warning is a failure.
+"""Build the site of guides and reference pages into docs/_build; a warning is a failure.
 
-Nothing is fetched: the few pages of Ansible's own that are linked to stand in an inventory below.
+Nothing is downloaded: an inventory below names the pages of Ansible that are linked to.
 """
 
 from __future__ import annotations
@@ -12,125 +12,61 @@ import shutil
 import subprocess
 import sys
 import zlib
-from typing import TYPE_CHECKING
+from pathlib import Path
 
-from tests.tools.build_tree import lay_build_tree
-from tests.tools.checks import Check, close, run_checks
-from tests.tools.project import (
-    BUILD,
-    ROOT,
-    VENV,
-    VENVS,
-    ToolError,
-    environment_python,
-    fail,
-    tool_environment,
-)
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from tests.tools.project import BUILD, ROOT
 
 SITE = BUILD / "docs"
 OUTPUT = ROOT / "docs" / "_build"
-GENERATED = ROOT / "docs" / "docsite" / "rst" / "outcomes.rst"
-
-# What a reference page is about, in the order in which people look for it.
-KINDS = ("module", "role", "filter", "lookup")
-# The labels of Ansible's documentation that antsibull-docs links to, and where they lead.
-ANSIBLES_OWN = {
-    "ansible_configuration_settings": "reference_appendices/config.html",
-    "common_return_values": "reference_appendices/common_return_values.html",
-}
+# The labels of Ansible's documentation that antsibull-docs links to, and their pages.
 INVENTORY_HEAD = """\
 # Sphinx inventory version 2
 # Project: Ansible
 # Version:
 # The remainder of this file is compressed using zlib.
 """
+INVENTORY = b"""\
+ansible_configuration_settings std:label -1 reference_appendices/config.html -
+common_return_values std:label -1 reference_appendices/common_return_values.html -
+"""
 
 
-def main() -> int:
-    """Write the generated page anew, then build the site and say where it is."""
-    try:
-        write_generated_page()
-        tree = lay_build_tree()
-        prepare(tree)
-        outcomes = run_checks([reference_pages()])
-        write_index(tree)
-        outcomes += run_checks([site()])
-    except ToolError as error:
-        return fail(error)
-    print(f"The site begins at {OUTPUT / 'index.html'}")
-    return close(outcomes)
+def main(docsite: Path) -> int:
+    """Write the reference pages and the index, and build the site."""
+    prepare(docsite)
+    how = ["--use-current", "--squash-hierarchy", "--no-indexes", "--fail-on-error"]
+    pages = ["antsibull-docs", "collection", *how, "--dest-dir", str(SITE / "rst"), "nomba.auth"]
+    subprocess.run(pages, cwd=SITE, check=True)
+    write_index(docsite)
+    strict = ["--fail-on-warning", "--keep-going", "--fresh-env", "--quiet"]
+    build = ["sphinx-build", *strict, "--conf-dir", str(SITE), str(SITE / "rst"), str(OUTPUT)]
+    return subprocess.run(build, cwd=SITE, check=False).returncode
 
 
-def write_generated_page() -> None:
-    """Bring the page of outcomes and codes in line with the code."""
-    tree = lay_build_tree()
-    env = tool_environment(PYTHONPATH=f"{tree}:{BUILD}")
-    command = [str(environment_python(VENV)), "-m", "tests.tools.codes"]
-    run = subprocess.run(command, cwd=tree, env=env, capture_output=True, text=True, check=False)
-    if run.returncode:
-        raise ToolError(f"the page of outcomes could not be made:\n{run.stderr.strip()}")
-    if not GENERATED.exists() or GENERATED.read_text(encoding="utf-8") != run.stdout:
-        GENERATED.write_text(run.stdout, encoding="utf-8")
-
-
-def prepare(tree: Path) -> None:
-    """Lay out Sphinx's sources, except for the pages that antsibull-docs writes."""
+def prepare(docsite: Path) -> None:
+    """Copy Sphinx's sources, except for the pages that antsibull-docs writes."""
     for folder in (SITE, OUTPUT):
         shutil.rmtree(folder, ignore_errors=True)
-    shutil.copytree(tree / "docs" / "docsite" / "site", SITE)
-    guides = SITE / "rst" / "docsite"
-    shutil.copytree(tree / "docs" / "docsite" / "rst" / "images", guides / "images")
-    # Where the guides find them in the repository, too: two folders up.
-    shutil.copytree(tree / "docs" / "examples", SITE / "examples")
-    # antsibull-docs insists on a folder that nobody else can write to.
+    shutil.copytree(docsite / "site", SITE)
+    shutil.copytree(docsite / "rst" / "images", SITE / "rst" / "docsite" / "images")
+    # The guides find them two folders up, as in the repository.
+    shutil.copytree(docsite.parent / "examples", SITE / "examples")
+    # antsibull-docs requires a folder that nobody else can write to.
     (SITE / "rst").chmod(0o755)
-    (SITE / "ansible.inv").write_bytes(inventory())
+    (SITE / "ansible.inv").write_bytes(INVENTORY_HEAD.encode() + zlib.compress(INVENTORY))
 
 
-def inventory() -> bytes:
-    """Return Sphinx's list of what can be linked to in Ansible's documentation."""
-    lines = "".join(f"{name} std:label -1 {page} -\n" for name, page in ANSIBLES_OWN.items())
-    return INVENTORY_HEAD.encode() + zlib.compress(lines.encode())
-
-
-def reference_pages() -> Check:
-    """Return the program that writes a page for each plugin, and takes the guides along."""
-    how = ["--use-current", "--squash-hierarchy", "--no-indexes", "--fail-on-error"]
-    command = ["antsibull-docs", "collection", *how, "--dest-dir", str(SITE / "rst"), "nomba.auth"]
-    return Check("reference pages", command, SITE, environment())
-
-
-def write_index(tree: Path) -> None:
-    """Put our first page in the place of the one that antsibull-docs writes.
-
-    The list of plugins is added here, with names that fit beside the text.
-    """
+def write_index(docsite: Path) -> None:
+    """Replace the index that antsibull-docs writes with ours and a list of all plugins."""
     index = SITE / "rst" / "index.rst"
-    shutil.copy(tree / "docs" / "docsite" / "site" / "rst" / "index.rst", index)
+    shutil.copy(docsite / "site" / "rst" / "index.rst", index)
     with index.open("a", encoding="utf-8") as page:
         page.write("\n.. toctree::\n   :hidden:\n   :caption: Modules and plugins\n\n")
-        for kind in KINDS:
+        for kind in ("module", "role", "filter", "lookup"):
             for path in sorted((SITE / "rst").glob(f"*_{kind}.rst")):
-                name = path.stem.removesuffix(f"_{kind}")
-                page.write(f"   {name} ({kind}) <{path.stem}>\n")
+                page.write(f"   {path.stem.removesuffix(f'_{kind}')} ({kind}) <{path.stem}>\n")
         page.write("   environment_variables\n")
 
 
-def site() -> Check:
-    """Return the program that makes the site of all pages."""
-    strict = ["--fail-on-warning", "--keep-going", "--fresh-env", "--quiet"]
-    command = ["sphinx-build", *strict, "--conf-dir", str(SITE), str(SITE / "rst"), str(OUTPUT)]
-    return Check("site", command, SITE, environment())
-
-
-def environment() -> dict[str, str]:
-    """Return an environment with the site's own tools, in which the collection is found."""
-    settings = {"ANSIBLE_COLLECTIONS_PATH": str(BUILD), "ANSIBLE_NOCOLOR": "1", "NO_COLOR": "1"}
-    return tool_environment(VENVS / "docs", **settings)
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(Path(sys.argv[1])))

@@ -1,10 +1,7 @@
 # Copyright (c) 2026, The nomba.auth contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""make release: changelog, version, commit, tag, tarball, checksums; nothing leaves the machine.
-
-python -m tests.tools.release VERSION [--dry-run]    the dry run asks all questions, changes nothing
-"""
+"""Changelog, version, commit, tag, tarball and checksums of a release; nothing is pushed."""
 
 from __future__ import annotations
 
@@ -14,139 +11,91 @@ import re
 import shutil
 import sys
 import tarfile
-from dataclasses import dataclass
 from pathlib import Path
 
 from tests.tools.build_tree import git
-from tests.tools.project import BUILD, ROOT, ToolError, fail, run_silently, tool_environment
+from tests.tools.project import BUILD, ROOT, ToolError, fail, run_quietly, tool_environment
 
-_NUMBER = r"(0|[1-9]\d*)"
-_VERSION = re.compile(rf"{_NUMBER}\.{_NUMBER}\.{_NUMBER}")
-_IN_GALAXY = re.compile(r"^version: (.*)$", re.MULTILINE)
+NUMBER = r"(0|[1-9]\d*)"
+VERSION = re.compile(rf"{NUMBER}\.{NUMBER}\.{NUMBER}")
+STEPS = (
+    "set version {0} in galaxy.yml",
+    "generate CHANGELOG.md from changelogs/fragments",
+    "commit this as Release {0}",
+    "tag the commit {0}",
+    "build nomba-auth-{0}.tar.gz from the tag",
+    "write SHA256SUMS",
+)
 
 
 def main(arguments: list[str]) -> int:
-    """Release, or say in one sentence why not."""
+    """Release, or print why not."""
     parser = argparse.ArgumentParser(prog="release", description="Release the collection.")
-    parser.add_argument("version", help="three numbers, as 1.2.3")
-    parser.add_argument("--dry-run", action="store_true", help="ask all questions, change nothing")
+    parser.add_argument("version", help="three numbers, for example 1.2.3")
+    parser.add_argument("--dry-run", action="store_true", help="check everything, change nothing")
     options = parser.parse_args(arguments)
-    release = Release(ROOT, options.version)
     try:
-        release.check()
-        if options.dry_run:
-            print("\n".join(f"would {step}" for step in release.steps()))
-        else:
-            release.make(BUILD / "release")
+        check(ROOT, options.version)
+        for step in STEPS:
+            print("would " * options.dry_run + step.format(options.version))
+        if not options.dry_run:
+            make(ROOT, options.version, BUILD / "release")
     except ToolError as error:
         return fail(error)
     return 0
 
 
-@dataclass(frozen=True)
-class Release:
-    """One release of the repository at `root`."""
+def check(root: Path, version: str) -> None:
+    """Reject a release that would have to be undone."""
+    if not VERSION.fullmatch(version):
+        raise ToolError(f"VERSION: {version!r} is not three numbers, for example 1.2.3")
+    if git("status", "--porcelain", cwd=root):
+        raise ToolError("the tree has changes that are not committed: commit or remove them")
+    tags = git("tag", "--list", cwd=root).split()
+    if version in tags:
+        raise ToolError(f"VERSION: the tag {version} exists; choose a newer version")
+    newest = max((numbers(tag) for tag in tags if VERSION.fullmatch(tag)), default=(-1,))
+    if numbers(version) <= newest:
+        shown = ".".join(map(str, newest))
+        raise ToolError(f"VERSION: {version} is not newer than {shown}, the last release")
+    if not list((root / "changelogs" / "fragments").glob("*.y*ml")):
+        raise ToolError("changelogs/fragments is empty: a release describes its changes")
 
-    root: Path
-    version: str
 
-    @property
-    def tarball(self) -> str:
-        """The name of the file that Galaxy gets."""
-        return f"nomba-auth-{self.version}.tar.gz"
-
-    def steps(self) -> list[str]:
-        """Return what a release does, in order."""
-        return [
-            f"set version {self.version} in galaxy.yml",
-            "turn changelogs/fragments into CHANGELOG.md",
-            f"commit this as Release {self.version}",
-            f"tag the commit {self.version}",
-            f"build {self.tarball} from the tag",
-            "write SHA256SUMS",
-        ]
-
-    def check(self) -> None:
-        """Refuse what could not be taken back."""
-        if not _VERSION.fullmatch(self.version):
-            raise ToolError(f"VERSION: {self.version!r} is not three numbers, as 1.2.3")
-        if git("status", "--porcelain", cwd=self.root):
-            raise ToolError("the tree has changes that are not committed: commit or remove them")
-        tags = git("tag", "--list", cwd=self.root).split()
-        if self.version in tags:
-            raise ToolError(f"VERSION: the tag {self.version} exists; choose a newer version")
-        self._check_newer(tags)
-        if not list((self.root / "changelogs" / "fragments").glob("*.y*ml")):
-            raise ToolError("changelogs/fragments is empty: a release says what is new in it")
-
-    def _check_newer(self, tags: list[str]) -> None:
-        newest = max((numbers(tag) for tag in tags if _VERSION.fullmatch(tag)), default=None)
-        if newest is not None and numbers(self.version) <= newest:
-            shown = ".".join(map(str, newest))
-            raise ToolError(f"VERSION: {self.version} is not newer than {shown}, the last release")
-
-    def make(self, target: Path) -> None:
-        """Do all steps; say each one before."""
-        actions = (self._set_version, self._changelog, self._commit, self._tag)
-        steps = iter(self.steps())
-        for action in actions:
-            print(next(steps), flush=True)
-            action()
-        print(next(steps), flush=True)
-        self._build(target)
-        print(next(steps), flush=True)
-        write_sums(target)
-        print(f"{target} holds the files; to publish: git push origin HEAD {self.version}")
-
-    def _set_version(self) -> None:
-        path = self.root / "galaxy.yml"
-        text, count = _IN_GALAXY.subn(f"version: {self.version}", path.read_text(encoding="utf-8"))
-        if count != 1:
-            raise ToolError("galaxy.yml must have one line that begins with version:")
-        path.write_text(text, encoding="utf-8")
-
-    def _changelog(self) -> None:
-        run_here(["antsibull-changelog", "release", "--version", self.version], self.root)
-
-    def _commit(self) -> None:
-        git("add", "--all", cwd=self.root)
-        git("commit", "--quiet", "--message", f"Release {self.version}", cwd=self.root)
-
-    def _tag(self) -> None:
-        message = f"nomba.auth {self.version}"
-        git("tag", "--annotate", "--message", message, self.version, cwd=self.root)
-
-    def _build(self, target: Path) -> None:
-        """Build from what the tag holds, whatever else lies in the folder."""
-        shutil.rmtree(target, ignore_errors=True)
-        source = target / "source"
-        source.mkdir(parents=True)
-        archive = target / "source.tar"
-        git("archive", "--output", str(archive), self.version, cwd=self.root)
-        with tarfile.open(archive) as tar:
-            tar.extractall(source, filter="data")
-        archive.unlink()
-        run_here(["ansible-galaxy", "collection", "build", "--output-path", str(target)], source)
-        shutil.rmtree(source)
+def make(root: Path, version: str, target: Path) -> None:
+    """Do all steps."""
+    galaxy = root / "galaxy.yml"
+    text, count = re.subn(
+        r"^version: .*$", f"version: {version}", galaxy.read_text(encoding="utf-8"), flags=re.M
+    )
+    if count != 1:
+        raise ToolError("galaxy.yml must have one line that begins with version:")
+    galaxy.write_text(text, encoding="utf-8")
+    env = tool_environment(Path(sys.prefix))
+    run_quietly(["antsibull-changelog", "release", "--version", version], root, env)
+    git("add", "--all", cwd=root)
+    git("commit", "--quiet", "--message", f"Release {version}", cwd=root)
+    git("tag", "--annotate", "--message", f"nomba.auth {version}", version, cwd=root)
+    # From the content of the tag, whatever else is in the folder.
+    shutil.rmtree(target, ignore_errors=True)
+    source, archive = target / "source", target / "source.tar"
+    source.mkdir(parents=True)
+    git("archive", "--output", str(archive), version, cwd=root)
+    with tarfile.open(archive) as tar:
+        tar.extractall(source, filter="data")
+    build = ["ansible-galaxy", "collection", "build", "--output-path", str(target)]
+    run_quietly(build, source, env)
+    archive.unlink()
+    shutil.rmtree(source)
+    tarball = target / f"nomba-auth-{version}.tar.gz"
+    digest = hashlib.sha256(tarball.read_bytes()).hexdigest()
+    (target / "SHA256SUMS").write_text(f"{digest}  {tarball.name}\n", encoding="utf-8")
+    print(f"The files are in {target}. To publish: git push origin HEAD {version}")
 
 
 def numbers(version: str) -> tuple[int, ...]:
-    """Return what versions are compared by."""
-    return tuple(int(part) for part in version.split("."))
-
-
-def run_here(command: list[str], cwd: Path) -> None:
-    """Run a program of the environment that this runs in."""
-    run_silently(command, cwd, tool_environment(Path(sys.prefix)))
-
-
-def write_sums(folder: Path) -> None:
-    """Write SHA256SUMS, for sha256sum --check."""
-    lines = [
-        f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}\n"
-        for path in sorted(folder.glob("*.tar.gz"))
-    ]
-    (folder / "SHA256SUMS").write_text("".join(lines), encoding="utf-8")
+    """Return the value by which versions are compared."""
+    return tuple(map(int, version.split(".")))
 
 
 if __name__ == "__main__":
