@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Playbooks with a misspelt option stop before any request and name the option."""
+"""Playbooks with a misspelled option stop before any request and name the option."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def user_playbook(folder: Path, task: dict[str, Any], **more: Any) -> str:
     return str(path)
 
 
-def test_misspelt_argument_stops_the_playbook(controller: Controller) -> None:
+def test_misspelled_argument_stops_the_playbook(controller: Controller) -> None:
     output = assert_stopped(controller, "nomba.auth.rotate", "-e", "nomba_host=service")
     assert "nomba_host: no such option; did you mean nomba_hosts? Nothing was done." in output
 
@@ -73,12 +73,12 @@ def test_hosts_that_match_nothing_stop_the_playbook(controller: Controller) -> N
     assert "nomba_hosts: servise matches no host of the inventory. Nothing was done." in output
 
 
-def test_misspelt_variable_of_the_last_host_stops_all_hosts(controller: Controller) -> None:
+def test_misspelled_variable_of_the_last_host_stops_all_hosts(controller: Controller) -> None:
     controller.hosts = {"first": UNREACHABLE, "second": UNREACHABLE, "third": {EMERGENCY: True}}
     assert f"{REFUSED}Nothing" in assert_stopped(controller, "nomba.auth.rotate")
 
 
-def test_misspelt_variable_of_the_inventory_stops_the_playbook(controller: Controller) -> None:
+def test_misspelled_variable_of_the_inventory_stops_the_playbook(controller: Controller) -> None:
     controller.hosts = {"first": UNREACHABLE, "second": {"nomba_dedline": 900}}
     output = assert_stopped(controller, "nomba.auth.revoke", nomba_hosts="nomba")
     assert "nomba_dedline: no such option; did you mean nomba_deadline?" in output
@@ -91,7 +91,7 @@ def test_nomba_hosts_in_the_inventory_stops_the_playbook(controller: Controller)
     assert "nomba_hosts: set it with -e" in output
 
 
-def test_misspelt_variables_of_a_play_and_of_a_task_stop_the_role(controller: Controller) -> None:
+def test_misspelled_variables_of_a_play_and_of_a_task_stop_the_role(controller: Controller) -> None:
     controller.hosts = {"first": UNREACHABLE, "second": {}}
     task = {"include_role": {"name": ROLE}, "vars": {"credential_rotation_forse": True}}
     path = user_playbook(controller.folder, task, vars={EMERGENCY: True})

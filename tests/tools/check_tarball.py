@@ -26,12 +26,16 @@ def find_faults(path: str) -> list[str]:
     with tarfile.open(path) as tarball:
         names = {member.name.removeprefix("./") for member in tarball} - {".", ""}
     return [
-        *(f"{path}: {name} is not part of the product" for name in sorted(names) if foreign(name)),
+        *(
+            f"{path}: {name} is not part of the product"
+            for name in sorted(names)
+            if is_unexpected(name)
+        ),
         *(f"{path}: {name} is missing" for name in sorted(REQUIRED - names)),
     ]
 
 
-def foreign(name: str) -> bool:
+def is_unexpected(name: str) -> bool:
     """Return whether a file is not allowed in the tarball."""
     return (
         name.split("/", maxsplit=1)[0] not in ALLOWED

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     Report = Union[pytest.TestReport, pytest.CollectReport]
 
 
-class Watch:
+class SkipDetector:
     """Collects the results of a run."""
 
     def __init__(self) -> None:
@@ -55,4 +55,4 @@ class Watch:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Register the plugin."""
-    config.pluginmanager.register(Watch(), "no-skips")
+    config.pluginmanager.register(SkipDetector(), "no-skips")

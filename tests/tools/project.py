@@ -79,7 +79,7 @@ def _is_shims(folder: str) -> bool:
 
 def _probe(candidate: Path, version: str) -> Path | None:
     run = subprocess.run([candidate, "-c", PROBE], capture_output=True, text=True, check=False)
-    found, _, path = run.stdout.strip().partition(" ")
+    found, __, path = run.stdout.strip().partition(" ")
     return Path(path) if run.returncode == 0 and found == version else None
 
 

@@ -291,7 +291,7 @@ def test_all_attempts_are_counted() -> None:
     assert read(HttpAnswer(302, {}, b"", attempts=2)).attempts == 2
 
 
-# Kept fields and redaction
+# Fields and redaction
 
 
 def test_only_named_fields_of_data_are_kept() -> None:

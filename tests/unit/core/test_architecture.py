@@ -77,7 +77,16 @@ ALLOWED: dict[str, set[str]] = {
     },
     "module_utils/_module.py": {
         *("_atomic_file", "_clock", "_errors", "_http_session", "_scan", "_secure_open", "_token"),
-        *("ansible.module_utils.basic", "grp", "os", "pwd", "signal", "ssl", "stat"),
+        *(
+            "ansible.module_utils.basic",
+            "ansible.module_utils.secrets",
+            "grp",
+            "os",
+            "pwd",
+            "signal",
+            "ssl",
+            "stat",
+        ),
         *("threading", "traceback"),
     },
     "modules/nomba_token_revoke.py": {

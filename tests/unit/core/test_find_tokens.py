@@ -215,7 +215,7 @@ def test_lines_are_counted_across_chunks_without_tokens() -> None:
 
 
 @each_row(
-    "foreign",
+    "other",
     [
         rs256(),
         jwt(b'{"iss":"https://login.example"}'),
@@ -223,10 +223,10 @@ def test_lines_are_counted_across_chunks_without_tokens() -> None:
     ],
     ids=["RS256", "HS256", "a claim of another shape"],
 )
-def test_jwt_of_another_service_names_no_account(foreign: str) -> None:
-    (finding,) = found(b"session=" + foreign.encode() + b";")
+def test_jwt_of_another_service_names_no_account(other: str) -> None:
+    (finding,) = found(b"session=" + other.encode() + b";")
     assert finding.token.accounts == ()
-    assert foreign.startswith(finding.token.text)
+    assert other.startswith(finding.token.text)
 
 
 @given(st.text().map(lambda text: text.replace(".eyJ", "")))
@@ -374,7 +374,7 @@ def test_signature_truncated_by_next_token_is_malformed() -> None:
 
 @each_row("length", [0, 1, 20, 42])
 @each_row(
-    "foreign",
+    "other",
     [
         rs256(),
         jwt(b'{"iss":"https://login.example"}'),
@@ -384,8 +384,8 @@ def test_signature_truncated_by_next_token_is_malformed() -> None:
     ],
     ids=["RS256", "HS256", "a value", "another name", "no name"],
 )
-def test_truncated_token_of_another_service_is_not_found(foreign: str, length: int) -> None:
-    head, __, signature = foreign.rpartition(".")
+def test_truncated_token_of_another_service_is_not_found(other: str, length: int) -> None:
+    head, __, signature = other.rpartition(".")
     assert found(f"session={head}.{signature[:length]};".encode()) == []
     assert found(f"session={head[: -2 - length]};".encode()) == []
 

@@ -45,7 +45,7 @@ def running_out(calls: int) -> Callable[[], float]:
     return lambda: next(left, 0.0)
 
 
-class Answer:
+class ReadAnswer:
     """The result of reading bytes as an answer."""
 
     def __init__(self, response: StrictResponse) -> None:
@@ -62,7 +62,7 @@ def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
         yield ours, theirs
 
 
-Read = Callable[..., Answer]
+Read = Callable[..., ReadAnswer]
 
 
 @pytest.fixture
@@ -76,13 +76,13 @@ def read(pair: tuple[socket.socket, socket.socket]) -> Read:
         exclusive: bool = False,
         closes: bool = True,
         left: Callable[[], float] = plenty,
-    ) -> Answer:
+    ) -> ReadAnswer:
         sender = threading.Thread(target=send, args=(theirs, data, closes))
         sender.start()
         response = StrictResponse(ours, Exchange(left, exclusive), "GET")
         try:
             response.begin()
-            return Answer(response)
+            return ReadAnswer(response)
         finally:
             response.close()
             ours.close()
@@ -197,7 +197,7 @@ def test_body_is_read_whole(read: Read, data: bytes, body: bytes, exclusive: boo
     ids=["length", "in a chunk", "between chunks", "head"],
 )
 def test_truncated_body_is_an_error(read: Read, data: bytes) -> None:
-    answer: Answer | None = None
+    answer: ReadAnswer | None = None
     with pytest.raises((http.client.HTTPException, OSError, ValueError)):
         answer = read(data)
     assert answer is None

@@ -402,12 +402,12 @@ def test_equal_refusals_after_success_do_not_abort(api: FakeApi) -> None:
 
 
 def test_equal_refusals_of_one_account_do_not_abort_another(api: FakeApi) -> None:
-    foreign = [live(account=OTHER_ACCOUNT, number=number) for number in range(30)]
+    other = [live(account=OTHER_ACCOUNT, number=number) for number in range(30)]
     ours = many(8)
-    api.answer = lambda text: FORBIDDEN if text in foreign else SUCCESS
+    api.answer = lambda text: FORBIDDEN if text in other else SUCCESS
     api.effect = None
     api.dies = dict.fromkeys(ours, 10.0)
-    outcomes = api.outcomes([*foreign, *ours])
+    outcomes = api.outcomes([*other, *ours])
     assert outcomes[:30] == ["refused"] * ABORT_AFTER + ["not_attempted"] * (30 - ABORT_AFTER)
     assert outcomes[30:] == ["revoked"] + ["already_revoked"] * 7
 

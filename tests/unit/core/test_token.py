@@ -434,7 +434,7 @@ def test_token_in_text_is_replaced_with_its_fingerprint(path: str) -> None:
 @each_row(
     "part",
     [SEED[:60], SEED[21:], SEED[21:180], SEED[:-1], SEED[:250], rs256(), SEED + rs256()],
-    ids=["beginning", "no header", "payload", "no end", "half", "foreign", "two"],
+    ids=["beginning", "no header", "payload", "no end", "half", "other service", "two"],
 )
 def test_part_of_token_in_text_is_redacted(part: str) -> None:
     shown = redact(f"/srv/{part}/log")

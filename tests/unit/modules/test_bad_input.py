@@ -331,7 +331,7 @@ def test_value_of_a_wrong_type_is_rejected_by_ansible_with_the_name_of_the_optio
         ("expired", "keep"),
         ("proof", "maybe"),
         ("validate_certs", "perhaps"),
-        ("acess_token", "misspelt"),
+        ("acess_token", "misspelled"),
     ]
     accepted = []
     for option, value in rows:

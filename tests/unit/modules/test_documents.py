@@ -251,8 +251,8 @@ def test_every_failing_outcome_has_a_rank() -> None:
 def test_documented_results_are_what_is_returned(revoke: Revoke, tmp_path: Path) -> None:
     returned = yaml.safe_load(nomba_token_revoke.RETURN)
     (tmp_path / "log").write_text(revoke.simulator.mint())
-    foreign = revoke.simulator.mint(client_id=SECOND_CLIENT_ID)
-    module_result = revoke(foreign, sources=[str(tmp_path), str(tmp_path / "missing")])
+    other = revoke.simulator.mint(client_id=SECOND_CLIENT_ID)
+    module_result = revoke(other, sources=[str(tmp_path), str(tmp_path / "missing")])
     assert set(module_result.result) - ANSIBLES_OWN == set(returned)
     contents = {name: set(row["contains"]) for name, row in returned.items()}
     assert all(set(row) == contents["results"] for row in module_result["results"])

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.newest
 
 
 @dataclass(frozen=True)
-class Kind:
+class FaultKind:
     """A fault, and what such an answer means.
 
     genuine: the real answer. retryable: to be retried. refusal: the API's documented refusal of a
@@ -48,49 +48,51 @@ class Expected:
     alive: bool = False
 
 
-FAULTS: dict[str, Kind] = {
-    "slow": Kind("genuine", "slow", {"delay": 0.02}),
-    "date": Kind("genuine", "date", {"offset": 200}),
-    "no date": Kind("genuine", "no_date"),
-    "429": Kind("retryable", "rate_limited"),
-    "429 with Retry-After": Kind("retryable", "rate_limited", {"retry_after": 20}),
-    "502": Kind("retryable", "status", {"status": 502}),
-    "503": Kind("retryable", "status", {"status": 503}),
-    "504": Kind("retryable", "status", {"status": 504}),
-    "502 of a proxy": Kind("retryable", "html"),
-    "reset": Kind("retryable", "reset"),
-    "truncated": Kind("retryable", "truncated"),
-    "stalled": Kind("retryable", "stalled"),
-    "endless": Kind("retryable", "endless", {"interval": 0.001}),
-    "401": Kind("refusal", "status", {"status": 401}),
-    "code 401": Kind("refusal", "code", {"code": "401"}),
-    "400": Kind("rejection", "status", {"status": 400}),
-    "403": Kind("rejection", "status", {"status": 403}),
-    "404": Kind("rejection", "status", {"status": 404}),
-    "422": Kind("rejection", "status", {"status": 422}),
-    "code 400": Kind("rejection", "code"),
-    "code 01": Kind("rejection", "code", {"code": "01"}),
-    "echo": Kind("rejection", "echo"),
-    "500": Kind("inconclusive", "status", {"status": 500}),
-    "501": Kind("inconclusive", "status", {"status": 501}),
-    "redirect": Kind("inconclusive", "redirect"),
-    "redirect 302": Kind("inconclusive", "redirect", {"status": 302}),
-    "too large": Kind("inconclusive", "too_large", {"size": 5000}),
-    "no code": Kind("inconclusive", "no_code"),
-    "empty": Kind("inconclusive", "empty"),
-    "not JSON": Kind("inconclusive", "not_json"),
-    "not an object": Kind("inconclusive", "not_object"),
-    "200 of a proxy": Kind("inconclusive", "html", {"status": 200}),
-    "empty 401": Kind("inconclusive", "answer", {"status": 401}),
-    "401 of a gateway": Kind("rejection", "answer", {"status": 401, "body": '{"message": "No"}'}),
-    "401 with code 00": Kind("rejection", "answer", {"status": 401, "body": '{"code": "00"}'}),
-    "interim": Kind("genuine", "interim"),
-    "endless interim": Kind("retryable", "endless_interim", {"interval": 0.001}),
-    "endless trailers": Kind("retryable", "endless_trailers", {"interval": 0.001}),
-    "slow headers": Kind("retryable", "slow_headers", {"interval": 0.001}),
-    "endless chunk": Kind("retryable", "endless_chunk", {"interval": 0.001}),
-    "401 of a proxy": Kind("inconclusive", "html", {"status": 401}),
-    "403 of a proxy": Kind("inconclusive", "html", {"status": 403}),
+FAULTS: dict[str, FaultKind] = {
+    "slow": FaultKind("genuine", "slow", {"delay": 0.02}),
+    "date": FaultKind("genuine", "date", {"offset": 200}),
+    "no date": FaultKind("genuine", "no_date"),
+    "429": FaultKind("retryable", "rate_limited"),
+    "429 with Retry-After": FaultKind("retryable", "rate_limited", {"retry_after": 20}),
+    "502": FaultKind("retryable", "status", {"status": 502}),
+    "503": FaultKind("retryable", "status", {"status": 503}),
+    "504": FaultKind("retryable", "status", {"status": 504}),
+    "502 of a proxy": FaultKind("retryable", "html"),
+    "reset": FaultKind("retryable", "reset"),
+    "truncated": FaultKind("retryable", "truncated"),
+    "stalled": FaultKind("retryable", "stalled"),
+    "endless": FaultKind("retryable", "endless", {"interval": 0.001}),
+    "401": FaultKind("refusal", "status", {"status": 401}),
+    "code 401": FaultKind("refusal", "code", {"code": "401"}),
+    "400": FaultKind("rejection", "status", {"status": 400}),
+    "403": FaultKind("rejection", "status", {"status": 403}),
+    "404": FaultKind("rejection", "status", {"status": 404}),
+    "422": FaultKind("rejection", "status", {"status": 422}),
+    "code 400": FaultKind("rejection", "code"),
+    "code 01": FaultKind("rejection", "code", {"code": "01"}),
+    "echo": FaultKind("rejection", "echo"),
+    "500": FaultKind("inconclusive", "status", {"status": 500}),
+    "501": FaultKind("inconclusive", "status", {"status": 501}),
+    "redirect": FaultKind("inconclusive", "redirect"),
+    "redirect 302": FaultKind("inconclusive", "redirect", {"status": 302}),
+    "too large": FaultKind("inconclusive", "too_large", {"size": 5000}),
+    "no code": FaultKind("inconclusive", "no_code"),
+    "empty": FaultKind("inconclusive", "empty"),
+    "not JSON": FaultKind("inconclusive", "not_json"),
+    "not an object": FaultKind("inconclusive", "not_object"),
+    "200 of a proxy": FaultKind("inconclusive", "html", {"status": 200}),
+    "empty 401": FaultKind("inconclusive", "answer", {"status": 401}),
+    "401 of a gateway": FaultKind(
+        "rejection", "answer", {"status": 401, "body": '{"message": "No"}'}
+    ),
+    "401 with code 00": FaultKind("rejection", "answer", {"status": 401, "body": '{"code": "00"}'}),
+    "interim": FaultKind("genuine", "interim"),
+    "endless interim": FaultKind("retryable", "endless_interim", {"interval": 0.001}),
+    "endless trailers": FaultKind("retryable", "endless_trailers", {"interval": 0.001}),
+    "slow headers": FaultKind("retryable", "slow_headers", {"interval": 0.001}),
+    "endless chunk": FaultKind("retryable", "endless_chunk", {"interval": 0.001}),
+    "401 of a proxy": FaultKind("inconclusive", "html", {"status": 401}),
+    "403 of a proxy": FaultKind("inconclusive", "html", {"status": 403}),
 }
 OF_THE_CONNECTION = ("reset", "truncated", "stalled", "slow", "interim", "too_large")
 ENDLESS = ("endless", "endless_interim", "endless_trailers", "slow_headers", "endless_chunk")
@@ -156,7 +158,7 @@ def test_every_kind_of_fault_is_in_the_table() -> None:
 @pytest.mark.parametrize(("place", "expected"), PLACES.values(), ids=PLACES.keys())
 @pytest.mark.parametrize("kind", FAULTS.values(), ids=FAULTS.keys())
 def test_fault_leads_to_the_documented_outcome(
-    revoke: Revoke, kind: Kind, place: Mapping[str, Any], expected: Mapping[str, Expected]
+    revoke: Revoke, kind: FaultKind, place: Mapping[str, Any], expected: Mapping[str, Expected]
 ) -> None:
     token = revoke.simulator.mint()
     fault = {"kind": kind.name, "fingerprint": fingerprint(token), **kind.how, **place}
@@ -176,7 +178,7 @@ def test_fault_leads_to_the_documented_outcome(
     assert "Traceback" not in returned.output
 
 
-def _limits(revoke: Revoke, kind: Kind) -> dict[str, Any]:
+def _limits(revoke: Revoke, kind: FaultKind) -> dict[str, Any]:
     """Return options that make a long case short: fewer tries, a smaller bound, a faster clock.
 
     Faults of the connection use TLS. A complete answer is the same without it, at half the cost.

@@ -204,8 +204,8 @@ def test_sources_without_a_token_are_no_failure(info: Info, tmp_path: Path) -> N
 
 
 def test_other_jwts_are_counted_and_not_sent(info: Info, tmp_path: Path) -> None:
-    foreign = info.simulator.mint(claims={f"G:{info.simulator.account_id}": None})
-    (tmp_path / "log").write_text(foreign)
+    other = info.simulator.mint(claims={f"G:{info.simulator.account_id}": None})
+    (tmp_path / "log").write_text(other)
     module_result = info.probe(sources=[str(tmp_path)])
     assert module_result["summary"] == {"tokens": 0, "files": 1, "other_jwts": 1}
     assert "no Nomba account" in module_result.warnings

@@ -166,13 +166,13 @@ def test_rows_are_in_the_given_order(revoke: Revoke) -> None:
 
 
 def test_invalid_token_does_not_affect_the_others(revoke: Revoke) -> None:
-    foreign = revoke.simulator.mint(client_id=SECOND_CLIENT_ID)
+    other = revoke.simulator.mint(client_id=SECOND_CLIENT_ID)
     live = revoke.simulator.mint_many(2)
-    result = revoke(live[0], foreign, "no-token", live[1])
+    result = revoke(live[0], other, "no-token", live[1])
     assert result.outcomes == ["revoked", "refused", "malformed", "revoked"]
     assert (result.failed, result["changed"]) == (True, True)
     assert result.error == "refused"
-    assert revoke.simulator.live() == [fingerprint(foreign)]
+    assert revoke.simulator.live() == [fingerprint(other)]
 
 
 def test_each_of_fifty_tokens_has_its_own_outcome(revoke: Revoke) -> None:

@@ -103,15 +103,15 @@ def test_given_tokens_precede_found_ones(revoke: Revoke, tmp_path: Path) -> None
 
 
 def test_jwt_of_another_service_is_not_sent(revoke: Revoke, tmp_path: Path) -> None:
-    foreign = revoke.simulator.mint(claims={f"G:{revoke.simulator.account_id}": None})
+    other = revoke.simulator.mint(claims={f"G:{revoke.simulator.account_id}": None})
     token = revoke.simulator.mint()
-    (tmp_path / "log").write_text(f"{foreign}\n{token}\n{foreign}\n")
+    (tmp_path / "log").write_text(f"{other}\n{token}\n{other}\n")
     result = revoke(sources=[str(tmp_path)])
     assert result.outcomes == ["revoked"]
     assert result["summary"]["other_jwts"] == 1
     assert "1 JWT(s) name no Nomba account and were ignored" in result.warnings
-    assert revoke.simulator.requests(fingerprint=fingerprint(foreign)) == []
-    assert revoke.simulator.accepts(foreign)
+    assert revoke.simulator.requests(fingerprint=fingerprint(other)) == []
+    assert revoke.simulator.accepts(other)
 
 
 def test_jwt_that_names_no_account_is_revoked_when_given(revoke: Revoke) -> None:
@@ -127,9 +127,9 @@ def test_summary_counts_tokens_outcomes_files_and_other_jwts(
 ) -> None:
     live, dead = revoke.simulator.mint_many(2), revoke.simulator.mint(known=False)
     expired = revoke.simulator.mint(age=7200, lifetime=3600)
-    foreign = revoke.simulator.mint(claims={f"G:{revoke.simulator.account_id}": None})
+    other = revoke.simulator.mint(claims={f"G:{revoke.simulator.account_id}": None})
     (tmp_path / "one").write_text("\n".join([*live, dead]))
-    (tmp_path / "two").write_text("\n".join([expired, foreign, live[0]]))
+    (tmp_path / "two").write_text("\n".join([expired, other, live[0]]))
     result = revoke("this is no token", sources=[str(tmp_path)])
     counts = {"revoked": 2, "already_revoked": 1, "expired": 1, "malformed": 1}
     zeros = dict.fromkeys(["refused", "still_accepted", "unknown", "not_attempted"], 0)

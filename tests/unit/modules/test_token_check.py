@@ -61,7 +61,7 @@ def _pending_but_not_asked(token: Token) -> dict[str, Any]:
     return {}
 
 
-def _foreign(token: Token) -> dict[str, Any]:
+def _other_client(token: Token) -> dict[str, Any]:
     token.hold(client_id=SECOND_CLIENT_ID)
     return {}
 
@@ -84,7 +84,7 @@ SITUATIONS: dict[str, Situation] = {
     "wrong mode": _wrong_mode,
     "pending": _pending,
     "pending, not asked": _pending_but_not_asked,
-    "foreign": _foreign,
+    "file of another client": _other_client,
     "open mode": _open_mode,
     "open mode, no file": _open_mode_without_a_file,
 }

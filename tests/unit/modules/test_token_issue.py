@@ -18,7 +18,7 @@ from .token_harness import Token
 
 UNKNOWN_CLIENT_ID = "ffffffff-0000-4000-8000-ffffffffffff"
 
-UNCLEAR: dict[str, dict[str, Any]] = {
+WITHOUT_ANSWER: dict[str, dict[str, Any]] = {
     "500": {"kind": "status", "status": 500},
     "503": {"kind": "status", "status": 503},
     "HTML": {"kind": "html"},
@@ -96,7 +96,7 @@ def test_refused_issue_leaves_the_file_as_it_was(token: Token) -> None:
 
 def test_issue_without_a_clear_answer_is_not_repeated(token: Token) -> None:
     rows = {}
-    for name, fault in UNCLEAR.items():
+    for name, fault in WITHOUT_ANSWER.items():
         token.simulator.reset()
         token.simulator.fault("issue", **fault)
         result = token(timeout=0.5 if fault["kind"] == "stalled" else 10)
@@ -107,7 +107,9 @@ def test_issue_without_a_clear_answer_is_not_repeated(token: Token) -> None:
             token.dest.exists(),
             tuple(operations(token.simulator)),
         )
-    assert rows == dict.fromkeys(UNCLEAR, ("no_clear_answer", False, True, False, ("issue",)))
+    assert rows == dict.fromkeys(
+        WITHOUT_ANSWER, ("no_clear_answer", False, True, False, ("issue",))
+    )
 
 
 def test_rate_limited_issue_is_repeated(token: Token) -> None:

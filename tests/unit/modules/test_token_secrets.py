@@ -77,7 +77,7 @@ SITUATIONS: dict[str, Situation] = {
     "retired": _plain(force=True, revoke_replaced=True, diff=True),
     "check": _plain(check=True, diff=True),
     "check and force": _plain(check=True, diff=True, force=True),
-    "foreign": _plain(client_id=SECOND_CLIENT_ID),
+    "another client": _plain(client_id=SECOND_CLIENT_ID),
     "forbidden": _plain(account_id=OTHER_ACCOUNT_ID),
     "bad mode": _plain(mode="0644"),
     "bad owner": _plain(owner="no-such-user-here"),
