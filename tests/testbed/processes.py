@@ -23,6 +23,7 @@ ROOT = Path(__file__).resolve().parents[2]
 _START_SECONDS = 30.0
 _STOP_SECONDS = 10.0
 _POLL_SECONDS = 0.02
+_EXEC_POLLS = 50
 
 
 def find_program(name: str, package: str) -> str:
@@ -63,11 +64,25 @@ def start(command: Sequence[str], log: Path) -> int:
 
 def is_ours(pid: int, folder: Path) -> bool:
     """Return whether the command line of a process contains the folder."""
-    try:
-        command_line = Path(f"/proc/{pid}/cmdline").read_bytes()
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-    return f"{folder}/".encode() in command_line
+    return f"{folder}/".encode() in _command_line(pid)
+
+
+def _command_line(pid: int) -> bytes:
+    """Return the command line of a process; empty if it has ended.
+
+    Linux shows an empty one also between the start of a program and the set-up of its arguments.
+    """
+    process = Path(f"/proc/{pid}")
+    for __ in range(_EXEC_POLLS):
+        try:
+            command_line = (process / "cmdline").read_bytes()
+            state = (process / "stat").read_bytes().rpartition(b")")[2].split()[0]
+        except (FileNotFoundError, ProcessLookupError):
+            return b""
+        if command_line or state in (b"Z", b"X"):
+            return command_line
+        time.sleep(_POLL_SECONDS)
+    return b""
 
 
 def wait_until(ready: Callable[[], bool], what: str, pid: int, folder: Path) -> None:
