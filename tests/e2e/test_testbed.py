@@ -28,6 +28,9 @@ from tests.testbed.processes import free_ports, is_ours
 from tests.testbed.seed import seed, seed_token
 from tests.testbed.services import down
 
+# The simulator and the test environment run on the newest Ansible only.
+pytestmark = pytest.mark.newest
+
 
 @pytest.fixture
 def testbed(tmp_path: Path, simulator: ControlClient) -> Iterator[Testbed]:
