@@ -318,7 +318,7 @@ def demo_check(name: str, tree: Path, collections: Path) -> Check:
 @session("next", "oldest", "bare-3.9", "bare-3.13", "collections", **LINT, **TESTBED)
 def test(tree: Path, _arguments: str) -> Lanes:
     """Run lint, sanity, units, e2e, integration, molecule and package: before each merge."""
-    newest, others = units(tree, "")
+    newest, others = units(tree, "") or ((), ())
     # Molecule is the longest part and often waits, so that two cores have work for three lanes.
     return [
         flat(molecule(tree, "")),
