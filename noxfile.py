@@ -193,6 +193,9 @@ def units(tree: Path, arguments: str) -> Lanes:
         pytest(tree, "bare-3.9", "units bare-3.9", "", core),
         pytest(tree, "bare-3.13", "units bare-3.13", "", core),
     ]
+    if re.search(rf"(^|\s)(?!{core})tests/", arguments):
+        print(f"not run without Ansible: tests outside {core}")
+        del others[-2:]
     if arguments:
         return selected(arguments, [newest, *others])
     return [[with_coverage(newest), coverage_check(tree)], others]
