@@ -24,7 +24,6 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from tests.tools import environments
 from tests.tools.build_tree import COLLECTION, lay_build_tree, repository_files
-from tests.tools.checks import Check, run_lanes
 from tests.tools.environments import location
 from tests.tools.project import (
     BUILD,
@@ -34,6 +33,7 @@ from tests.tools.project import (
     tool_environment,
     tree_environment,
 )
+from tests.tools.runner import Check, run_lanes
 from tests.tools.sanity import prepare_bootstrap, sanity_check
 
 if TYPE_CHECKING:

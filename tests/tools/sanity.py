@@ -8,9 +8,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from tests.tools.checks import Check
 from tests.tools.environments import install, location
 from tests.tools.project import HOME, TOOLS, ToolError, exclusive, tree_environment
+from tests.tools.runner import Check
 
 if TYPE_CHECKING:
     from pathlib import Path
