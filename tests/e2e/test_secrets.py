@@ -54,7 +54,7 @@ class Terminal:
     def run(self, program: str, *arguments: str, **environment: str) -> CommandRun:
         """Run a program of Ansible; its first request waits until its processes are listed."""
         self.simulator.forget_requests()
-        self.simulator.fault("any", "slow", delay=1)
+        self.simulator.fault("any", "slow", delay=3)
         line = [str(Path(sys.executable).with_name(program)), *arguments, *HOST]
         output_file = self.folder / "output"  # a pipe that nobody reads would block the run
         with (
