@@ -18,7 +18,6 @@ from .rules import TokenOptions
 from .state import Simulator, State
 
 PREFIX = "/_simulator/"
-_MINT_FIELDS = ("client_id", "account_id", "lifetime", "age", "claims", "known", "count")
 
 
 class ControlError(ValueError):

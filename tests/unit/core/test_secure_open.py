@@ -9,7 +9,6 @@ from __future__ import annotations
 import grp
 import os
 import pwd
-import signal
 import stat
 import struct
 from collections.abc import Callable, Iterator
@@ -25,6 +24,7 @@ from ansible_collections.nomba.auth.plugins.module_utils._errors import InvalidO
 from ansible_collections.nomba.auth.plugins.module_utils._secure_open import (
     open_entry,
 )
+from tests.unit.limits import time_limit
 
 pytestmark = pytest.mark.pure
 
@@ -236,15 +236,8 @@ def replace_at_open(
 @pytest.fixture
 def never_hang() -> Iterator[None]:
     """Fail a test whose open call blocks."""
-
-    def stop(*_args: Any) -> None:
-        raise RuntimeError("open blocks")
-
-    before = signal.signal(signal.SIGALRM, stop)
-    signal.alarm(30)
-    yield
-    signal.alarm(0)
-    signal.signal(signal.SIGALRM, before)
+    with time_limit(30, "open blocks"):
+        yield
 
 
 @pytest.mark.usefixtures("never_hang")

@@ -10,12 +10,12 @@ As root, the other user is nobody. Without root, the process itself appears as a
 from __future__ import annotations
 
 import os
-import signal
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
+
+from tests.unit.limits import time_limit
 
 from .writers import WITH_TOKENS
 
@@ -27,15 +27,8 @@ NOBODY_ELSE = 4242
 @pytest.fixture(autouse=True)
 def never_hang() -> Iterator[None]:
     """Fail a test whose module blocks."""
-
-    def stop(*_words: Any) -> None:
-        raise RuntimeError("the module blocks")
-
-    before = signal.signal(signal.SIGALRM, stop)
-    signal.alarm(30)
-    yield
-    signal.alarm(0)
-    signal.signal(signal.SIGALRM, before)
+    with time_limit(30, "the module blocks"):
+        yield
 
 
 @pytest.fixture(autouse=True)
