@@ -2,439 +2,411 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The state machine of a rotation: the state document, its transitions, and the plan of a run.
+"""The state machine of a rotation: its transitions, and the evidence that each one requires.
 
-    begin ---> set_pending ---> promote ---> finish      the new token replaces the old one
-      |          `--> roll_back --------------^          the old token stays current
-      `--> mark_compromised                              emergency: the old tokens are revoked first
+    begin --> set_pending --> verify --> start_batch, record_host ... --> promote --> retire, finish
+      |            `------------`------------`--> roll_back --> start_batch ... ----> retire, finish
+      `--> mark_compromised                       emergency: the old tokens are revoked first
 
-Each transition takes a state and returns the next one, which the store writes atomically. The next
-run resumes a rotation of a killed run from this document. Pure: no Ansible, no network, no clock,
-no disk.
+Each transition takes a state and returns the next one, which the store writes atomically. It raises
+BadState without its evidence, whatever the order in which tasks call it. The next run resumes the
+rotation of a killed run from the document.
+
+* A token is promoted only if every host provably uses it, or if the old one is dead.
+* A token is revoked only if no host may hold it, if the API refuses it, or in an emergency.
+* A rollback ends only if no host may hold the new token.
+
+Pure: no Ansible, no network, no clock, no disk.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
-from enum import Enum
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ansible_collections.nomba.auth.plugins.module_utils._errors import BadState
-from ansible_collections.nomba.auth.plugins.module_utils._stored_token import Owner
-from ansible_collections.nomba.auth.plugins.module_utils._timestamps import parse_time, show_time
+from ansible_collections.nomba.auth.plugins.module_utils._rotation_state import (
+    Actor,
+    Credential,
+    Host,
+    Mode,
+    Phase,
+    Rotation,
+    State,
+    credential_from,
+    present,
+)
+from ansible_collections.nomba.auth.plugins.module_utils._timestamps import show_time
 from ansible_collections.nomba.auth.plugins.module_utils._token import fingerprint
-
-FORMAT = 1
 
 # Events that the document keeps, so that the next run can append missing ones to the audit log.
 _EVENTS = 200
+_INCIDENTS = 50
 # The error text of another program, such as a health check, may contain a token.
 _TOKEN = re.compile(r"eyJ[\w-]*(?:\.[\w-]*)*")
-_UNPROVABLE = (
-    "credential_rotation_api_url: this API accepts a token that was never issued, as Nomba's "
-    "sandbox does, so no revocation can be proved on it. Nothing was changed; rotate on an API "
-    "that checks tokens"
-)
-# The process number in a run name of the lookup playbook_run.
-_PROCESS = re.compile(r"/([0-9]+)/")
-
-
-class Mode(str, Enum):
-    """The kind of a rotation, a closed list."""
-
-    TOKEN = "token"  # noqa: S105 -- the name of a mode
-    CLIENT = "client"
-    EMERGENCY = "emergency"
-
-
-class Phase(str, Enum):
-    """The next task of an unfinished rotation, a closed list."""
-
-    ISSUING = "issuing"
-    RETIRING = "retiring"
-    RETURNING = "returning"
+_NOT_INSPECTED = "it was not inspected: it is unreachable, or the task was skipped"
+NO_EVIDENCE = "no result: it became unreachable, or its play ended before the last task"
+NOT_HEALTHY = "it was reloaded, but its health check did not succeed"
 
 
 @dataclass(frozen=True)
-class Credential:
-    """A token in the document. since: when it was stored (seconds since the epoch, UTC)."""
+class Inspection:
+    """What the token file of a host contains.
 
-    owner: Owner
-    access_token: str = field(repr=False)
-    expires_at: str | None
-    since: float
-
-    @property
-    def fingerprint(self) -> str:
-        """The text that represents the token in results and messages."""
-        return fingerprint(self.access_token)
-
-
-@dataclass(frozen=True)
-class Rotation:
-    """An unfinished rotation, locked by a run.
-
-    run: the lock holder. renewed: its last heartbeat. Times in seconds since the epoch (UTC).
+    fingerprints: of the tokens in it. differs: whether it differs from what the current token would
+    make it. error: why it cannot be written; empty if it can.
     """
 
-    id: str
-    mode: Mode
-    phase: Phase
-    began: float
-    run: str
-    renewed: float
-    reason: str = ""
+    fingerprints: tuple[str, ...] = ()
+    differs: bool = False
+    error: str = ""
 
 
 @dataclass(frozen=True)
-class State:
-    """The state document. events: the last events, as in the audit log."""
+class HostEvidence:
+    """What was proved about a host during a rotation.
 
-    current: Credential | None = None
-    pending: Credential | None = None
-    previous: tuple[Credential, ...] = ()
-    rotation: Rotation | None = None
-    events: tuple[Mapping[str, Any], ...] = ()
+    rotation: the id of that rotation. fingerprint: of the token in the file, which was read back
+    after the write. reloaded, healthy: whether these tasks have succeeded since.
+    """
 
-
-@dataclass(frozen=True)
-class Actor:
-    """The run, user and host of a transition. now: seconds since the epoch (UTC)."""
-
-    now: float
-    run: str
-    actor: str
-    host: str
-
-
-# The transitions
+    rotation: str
+    fingerprint: str
+    reloaded: bool = False
+    healthy: bool = False
+    error: str = ""
 
 
 def begin(state: State, actor: Actor, mode: str, why: str) -> State:
     """Start a rotation, or resume an unfinished one. This run then holds the lock."""
-    if state.rotation is not None:
-        return _record_event(_renewed(state, actor), actor, "begin", "resumed", why)
-    started = Rotation(_name(actor), Mode(mode), Phase.ISSUING, actor.now, actor.run, actor.now)
-    return _record_event(replace(state, rotation=started), actor, "begin", "begun", why)
+    if state.rotation is None:
+        rotation = Rotation(_name(actor), Mode(mode), Phase.ISSUING, actor.now, actor.run, actor.now)
+        if rotation.mode is Mode.REPAIR:
+            rotation = replace(rotation, phase=Phase.PUBLISHING)
+        return _record_event(replace(state, rotation=rotation), actor, "begin", "begun", why)
+    if state.rotation.run == actor.run:
+        return state
+    return _record_event(_renewed(state, actor), actor, "begin", "resumed", why)
 
 
-def mark_compromised(state: State, actor: Actor) -> State:
+def set_hosts(
+    state: State,
+    actor: Actor,
+    hosts: Mapping[str, Inspection | None],
+    removed: Iterable[str] = (),
+) -> State:
+    """Set the hosts of the rotation. None: the host was not inspected. removed: hosts to forget.
+
+    A host keeps the tokens that it may hold, because its service may still use one that is no
+    longer in its file. Raises BadState for another host that may hold a token, outside of an
+    emergency.
+    """
+    rotation = _held_by(state, actor)
+    known = {name: host for name, host in state.hosts.items() if name not in set(removed)}
+    missing = sorted(set(known) - set(hosts))
+    if missing and rotation.mode is not Mode.EMERGENCY:
+        raise BadState(f"not in this run: {', '.join(missing)}")
+    merged = {name: _merge(known.get(name, Host()), found) for name, found in hosts.items()}
+    state = replace(state, hosts={**known, **merged})
+    return replace(state, rotation=replace(rotation, hosts=tuple(hosts)))
+
+
+def _merge(host: Host, found: Inspection | None) -> Host:
+    if found is None:
+        return replace(host, in_service=False, error=_NOT_INSPECTED)
+    held = tuple(dict.fromkeys([*host.may_hold, *found.fingerprints]))
+    is_same = host.in_service and held == host.may_hold and not found.differs
+    return Host(held, is_same, hide_tokens(found.error))
+
+
+def mark_compromised(
+    state: State, actor: Actor, others: Iterable[Mapping[str, Any]] = (), incident: str = ""
+) -> State:
     """Move all tokens that may have leaked to `previous`, before a new one is issued.
 
-    Raises BadState without a rotation.
+    others: tokens that are not in the document. incident: its id, which a later run with the same
+    id recognizes. Raises BadState without a rotation of this run.
     """
-    rotation = _ongoing(state)
-    leaked = _present(state.current, state.pending)
-    state = replace(state, current=None, pending=None, previous=(*state.previous, *leaked))
-    changed = replace(rotation, mode=Mode.EMERGENCY, phase=Phase.ISSUING)
-    fingerprints = [one.fingerprint for one in leaked]
-    return _record_event(
-        _renewed(replace(state, rotation=changed), actor),
-        actor,
-        "mark_compromised",
-        "compromised",
-        *fingerprints,
+    rotation = _held_by(state, actor)
+    state = adopt(state, actor, others)
+    leaked = [one for one in state.credentials if not one.compromised]
+    every = [*state.previous, *present(state.current, state.pending)]
+    marked = [replace(one, compromised=True) for one in every]
+    rotation = replace(rotation, mode=Mode.EMERGENCY, phase=Phase.ISSUING, current_dead=True)
+    state = replace(
+        state, current=None, pending=None, previous=tuple(marked), rotation=rotation
     )
+    if incident:
+        state = replace(state, incidents=(*state.incidents, incident)[-_INCIDENTS:])
+    names = [one.fingerprint for one in leaked]
+    return _record_event(
+        _renewed(state, actor), actor, "mark_compromised", "compromised", *names
+    )
+
+
+def adopt(state: State, actor: Actor, found: Iterable[Mapping[str, Any]]) -> State:
+    """Add tokens that are not in the document.
+
+    A single one becomes the current token if there is none, so that a rollback can return to it.
+    Others become `previous`, so that they are revoked; in an emergency, all of them are compromised.
+    Raises BadState without a rotation of this run, or if a token is no new one.
+    """
+    is_emergency = _held_by(state, actor).mode is Mode.EMERGENCY
+    new = [credential_from({"since": actor.now, **one}, "an unknown token") for one in found]
+    new = [replace(one, compromised=is_emergency) for one in new]
+    if {one.fingerprint for one in new} & {one.fingerprint for one in state.credentials}:
+        raise BadState("the token is already in the store")
+    if not new:
+        return state
+    if state.current is None and len(new) == 1 and not is_emergency:
+        state = replace(state, current=new[0])
+    else:
+        state = replace(state, previous=(*state.previous, *new))
+    return _record_event(state, actor, "inspect", "adopted", *(one.fingerprint for one in new))
 
 
 def set_pending(state: State, actor: Actor, credential: Mapping[str, Any]) -> State:
     """Store the issued token as pending. Raises BadState if it is not new."""
-    _ongoing(state)
-    new = _credential({**credential, "since": actor.now}, "credential")
+    rotation = _held_by(state, actor)
+    new = credential_from({**credential, "since": actor.now}, "credential")
     if state.pending is not None:
         raise BadState("a token is already pending")
-    if new.access_token in {one.access_token for one in _present(state.current, *state.previous)}:
+    if rotation.phase is not Phase.ISSUING:
+        raise BadState(f"a token is issued before the rotation is {rotation.phase.value}")
+    if new.access_token in {one.access_token for one in state.credentials}:
         raise BadState("this token is not new: it is the current one or a previous one")
-    with_pending = replace(state, pending=new)
-    return _record_event(_renewed(with_pending, actor), actor, "issue", "issued", new.fingerprint)
+    state = replace(state, pending=replace(new, compromised=False, refused=False))
+    return _record_event(_renewed(state, actor), actor, "issue", "issued", new.fingerprint)
 
 
-def promote(state: State, actor: Actor, hosts: Iterable[str], died: bool = False) -> State:
-    """Make the pending token, which is verified and published on the hosts, the current one.
+def verify(state: State, actor: Actor, new: str, old: str) -> State:
+    """Record the probes of the pending and of the current token; publishing may then begin.
 
-    died: whether the old token became invalid before; then there was an outage since begin.
-    Raises BadState without a pending token.
+    A refused pending token is set aside, and another one must be issued. Raises BadState if the
+    pending token was neither accepted nor refused.
     """
-    rotation, new = _ongoing(state), state.pending
-    if new is None:
-        raise BadState("there is no token to promote")
-    old = _present(state.current)
+    rotation, pending = _held_by(state, actor), _pending(state)
+    if new == "refused":
+        refused = replace(pending, refused=True)
+        issuing = replace(rotation, phase=Phase.ISSUING)
+        state = replace(
+            state, pending=None, previous=(*state.previous, refused), rotation=issuing
+        )
+        return _record_event(_renewed(state, actor), actor, "verify", "refused", pending.fingerprint)
+    if new != "accepted":
+        raise BadState(f"the API did not accept the new token (probe: {new})")
+    is_first = rotation.phase is Phase.ISSUING
+    is_dead = state.current is None or old == "refused"
+    rotation = replace(rotation, phase=Phase.PUBLISHING, current_dead=is_dead)
+    state = _renewed(replace(state, rotation=rotation), actor)
+    if not is_first:
+        return state
+    return _record_event(state, actor, "verify", "accepted", pending.fingerprint)
+
+
+def start_batch(state: State, actor: Actor, hosts: Iterable[str]) -> State:
+    """Record that these hosts may hold the target from now on, before their files are written.
+
+    Raises BadState before verify.
+    """
+    rotation, target = _held_by(state, actor), state.target
+    if target is None or rotation.phase not in (Phase.PUBLISHING, Phase.RETURNING):
+        raise BadState(f"nothing is published while the rotation is {rotation.phase.value}")
+    started = {}
+    for name in hosts:
+        host = _host(state, name)
+        held = tuple(dict.fromkeys([*host.may_hold, target.fingerprint]))
+        started[name] = Host(may_hold=held)
+    if all(state.hosts[name] == host for name, host in started.items()):
+        return state
+    return _renewed(replace(state, hosts={**state.hosts, **started}), actor)
+
+
+def record_host(state: State, actor: Actor, name: str, evidence: HostEvidence | None) -> State:
+    """Record the result of a host. None: there is no evidence.
+
+    Raises BadState for evidence of another rotation or token.
+    """
+    rotation, host, target = _held_by(state, actor), _host(state, name), state.target
+    if evidence is None:
+        return _with_host(state, name, replace(host, in_service=False, error=NO_EVIDENCE))
+    wanted = (rotation.id, target.fingerprint if target else "")
+    if (evidence.rotation, evidence.fingerprint) != wanted:
+        if not evidence.error:
+            raise BadState(f"the evidence of {name} is about another rotation or token")
+        return _with_host(
+            state, name, replace(host, in_service=False, error=hide_tokens(evidence.error))
+        )
+    held = (evidence.fingerprint,) if evidence.reloaded else host.may_hold
+    error = hide_tokens(evidence.error)
+    if not error and not evidence.healthy:
+        error = NOT_HEALTHY if evidence.reloaded else NO_EVIDENCE
+    return _with_host(state, name, Host(held, not error, error))
+
+
+def promote(state: State, actor: Actor) -> State:
+    """Make the pending token the current one; a repair has none, and only ends its publishing.
+
+    Raises BadState unless each host provably uses it. If the old token is dead, hosts without
+    evidence do not prevent it: they lose nothing, and the next run repairs them.
+    """
+    rotation = _held_by(state, actor)
+    if rotation.phase is not Phase.PUBLISHING:
+        raise BadState(f"there is no token to promote while the rotation is {rotation.phase.value}")
+    users = [name for name in rotation.hosts if state.hosts[name].uses(state.target)]
     following = replace(rotation, phase=Phase.RETIRING)
-    state = replace(state, current=new, pending=None, previous=(*state.previous, *old))
-    state = _renewed(replace(state, rotation=following), actor)
-    state = _record_event(state, actor, "verify", "accepted", new.fingerprint)
-    state = _record_event(state, actor, "publish", "published", new.fingerprint, *hosts)
-    if died or rotation.mode is Mode.EMERGENCY:
+    if rotation.mode is Mode.REPAIR:
+        state = _renewed(replace(state, rotation=following), actor)
+        return _record_event(state, actor, "publish", "published", *_names(state.current), *users)
+    new, others = _pending(state), [name for name in rotation.hosts if name not in users]
+    if others and not rotation.current_dead:
+        raise BadState(f"no evidence that these hosts use the new token: {', '.join(others)}")
+    old = [replace(one, refused=rotation.current_dead) for one in present(state.current)]
+    state = replace(
+        state, current=new, pending=None, previous=(*state.previous, *old), rotation=following
+    )
+    state = _record_event(
+        _renewed(state, actor), actor, "publish", "published", new.fingerprint, *users
+    )
+    if rotation.current_dead and (old or rotation.mode is Mode.EMERGENCY):
         seconds = f"at most {actor.now - rotation.began:.1f} s"
         state = _record_event(state, actor, "publish", "outage", seconds)
     return _record_event(state, actor, "promote", "promoted", new.fingerprint)
 
 
+def can_roll_back(state: State) -> bool:
+    """Return whether the hosts can use the current token again, or never got the pending one."""
+    rotation = state.rotation
+    if rotation is None or rotation.phase not in (Phase.ISSUING, Phase.PUBLISHING):
+        return False
+    is_alive = state.current is not None and not rotation.current_dead
+    return is_alive or state.pending is None or not holders(state, state.pending)
+
+
 def roll_back(state: State, actor: Actor, failed_step: str, reason: str) -> State:
-    """Keep the old token current, and move the pending one to `previous`, to be revoked.
+    """Keep the old token current, and move the pending one to `previous`, to be revoked later.
 
-    Raises BadState without a rotation.
+    Raises BadState without a rotation of this run, or if the hosts need the pending token.
     """
-    rotation, new = _ongoing(state), _present(state.pending)
-    reason = _TOKEN.sub("(a token)", reason)
-    leaving = replace(rotation, phase=Phase.RETURNING, reason=f"{failed_step}: {reason}")
-    state = replace(state, pending=None, previous=(*state.previous, *new), rotation=leaving)
-    return _record_event(
-        _renewed(state, actor), actor, "rollback", "failed", f"{failed_step}: {reason}"
-    )
+    rotation = _held_by(state, actor)
+    if not can_roll_back(state):
+        raise BadState("a rollback is not possible: the old token is dead")
+    text = f"{failed_step}: {hide_tokens(reason)}"
+    leaving = replace(rotation, phase=Phase.RETURNING, reason=text)
+    previous = (*state.previous, *present(state.pending))
+    hosts = {
+        name: replace(host, error="") if state.pending and _holds(host, state.pending) else host
+        for name, host in state.hosts.items()
+    }
+    state = replace(state, pending=None, previous=previous, rotation=leaving, hosts=hosts)
+    return _record_event(_renewed(state, actor), actor, "rollback", "failed", text)
 
 
-def finish(state: State, actor: Actor, results: Iterable[Mapping[str, Any]]) -> State:
-    """Remove the tokens that are proved dead, and end the rotation; others stay for the next run.
+def revocable(state: State) -> list[Credential]:
+    """Return the tokens that may be revoked now."""
+    rotation = state.rotation
+    is_open = rotation is not None and rotation.phase in (Phase.ISSUING, Phase.PUBLISHING)
+    return [
+        one
+        for one in state.previous
+        if one.compromised or (not is_open and (one.refused or not holders(state, one)))
+    ]
+
+
+def retire(state: State, actor: Actor, results: Iterable[Mapping[str, Any]]) -> State:
+    """Remove the tokens that are proved dead; others stay for the next run.
 
     results: rows of nomba_token_revoke, each with fingerprint, outcome and verified. Only the API's
     own refusal of a token removes it. `expired` is an unverified claim compared with a clock that
     may be wrong, and an unverified `revoked` is the API's answer without proof. Raises BadState
-    before promote or roll_back.
+    for a token that was not revocable.
     """
-    if state.rotation is not None and state.rotation.phase is Phase.ISSUING:
-        raise BadState("the rotation is not finished: promote or roll_back its token first")
     rows = {str(row["fingerprint"]): row for row in results}
+    if set(rows) - {one.fingerprint for one in revocable(state)}:
+        raise BadState("a token was revoked that a host may still hold")
     for row in rows.values():
         state = _record_event(state, actor, "retire", str(row["outcome"]), str(row["fingerprint"]))
-    left = tuple(one for one in state.previous if not _is_dead(rows.get(one.fingerprint)))
-    state = replace(state, previous=left)
-    if state.rotation is None:
-        return state
-    returned = state.rotation.phase is Phase.RETURNING
-    outcome = "rolled_back" if returned else "finished"
-    detail = [one.fingerprint for one in _present(state.current)]
-    return replace(_record_event(state, actor, "report", outcome, *detail), rotation=None)
+    left = tuple(one for one in state.previous if not is_dead(rows.get(one.fingerprint)))
+    return replace(state, previous=left)
 
 
-STEPS = {
-    step.__name__: step
-    for step in (begin, mark_compromised, set_pending, promote, roll_back, finish)
-}
-
-
-# The plan
-
-
-@dataclass(frozen=True)
-class RotationOptions:
-    """The options of a rotation. max_age and lock_timeout in seconds."""
-
-    owner: Owner
-    max_age: float
-    lock_timeout: float
-    force: bool = False
-    emergency: bool = False
-
-
-@dataclass(frozen=True)
-class Plan:
-    """The steps of this run. blocked: why it must not begin; empty if it may."""
-
-    mode: str
-    why: str
-    begin: bool = False
-    mark_compromised: bool = False
-    issue: bool = False
-    rollback: bool = False
-    blocked: str = ""
-
-
-def plan(
-    state: State, actor: Actor, options: RotationOptions, probe: str, lock_holder: str
-) -> Plan:
-    """Return the steps of this run for a state.
-
-    probe: the result of a probe of the current token. lock_holder: whether the run that holds the
-    lock is alive, dead, or elsewhere, which is on another machine, where its state is unknown.
-    """
-    mode = _mode(state, options)
-    blocked = _blocked(state, actor, options, lock_holder)
-    if blocked:
-        return Plan(mode.value, "", blocked=blocked)
-    if state.rotation is not None:
-        return _resumed(state, state.rotation, options, mode)
-    why = _reason_to_rotate(state, actor, options, probe)
-    due = bool(why)
-    if due and probe == "meaningless" and not options.emergency:
-        return Plan(mode.value, "", blocked=_UNPROVABLE)
-    return Plan(mode.value, why, begin=due, mark_compromised=due and options.emergency, issue=due)
-
-
-def _resumed(state: State, rotation: Rotation, options: RotationOptions, mode: Mode) -> Plan:
-    """Return the plan that resumes the rotation of an earlier run."""
-    # After mark_compromised there is no current token.
-    begun_only = rotation.phase is Phase.ISSUING and state.current is not None
-    compromise_now = options.emergency and (rotation.mode is not Mode.EMERGENCY or begun_only)
-    why = f"an earlier run was stopped while it was {rotation.phase.value}"
-    if rotation.phase is Phase.RETURNING and not compromise_now:
-        return Plan(mode.value, why, begin=True, rollback=True)
-    issuing = compromise_now or rotation.phase is Phase.ISSUING
-    return Plan(mode.value, why, begin=True, mark_compromised=compromise_now, issue=issuing)
-
-
-def _mode(state: State, options: RotationOptions) -> Mode:
-    if options.emergency:
-        return Mode.EMERGENCY
-    if state.rotation is not None:
-        return state.rotation.mode
-    return Mode.CLIENT if _other_client(state.current, options) else Mode.TOKEN
-
-
-def _reason_to_rotate(state: State, actor: Actor, options: RotationOptions, probe: str) -> str:
-    """Return why a new token is needed; empty if it is not."""
-    if options.emergency:
-        return "the credentials may have leaked"
-    if state.current is None:
-        return "the store contains no token"
-    if _other_client(state.current, options):
-        return "the client has changed"
-    if probe == "refused":
-        return "the API refuses the current token"
-    return _too_old(state.current, actor.now, options.max_age) or ("it was forced" * options.force)
-
-
-def _too_old(current: Credential, now: float, max_age: float) -> str:
-    """Return why the current token is due by this machine's clock; empty if it is not.
-
-    With a clock that is ahead, the rotation is early. With a clock that is behind, or was ahead
-    at the issue, it is late by the difference; the probe still finds a refused token.
-    """
-    expires_at = parse_time(current.expires_at)
-    if expires_at is not None and expires_at <= now:
-        return "the current token has expired"
-    return (
-        f"the current token is older than {max_age:.0f} s" if now - current.since >= max_age else ""
-    )
-
-
-def _other_client(current: Credential | None, options: RotationOptions) -> bool:
-    return current is not None and not _same(current.owner.client_id, options.owner.client_id)
-
-
-def _same(one: str, other: str) -> bool:
-    """Return whether two ids or URLs are the same, apart from case and a trailing slash."""
-    return one.strip().rstrip("/").lower() == other.strip().rstrip("/").lower()
-
-
-def _blocked(state: State, actor: Actor, options: RotationOptions, lock_holder: str) -> str:
+def can_finish(state: State) -> bool:
+    """Return whether the rotation can end: promoted, or rolled back on each host."""
     rotation = state.rotation
-    for one in _present(state.current, state.pending, *state.previous):
-        for name in ("api_url", "account_id"):
-            if not _same(getattr(one.owner, name), getattr(options.owner, name)):
-                return (
-                    f"credential_rotation_{name}: the store contains credentials of another one; "
-                    "use a separate store for each"
-                )
-    if rotation is None or rotation.run == actor.run or lock_holder == "dead":
-        return ""
-    if lock_holder == "alive":
-        return (
-            f"another rotation is active on this machine, {_begun(state, rotation)}; "
-            "wait until it has ended"
-        )
-    left = rotation.renewed + options.lock_timeout - actor.now
-    if left <= 0:
-        return ""
-    return (
-        f"another rotation is active on another machine, {_begun(state, rotation)}; its last "
-        f"heartbeat was {actor.now - rotation.renewed:.0f} s ago; wait {left:.0f} s more, or set "
-        "credential_rotation_lock_timeout to 0 if it is certainly dead"
-    )
+    if rotation is None or rotation.phase in (Phase.ISSUING, Phase.PUBLISHING):
+        return False
+    return rotation.phase is Phase.RETIRING or not unreturned(state)
 
 
-def _begun(state: State, rotation: Rotation) -> str:
-    """Return who began the rotation, when, and in which process if the run's name contains it."""
-    events = [event for event in state.events if event.get("rotation") == rotation.id]
-    by = [f"by {event['actor']}" for event in events if event.get("actor")][-1:]
-    process = _PROCESS.search(rotation.run)
-    where = [f"(process {process.group(1)})"] if process else []
-    when = show_time(rotation.began) or "an unknown time"
-    return " ".join(["begun", *by, "at", when, *where])
+def unreturned(state: State) -> list[str]:
+    """Return the hosts that may hold a token which is to be revoked and is not dead."""
+    left = [one for one in state.previous if not (one.compromised or one.refused)]
+    return sorted({name for one in left for name in holders(state, one)})
 
 
-# The document
+def finish(state: State, actor: Actor) -> State:
+    """End the rotation. Raises BadState unless can_finish."""
+    rotation = _ongoing(state)
+    if not can_finish(state):
+        raise BadState("the rotation is not finished: promote its token, or roll back each host")
+    outcome = "rolled_back" if rotation.phase is Phase.RETURNING else "finished"
+    ended = _record_event(state, actor, "report", outcome, *_names(state.current))
+    return replace(ended, rotation=None)
 
 
-def load(document: object) -> State:
-    """Return the state in a document. Raises BadState, also for an empty document."""
-    if not isinstance(document, Mapping) or document.get("format") != FORMAT:
-        raise BadState("the store contains something else than the state of a rotation")
-    try:
-        return State(
-            current=_optional(document["current"], "current"),
-            pending=_optional(document["pending"], "pending"),
-            previous=tuple(_credential(one, "previous") for one in document["previous"]),
-            rotation=_rotation(document["rotation"]),
-            events=tuple(dict(event) for event in document["events"]),
-        )
-    except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
-        raise BadState(f"the store's document is damaged ({type(error).__name__})") from None
+def record_old_client(state: State, actor: Actor, answer: str) -> State:
+    """Record how the API answered the request of the old client for a token."""
+    return _record_event(state, actor, "check_old_client", answer)
 
 
-def dump(state: State) -> dict[str, Any]:
-    """Return the document of a state. It contains tokens."""
-    return {
-        "format": FORMAT,
-        "current": _shown(state.current),
-        "pending": _shown(state.pending),
-        "previous": [_shown(one) for one in state.previous],
-        "rotation": None if state.rotation is None else _plain(state.rotation),
-        "events": [dict(event) for event in state.events],
-    }
+def to_publish(state: State) -> list[str]:
+    """Return the hosts that still need the target and that have not failed in this run."""
+    rotation, target = state.rotation, state.target
+    if rotation is None or target is None:
+        return []
+    names = [name for name in rotation.hosts if not state.hosts[name].error]
+    if rotation.phase is Phase.PUBLISHING:
+        return [name for name in names if not state.hosts[name].uses(target)]
+    if rotation.phase is Phase.RETURNING:
+        return [name for name in names if set(state.hosts[name].may_hold) - {target.fingerprint}]
+    return []
 
 
-def _optional(entry: Any, name: str) -> Credential | None:
-    return None if entry is None else _credential(entry, name)
+def holders(state: State, credential: Credential) -> list[str]:
+    """Return the hosts that may hold a token."""
+    return sorted(name for name, host in state.hosts.items() if _holds(host, credential))
 
 
-def _credential(entry: Mapping[str, Any], name: str) -> Credential:
-    texts = [entry.get(one) for one in ("api_url", "account_id", "client_id", "access_token")]
-    if not all(isinstance(text, str) and text for text in texts):
-        raise BadState(f"{name} lacks a token or its owner")
-    api_url, account_id, client_id, token = (str(text) for text in texts)
-    expires_at = entry.get("expires_at")
-    owner = Owner(api_url, account_id, client_id)
-    return Credential(
-        owner, token, None if expires_at is None else str(expires_at), float(entry["since"])
-    )
+def hide_tokens(message: str) -> str:
+    """Return a message of another program without tokens."""
+    return _TOKEN.sub("(a token)", message)
 
 
-def _rotation(entry: Mapping[str, Any] | None) -> Rotation | None:
-    if entry is None:
-        return None
-    return Rotation(
-        id=str(entry["id"]),
-        mode=Mode(entry["mode"]),
-        phase=Phase(entry["phase"]),
-        began=float(entry["began"]),
-        run=str(entry["run"]),
-        renewed=float(entry["renewed"]),
-        reason=str(entry["reason"]),
-    )
+def _holds(host: Host, credential: Credential) -> bool:
+    return credential.fingerprint in host.may_hold
 
 
-def _shown(one: Credential | None) -> dict[str, Any] | None:
-    if one is None:
-        return None
-    return {
-        "access_token": one.access_token,
-        "fingerprint": one.fingerprint,
-        "expires_at": one.expires_at,
-        "since": one.since,
-        "api_url": one.owner.api_url,
-        "account_id": one.owner.account_id,
-        "client_id": one.owner.client_id,
-    }
+def _names(credential: Credential | None) -> Sequence[str]:
+    return [one.fingerprint for one in present(credential)]
 
 
-def _plain(rotation: Rotation) -> dict[str, Any]:
-    return {**vars(rotation), "mode": rotation.mode.value, "phase": rotation.phase.value}
+def _host(state: State, name: str) -> Host:
+    rotation = _ongoing(state)
+    if name not in rotation.hosts:
+        raise BadState(f"{name} is not a host of this rotation")
+    return state.hosts[name]
 
 
-# Shared by the transitions
+def _with_host(state: State, name: str, host: Host) -> State:
+    return replace(state, hosts={**state.hosts, name: host})
+
+
+def _pending(state: State) -> Credential:
+    if state.pending is None:
+        raise BadState("there is no pending token")
+    return state.pending
 
 
 def _ongoing(state: State) -> Rotation:
@@ -443,11 +415,16 @@ def _ongoing(state: State) -> Rotation:
     return state.rotation
 
 
-def _present(*credentials: Credential | None) -> list[Credential]:
-    return [one for one in credentials if one is not None]
+def _held_by(state: State, actor: Actor) -> Rotation:
+    """Return the rotation if this run holds its lock."""
+    rotation = _ongoing(state)
+    if rotation.run != actor.run:
+        raise BadState("this run does not hold the lock of the rotation; run the role from its start")
+    return rotation
 
 
-def _is_dead(row: Mapping[str, Any] | None) -> bool:
+def is_dead(row: Mapping[str, Any] | None) -> bool:
+    """Return whether a row of nomba_token_revoke proves that the API refuses its token."""
     if row is None or row.get("verified") is not True:
         return False
     return row["outcome"] in ("revoked", "already_revoked")

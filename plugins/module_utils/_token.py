@@ -221,9 +221,13 @@ def find_tokens(chunks: Iterable[bytes]) -> Iterator[Finding]:
 
 def fingerprints_in(data: bytes) -> list[str]:
     """Return the fingerprints of possible JWTs, in order, each once; reads no claims."""
+    return [fingerprint(text) for text in jwts_in(data)]
+
+
+def jwts_in(data: bytes) -> list[str]:
+    """Return possible JWTs, in order, each once; reads no claims."""
     found = (match.group() for match in _JWT.finditer(data))
-    fingerprints = (fingerprint(run.decode("ascii")) for run in found if _has_header(run))
-    return list(dict.fromkeys(fingerprints))
+    return list(dict.fromkeys(run.decode("ascii") for run in found if _has_header(run)))
 
 
 def redact(text: str) -> str:

@@ -80,7 +80,7 @@ class Controller:
         client = {"client_id": self.simulator.client_id}
         minted = SeedToken(**{name: made[name] for name in names}, **owner, **client)
         self.store.parent.mkdir(mode=0o700)
-        self.store.write_text(store_document(minted), encoding="utf-8")
+        self.store.write_text(store_document(minted, self.hosts), encoding="utf-8")
         for host in self.hosts:
             self.token_file(host).write_text(token_env(minted), encoding="utf-8")
         self.simulator.forget_requests()

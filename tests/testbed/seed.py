@@ -35,7 +35,7 @@ def seed_token(
 ) -> str:
     """Write one token to the store and the hosts, start consumers; return its fingerprint."""
     token = _create_token(simulator, age, lifetime)
-    write_private(testbed.rotation / "credentials.json", store_document(token))
+    write_private(testbed.rotation / "credentials.json", store_document(token, hosts))
     for name in hosts:
         write_private(testbed.host(name) / "token.env", token_env(token))
     start_consumers(testbed, simulator.http_url, hosts)

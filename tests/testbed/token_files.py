@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timezone
 
@@ -43,8 +44,8 @@ def token_env(token: SeedToken) -> str:
     return "".join(f"{name}={value}\n" for name, value in lines.items())
 
 
-def store_document(token: SeedToken) -> str:
-    """Return the store as a successful rotation leaves it."""
+def store_document(token: SeedToken, hosts: Iterable[str] = ()) -> str:
+    """Return the store as a successful rotation on these hosts leaves it."""
     current = {
         "access_token": token.access_token,
         "fingerprint": token.fingerprint,
@@ -54,5 +55,6 @@ def store_document(token: SeedToken) -> str:
         "client_id": token.client_id,
         "since": token.issued_at,
     }
+    host = {"may_hold": [token.fingerprint], "in_service": True, "error": ""}
     empty: dict[str, object] = {"pending": None, "previous": [], "rotation": None, "events": []}
-    return pretty({"format": 1, "current": current, **empty})
+    return pretty({"format": 1, "current": current, "hosts": dict.fromkeys(hosts, host), **empty})

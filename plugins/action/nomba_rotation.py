@@ -1,0 +1,192 @@
+# Copyright (c) 2026, The nomba.auth contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The action of the steps of a rotation that run once, on the control host."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+from ansible.errors import AnsibleActionFail
+from ansible.executor import module_common
+from ansible.plugins.action import ActionBase
+
+from ansible_collections.nomba.auth.plugins.module_utils._clock import SYSTEM
+from ansible_collections.nomba.auth.plugins.module_utils._errors import NombaError
+from ansible_collections.nomba.auth.plugins.module_utils._rotation_plan import RotationOptions
+from ansible_collections.nomba.auth.plugins.module_utils._rotation_state import Actor
+from ansible_collections.nomba.auth.plugins.module_utils._stored_token import Owner
+from ansible_collections.nomba.auth.plugins.plugin_utils._control_host import (
+    ApiClient,
+    CustomStore,
+    FileStore,
+    Folder,
+    HashiVaultStore,
+)
+from ansible_collections.nomba.auth.plugins.plugin_utils._playbook_run import (
+    current_user,
+    resume_command,
+    state_of,
+    this_run,
+)
+from ansible_collections.nomba.auth.plugins.plugin_utils._rotation_options import (
+    checked_options,
+    require_known_names,
+)
+from ansible_collections.nomba.auth.plugins.plugin_utils._rotation_run import (
+    RotationRun,
+    RunSettings,
+    SaveRequired,
+    Store,
+)
+from ansible_collections.nomba.auth.plugins.plugin_utils._spool import Spool
+
+STEPS = ("load", "revoke_compromised", "prepare", "record", "retire", "report")
+# Connection options that module_defaults of the group nomba can set.
+_CONNECTION = ("validate_certs", "ca_path", "allow_http", "timeout", "deadline")
+
+
+class ActionModule(ActionBase):  # type: ignore[misc] # Ansible ships no type information
+    """Run one step of a rotation."""
+
+    # Each step acts for all hosts. The strategy `free`, which would run it once per host, refuses it.
+    BYPASS_HOST_LOOP = True
+
+    def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Return the result of the step, which contains no secret."""
+        super().run(tmp, task_vars)
+        variables = task_vars or {}
+        try:
+            return self._step(variables)
+        except NombaError as error:
+            raise AnsibleActionFail(str(error)) from None
+        finally:
+            self._remove_tmp_path(self._connection._shell.tmpdir)
+
+    def _step(self, variables: Mapping[str, Any]) -> dict[str, Any]:
+        arguments = self._task.args
+        step = arguments.get("step")
+        if step not in STEPS:
+            raise AnsibleActionFail(f"step: set one of {', '.join(STEPS)}")
+        if step == "load":
+            require_known_names(variables, arguments.get("options"))
+            spool = Spool.create()
+        else:
+            spool = Spool.opened(arguments.get("run"))
+        options = checked_options(arguments.get("options"))
+        run = self._rotation_run(options, spool, variables)
+        if step == "report":
+            return self._report(run)
+        is_unsaved = False
+        try:
+            if step == "record":
+                run.record(list(arguments.get("hosts") or []))
+            else:
+                getattr(run, step)()
+        except SaveRequired:
+            is_unsaved = True
+        result = run.result
+        return {
+            "changed": result.changed,
+            "msg": result.message,
+            "publish": result.publish,
+            "rounds": result.rounds,
+            "step": step,
+            "unsaved": is_unsaved,
+            "repeat": result.repeat,
+            "run": spool.handle,
+            "_ansible_verbose_always": step == "revoke_compromised",
+        }
+
+    def _report(self, run: RotationRun) -> dict[str, Any]:
+        found = run.report()
+        errors, steps = found["errors"], found["lines"]
+        return {
+            "changed": False,
+            **found["values"],
+            "failed": bool(errors),
+            "msg": " ".join(errors) if errors else steps,
+            "steps": steps,
+            "_ansible_verbose_always": True,
+        }
+
+    def _rotation_run(
+        self, options: Mapping[str, Any], spool: Spool, variables: Mapping[str, Any]
+    ) -> RotationRun:
+        is_check = bool(self._task.check_mode)
+        run_module = partial(self._run_module, variables)
+        folder = Folder(run_module, options["dir"])
+        owner = {name: options[name] for name in ("api_url", "account_id", "client_id")}
+        old_client = (options["old_client_id"], options["old_client_secret"])
+        api = ApiClient(
+            run_module, folder, options["dir"], owner, options["client_secret"], old_client
+        )
+        hosts = tuple(variables["ansible_play_hosts_all"])
+        is_partial = len(variables["ansible_play_batch"]) != len(hosts)
+        settings = RunSettings(
+            RotationOptions(
+                Owner(**owner),
+                max_age=options["max_age"],
+                lock_timeout=options["lock_timeout"],
+                force=options["force"],
+                emergency=options["emergency"],
+                incident=options["incident"],
+                removed_hosts=tuple(options["removed_hosts"]),
+                adopt_unknown=options["unknown_tokens"] == "adopt",
+                has_client_secret=bool(options["client_secret"]),
+            ),
+            hosts,
+            excludes_hosts=is_partial or ("ansible_limit" in variables and not is_check),
+            batch=options["batch"],
+            checks_old_client=bool(options["old_client_id"]),
+            check_mode=is_check,
+            command=resume_command(),
+        )
+        store = self._store(options, folder, spool, variables)
+        user = options["actor"] or current_user(variables)
+        control = options["control_host"]
+        return RotationRun(
+            settings, store, api, spool, lambda: Actor(SYSTEM.now(), this_run(), user, control), state_of
+        )
+
+    def _store(
+        self,
+        options: Mapping[str, Any],
+        folder: Folder,
+        spool: Spool,
+        variables: Mapping[str, Any],
+    ) -> Store:
+        if options["store"] == "file":
+            return FileStore(folder, options["vault_password"])
+        if options["store"] == "hashi_vault":
+            place = (options["hashi_vault_mount"], options["hashi_vault_path"])
+            return HashiVaultStore(partial(self._run_module, variables), *place, folder)
+        document = str(self._task.args.get("document") or "")
+        return CustomStore(document, folder, partial(spool.put, "document"))
+
+    def _run_module(
+        self, variables: Mapping[str, Any], name: str, arguments: Mapping[str, Any]
+    ) -> Mapping[str, Any]:
+        """Run a module on the control host, with the module_defaults that apply to it."""
+        own = {}
+        if name in ("nomba.auth.nomba_token", "nomba.auth.nomba_token_info", "nomba.auth.nomba_token_revoke"):
+            own = {one: self._task.args[one] for one in _CONNECTION if one in self._task.args}
+        complete = _with_defaults(name, {**own, **arguments}, self._task, self._templar)
+        return dict(
+            self._execute_module(module_name=name, module_args=complete, task_vars=variables)
+        )
+
+
+def _with_defaults(name: str, arguments: dict[str, Any], task: Any, templar: Any) -> dict[str, Any]:
+    """Return the arguments of a module with its module_defaults, as Ansible's own actions do."""
+    if hasattr(module_common, "_apply_action_arg_defaults"):  # ansible-core 2.19 and newer
+        return dict(module_common._apply_action_arg_defaults(name, task, arguments, templar))
+    groups = task._parent._play._action_groups
+    return dict(
+        module_common.get_action_args_with_defaults(
+            name, arguments, task.module_defaults, templar, action_groups=groups
+        )
+    )

@@ -1,0 +1,133 @@
+# Copyright (c) 2026, The nomba.auth contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The action of the steps of a rotation that run on each host, and that collect the evidence."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from ansible.errors import AnsibleActionFail
+from ansible.plugins.action import ActionBase
+
+from ansible_collections.nomba.auth.plugins.module_utils._rotation import HostEvidence, hide_tokens
+from ansible_collections.nomba.auth.plugins.module_utils._token import fingerprint, jwts_in
+from ansible_collections.nomba.auth.plugins.plugin_utils._spool import Spool
+
+_FILE_OPTIONS = ("dest", "content", "owner", "group", "mode")
+# In check mode, no token is issued. The lookup rotation_value gives this text to the templates.
+NEW_TOKEN = "(new token)"
+_HIDDEN = "its output is hidden by no_log"
+
+
+class ActionModule(ActionBase):  # type: ignore[misc] # Ansible ships no type information
+    """Inspect or write the token file of a host, and record what is proved about the host."""
+
+    def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Return the result of the step, which contains no secret."""
+        super().run(tmp, task_vars)
+        variables = task_vars or {}
+        steps = {
+            "inspect": self._inspect,
+            "write": self._write,
+            "reloaded": self._reloaded,
+            "healthy": self._healthy,
+            "failed": self._failed,
+        }
+        step = self._task.args.get("step")
+        if step not in steps:
+            raise AnsibleActionFail(f"step: set one of {', '.join(steps)}")
+        spool = Spool.opened(self._task.args.get("run"))
+        try:
+            return steps[step](spool, str(variables["inventory_hostname"]), variables)
+        finally:
+            self._remove_tmp_path(self._connection._shell.tmpdir)
+
+    def _inspect(self, spool: Spool, host: str, variables: Mapping[str, Any]) -> dict[str, Any]:
+        """Compare the token file with the current token, without changing it."""
+        result = self._run_file_module(variables, check_mode=True)
+        error = _message(result) if result.get("failed") else ""
+        found = list(result.get("before", []))
+        known = set(spool.get("known", []))
+        if set(found) - known:
+            spool.put(f"unknown {host}", self._unknown(variables, known))
+        differs = bool(result.get("changed"))
+        spool.put(f"inspection {host}", {"fingerprints": found, "differs": differs, "error": error})
+        return {"changed": False, "msg": error or "The token file can be written.", "tokens": found}
+
+    def _unknown(self, variables: Mapping[str, Any], known: set[str]) -> list[str]:
+        """Return the tokens of the file that are not in the store. They leave through the spool."""
+        dest = {"src": self._task.args["dest"]}
+        result = self._execute_module("ansible.builtin.slurp", dest, task_vars=variables)
+        content = base64.b64decode(result.get("content", ""))
+        return [one for one in jwts_in(content) if fingerprint(one) not in known]
+
+    def _write(self, spool: Spool, host: str, variables: Mapping[str, Any]) -> dict[str, Any]:
+        """Write the token file, and record that it was read back."""
+        target = spool.get("target", ["", ""])
+        result = self._run_file_module(variables, self._task.check_mode)
+        content = str(self._task.args["content"]).encode()
+        if not result.get("failed") and result["checksum"] != hashlib.sha256(content).hexdigest():
+            result = {"failed": True, "msg": "another program has changed the file after the write"}
+        evidence = HostEvidence(*target[:2])
+        if not result.get("failed") and not self._task.check_mode:
+            spool.put(f"evidence {host}", asdict(evidence))
+        if "diff" in result and spool.get("credential") is None:
+            result = {**result, "diff": {**result["diff"], "after": f"{NEW_TOKEN}\n"}}
+        names = ("changed", "failed", "msg", "diff", "before", "fingerprints", "error")
+        shown = {name: result[name] for name in names if name in result}
+        return {"changed": False, **shown}
+
+    def _reloaded(self, spool: Spool, host: str, variables: Mapping[str, Any]) -> dict[str, Any]:
+        del variables
+        return self._advance(spool, host, reloaded=True)
+
+    def _healthy(self, spool: Spool, host: str, variables: Mapping[str, Any]) -> dict[str, Any]:
+        del variables
+        return self._advance(spool, host, healthy=True)
+
+    def _failed(self, spool: Spool, host: str, variables: Mapping[str, Any]) -> dict[str, Any]:
+        """Record which task failed. The text may be another program's, so tokens are hidden."""
+        task, result = variables.get("ansible_failed_task"), variables.get("ansible_failed_result")
+        # Ansible names no task if a task file cannot be loaded.
+        name = _field(task, "name") or "A task file cannot be loaded, see the error above"
+        is_hidden = bool(_field(task, "no_log") or _field(result, "_ansible_no_log"))
+        reason = _HIDDEN if is_hidden or _field(result, "censored") else _message(result or {})
+        error = f"{name}: {hide_tokens(reason)}"
+        self._advance(spool, host, error=error)
+        return {"changed": False, "msg": f"{host}: {error}"}
+
+    def _advance(self, spool: Spool, host: str, **proved: Any) -> dict[str, Any]:
+        evidence = spool.get(f"evidence {host}", asdict(HostEvidence("", "")))
+        if not self._task.check_mode:
+            spool.put(f"evidence {host}", {**evidence, **proved})
+        return {"changed": False, "msg": "Recorded."}
+
+    def _run_file_module(
+        self, variables: Mapping[str, Any], check_mode: bool
+    ) -> Mapping[str, Any]:
+        given = self._task.args
+        arguments = {name: given[name] for name in _FILE_OPTIONS if given.get(name) is not None}
+        before, self._task.check_mode = self._task.check_mode, check_mode
+        try:
+            return dict(
+                self._execute_module(
+                    "nomba.auth.nomba_credential_file", arguments, task_vars=variables
+                )
+            )
+        finally:
+            self._task.check_mode = before
+
+
+def _message(result: Any) -> str:
+    return hide_tokens(str(_field(result, "msg") or "it failed"))
+
+
+def _field(value: Any, name: str) -> Any:
+    """Return a field of a result or of a task, which is an object or a dictionary."""
+    return value.get(name) if isinstance(value, Mapping) else getattr(value, name, None)

@@ -1,0 +1,261 @@
+# Copyright (c) 2026, The nomba.auth contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The state document of a rotation: its types, and how it is read and written as JSON.
+
+Pure: no Ansible, no network, no clock, no disk.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from enum import Enum
+from typing import Any
+
+from ansible_collections.nomba.auth.plugins.module_utils._errors import BadState
+from ansible_collections.nomba.auth.plugins.module_utils._stored_token import Owner
+from ansible_collections.nomba.auth.plugins.module_utils._token import fingerprint
+
+FORMAT = 1
+_NEEDED = ("api_url", "account_id", "client_id", "access_token")
+
+
+class Mode(str, Enum):
+    """The kind of a rotation, a closed list."""
+
+    TOKEN = "token"  # noqa: S105 -- the name of a mode
+    CLIENT = "client"
+    REPAIR = "repair"
+    EMERGENCY = "emergency"
+
+
+class Phase(str, Enum):
+    """The next task of an unfinished rotation, a closed list."""
+
+    ISSUING = "issuing"
+    PUBLISHING = "publishing"
+    RETIRING = "retiring"
+    RETURNING = "returning"
+
+
+@dataclass(frozen=True)
+class Credential:
+    """A token in the document. since: when it was stored (seconds since the epoch, UTC).
+
+    compromised: an emergency declared it. refused: the API refused it in a probe. Both permit a
+    revocation while a host still holds the token.
+    """
+
+    owner: Owner
+    access_token: str = field(repr=False)
+    expires_at: str | None
+    since: float
+    compromised: bool = False
+    refused: bool = False
+
+    @property
+    def fingerprint(self) -> str:
+        """The text that represents the token in results and messages."""
+        return fingerprint(self.access_token)
+
+
+@dataclass(frozen=True)
+class Host:
+    """What is proved about a host.
+
+    may_hold: the fingerprints of all tokens that its file or its service may still contain.
+    in_service: the file was read back, the service was reloaded and its health check succeeded,
+    with the only token in may_hold. error: why the last attempt failed.
+    """
+
+    may_hold: tuple[str, ...] = ()
+    in_service: bool = False
+    error: str = ""
+
+    def uses(self, credential: Credential | None) -> bool:
+        """Return whether the host provably uses this token, and no other one."""
+        return (
+            credential is not None
+            and self.in_service
+            and self.may_hold == (credential.fingerprint,)
+        )
+
+
+@dataclass(frozen=True)
+class Rotation:
+    """An unfinished rotation, locked by a run.
+
+    run: the lock holder. renewed: its last heartbeat. Times in seconds since the epoch (UTC).
+    hosts: all hosts that must use the new token before it is promoted. current_dead: the API refused
+    the current token, or there is none.
+    """
+
+    id: str
+    mode: Mode
+    phase: Phase
+    began: float
+    run: str
+    renewed: float
+    reason: str = ""
+    hosts: tuple[str, ...] = ()
+    current_dead: bool = False
+
+
+@dataclass(frozen=True)
+class State:
+    """The state document. events: the last events, as in the audit log.
+
+    hosts: each host that ever got a token of this store. incidents: the ids of past emergencies.
+    """
+
+    current: Credential | None = None
+    pending: Credential | None = None
+    previous: tuple[Credential, ...] = ()
+    rotation: Rotation | None = None
+    hosts: Mapping[str, Host] = field(default_factory=dict)
+    incidents: tuple[str, ...] = ()
+    events: tuple[Mapping[str, Any], ...] = ()
+
+    @property
+    def credentials(self) -> list[Credential]:
+        """All tokens in the document."""
+        return present(self.current, self.pending, *self.previous)
+
+    @property
+    def target(self) -> Credential | None:
+        """The token that the hosts shall use."""
+        return self.pending or self.current
+
+
+@dataclass(frozen=True)
+class Actor:
+    """The run, user and host of a transition. now: seconds since the epoch (UTC)."""
+
+    now: float
+    run: str
+    actor: str
+    host: str
+
+
+def present(*credentials: Credential | None) -> list[Credential]:
+    """Return the credentials that are not None."""
+    return [one for one in credentials if one is not None]
+
+
+def parse(text: str) -> State:
+    """Return the state in the text of a store; empty without text. Raises BadState."""
+    if not text.strip():
+        return State()
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError):
+        raise BadState("the store does not contain JSON; is it encrypted?") from None
+    return load(document)
+
+
+def load(document: object) -> State:
+    """Return the state in a document. Raises BadState, also for an empty document."""
+    if not isinstance(document, Mapping) or document.get("format") != FORMAT:
+        raise BadState("the store contains something else than the state of a rotation")
+    try:
+        return State(
+            current=_optional(document["current"], "current"),
+            pending=_optional(document["pending"], "pending"),
+            previous=tuple(credential_from(one, "previous") for one in document["previous"]),
+            rotation=_rotation(document["rotation"]),
+            hosts={str(name): _host(one) for name, one in document.get("hosts", {}).items()},
+            incidents=tuple(str(one) for one in document.get("incidents", [])),
+            events=tuple(dict(event) for event in document["events"]),
+        )
+    except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
+        raise BadState(f"the store's document is damaged ({type(error).__name__})") from None
+
+
+def dump(state: State) -> dict[str, Any]:
+    """Return the document of a state. It contains tokens."""
+    return {
+        "format": FORMAT,
+        "current": credential_document(state.current),
+        "pending": credential_document(state.pending),
+        "previous": [credential_document(one) for one in state.previous],
+        "rotation": None if state.rotation is None else _plain(state.rotation),
+        "hosts": {name: _plain(host) for name, host in state.hosts.items()},
+        "incidents": list(state.incidents),
+        "events": [dict(event) for event in state.events],
+    }
+
+
+def text(state: State) -> str:
+    """Return the text of a state for a store. It contains tokens."""
+    return json.dumps(dump(state), indent=2) + "\n"
+
+
+def credential_from(entry: Mapping[str, Any], name: str) -> Credential:
+    """Return the token in a document entry. Raises BadState."""
+    texts = [entry.get(one) for one in _NEEDED]
+    if not all(isinstance(one, str) and one for one in texts):
+        raise BadState(f"{name} lacks a token or its owner")
+    api_url, account_id, client_id, token = (str(one) for one in texts)
+    expires_at = entry.get("expires_at")
+    return Credential(
+        Owner(api_url, account_id, client_id),
+        token,
+        None if expires_at is None else str(expires_at),
+        float(entry["since"]),
+        entry.get("compromised") is True,
+        entry.get("refused") is True,
+    )
+
+
+def credential_document(one: Credential | None) -> dict[str, Any] | None:
+    """Return the document entry of a token. It contains the token."""
+    if one is None:
+        return None
+    return {
+        "access_token": one.access_token,
+        "fingerprint": one.fingerprint,
+        "expires_at": one.expires_at,
+        "since": one.since,
+        **asdict(one.owner),
+        "compromised": one.compromised,
+        "refused": one.refused,
+    }
+
+
+def _optional(entry: Any, name: str) -> Credential | None:
+    return None if entry is None else credential_from(entry, name)
+
+
+def _host(entry: Mapping[str, Any]) -> Host:
+    held = entry["may_hold"]
+    return Host(
+        may_hold=tuple(str(one) for one in held),
+        in_service=entry["in_service"] is True,
+        error=str(entry["error"]),
+    )
+
+
+def _rotation(entry: Mapping[str, Any] | None) -> Rotation | None:
+    if entry is None:
+        return None
+    return Rotation(
+        id=str(entry["id"]),
+        mode=Mode(entry["mode"]),
+        phase=Phase(entry["phase"]),
+        began=float(entry["began"]),
+        run=str(entry["run"]),
+        renewed=float(entry["renewed"]),
+        reason=str(entry["reason"]),
+        hosts=tuple(str(one) for one in entry.get("hosts", [])),
+        current_dead=entry.get("current_dead") is True,
+    )
+
+
+def _plain(record: Rotation | Host) -> dict[str, Any]:
+    values = asdict(record)
+    return {
+        name: value.value if isinstance(value, Enum) else value for name, value in values.items()
+    }

@@ -1,0 +1,213 @@
+#!/usr/bin/python
+# Copyright (c) 2026, The nomba.auth contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Read and write the private folder of a rotation on the control host."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: nomba_rotation_folder
+short_description: Read and write the private folder of a rotation
+version_added: 0.1.0
+description:
+  - A part of the role P(nomba.auth.credential_rotation#role), which runs it on the control host. It
+    is not for playbooks, because its result contains tokens.
+  - The folder contains the state C(credentials.json), a token that was issued and is not yet in the
+    state C(issued.json), and the audit log C(audit.jsonl).
+author:
+  - The nomba.auth contributors (@nomba-auth)
+extends_documentation_fragment:
+  - nomba.auth._attributes
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: none
+  idempotent:
+    support: full
+  action_group:
+    support: none
+    membership: []
+    details:
+      - This module sends no request to the API and has none of the group's options.
+options:
+  path:
+    description:
+      - The folder. It is created with mode C(0700).
+    type: path
+    required: true
+  state_content:
+    description:
+      - The new content of the state. If it is not set, the state is not written.
+    type: str
+  expected:
+    description:
+      - The SHA-256 of the state when it was read, in hexadecimal digits, or an empty string for
+        none. If the state has another content now, the module fails and writes nothing.
+    type: str
+    default: ""
+  events:
+    description:
+      - Events to append to the audit log. An event whose C(id) is in the log is not appended again.
+    type: list
+    elements: dict
+    default: []
+  discard_issued:
+    description:
+      - Whether to remove the issued token, because it is in the state.
+    type: bool
+    default: false
+"""
+
+EXAMPLES = r"""
+- name: Append an event to the audit log of a rotation
+  nomba.auth.nomba_rotation_folder:
+    path: ~/.nomba
+    events:
+      - id: 2026-01-13T14:38:20Z 1
+        step: report
+"""
+
+RETURN = r"""
+state_content:
+  description: The content of the state; empty if there is none.
+  returned: success, if O(state_content) is not set
+  type: str
+issued:
+  description: The content of the file of the issued token; empty if there is none.
+  returned: success, if O(state_content) is not set
+  type: str
+checksum:
+  description: The SHA-256 of the state, for O(expected) of the next run.
+  returned: success
+  type: str
+error:
+  description: Why the module failed. The code is for playbooks, RV(ignore:msg) is for users.
+  returned: failure
+  type: dict
+  contains:
+    code:
+      description:
+        - V(conflict), the state does not have the content of O(expected); another run is active.
+        - V(locked), another run held the lock of the state for ten seconds.
+        - V(not_written), a file could not be written and is unchanged.
+        - V(invalid_option), the folder or a file in it cannot be used.
+      type: str
+      sample: conflict
+"""
+
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.nomba.auth.plugins.module_utils._atomic_file import (
+    checksum,
+    read_file,
+    replace_if_unchanged,
+    require_unchanged,
+)
+from ansible_collections.nomba.auth.plugins.module_utils._audit import append
+from ansible_collections.nomba.auth.plugins.module_utils._clock import SYSTEM
+from ansible_collections.nomba.auth.plugins.module_utils._errors import InvalidOption
+from ansible_collections.nomba.auth.plugins.module_utils._module import NombaModule, run
+from ansible_collections.nomba.auth.plugins.module_utils._secure_open import (
+    FileEntry,
+    OpenFile,
+    open_entry,
+)
+
+_STATE, _ISSUED, _AUDIT = "credentials.json", "issued.json", "audit.jsonl"
+
+
+def run_module(module: AnsibleModule) -> dict[str, Any]:
+    """Read or write the folder."""
+    folder, content = module.params["path"], module.params["state_content"]
+    is_new = _create(folder, module.check_mode)
+    if is_new and module.check_mode:
+        return {"changed": True, "state_content": "", "issued": "", "checksum": ""}
+    changed = is_new
+    result: dict[str, Any] = {}
+    with _opened(folder, _STATE) as entry:
+        if content is None:
+            current = read_file(entry)
+            result = {"state_content": _text(current), "checksum": checksum(current)}
+            with _opened(folder, _ISSUED) as issued:
+                result["issued"] = _text(read_file(issued))
+        else:
+            changed |= _write(entry, content, module)
+            result["checksum"] = checksum(content.encode())
+    if not module.check_mode:
+        changed |= _finish(folder, module.params)
+    return {"changed": changed, **result}
+
+
+def _write(entry: FileEntry, content: str, module: AnsibleModule) -> bool:
+    expected = module.params["expected"]
+    if module.check_mode:
+        require_unchanged(read_file(entry), expected)
+        return True
+    return replace_if_unchanged(entry, content.encode(), expected, _private, SYSTEM)[1]
+
+
+def _finish(folder: str, params: dict[str, Any]) -> bool:
+    """Remove the issued token and append the events; return whether this changed anything."""
+    changed = False
+    if params["discard_issued"]:
+        with suppress(FileNotFoundError):
+            os.unlink(f"{folder}/{_ISSUED}")  # noqa: PTH108 -- pathlib is slow to import
+            changed = True
+    if params["events"]:
+        with _opened(folder, _AUDIT) as log:
+            changed |= append(log, params["events"], SYSTEM) > 0
+    return changed
+
+
+def _create(folder: str, check_mode: bool) -> bool:
+    if os.path.isdir(folder):  # noqa: PTH112
+        return False
+    if not check_mode:
+        try:
+            os.makedirs(folder, mode=0o700, exist_ok=True)  # noqa: PTH103
+        except OSError as error:
+            raise InvalidOption("path", f"it cannot be created: {error.strerror}") from None
+    return True
+
+
+@contextmanager
+def _opened(folder: str, name: str) -> Iterator[FileEntry]:
+    with open_entry("path", f"{folder}/{name}", follow_link=True) as entry:
+        yield entry.owned_by(os.geteuid())
+
+
+def _private(file: OpenFile) -> bool:
+    os.fchmod(file.descriptor, stat.S_IRUSR | stat.S_IWUSR)
+    return False
+
+
+def _text(content: bytes | None) -> str:
+    return (content or b"").decode(errors="replace")
+
+
+def main() -> None:
+    """Run the module."""
+    module = NombaModule(
+        argument_spec={
+            "path": {"type": "path", "required": True},
+            "state_content": {"type": "str", "no_log": True},
+            "expected": {"type": "str", "default": ""},
+            "events": {"type": "list", "elements": "dict", "default": []},
+            "discard_issued": {"type": "bool", "default": False},
+        },
+        supports_check_mode=True,
+    )
+    run(module, run_module)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,294 @@
+# Copyright (c) 2026, The nomba.auth contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The control host of a rotation and its stores, reached by running modules on it.
+
+The results of these modules contain tokens. They stay in this process; no task returns them.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from ansible.errors import AnsibleError
+from ansible.parsing.vault import VaultLib, VaultSecret
+
+from ansible_collections.nomba.auth.plugins.module_utils import _stored_token as stored_token
+from ansible_collections.nomba.auth.plugins.module_utils._rotation import hide_tokens
+from ansible_collections.nomba.auth.plugins.module_utils._token import fingerprint
+from ansible_collections.nomba.auth.plugins.plugin_utils._rotation_run import (
+    SaveRequired,
+    StepFailed,
+)
+
+# Runs a module on the control host: its name and arguments, and whether it runs although the task
+# is in check mode. Returns its result.
+RunModule = Callable[..., Mapping[str, Any]]
+
+_ENCRYPTED = "$ANSIBLE_VAULT"
+_PROBE_ATTEMPTS = 20
+_PROBE_PAUSE = 1.0
+_STOPPED = "The run stopped here. Run again when the store is writable and no other rotation is active."
+
+
+class Folder:
+    """The private folder on the control host. With a file store, it contains the state too."""
+
+    def __init__(self, run_module: RunModule, path: str) -> None:
+        self._run_module = run_module
+        self._path = path
+        self._issued = ""
+        self.checksum = ""
+
+    def read(self) -> str:
+        """Return the content of the state file, and remember the issued token."""
+        result = self._run("read")
+        self._issued, self.checksum = result["issued"], result["checksum"]
+        return str(result["state_content"])
+
+    def write(
+        self, content: str | None, document: str, events: Iterable[Mapping[str, Any]]
+    ) -> None:
+        """Replace the state file if it is still the one that was read, and append the events.
+
+        content: None if the state is in another store. document: the state. An issued token that
+        is in the state is removed.
+        """
+        state = {} if content is None else {"state_content": content, "expected": self.checksum}
+        result = self._run(
+            "written", **state, events=list(events), discard_issued=self._is_in(document)
+        )
+        self.checksum = result["checksum"]
+
+    def _is_in(self, document: str) -> bool:
+        found = stored_token.load(self._issued.encode()) if self._issued else None
+        return found is not None and found.access_token in document
+
+    def issued(self) -> Mapping[str, Any] | None:
+        """Return the issued token that was there at the last read. Raises StepFailed."""
+        if not self._issued:
+            return None
+        found = stored_token.load(self._issued.encode())
+        if found is None:
+            raise StepFailed(
+                f"credential_rotation_dir: {self._path}/issued.json does not contain a token; "
+                "inspect it, and remove it if it contains no token"
+            )
+        return {
+            **vars(found.owner),
+            "access_token": found.access_token,
+            "expires_at": found.expires_at,
+        }
+
+    def discard_issued(self) -> None:
+        """Remove the issued token, if it is still there."""
+        if self._issued:
+            self._run("written", discard_issued=True)
+            self._issued = ""
+
+    def _run(self, verb: str, **arguments: Any) -> Mapping[str, Any]:
+        name = "nomba.auth.nomba_rotation_folder"
+        result = self._run_module(name, {"path": self._path, **arguments})
+        if result.get("failed"):
+            stopped = f" {_STOPPED}" if verb == "written" else ""
+            raise StepFailed(
+                f"credential_rotation_dir: the store could not be {verb}: {_message(result)}.{stopped}"
+            )
+        return result
+
+
+class FileStore:
+    """The state in a file of the folder, encrypted with Ansible Vault if a password is set."""
+
+    def __init__(self, folder: Folder, password: str) -> None:
+        self._folder = folder
+        self._vault = VaultLib([("default", VaultSecret(password.encode()))]) if password else None
+
+    def read(self) -> str:
+        """Return the decrypted document. Raises StepFailed."""
+        content = self._folder.read()
+        if not content.startswith(_ENCRYPTED):
+            return content
+        try:
+            if self._vault is not None:
+                return str(self._vault.decrypt(content).decode())
+        except AnsibleError:
+            pass
+        raise StepFailed(
+            "credential_rotation_vault_password cannot decrypt the store. Set the password that "
+            "encrypted the file."
+        )
+
+    def write(self, document: str, events: Iterable[Mapping[str, Any]]) -> None:
+        """Replace the document. Raises StepFailed."""
+        content = self._vault.encrypt(document).decode() if self._vault else document
+        self._folder.write(content, document, events)
+
+
+class HashiVaultStore:
+    """The state in the KV version 2 secrets engine of HashiCorp Vault or OpenBao."""
+
+    def __init__(self, run_module: RunModule, mount: str, path: str, folder: Folder) -> None:
+        self._run_module = run_module
+        self._place = {"engine_mount_point": mount, "path": path}
+        self._folder = folder
+        self._version = 0
+
+    def read(self) -> str:
+        """Return the document and remember its version. Raises StepFailed."""
+        self._folder.read()
+        result = self._run_module("community.hashi_vault.vault_kv2_get", self._place)
+        if "secret" not in result:
+            if "nvalid or missing path" not in str(result.get("msg")):
+                raise StepFailed(f"The store could not be read: {_message(result)}")
+            return ""
+        self._version = int(result["metadata"]["version"])
+        return str(result["secret"].get("state", ""))
+
+    def write(self, document: str, events: Iterable[Mapping[str, Any]]) -> None:
+        """Write the document if its version is unchanged. Raises StepFailed."""
+        data = {"data": {"state": document}, "cas": self._version}
+        result = self._run_module(
+            "community.hashi_vault.vault_kv2_write", {**self._place, **data}
+        )
+        if result.get("failed"):
+            raise StepFailed(f"The store could not be written: {_message(result)}. {_STOPPED}")
+        self._version += 1
+        self._folder.write(None, document, events)
+
+
+class CustomStore:
+    """The state in a store that the user's task files read and write."""
+
+    def __init__(self, document: str, folder: Folder, hand_over: Callable[[str], None]) -> None:
+        self._document = document
+        self._folder = folder
+        self._hand_over = hand_over
+
+    def read(self) -> str:
+        """Return the document that the user's task file has read."""
+        self._folder.read()
+        return self._document
+
+    def write(self, document: str, events: Iterable[Mapping[str, Any]]) -> None:
+        """Hand the document over to the user's task file."""
+        # An event can be in the audit log before it is in the store: it is appended once.
+        self._folder.write(None, "", events)
+        self._hand_over(document)
+        raise SaveRequired
+
+
+class ApiClient:
+    """The requests of a rotation, sent by the collection's modules on the control host."""
+
+    def __init__(
+        self,
+        run_module: RunModule,
+        folder: Folder,
+        path: str,
+        owner: Mapping[str, str],
+        client_secret: str,
+        old_client: tuple[str, str],
+    ) -> None:
+        self._run_module = run_module
+        self._folder = folder
+        self._path = path
+        self._owner = dict(owner)
+        self._client_secret = client_secret
+        self._old_client = old_client
+
+    def issued(self) -> Mapping[str, Any] | None:
+        """Return the issued token that may not be in the store yet. Raises StepFailed."""
+        return self._folder.issued()
+
+    def discard_issued(self) -> None:
+        """Remove its file. Raises StepFailed."""
+        self._folder.discard_issued()
+
+    def issue(self) -> Mapping[str, Any]:
+        """Issue a token into a private file, or return the one that is there. Raises StepFailed."""
+        result = self._run_module(
+            "nomba.auth.nomba_token",
+            {
+                **self._owner,
+                "client_secret": self._client_secret or None,
+                "dest": f"{self._path}/issued.json",
+                "revoke_replaced": True,
+            },
+        )
+        if result.get("failed"):
+            raise StepFailed(_message(result))
+        self._folder.read()
+        issued = self._folder.issued()
+        if issued is None:
+            raise StepFailed("the file of the issued token has disappeared")
+        return issued
+
+    def probe(self, tokens: Sequence[str]) -> Mapping[str, str]:
+        """Return the result of a probe of each token, by fingerprint. Raises StepFailed.
+
+        The API may reject a new token for a moment. The first token is probed until it is accepted,
+        for at most 20 seconds.
+        """
+        rows: dict[str, str] = {}
+        arguments = {**self._owner, "access_tokens": list(tokens), "probe": True}
+        for attempt in range(_PROBE_ATTEMPTS):
+            if attempt:
+                time.sleep(_PROBE_PAUSE)
+            result = self._run_module("nomba.auth.nomba_token_info", arguments)
+            if "results" not in result:
+                raise StepFailed(_message(result))
+            rows = {row["fingerprint"]: row["probe"] for row in result["results"]}
+            if rows.get(fingerprint(tokens[0])) in ("accepted", "meaningless"):
+                break
+        return rows
+
+    def revoke(self, client_id: str, tokens: Sequence[str]) -> list[dict[str, Any]]:
+        """Return the row of each token."""
+        return self._revoke(client_id, access_tokens=list(tokens))
+
+    def check_old_client(self) -> str:
+        """Request a token for the old client, and revoke it if there is one. Raises StepFailed."""
+        client_id, secret = self._old_client
+        path = f"{self._path}/old-client.json"
+        result = self._run_module(
+            "nomba.auth.nomba_token",
+            {
+                **self._owner,
+                "client_id": client_id,
+                "client_secret": secret,
+                "dest": path,
+                "force": True,
+                "revoke_replaced": True,
+            },
+        )
+        code = result.get("error", {}).get("code", "no_clear_answer")
+        answer = str(code) if result.get("failed") else "issued"
+        # Also if the API rejected the request: a killed run may have left a token in the file.
+        rows = self._revoke(client_id, sources=[path])
+        if rows and all(row["verified"] for row in rows):
+            self._run_module("ansible.builtin.file", {"path": path, "state": "absent"})
+        elif rows:
+            raise StepFailed(
+                f"NOT VERIFIED as revoked: a token of the old client in {path}. Run again."
+            )
+        return answer
+
+    def _revoke(self, client_id: str, **given: Any) -> list[dict[str, Any]]:
+        """Revoke tokens, also those whose exp is past: the clock may be wrong."""
+        arguments = {**self._owner, "client_id": client_id, "expired": "revoke", "proof": "required"}
+        result = self._run_module("nomba.auth.nomba_token_revoke", {**arguments, **given})
+        names = ("fingerprint", "outcome", "verified", "reason")
+        rows = [{name: row[name] for name in names} for row in result.get("results", [])]
+        if rows or "access_tokens" not in given:
+            return rows
+        why = {"outcome": "unknown", "verified": False, "reason": _message(result)}
+        return [{"fingerprint": fingerprint(one), **why} for one in given["access_tokens"]]
+
+
+def _message(result: Mapping[str, Any]) -> str:
+    """Return the message of a failed module without tokens."""
+    return hide_tokens(str(result.get("msg") or "no reason was given")).rstrip(".")

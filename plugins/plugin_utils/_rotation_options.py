@@ -1,0 +1,108 @@
+# Copyright (c) 2026, The nomba.auth contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The options of the role credential_rotation: their types, relations and names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.common.validation import (
+    check_type_bool,
+    check_type_float,
+    check_type_int,
+    check_type_list,
+)
+
+from ansible_collections.nomba.auth.plugins.module_utils._errors import InvalidOption
+from ansible_collections.nomba.auth.plugins.plugin_utils._variable_names import find_misspelled
+
+PREFIX = "credential_rotation_"
+# The variables that the role and the task files of users set.
+FACTS = tuple(f"{PREFIX}{name}" for name in ("document", "version", "next", "service", "report"))
+
+_NOTHING = "Nothing was done."
+_TYPES: dict[str, tuple[str, Callable[[Any], Any]]] = {
+    "max_age": ("a number of seconds", check_type_float),
+    "lock_timeout": ("a number of seconds", check_type_float),
+    "force": ("true or false", check_type_bool),
+    "emergency": ("true or false", check_type_bool),
+    "batch": ("a number of hosts", check_type_int),
+    "removed_hosts": ("a list of host names", check_type_list),
+}
+_CHOICES = {
+    "format": ("env", "json", "template"),
+    "store": ("file", "hashi_vault", "custom"),
+    "unknown_tokens": ("fail", "adopt"),
+}
+# Files on the controller.
+_FILES = ("template", "reload_tasks", "health_tasks", "read_tasks", "write_tasks")
+_REQUIRES = (
+    ("format", "template", "template"),
+    ("store", "custom", "read_tasks"),
+    ("store", "custom", "write_tasks"),
+)
+
+
+def checked_options(given: Any) -> dict[str, Any]:
+    """Return the options with their types. Raises InvalidOption, without the value."""
+    options = {name: "" if value is None else value for name, value in dict(given or {}).items()}
+    for name, (description, convert) in _TYPES.items():
+        options[name] = _converted(name, options.get(name), description, convert)
+    for name, choices in _CHOICES.items():
+        if options.get(name) not in choices:
+            raise _invalid(name, f"set one of {', '.join(choices)}")
+    for name in set(options) - set(_TYPES):
+        options[name] = str(options[name])
+    _check_relations(options)
+    return options
+
+
+def require_known_names(variables: Mapping[str, Any], options: Any) -> None:
+    """Raise InvalidOption if a variable of a host looks like a misspelled option of the role."""
+    names = {name for name in variables if isinstance(name, str)}
+    for host in variables["ansible_play_hosts_all"]:
+        names.update(str(name) for name in variables["hostvars"][host])
+    known = [f"{PREFIX}{name}" for name in dict(options or {})]
+    unknown = find_misspelled(names, known, FACTS, PREFIX)
+    if unknown:
+        raise InvalidOption(
+            "variables",
+            f"{' '.join(unknown)} {_NOTHING} "
+            '"ansible-doc --type role nomba.auth.credential_rotation" lists all options.',
+        )
+
+
+def _converted(name: str, value: Any, description: str, convert: Callable[[Any], Any]) -> Any:
+    try:
+        result = convert(value)
+    except (TypeError, ValueError):
+        raise _invalid(name, f"set {description}") from None
+    if isinstance(result, float) and not result >= 0:
+        raise _invalid(name, f"set {description}, 0 or more")
+    return result
+
+
+def _check_relations(options: Mapping[str, Any]) -> None:
+    for name in ("account_id", "client_id"):
+        if not options[name]:
+            variable = f"NOMBA_{name.upper()}"
+            raise _invalid(name, f"set it, or the environment variable {variable} of the controller")
+    for name, value, needed in _REQUIRES:
+        if options[name] == value and not options[needed]:
+            raise _invalid(needed, f"{PREFIX}{name}={value} needs it; set it")
+    if options["old_client_id"] and not options["old_client_secret"]:
+        raise _invalid("old_client_secret", f"{PREFIX}old_client_id needs it; set it")
+    for name in _FILES:
+        # Ansible searches for a relative path when it loads the file.
+        path = Path(options[name])
+        if path.is_absolute() and not path.is_file():
+            problem = f"{path} is not a file on the controller, where the play runs"
+            raise _invalid(name, f"{problem}; correct the path or create the file")
+
+
+def _invalid(name: str, problem: str) -> InvalidOption:
+    return InvalidOption(f"{PREFIX}{name}", f"{problem}. {_NOTHING}")

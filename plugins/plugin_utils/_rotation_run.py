@@ -1,0 +1,479 @@
+# Copyright (c) 2026, The nomba.auth contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The steps of a rotation: each one reads the store, acts on the API, and saves the next state.
+
+A step can be called in any order and repeated. What it may do follows from the state in the store
+and from evidence, see _rotation. It uses Ansible, the network and the disk only through the objects
+that it is given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Protocol
+
+from ansible_collections.nomba.auth.plugins.module_utils import _rotation as rotation
+from ansible_collections.nomba.auth.plugins.module_utils._errors import NombaError
+from ansible_collections.nomba.auth.plugins.module_utils._rotation import HostEvidence, Inspection
+from ansible_collections.nomba.auth.plugins.module_utils._rotation_plan import (
+    Plan,
+    RotationOptions,
+    Situation,
+    blocked_by_other,
+    is_new_emergency,
+    plan,
+)
+from ansible_collections.nomba.auth.plugins.module_utils._rotation_report import (
+    Findings,
+    report,
+    revocation_verdict,
+)
+from ansible_collections.nomba.auth.plugins.module_utils._rotation_state import (
+    Actor,
+    Credential,
+    Mode,
+    Phase,
+    State,
+    credential_document,
+    parse,
+    present,
+    text,
+)
+from ansible_collections.nomba.auth.plugins.module_utils._timestamps import show_time
+from ansible_collections.nomba.auth.plugins.module_utils._token import fingerprint
+
+
+class StepFailed(NombaError):
+    """The API or the control host did not do what the step needs. The text has no secret."""
+
+
+class SaveRequired(Exception):
+    """The state must be saved by the user's task file before the step continues."""
+
+
+class Store(Protocol):
+    """Where the state document is kept. Both methods raise StepFailed."""
+
+    def read(self) -> str:
+        """Return the text of the document; empty if there is none."""
+
+    def write(self, document: str, events: Sequence[Mapping[str, Any]]) -> None:
+        """Replace the document if it is still the one that was read; append events to the audit log."""
+
+
+class ControlHost(Protocol):
+    """The host that sends requests to the API. All methods raise StepFailed."""
+
+    def issued(self) -> Mapping[str, Any] | None:
+        """Return the issued token that may not be in the store yet."""
+
+    def issue(self) -> Mapping[str, Any]:
+        """Issue a token into a private file, or return the one that is there."""
+
+    def discard_issued(self) -> None:
+        """Remove that file, if it is still there."""
+
+    def probe(self, tokens: Sequence[str]) -> Mapping[str, str]:
+        """Return the result of a probe of each token, by fingerprint."""
+
+    def revoke(self, client_id: str, tokens: Sequence[str]) -> list[dict[str, Any]]:
+        """Return the row of each token."""
+
+    def check_old_client(self) -> str:
+        """Return how the API answered the old client: `issued` or an error code."""
+
+
+class Values(Protocol):
+    """The values that the tasks of a run pass to each other."""
+
+    def put(self, name: str, value: Any) -> None:
+        """Store a value."""
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """Return a value."""
+
+    def remove(self, name: str) -> None:
+        """Remove a value."""
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """What a run was asked to do.
+
+    hosts: all hosts of the play. batch: the number of hosts that get a token at a time, 0 for all.
+    checks_old_client: whether the API must refuse the old client at the end.
+    """
+
+    options: RotationOptions
+    hosts: tuple[str, ...]
+    excludes_hosts: bool = False
+    batch: int = 0
+    checks_old_client: bool = False
+    check_mode: bool = False
+    command: str = ""
+
+
+@dataclass
+class StepResult:
+    """What the tasks after a step do. publish: the hosts that now get the token of the spool."""
+
+    changed: bool = False
+    publish: list[str] = field(default_factory=list)
+    rounds: int = 0
+    repeat: bool = False
+    message: str = ""
+
+
+class RotationRun:
+    """The steps of one run. actor: returns who acts, at the current time."""
+
+    def __init__(
+        self,
+        settings: RunSettings,
+        store: Store,
+        control: ControlHost,
+        values: Values,
+        actor: Callable[[], Actor],
+        lock_holder: Callable[[str], str],
+    ) -> None:
+        self.settings = settings
+        self.store = store
+        self.control = control
+        self.values = values
+        self.actor = actor
+        self.lock_holder = lock_holder
+        self.result = StepResult()
+        self._text = ""
+
+    # The steps
+
+    def load(self) -> None:
+        """Read the store, so that the hosts can be compared with it."""
+        state = self._read()
+        self._offer(state.current)
+        self.values.put("known", [one.fingerprint for one in state.credentials])
+        self._note(seen=str(state.events[-1]["id"]) if state.events else "")
+        self.result.message = "The store was read."
+
+    def revoke_compromised(self) -> None:
+        """In an emergency, revoke every token of the store before anything else."""
+        state = self._read()
+        is_new = is_new_emergency(state, self.settings.options)
+        found = self._leftover_if_readable(state) if is_new else []
+        leaked = state.credentials if is_new else [one for one in state.previous if one.compromised]
+        if not is_new and not leaked:
+            self.result.message = "No change: the emergency was handled by an earlier run."
+            return
+        self._require(self._blocked_by_owner(state))
+        names = [*(one.fingerprint for one in leaked), *(fingerprint(one) for one in tokens(found))]
+        if self.settings.check_mode:
+            self._would(f"revoke first: {', '.join(names) or 'no token is in the store'}")
+            return
+        rows = self._revoke([*leaked, *(self._owned(one) for one in found)])
+        verdict = revocation_verdict(names, rows)
+        self.result.message = verdict
+        try:
+            self._require(self._blocked(state))
+            if is_new:
+                state = rotation.begin(state, self.actor(), "emergency", "the credentials may have leaked")
+                incident = self.settings.options.incident
+                state = rotation.mark_compromised(state, self.actor(), found, incident)
+            state = self._save(rotation.retire(state, self.actor(), rows), last=True)
+        except NombaError as error:
+            raise StepFailed(f"{verdict} Afterwards: {error}") from None
+        self._discard_stored(state)
+
+    def prepare(self) -> None:
+        """Plan the run, take the lock, issue a token and verify it."""
+        state = self._read()
+        if self.settings.check_mode and is_new_emergency(state, self.settings.options):
+            state = replace(state, current=None, pending=None)
+        found, unknown = self._situation(state)
+        planned = plan(state, self.actor(), self.settings.options, found)
+        self._require(planned.blocked)
+        self._note(mode=planned.mode, why=planned.why)
+        if not planned.why:
+            self.result.message = "No change."
+            if not state.previous and not self.settings.checks_old_client:
+                self._put_report(state)
+            return
+        if self.settings.check_mode:
+            self._rehearse(state, planned)
+            return
+        self._discard_stored(state)
+        state = rotation.begin(state, self.actor(), planned.mode, planned.why)
+        state = rotation.adopt(state, self.actor(), unknown)
+        removed = self.settings.options.removed_hosts
+        state = rotation.set_hosts(state, self.actor(), found.hosts, removed)
+        state = self._save(state)
+        if unknown and planned.mode == Mode.EMERGENCY.value:
+            state = self._save(self._retired(state))
+        prepared = self._issue_and_verify(state) if self._needs_token(state) else state
+        if prepared is not None:
+            self._publish_next(prepared)
+
+    def record(self, hosts: Sequence[str]) -> None:
+        """Record what is proved about these hosts, and choose the hosts that are next."""
+        if self.settings.check_mode:
+            return
+        state = self._read()
+        self._require(self._blocked(state))
+        for name in hosts:
+            evidence = self.values.get(f"evidence {name}")
+            result = None if evidence is None else HostEvidence(**evidence)
+            state = rotation.record_host(state, self.actor(), name, result)
+        failed = [f"{name}: {state.hosts[name].error}" for name in hosts if state.hosts[name].error]
+        if failed and self._needs_token(state) and rotation.can_roll_back(state):
+            state = rotation.roll_back(state, self.actor(), "publish", "; ".join(failed))
+        self._publish_next(state)
+
+    def retire(self) -> None:
+        """Promote the token, revoke the replaced ones, and end the rotation."""
+        if self.values.get("report"):
+            return
+        state = self._read()
+        if self.settings.check_mode:
+            left = ", ".join(one.fingerprint for one in state.previous)
+            if left:
+                self._would(f"revoke the replaced tokens that are left: {left}")
+            self._put_report(state)
+            return
+        self._require(self._blocked(state))
+        if self._is_published(state):
+            state = self._save(rotation.promote(state, self.actor()))
+        state = self._retired(state)
+        if rotation.can_finish(state):
+            state = rotation.finish(state, self.actor())
+        if self.settings.checks_old_client and not self.values.get("old client"):
+            self.values.put("old client", self.control.check_old_client())
+            state = rotation.record_old_client(state, self.actor(), self.values.get("old client"))
+        self._put_report(state)
+        self._save(state, last=True)
+
+    def report(self) -> dict[str, Any]:
+        """Return the report of this run, see RotationReport. Raises StepFailed."""
+        found = self.values.get("report")
+        if found is None:
+            raise StepFailed("The rotation is not finished. Run the role from its start.")
+        return dict(found)
+
+    # Parts of the steps
+
+    def _put_report(self, state: State) -> None:
+        """Render the report from the state that the step saves."""
+        notes = self.values.get("notes", {})
+        findings = Findings(
+            **{name: notes[name] for name in notes if name in Findings.__dataclass_fields__},
+            hosts=self.settings.hosts,
+            old_client=self.values.get("old client", ""),
+            check_mode=self.settings.check_mode,
+            command=self.settings.command,
+        )
+        rendered = report(state, findings, self.settings.options, self.actor().now)
+        self.values.put("report", asdict(rendered))
+
+    def _issue_and_verify(self, state: State) -> State | None:
+        """Return the state with a verified pending token; None if there is none."""
+        is_new = False
+        while True:
+            if state.pending is None:
+                try:
+                    issued = self.control.issue()
+                except StepFailed as error:
+                    return self._fail(state, "issue", str(error))
+                is_new = True
+                state = self._save(rotation.set_pending(state, self.actor(), issued))
+                self._discard_stored(state)
+            pending, current = present(state.pending)[0], present(state.current)
+            try:
+                probes = self.control.probe(
+                    [one.access_token for one in (pending, *current)]
+                )
+            except StepFailed as error:
+                return self._fail(state, "verify", str(error))
+            new = probes.get(pending.fingerprint, "inconclusive")
+            old = probes.get(current[0].fingerprint, "inconclusive") if current else "none"
+            if new == "accepted":
+                return rotation.verify(state, self.actor(), new, old)
+            if new != "refused" or is_new:
+                reason = f"the API does not accept the new token {pending.fingerprint} (probe: {new})"
+                return self._fail(state, "verify", reason)
+            state = self._save(rotation.verify(state, self.actor(), new, old))
+
+    def _fail(self, state: State, step: str, reason: str) -> State | None:
+        """Roll back, or leave the rotation open for the next run."""
+        if rotation.can_roll_back(state):
+            return rotation.roll_back(state, self.actor(), step, reason)
+        self._note(failure=f"{step}: {reason}")
+        return None
+
+    def _publish_next(self, state: State) -> None:
+        """Choose the next hosts, record that they may hold the token, and save the state."""
+        names = rotation.to_publish(state)
+        open_ = state.rotation
+        size = self.settings.batch if self.settings.batch > 0 else len(names)
+        if open_ and (open_.current_dead or open_.phase is Phase.RETURNING):
+            size = len(names)
+        batch = names[:size]
+        if batch:
+            state = rotation.start_batch(state, self.actor(), batch)
+            for name in batch:
+                self.values.remove(f"evidence {name}")
+            self._offer(state.target)
+            self.values.put("target", [open_.id if open_ else "", *_names(state.target)])
+            self.result.rounds = -(-len(names) // size)
+        self.result.publish = batch
+        self._save(state, last=True)
+
+    def _rehearse(self, state: State, planned: Plan) -> None:
+        """In check mode, say what a real run would do, and let the hosts compare their files."""
+        hosts = list(self.settings.hosts)
+        where = f"{len(hosts)} host(s): {', '.join(hosts)}"
+        is_open = state.rotation is not None
+        verb = f"resume the rotation ({planned.why}) on" if is_open else "issue a token and publish it to"
+        if planned.mode == Mode.REPAIR.value:
+            verb = "publish the current token again on"
+        elif not is_open:
+            self._offer(None)
+        self._would(f"{verb} {where}")
+        self.result.publish, self.result.rounds, self.result.changed = hosts, 1, True
+
+    def _situation(self, state: State) -> tuple[Situation, list[Mapping[str, Any]]]:
+        """Return what this run found, and the live tokens on hosts that are not in the store."""
+        hosts = {name: self._inspection(name) for name in self.settings.hosts}
+        known = {one.fingerprint for one in state.credentials}
+        texts: dict[str, str] = {}
+        holders: dict[str, tuple[str, ...]] = {}
+        for name in hosts:
+            for token in self.values.get(f"unknown {name}", []):
+                if fingerprint(token) not in known:
+                    texts[fingerprint(token)] = token
+                    holders[fingerprint(token)] = (*holders.get(fingerprint(token), ()), name)
+        current = [one.access_token for one in present(state.current)]
+        asked = [*current, *texts.values()]
+        probes = self.control.probe(asked) if asked else {}
+        live = {name: held for name, held in holders.items() if probes.get(name) != "refused"}
+        probe = probes.get(state.current.fingerprint, "inconclusive") if state.current else "none"
+        situation = Situation(
+            hosts, self.settings.excludes_hosts, probe, self._holder(state), live
+        )
+        return situation, [self._document(texts[name]) for name in live]
+
+    def _inspection(self, name: str) -> Inspection | None:
+        found = self.values.get(f"inspection {name}")
+        if found is None:
+            return None
+        return Inspection(tuple(found["fingerprints"]), found["differs"], found["error"])
+
+    def _needs_token(self, state: State) -> bool:
+        """Return whether this rotation issues and promotes a token."""
+        open_ = state.rotation
+        if open_ is None or open_.mode is Mode.REPAIR:
+            return False
+        return open_.phase in (Phase.ISSUING, Phase.PUBLISHING)
+
+    def _is_published(self, state: State) -> bool:
+        open_ = state.rotation
+        if open_ is None or open_.phase is not Phase.PUBLISHING:
+            return False
+        return not rotation.to_publish(state) and not self.values.get("notes", {}).get("failure")
+
+    def _revoke(self, credentials: Iterable[Credential]) -> list[dict[str, Any]]:
+        """Revoke tokens, those of each client in one run of the module; return their rows."""
+        by_client: dict[str, list[str]] = {}
+        for one in credentials:
+            by_client.setdefault(one.owner.client_id, []).append(one.access_token)
+        rows = []
+        for client_id, texts in by_client.items():
+            results = self.control.revoke(client_id, texts)
+            at = show_time(self.actor().now)
+            rows += [{**row, "at": at} for row in results]
+            self.result.changed = True
+        self._note(rows=[*self.values.get("notes", {}).get("rows", []), *rows])
+        return rows
+
+    def _retired(self, state: State) -> State:
+        """Revoke what may be revoked, and return the state without the dead tokens."""
+        rows = self._revoke(rotation.revocable(state))
+        return rotation.retire(state, self.actor(), rows)
+
+    def _discard_stored(self, state: State) -> None:
+        """Remove the file of the issued token if the token is in the store."""
+        if not self._leftover(state):
+            self.control.discard_issued()
+
+    def _leftover_if_readable(self, state: State) -> list[Mapping[str, Any]]:
+        """Do the same; a damaged file does not prevent an emergency."""
+        try:
+            return self._leftover(state)
+        except StepFailed as error:
+            self._note(failure=str(error))
+            return []
+
+    def _leftover(self, state: State) -> list[Mapping[str, Any]]:
+        """Return the issued token of a killed run that is not in the store."""
+        issued = self.control.issued()
+        known = {one.fingerprint for one in state.credentials}
+        if issued is None or fingerprint(str(issued["access_token"])) in known:
+            return []
+        return [issued]
+
+    def _blocked(self, state: State) -> str:
+        return blocked_by_other(state, self.actor(), self.settings.options, self._holder(state))
+
+    def _blocked_by_owner(self, state: State) -> str:
+        return blocked_by_other(state, self.actor(), self.settings.options, "dead")
+
+    def _require(self, blocked: str) -> None:
+        if blocked:
+            raise StepFailed(blocked)
+
+    def _holder(self, state: State) -> str:
+        return self.lock_holder(state.rotation.run) if state.rotation else "dead"
+
+    def _document(self, token: str) -> Mapping[str, Any]:
+        return {**asdict(self.settings.options.owner), "access_token": token, "since": self.actor().now}
+
+    def _owned(self, document: Mapping[str, Any]) -> Credential:
+        return rotation.credential_from({"since": self.actor().now, **document}, "an issued token")
+
+    def _offer(self, credential: Credential | None) -> None:
+        """Pass the token to the tasks of the hosts."""
+        self.values.put("credential", credential_document(credential))
+
+    def _read(self) -> State:
+        return parse(self.store.read())
+
+    def _read(self) -> State:
+        self._text = self.store.read()
+        return parse(self._text)
+
+    def _save(self, state: State, last: bool = False) -> State:
+        """Write the state unless it is the one in the store. last: the step ends with it."""
+        document = text(state)
+        if document != self._text and not self.settings.check_mode:
+            self.result.changed, self.result.repeat = True, not last
+            self.store.write(document, state.events)
+            self._text, self.result.repeat = document, False
+        return state
+
+    def _would(self, action: str) -> None:
+        """In check mode, note what a real run would do."""
+        self._note(would=[*self.values.get("notes", {}).get("would", []), action])
+
+    def _note(self, **notes: Any) -> None:
+        """Keep what the report needs and the state does not contain."""
+        self.values.put("notes", {**self.values.get("notes", {}), **notes})
+
+
+def tokens(documents: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Return the tokens of documents."""
+    return [str(one["access_token"]) for one in documents]
+
+
+def _names(credential: Credential | None) -> list[str]:
+    return [one.fingerprint for one in present(credential)]
+
