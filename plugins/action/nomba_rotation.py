@@ -41,6 +41,7 @@ from ansible_collections.nomba.auth.plugins.plugin_utils._rotation_run import (
     RunSettings,
     SaveRequired,
     Store,
+    Tools,
 )
 from ansible_collections.nomba.auth.plugins.plugin_utils._spool import Spool
 
@@ -52,7 +53,7 @@ _CONNECTION = ("validate_certs", "ca_path", "allow_http", "timeout", "deadline")
 class ActionModule(ActionBase):  # type: ignore[misc] # Ansible ships no type information
     """Run one step of a rotation."""
 
-    # Each step acts for all hosts. The strategy `free`, which would run it once per host, refuses it.
+    # Each step acts for all hosts. The strategy `free` would run it once per host, and refuses it.
     BYPASS_HOST_LOOP = True
 
     def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -118,12 +119,9 @@ class ActionModule(ActionBase):  # type: ignore[misc] # Ansible ships no type in
     ) -> RotationRun:
         is_check = bool(self._task.check_mode)
         run_module = partial(self._run_module, variables)
-        folder = Folder(run_module, options["dir"])
+        folder = Folder(run_module, options["dir"], spool)
         owner = {name: options[name] for name in ("api_url", "account_id", "client_id")}
-        old_client = (options["old_client_id"], options["old_client_secret"])
-        api = ApiClient(
-            run_module, folder, options["dir"], owner, options["client_secret"], old_client
-        )
+        api = ApiClient(run_module, folder, owner, options)
         hosts = tuple(variables["ansible_play_hosts_all"])
         is_partial = len(variables["ansible_play_batch"]) != len(hosts)
         settings = RunSettings(
@@ -147,10 +145,15 @@ class ActionModule(ActionBase):  # type: ignore[misc] # Ansible ships no type in
         )
         store = self._store(options, folder, spool, variables)
         user = options["actor"] or current_user(variables)
-        control = options["control_host"]
-        return RotationRun(
-            settings, store, api, spool, lambda: Actor(SYSTEM.now(), this_run(), user, control), state_of
+        here, control = this_run(), options["control_host"]
+        tools = Tools(
+            store,
+            api,
+            spool,
+            actor=lambda: Actor(SYSTEM.now(), here, user, control),
+            lock_holder=state_of,
         )
+        return RotationRun(settings, tools)
 
     def _store(
         self,
@@ -163,7 +166,7 @@ class ActionModule(ActionBase):  # type: ignore[misc] # Ansible ships no type in
             return FileStore(folder, options["vault_password"])
         if options["store"] == "hashi_vault":
             place = (options["hashi_vault_mount"], options["hashi_vault_path"])
-            return HashiVaultStore(partial(self._run_module, variables), *place, folder)
+            return HashiVaultStore(partial(self._run_module, variables), *place, folder, spool)
         document = str(self._task.args.get("document") or "")
         return CustomStore(document, folder, partial(spool.put, "document"))
 
@@ -172,7 +175,7 @@ class ActionModule(ActionBase):  # type: ignore[misc] # Ansible ships no type in
     ) -> Mapping[str, Any]:
         """Run a module on the control host, with the module_defaults that apply to it."""
         own = {}
-        if name in ("nomba.auth.nomba_token", "nomba.auth.nomba_token_info", "nomba.auth.nomba_token_revoke"):
+        if name.startswith("nomba.auth.nomba_token"):
             own = {one: self._task.args[one] for one in _CONNECTION if one in self._task.args}
         complete = _with_defaults(name, {**own, **arguments}, self._task, self._templar)
         return dict(

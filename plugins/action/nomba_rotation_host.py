@@ -21,7 +21,7 @@ from ansible_collections.nomba.auth.plugins.plugin_utils._spool import Spool
 
 _FILE_OPTIONS = ("dest", "content", "owner", "group", "mode")
 # In check mode, no token is issued. The lookup rotation_value gives this text to the templates.
-NEW_TOKEN = "(new token)"
+NEW_TOKEN = "(new token)"  # noqa: S105 -- a text for a token that does not exist
 _HIDDEN = "its output is hidden by no_log"
 
 
@@ -108,9 +108,7 @@ class ActionModule(ActionBase):  # type: ignore[misc] # Ansible ships no type in
             spool.put(f"evidence {host}", {**evidence, **proved})
         return {"changed": False, "msg": "Recorded."}
 
-    def _run_file_module(
-        self, variables: Mapping[str, Any], check_mode: bool
-    ) -> Mapping[str, Any]:
+    def _run_file_module(self, variables: Mapping[str, Any], check_mode: bool) -> Mapping[str, Any]:
         given = self._task.args
         arguments = {name: given[name] for name in _FILE_OPTIONS if given.get(name) is not None}
         before, self._task.check_mode = self._task.check_mode, check_mode

@@ -82,9 +82,9 @@ class HostEvidence:
 def begin(state: State, actor: Actor, mode: str, why: str) -> State:
     """Start a rotation, or resume an unfinished one. This run then holds the lock."""
     if state.rotation is None:
-        rotation = Rotation(_name(actor), Mode(mode), Phase.ISSUING, actor.now, actor.run, actor.now)
-        if rotation.mode is Mode.REPAIR:
-            rotation = replace(rotation, phase=Phase.PUBLISHING)
+        kind = Mode(mode)
+        phase = Phase.PUBLISHING if kind is Mode.REPAIR else Phase.ISSUING
+        rotation = Rotation(_name(actor), kind, phase, actor.now, actor.run, actor.now)
         return _record_event(replace(state, rotation=rotation), actor, "begin", "begun", why)
     if state.rotation.run == actor.run:
         return state
@@ -135,22 +135,18 @@ def mark_compromised(
     every = [*state.previous, *present(state.current, state.pending)]
     marked = [replace(one, compromised=True) for one in every]
     rotation = replace(rotation, mode=Mode.EMERGENCY, phase=Phase.ISSUING, current_dead=True)
-    state = replace(
-        state, current=None, pending=None, previous=tuple(marked), rotation=rotation
-    )
+    state = replace(state, current=None, pending=None, previous=tuple(marked), rotation=rotation)
     if incident:
         state = replace(state, incidents=(*state.incidents, incident)[-_INCIDENTS:])
     names = [one.fingerprint for one in leaked]
-    return _record_event(
-        _renewed(state, actor), actor, "mark_compromised", "compromised", *names
-    )
+    return _record_event(_renewed(state, actor), actor, "mark_compromised", "compromised", *names)
 
 
 def adopt(state: State, actor: Actor, found: Iterable[Mapping[str, Any]]) -> State:
     """Add tokens that are not in the document.
 
     A single one becomes the current token if there is none, so that a rollback can return to it.
-    Others become `previous`, so that they are revoked; in an emergency, all of them are compromised.
+    Others become `previous`, so that they are revoked; in an emergency, all are compromised.
     Raises BadState without a rotation of this run, or if a token is no new one.
     """
     is_emergency = _held_by(state, actor).mode is Mode.EMERGENCY
@@ -191,10 +187,9 @@ def verify(state: State, actor: Actor, new: str, old: str) -> State:
     if new == "refused":
         refused = replace(pending, refused=True)
         issuing = replace(rotation, phase=Phase.ISSUING)
-        state = replace(
-            state, pending=None, previous=(*state.previous, refused), rotation=issuing
-        )
-        return _record_event(_renewed(state, actor), actor, "verify", "refused", pending.fingerprint)
+        state = replace(state, pending=None, previous=(*state.previous, refused), rotation=issuing)
+        state = _renewed(state, actor)
+        return _record_event(state, actor, "verify", "refused", pending.fingerprint)
     if new != "accepted":
         raise BadState(f"the API did not accept the new token (probe: {new})")
     is_first = rotation.phase is Phase.ISSUING
@@ -419,7 +414,7 @@ def _held_by(state: State, actor: Actor) -> Rotation:
     """Return the rotation if this run holds its lock."""
     rotation = _ongoing(state)
     if rotation.run != actor.run:
-        raise BadState("this run does not hold the lock of the rotation; run the role from its start")
+        raise BadState("this run does not hold the lock; run the role from its first task")
     return rotation
 
 

@@ -96,8 +96,9 @@ def is_new_emergency(state: State, options: RotationOptions) -> bool:
 def plan(state: State, actor: Actor, options: RotationOptions, found: Situation) -> Plan:
     """Return the plan of a run that issues and publishes a token, or repairs hosts."""
     mode, why = _mode_and_reason(state, actor, options, found)
-    issues = bool(why) and mode is not Mode.REPAIR and state.pending is None
-    return Plan(mode.value, why, _blocked(state, actor, options, found, mode, why, issues))
+    blocked = blocked_by_other(state, actor, options, found.lock_holder)
+    blocked = blocked or _blocked(state, options, found, Plan(mode.value, why))
+    return Plan(mode.value, why, blocked)
 
 
 def blocked_by_other(state: State, actor: Actor, options: RotationOptions, holder: str) -> str:
@@ -117,9 +118,9 @@ def _mode_and_reason(
 ) -> tuple[Mode, str]:
     rotation = state.rotation
     if rotation is not None:
-        own = rotation.run == actor.run
-        why = rotation.reason if own else f"an earlier run was stopped while it was {rotation.phase.value}"
-        return rotation.mode, why or "this run has begun it"
+        if rotation.run == actor.run:
+            return rotation.mode, rotation.reason or "this run has begun it"
+        return rotation.mode, f"an earlier run was stopped while it was {rotation.phase.value}"
     why = _reason_to_rotate(state, actor, options, found.probe)
     if why:
         return Mode.CLIENT if _other_client(state.current, options) else Mode.TOKEN, why
@@ -171,26 +172,18 @@ def _reason_to_repair(state: State, options: RotationOptions, found: Situation) 
     return "; ".join(reasons)
 
 
-def _blocked(
-    state: State,
-    actor: Actor,
-    options: RotationOptions,
-    found: Situation,
-    mode: Mode,
-    why: str,
-    issues: bool,
-) -> str:
-    blocked = blocked_by_other(state, actor, options, found.lock_holder)
-    if blocked:
-        return blocked
+def _blocked(state: State, options: RotationOptions, found: Situation, planned: Plan) -> str:
     if found.excludes_hosts:
         return _EXCLUDED
+    mode, why = Mode(planned.mode), planned.why
+    blocked = ""
     if mode is not Mode.EMERGENCY:
         blocked = _missing_hosts(state, options, found) or _unknown_tokens(options, found)
     if blocked:
         return blocked
     if why and found.probe == "meaningless":
         return _UNPROVABLE
+    issues = bool(why) and mode is not Mode.REPAIR and state.pending is None
     if issues and not options.has_client_secret:
         return (
             f"A new token requires the client secret ({why}). {_NOTHING} Set "
@@ -270,5 +263,3 @@ def _other_client(current: Credential | None, options: RotationOptions) -> bool:
 def _same(one: str, other: str) -> bool:
     """Return whether two ids or URLs are the same, apart from case and a trailing slash."""
     return one.strip().rstrip("/").lower() == other.strip().rstrip("/").lower()
-
-

@@ -126,9 +126,7 @@ def _no_change(
     return f"No change: token {age}; {len(findings.hosts)} host(s) use it."
 
 
-def _errors(
-    state: State, findings: Findings, events: Sequence[Mapping[str, Any]]
-) -> list[str]:
+def _errors(state: State, findings: Findings, events: Sequence[Mapping[str, Any]]) -> list[str]:
     """Return a sentence for each reason why the run failed, the worst first."""
     if findings.check_mode:
         return []
@@ -152,7 +150,7 @@ def _errors(
 
 
 def _not_revoked(state: State, findings: Findings) -> list[str]:
-    held = {name for name in unreturned(state)}
+    held = unreturned(state)
     reasons = {str(row["fingerprint"]): row.get("reason", "") for row in findings.rows}
     left = [
         one
@@ -172,10 +170,8 @@ def _not_returned(state: State) -> list[str]:
     if not hosts:
         return []
     tokens = ", ".join(one.fingerprint for one in state.previous)
-    return [
-        f"ROLLBACK INCOMPLETE: {', '.join(hosts)} may still use {tokens}, which therefore stays "
-        "valid. Repair the host, then run again."
-    ]
+    problem = f"ROLLBACK INCOMPLETE: {', '.join(hosts)} may still use {tokens}, which stays valid."
+    return [f"{problem} Repair the host, then run again."]
 
 
 def _host_errors(state: State, findings: Findings) -> list[str]:
@@ -195,8 +191,6 @@ def _old_client(answer: str) -> list[str]:
     if not answer or answer in _OLD_CLIENT_REFUSED:
         return []
     if answer == "issued":
-        return [
-            "The old client still gets tokens; the token just issued is revoked. Delete the "
-            "client, then run again."
-        ]
+        problem = "The old client still gets tokens; the token just issued is revoked."
+        return [f"{problem} Delete the client, then run again."]
     return [f"The check of the old client is inconclusive ({answer}): run again."]

@@ -89,8 +89,8 @@ class Rotation:
     """An unfinished rotation, locked by a run.
 
     run: the lock holder. renewed: its last heartbeat. Times in seconds since the epoch (UTC).
-    hosts: all hosts that must use the new token before it is promoted. current_dead: the API refused
-    the current token, or there is none.
+    hosts: all hosts that must use the new token before it is promoted. current_dead: the API
+    refused the current token, or there is none.
     """
 
     id: str

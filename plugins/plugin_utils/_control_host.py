@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from ansible.errors import AnsibleError
 from ansible.parsing.vault import VaultLib, VaultSecret
@@ -31,23 +31,43 @@ RunModule = Callable[..., Mapping[str, Any]]
 _ENCRYPTED = "$ANSIBLE_VAULT"
 _PROBE_ATTEMPTS = 20
 _PROBE_PAUSE = 1.0
-_STOPPED = "The run stopped here. Run again when the store is writable and no other rotation is active."
+_STOPPED = (
+    "The run stopped here. Run again when the store is writable and no other rotation is active."
+)
+
+
+class Values(Protocol):
+    """The values that the steps of a run pass to each other."""
+
+    def put(self, name: str, value: Any) -> None:
+        """Store a value."""
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """Return a value."""
 
 
 class Folder:
-    """The private folder on the control host. With a file store, it contains the state too."""
+    """The private folder on the control host. With a file store, it contains the state too.
 
-    def __init__(self, run_module: RunModule, path: str) -> None:
+    It is read once in a run. The next steps use what the last one has read or written: a write
+    fails if another run has changed the state since.
+    """
+
+    def __init__(self, run_module: RunModule, path: str, values: Values) -> None:
         self._run_module = run_module
         self._path = path
-        self._issued = ""
-        self.checksum = ""
+        self._values = values
+        self._issued, self._checksum = values.get("folder", ["", ""])
 
     def read(self) -> str:
         """Return the content of the state file, and remember the issued token."""
         result = self._run("read")
-        self._issued, self.checksum = result["issued"], result["checksum"]
+        self._remember(result["issued"], result["checksum"])
         return str(result["state_content"])
+
+    def _remember(self, issued: str, checksum: str) -> None:
+        self._issued, self._checksum = issued, checksum
+        self._values.put("folder", [issued, checksum])
 
     def write(
         self, content: str | None, document: str, events: Iterable[Mapping[str, Any]]
@@ -57,11 +77,10 @@ class Folder:
         content: None if the state is in another store. document: the state. An issued token that
         is in the state is removed.
         """
-        state = {} if content is None else {"state_content": content, "expected": self.checksum}
-        result = self._run(
-            "written", **state, events=list(events), discard_issued=self._is_in(document)
-        )
-        self.checksum = result["checksum"]
+        state = {} if content is None else {"state_content": content, "expected": self._checksum}
+        discard = self._is_in(document)
+        result = self._run("written", **state, events=list(events), discard_issued=discard)
+        self._remember("" if discard else self._issued, result["checksum"])
 
     def _is_in(self, document: str) -> bool:
         found = stored_token.load(self._issued.encode()) if self._issued else None
@@ -86,17 +105,16 @@ class Folder:
     def discard_issued(self) -> None:
         """Remove the issued token, if it is still there."""
         if self._issued:
-            self._run("written", discard_issued=True)
-            self._issued = ""
+            result = self._run("written", discard_issued=True)
+            self._remember("", result["checksum"])
 
     def _run(self, verb: str, **arguments: Any) -> Mapping[str, Any]:
         name = "nomba.auth.nomba_rotation_folder"
         result = self._run_module(name, {"path": self._path, **arguments})
         if result.get("failed"):
+            reason = f"the store could not be {verb}: {_message(result)}."
             stopped = f" {_STOPPED}" if verb == "written" else ""
-            raise StepFailed(
-                f"credential_rotation_dir: the store could not be {verb}: {_message(result)}.{stopped}"
-            )
+            raise StepFailed(f"credential_rotation_dir: {reason}{stopped}")
         return result
 
 
@@ -131,11 +149,13 @@ class FileStore:
 class HashiVaultStore:
     """The state in the KV version 2 secrets engine of HashiCorp Vault or OpenBao."""
 
-    def __init__(self, run_module: RunModule, mount: str, path: str, folder: Folder) -> None:
+    def __init__(
+        self, run_module: RunModule, mount: str, path: str, folder: Folder, values: Values
+    ) -> None:
         self._run_module = run_module
         self._place = {"engine_mount_point": mount, "path": path}
         self._folder = folder
-        self._version = 0
+        self._values = values
 
     def read(self) -> str:
         """Return the document and remember its version. Raises StepFailed."""
@@ -144,19 +164,19 @@ class HashiVaultStore:
         if "secret" not in result:
             if "nvalid or missing path" not in str(result.get("msg")):
                 raise StepFailed(f"The store could not be read: {_message(result)}")
+            self._values.put("version", 0)
             return ""
-        self._version = int(result["metadata"]["version"])
+        self._values.put("version", int(result["metadata"]["version"]))
         return str(result["secret"].get("state", ""))
 
     def write(self, document: str, events: Iterable[Mapping[str, Any]]) -> None:
         """Write the document if its version is unchanged. Raises StepFailed."""
-        data = {"data": {"state": document}, "cas": self._version}
-        result = self._run_module(
-            "community.hashi_vault.vault_kv2_write", {**self._place, **data}
-        )
+        version = int(self._values.get("version"))
+        data = {"data": {"state": document}, "cas": version}
+        result = self._run_module("community.hashi_vault.vault_kv2_write", {**self._place, **data})
         if result.get("failed"):
             raise StepFailed(f"The store could not be written: {_message(result)}. {_STOPPED}")
-        self._version += 1
+        self._values.put("version", version + 1)
         self._folder.write(None, document, events)
 
 
@@ -188,17 +208,14 @@ class ApiClient:
         self,
         run_module: RunModule,
         folder: Folder,
-        path: str,
         owner: Mapping[str, str],
-        client_secret: str,
-        old_client: tuple[str, str],
+        options: Mapping[str, Any],
     ) -> None:
         self._run_module = run_module
         self._folder = folder
-        self._path = path
         self._owner = dict(owner)
-        self._client_secret = client_secret
-        self._old_client = old_client
+        self._options = options
+        self._path = str(options["dir"])
 
     def issued(self) -> Mapping[str, Any] | None:
         """Return the issued token that may not be in the store yet. Raises StepFailed."""
@@ -214,7 +231,7 @@ class ApiClient:
             "nomba.auth.nomba_token",
             {
                 **self._owner,
-                "client_secret": self._client_secret or None,
+                "client_secret": self._options["client_secret"] or None,
                 "dest": f"{self._path}/issued.json",
                 "revoke_replaced": True,
             },
@@ -252,14 +269,14 @@ class ApiClient:
 
     def check_old_client(self) -> str:
         """Request a token for the old client, and revoke it if there is one. Raises StepFailed."""
-        client_id, secret = self._old_client
+        client_id = self._options["old_client_id"]
         path = f"{self._path}/old-client.json"
         result = self._run_module(
             "nomba.auth.nomba_token",
             {
                 **self._owner,
                 "client_id": client_id,
-                "client_secret": secret,
+                "client_secret": self._options["old_client_secret"],
                 "dest": path,
                 "force": True,
                 "revoke_replaced": True,
@@ -279,8 +296,9 @@ class ApiClient:
 
     def _revoke(self, client_id: str, **given: Any) -> list[dict[str, Any]]:
         """Revoke tokens, also those whose exp is past: the clock may be wrong."""
-        arguments = {**self._owner, "client_id": client_id, "expired": "revoke", "proof": "required"}
-        result = self._run_module("nomba.auth.nomba_token_revoke", {**arguments, **given})
+        proof = {"expired": "revoke", "proof": "required"}
+        arguments = {**self._owner, "client_id": client_id, **proof, **given}
+        result = self._run_module("nomba.auth.nomba_token_revoke", arguments)
         names = ("fingerprint", "outcome", "verified", "reason")
         rows = [{name: row[name] for name in names} for row in result.get("results", [])]
         if rows or "access_tokens" not in given:

@@ -22,7 +22,6 @@ from typing import Any
 
 from ansible import context
 
-
 _SEPARATOR = "/"
 _PROCESS = re.compile(r"[1-9][0-9]{0,9}", re.ASCII)
 _PROC = Path("/proc")

@@ -63,7 +63,7 @@ def checked_options(given: Any) -> dict[str, Any]:
 
 def require_known_names(variables: Mapping[str, Any], options: Any) -> None:
     """Raise InvalidOption if a variable of a host looks like a misspelled option of the role."""
-    names = {name for name in variables if isinstance(name, str)}
+    names = {str(name) for name in variables}
     for host in variables["ansible_play_hosts_all"]:
         names.update(str(name) for name in variables["hostvars"][host])
     known = [f"{PREFIX}{name}" for name in dict(options or {})]
@@ -89,8 +89,8 @@ def _converted(name: str, value: Any, description: str, convert: Callable[[Any],
 def _check_relations(options: Mapping[str, Any]) -> None:
     for name in ("account_id", "client_id"):
         if not options[name]:
-            variable = f"NOMBA_{name.upper()}"
-            raise _invalid(name, f"set it, or the environment variable {variable} of the controller")
+            variable = f"the environment variable NOMBA_{name.upper()} of the controller"
+            raise _invalid(name, f"set it, or {variable}")
     for name, value, needed in _REQUIRES:
         if options[name] == value and not options[needed]:
             raise _invalid(needed, f"{PREFIX}{name}={value} needs it; set it")

@@ -38,6 +38,7 @@ from ansible_collections.nomba.auth.plugins.module_utils._rotation_state import 
     Phase,
     State,
     credential_document,
+    credential_from,
     parse,
     present,
     text,
@@ -61,7 +62,7 @@ class Store(Protocol):
         """Return the text of the document; empty if there is none."""
 
     def write(self, document: str, events: Sequence[Mapping[str, Any]]) -> None:
-        """Replace the document if it is still the one that was read; append events to the audit log."""
+        """Replace the document if it is still the one that was read, and append the events."""
 
 
 class ControlHost(Protocol):
@@ -127,24 +128,27 @@ class StepResult:
     message: str = ""
 
 
-class RotationRun:
-    """The steps of one run. actor: returns who acts, at the current time."""
+@dataclass(frozen=True)
+class Tools:
+    """What a run uses. actor: returns who acts, at the current time. lock_holder: see Situation."""
 
-    def __init__(
-        self,
-        settings: RunSettings,
-        store: Store,
-        control: ControlHost,
-        values: Values,
-        actor: Callable[[], Actor],
-        lock_holder: Callable[[str], str],
-    ) -> None:
+    store: Store
+    control: ControlHost
+    values: Values
+    actor: Callable[[], Actor]
+    lock_holder: Callable[[str], str]
+
+
+class RotationRun:
+    """The steps of one run."""
+
+    def __init__(self, settings: RunSettings, tools: Tools) -> None:
         self.settings = settings
-        self.store = store
-        self.control = control
-        self.values = values
-        self.actor = actor
-        self.lock_holder = lock_holder
+        self.store = tools.store
+        self.control = tools.control
+        self.values = tools.values
+        self.actor = tools.actor
+        self.lock_holder = tools.lock_holder
         self.result = StepResult()
         self._text = ""
 
@@ -178,7 +182,8 @@ class RotationRun:
         try:
             self._require(self._blocked(state))
             if is_new:
-                state = rotation.begin(state, self.actor(), "emergency", "the credentials may have leaked")
+                why = "the credentials may have leaked"
+                state = rotation.begin(state, self.actor(), Mode.EMERGENCY.value, why)
                 incident = self.settings.options.incident
                 state = rotation.mark_compromised(state, self.actor(), found, incident)
             state = self._save(rotation.retire(state, self.actor(), rows), last=True)
@@ -289,9 +294,7 @@ class RotationRun:
                 self._discard_stored(state)
             pending, current = present(state.pending)[0], present(state.current)
             try:
-                probes = self.control.probe(
-                    [one.access_token for one in (pending, *current)]
-                )
+                probes = self.control.probe([one.access_token for one in (pending, *current)])
             except StepFailed as error:
                 return self._fail(state, "verify", str(error))
             new = probes.get(pending.fingerprint, "inconclusive")
@@ -299,8 +302,8 @@ class RotationRun:
             if new == "accepted":
                 return rotation.verify(state, self.actor(), new, old)
             if new != "refused" or is_new:
-                reason = f"the API does not accept the new token {pending.fingerprint} (probe: {new})"
-                return self._fail(state, "verify", reason)
+                reason = f"the API does not accept the new token (probe: {new})"
+                return self._fail(state, "verify", f"{pending.fingerprint}: {reason}")
             state = self._save(rotation.verify(state, self.actor(), new, old))
 
     def _fail(self, state: State, step: str, reason: str) -> State | None:
@@ -333,7 +336,7 @@ class RotationRun:
         hosts = list(self.settings.hosts)
         where = f"{len(hosts)} host(s): {', '.join(hosts)}"
         is_open = state.rotation is not None
-        verb = f"resume the rotation ({planned.why}) on" if is_open else "issue a token and publish it to"
+        verb = "resume the rotation on" if is_open else "issue a token and publish it to"
         if planned.mode == Mode.REPAIR.value:
             verb = "publish the current token again on"
         elif not is_open:
@@ -357,9 +360,7 @@ class RotationRun:
         probes = self.control.probe(asked) if asked else {}
         live = {name: held for name, held in holders.items() if probes.get(name) != "refused"}
         probe = probes.get(state.current.fingerprint, "inconclusive") if state.current else "none"
-        situation = Situation(
-            hosts, self.settings.excludes_hosts, probe, self._holder(state), live
-        )
+        situation = Situation(hosts, self.settings.excludes_hosts, probe, self._holder(state), live)
         return situation, [self._document(texts[name]) for name in live]
 
     def _inspection(self, name: str) -> Inspection | None:
@@ -435,20 +436,23 @@ class RotationRun:
         return self.lock_holder(state.rotation.run) if state.rotation else "dead"
 
     def _document(self, token: str) -> Mapping[str, Any]:
-        return {**asdict(self.settings.options.owner), "access_token": token, "since": self.actor().now}
+        owner = asdict(self.settings.options.owner)
+        return {**owner, "access_token": token, "since": self.actor().now}
 
     def _owned(self, document: Mapping[str, Any]) -> Credential:
-        return rotation.credential_from({"since": self.actor().now, **document}, "an issued token")
+        return credential_from({"since": self.actor().now, **document}, "an issued token")
 
     def _offer(self, credential: Credential | None) -> None:
         """Pass the token to the tasks of the hosts."""
         self.values.put("credential", credential_document(credential))
 
     def _read(self) -> State:
-        return parse(self.store.read())
-
-    def _read(self) -> State:
-        self._text = self.store.read()
+        """Return the state that this run has read or written last."""
+        document = self.values.get("state")
+        if document is None:
+            document = self.store.read()
+            self.values.put("state", document)
+        self._text = str(document)
         return parse(self._text)
 
     def _save(self, state: State, last: bool = False) -> State:
@@ -456,7 +460,9 @@ class RotationRun:
         document = text(state)
         if document != self._text and not self.settings.check_mode:
             self.result.changed, self.result.repeat = True, not last
+            self.values.remove("state")
             self.store.write(document, state.events)
+            self.values.put("state", document)
             self._text, self.result.repeat = document, False
         return state
 
@@ -476,4 +482,3 @@ def tokens(documents: Iterable[Mapping[str, Any]]) -> list[str]:
 
 def _names(credential: Credential | None) -> list[str]:
     return [one.fingerprint for one in present(credential)]
-

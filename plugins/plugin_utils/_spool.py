@@ -59,8 +59,8 @@ class Spool:
         path = self._path(name)
         content = Fernet(self._key).encrypt(json.dumps(value).encode())
         temporary = path.with_name(f"{path.name}.{os.getpid()}")
-        with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.write(content)
+        temporary.touch(mode=0o600, exist_ok=False)
+        temporary.write_bytes(content)
         temporary.replace(path)
 
     def get(self, name: str, default: Any = None) -> Any:
