@@ -122,7 +122,9 @@ from ansible_collections.nomba.auth.plugins.module_utils._secure_open import (
     open_entry,
 )
 
-_STATE, _ISSUED, _AUDIT = "credentials.json", "issued.json", "audit.jsonl"
+_STATE = "credentials.json"
+_ISSUED = "issued.json"
+_AUDIT = "audit.jsonl"
 
 
 def run_module(module: AnsibleModule) -> dict[str, Any]:
