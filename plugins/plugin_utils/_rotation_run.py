@@ -221,7 +221,7 @@ class RotationRun:
             self._publish_next(prepared)
 
     def record(self, hosts: Sequence[str]) -> None:
-        """Record what is proved about these hosts, and choose the hosts that are next."""
+        """Record what is proved about these hosts; choose the next hosts, or promote the token."""
         if self.settings.check_mode:
             return
         state = self._read()
@@ -233,10 +233,12 @@ class RotationRun:
         failed = [f"{name}: {state.hosts[name].error}" for name in hosts if state.hosts[name].error]
         if failed and self._needs_token(state) and rotation.can_roll_back(state):
             state = rotation.roll_back(state, self.actor(), "publish", "; ".join(failed))
+        if self._is_published(state):
+            state = rotation.promote(state, self.actor())
         self._publish_next(state)
 
     def retire(self) -> None:
-        """Promote the token, revoke the replaced ones, and end the rotation."""
+        """Revoke the replaced tokens, and end the rotation."""
         if self.values.get("report"):
             return
         state = self._read()
@@ -247,6 +249,7 @@ class RotationRun:
             self._put_report(state)
             return
         self._require(self._blocked(state))
+        self._discard_stored(state)
         if self._is_published(state):
             state = self._save(rotation.promote(state, self.actor()))
         state = self._retired(state)
@@ -281,7 +284,10 @@ class RotationRun:
         self.values.put("report", asdict(rendered))
 
     def _issue_and_verify(self, state: State) -> State | None:
-        """Return the state with a verified pending token; None if there is none."""
+        """Return the state with a verified pending token; None if there is none.
+
+        A new token is in its private file until the caller saves the state.
+        """
         is_new = False
         while True:
             if state.pending is None:
@@ -290,8 +296,7 @@ class RotationRun:
                 except StepFailed as error:
                     return self._fail(state, "issue", str(error))
                 is_new = True
-                state = self._save(rotation.set_pending(state, self.actor(), issued))
-                self._discard_stored(state)
+                state = rotation.set_pending(state, self.actor(), issued)
             pending, current = present(state.pending)[0], present(state.current)
             try:
                 probes = self.control.probe([one.access_token for one in (pending, *current)])
@@ -304,7 +309,7 @@ class RotationRun:
             if new != "refused" or is_new:
                 reason = f"the API does not accept the new token (probe: {new})"
                 return self._fail(state, "verify", f"{pending.fingerprint}: {reason}")
-            state = self._save(rotation.verify(state, self.actor(), new, old))
+            state = rotation.verify(state, self.actor(), new, old)
 
     def _fail(self, state: State, step: str, reason: str) -> State | None:
         """Roll back, or leave the rotation open for the next run."""

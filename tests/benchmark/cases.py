@@ -43,6 +43,7 @@ class Size:
     few: int
     many: int
     latencies: tuple[int, ...]
+    hosts: tuple[tuple[int, float], ...]
     growth: tuple[int, ...]
     workers: tuple[int, ...]
 
@@ -58,6 +59,7 @@ FULL = Size(
     few=1000,
     many=10_000,
     latencies=(0, 20, 100),
+    hosts=((3, 2.0), (30, 1.3), (100, 1.15)),
     growth=(1, 10, 100, 1000, 10_000),
     workers=(1, 4, 16, 64),
 )
@@ -72,6 +74,7 @@ QUICK = Size(
     few=10,
     many=100,
     latencies=(20,),
+    hosts=((3, 2.0),),
     growth=(1, 10),
     workers=(1, 4),
 )
@@ -102,6 +105,24 @@ def skipped(testbed: Testbed, size: Size) -> Results:
     samples = interleave(sides, size.runs)
     what = "1 expired token, skipped, against `ping`: time"
     return _compared(what, samples, ("nomba_token_revoke", "ping"), AT_MOST, 1.05)
+
+
+def rotation(testbed: Testbed, size: Size) -> Results:
+    """Measure a rotation against a playbook that issues a token, copies it and checks the hosts."""
+    results = Results()
+    testbed.live(0)
+    for hosts, bound in size.hosts:
+        sides = {
+            "credential_rotation": partial(testbed.rotation, "playbooks/rotate.yml", hosts),
+            "uri, copy, command": partial(testbed.rotation, "peers/rotate.yml", hosts),
+        }
+        sides["credential_rotation"]()  # puts a token in service
+        samples = interleave(sides, size.runs)
+        what = f"Rotation of {hosts} hosts, against `uri`, `copy` and a health check: time"
+        compared = _compared(what, samples, tuple(sides), AT_MOST, bound)
+        results.rows += compared.rows
+        results.samples.update(compared.samples)
+    return results
 
 
 def parts(testbed: Testbed, size: Size) -> Results:
@@ -399,6 +420,7 @@ def _peak(samples: list[Sample]) -> Spread:
 CASES: dict[str, Callable[[Testbed, Size], Results]] = {
     "one": one_token,
     "skip": skipped,
+    "rotation": rotation,
     "parts": parts,
     "loops": loops,
     "wire": wire,

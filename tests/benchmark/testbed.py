@@ -72,6 +72,31 @@ class Testbed:
         command = ["ansible-playbook", "-e", extra_vars]
         return self._run([*command, str(_HERE / name)])
 
+    def rotation(self, name: str, hosts: int) -> Sample:
+        """Run a playbook that rotates the token of so many hosts with a local connection.
+
+        The first run with a number of hosts also puts a token in service.
+        """
+        folder = self._folder / f"rotation-{hosts}"
+        folder.mkdir(exist_ok=True)
+        names = [f"host{number:03}" for number in range(hosts)]
+        local = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
+        group = {"hosts": dict.fromkeys(names), "vars": local}
+        children = {"consumers": group}
+        everything = {"hosts": {"localhost": local}, "children": children}
+        inventory = folder / "inventory.json"
+        inventory.write_text(json.dumps({"all": everything}), encoding="utf-8")
+        job = self._job(
+            {
+                "client_secret": self.simulator.client_secret,
+                "store_folder": str(folder / "store"),
+                "token_file": f"{folder}/{{{{ inventory_hostname }}}}.env",
+            }
+        )
+        extra_vars = f"@{self._write(job)}"
+        command = ["ansible-playbook", "--forks", "10", "--inventory", str(inventory)]
+        return self._run([*command, "-e", extra_vars, str(_HERE / name)])
+
     def peer(self, name: str, **job: object) -> Sample:
         """Run a script that does not use the collection."""
         path = self._write(self._job(job))
