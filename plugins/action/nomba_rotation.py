@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from functools import partial
 from typing import Any
@@ -141,7 +142,7 @@ class ActionModule(ActionBase):  # type: ignore[misc] # Ansible ships no type in
             batch=options["batch"],
             checks_old_client=bool(options["old_client_id"]),
             check_mode=is_check,
-            command=resume_command(),
+            command=resume_command(sys.argv),
         )
         store = self._store(options, folder, spool, variables)
         user = options["actor"] or current_user(variables)

@@ -11,21 +11,29 @@ on Linux only. On other systems, a dead run is `alive` if its process number was
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import os
 import re
 import shlex
 import socket
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ansible import context
+from ansible.parsing.splitter import parse_kv
+
+from ansible_collections.nomba.auth.plugins.module_utils._rotation import hide_tokens
 
 _SEPARATOR = "/"
 _PROCESS = re.compile(r"[1-9][0-9]{0,9}", re.ASCII)
 _PROC = Path("/proc")
 _USER_VARIABLES = ("USER", "LOGNAME", "SUDO_USER", "GITHUB_ACTOR", "GITLAB_USER_LOGIN")
+_EMERGENCY = "credential_rotation_emergency"
+_INCIDENT = "credential_rotation_incident"
+_FLAGS = ("-C", "--check", "-D", "--diff")
+_RESTRICTIONS = (*_FLAGS, "-l", "--limit", "--start-at-task", "-t", "--tags", "--skip-tags")
+_MAYBE_SECRET = re.compile("secret|password|token", re.IGNORECASE)
 
 
 def this_run() -> str:
@@ -86,15 +94,56 @@ def current_user(variables: Mapping[str, Any]) -> str:
     return next((name for name in names if name), f"uid {os.getuid()}")
 
 
-def resume_command() -> str:
-    """Return the command of this run without options that may contain secrets.
+def resume_command(arguments: Sequence[str]) -> str:
+    """Return the command that continues a run, without secrets; empty for another program.
 
-    Empty if the run was not started by ansible-playbook.
+    arguments: those of this process. Options that restrict the run are omitted, and so is an
+    emergency, unless its incident has an id: a second one would revoke the new token. The value of
+    a variable that may be a secret is replaced by dots.
     """
-    arguments = context.CLIARGS
-    playbooks = [str(one) for one in arguments.get("args") or ()]
-    if not playbooks:
+    if not arguments or Path(arguments[0]).name != "ansible-playbook":
         return ""
-    inventories = [str(one) for one in arguments.get("inventory") or () if "," not in str(one)]
-    command = ["ansible-playbook", *(f"-i {shlex.quote(one)}" for one in inventories)]
-    return " ".join([*command, *map(shlex.quote, playbooks)]) + ", with the same variables"
+    words, variables = _without_variables(arguments[1:])
+    shown = [word for one in variables for word in _shown_variables(one)]
+    if not any(word.startswith(f"{_INCIDENT}=") for word in shown):
+        shown = [word for word in shown if not word.startswith(f"{_EMERGENCY}=")]
+    pairs = [word for one in shown for word in ("-e", one)]
+    return hide_tokens(shlex.join(["ansible-playbook", *words, *pairs]))
+
+
+def _without_variables(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return the other arguments, and the values of -e."""
+    words: list[str] = []
+    variables: list[str] = []
+    rest = iter(arguments)
+    for word in rest:
+        name, is_joined, value = word.partition("=")
+        if name in ("-e", "--extra-vars"):
+            variables.append(value if is_joined else next(rest, ""))
+        elif word.startswith("-e"):
+            variables.append(word[2:])
+        elif name in _RESTRICTIONS:
+            if not is_joined and name not in _FLAGS:
+                next(rest, None)
+        else:
+            words.append(word)
+    return words, variables
+
+
+def _shown_variables(text: str) -> list[str]:
+    """Return the values of -e that show the variables in a text: a file, JSON, or pairs."""
+    if text.startswith("@"):
+        return [text]
+    try:
+        found = json.loads(text)
+    except ValueError:
+        found = parse_kv(text)
+    if not isinstance(found, Mapping):
+        return ["..."]
+    return [_shown_variable(str(name), value) for name, value in found.items()]
+
+
+def _shown_variable(name: str, value: Any) -> str:
+    if not name.startswith(("nomba_", "credential_rotation_")) or _MAYBE_SECRET.search(name):
+        return f"{name}=..."
+    return f"{name}={value}" if isinstance(value, str) else json.dumps({name: value})
