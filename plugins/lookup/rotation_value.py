@@ -15,8 +15,8 @@ short_description: Return the token or the document that a rotation passes to ta
 description:
   - A part of the role P(nomba.auth.credential_rotation#role), which defines the variables
     C(credential_rotation_service) and C(credential_rotation_next) with it. Use these variables.
-  - The tasks of the role pass secrets to each other in encrypted files on the controller, which exist
-    during the run only. This lookup reads such a file.
+  - The tasks of the role pass secrets to each other in encrypted files on the controller, which
+    exist during the run only. This lookup reads such a file.
 options:
   _terms:
     description:
