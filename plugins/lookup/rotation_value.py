@@ -26,7 +26,7 @@ options:
     required: true
   run:
     description:
-      - RV(nomba.auth.nomba_rotation#module:run) of the first task of the role. It contains the key.
+      - The value C(run) that the first task of the role has returned. It contains the key.
     type: dict
     required: true
 """
