@@ -144,7 +144,8 @@ def lint(tree: Path, _arguments: str) -> Lanes:
     packages += [f"tests.{name}" for name in ("benchmark", "demo", "eda", "quality", "simulator")]
     packages += ["tests.testbed", "tests.tools"]
     mypy = f"mypy --cache-dir {BUILD}/cache/mypy"
-    docs = "antsibull-docs lint-collection-docs --plugin-docs --validate-collection-refs all ."
+    docs = "python -m tests.tools.lint_docs lint-collection-docs --plugin-docs"
+    docs += " --validate-collection-refs all ."
     production = "ansible-lint --profile production --offline --strict"
     scripts = [
         name

@@ -14,7 +14,9 @@ version_added: 0.1.0
 short_description: Return the token or the document that a rotation passes to task files
 description:
   - A part of the role P(nomba.auth.credential_rotation#role), which defines the variables
-    C(credential_rotation_service) and C(credential_rotation_next) with it.
+    C(credential_rotation_service) and C(credential_rotation_next) with it. Use these variables.
+  - The tasks of the role pass secrets to each other in encrypted files on the controller, which
+    exist during the run only. This lookup reads such a file.
 options:
   _terms:
     description:
@@ -24,7 +26,7 @@ options:
     required: true
   run:
     description:
-      - The handle that the first task of the role has returned.
+      - The value C(run) that the first task of the role has returned. It contains the key.
     type: dict
     required: true
 """

@@ -14,8 +14,8 @@ version_added: 0.1.0
 description:
   - A part of the role P(nomba.auth.credential_rotation#role), which runs it on the control host. It
     is not for playbooks, because its result contains tokens.
-  - The folder contains the state C(credentials.json), a token that was issued and is not yet in the
-    state C(issued.json), and the audit log C(audit.jsonl).
+  - The folder contains C(credentials.json), the state of a file store; C(issued.json), an issued
+    token that may not be in the state yet; and C(audit.jsonl), the audit log.
 author:
   - The nomba.auth contributors (@nomba-auth)
 extends_documentation_fragment:

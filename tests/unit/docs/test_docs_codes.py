@@ -26,14 +26,21 @@ from ansible_collections.nomba.auth.plugins.module_utils._rotation import (
     State,
     begin,
 )
+from ansible_collections.nomba.auth.plugins.module_utils._rotation_plan import RotationOptions
+from ansible_collections.nomba.auth.plugins.module_utils._rotation_report import Findings, report
+from ansible_collections.nomba.auth.plugins.module_utils._stored_token import Owner
 
 from .guides import GUIDES
 
 PAGE = GUIDES["outcomes"]
 REVOKE = "nomba_token_revoke"
 MODULES = sorted(path.stem for path in Path(_errors.__file__).parents[1].glob("modules/nomba_*.py"))
+ACTION = Path(_errors.__file__).parents[1] / "modules" / "nomba_rotation.yml"
+REPORTED = "O(step=report)"
 # In the table of events, this represents the outcome of each token that was revoked.
 ANY_OUTCOME = "a revocation outcome"
+# The same for an outcome that the caller passes: the response to the check of the old client.
+ANY_RESPONSE = "``issued`` or an error code"
 
 
 def section(heading: str) -> str:
@@ -96,17 +103,24 @@ def recorded_events() -> Iterator[tuple[str, str]]:
 
 
 def possible_values(node: ast.expr, function: ast.AST) -> Iterator[str]:
-    """Yield the strings that an expression can be, or ANY_OUTCOME for a result row's outcome."""
+    """Yield the strings that an expression can be, or the text for those that are not listed."""
     if isinstance(node, ast.Constant):
         yield str(node.value)
     elif isinstance(node, ast.IfExp):
         yield from (*possible_values(node.body, function), *possible_values(node.orelse, function))
+    elif isinstance(node, ast.Name) and node.id in parameters(function):
+        yield ANY_RESPONSE
     elif isinstance(node, ast.Name):
         for one in ast.walk(function):
             if isinstance(one, ast.Assign) and ast.unparse(one.targets[0]) == node.id:
                 yield from possible_values(one.value, function)
     else:
         yield ANY_OUTCOME
+
+
+def parameters(function: ast.AST) -> set[str]:
+    """Return the names of a function's parameters."""
+    return {node.arg for node in ast.walk(function) if isinstance(node, ast.arg)}
 
 
 def test_outcomes_have_the_meaning_and_the_flags_of_the_code() -> None:
@@ -149,6 +163,14 @@ def test_every_mode_has_one_row() -> None:
 def test_every_event_has_one_row() -> None:
     rows = sorted((step, outcome) for step, outcome, __ in table("Audit events"))
     assert rows == sorted(set(recorded_events()))
+
+
+def test_every_key_of_the_report_has_one_row_and_is_documented() -> None:
+    rendered = report(State(), Findings(), RotationOptions(Owner("", "", ""), 900, 600), 0.0)
+    documentation = yaml.safe_load(ACTION.read_text(encoding="utf-8"))["RETURN"]
+    returned = {name for name, one in documentation.items() if one["returned"] == REPORTED}
+    assert first_column("Rotation report") == sorted({*rendered.values, "steps"})
+    assert returned == {*rendered.values, "steps"}
 
 
 def test_all_fields_of_an_event_are_listed() -> None:
