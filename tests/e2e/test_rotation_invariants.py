@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -259,6 +260,8 @@ def test_failed_issue_reloads_no_host(controller: Controller, old: str) -> None:
     assert reloads(controller) == []
     assert_in_service(controller, old)
     assert outcomes(controller) == ["begun", "failed", "rolled_back"]
+    # The environment of the test has no variable with the name of the user.
+    assert {event["actor"] for event in audit(controller)} == {f"uid {os.getuid()}"}
 
 
 @newest

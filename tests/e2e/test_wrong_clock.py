@@ -57,6 +57,8 @@ def test_rotation_revokes_the_old_token_and_the_token_of_the_old_client(
     assert retired(state) == [("revoked", [fingerprint(old)])]
     writes = [entry.operation for entry in simulator.writes()]
     assert writes == ["issue", "revoke", "issue", "revoke"]
+    last = state["events"][-1]
+    assert (last["step"], last["outcome"]) == ("check_old_client", "issued")
     assert not controller.issued.with_name("old-client.json").exists()
 
 
