@@ -124,7 +124,9 @@ class ActionModule(ActionBase):  # type: ignore[misc] # Ansible ships no type in
         owner = {name: options[name] for name in ("api_url", "account_id", "client_id")}
         api = ApiClient(run_module, folder, owner, options)
         hosts = tuple(variables["ansible_play_hosts_all"])
-        is_partial = len(variables["ansible_play_batch"]) != len(hosts)
+        # Without serial, the batch lacks only hosts that have failed or are unreachable.
+        has_batches = bool(self._task._parent._play.serial)
+        is_partial = has_batches and len(variables["ansible_play_batch"]) != len(hosts)
         settings = RunSettings(
             RotationOptions(
                 Owner(**owner),

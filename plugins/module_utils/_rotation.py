@@ -44,6 +44,7 @@ from ansible_collections.nomba.auth.plugins.module_utils._token import fingerpri
 # Events that the document keeps, so that the next run can append missing ones to the audit log.
 _EVENTS = 200
 _INCIDENTS = 50
+_OLD_CLIENT = "check_old_client"
 # The error text of another program, such as a health check, may contain a token.
 _TOKEN = re.compile(r"eyJ[\w-]*(?:\.[\w-]*)*")
 _NOT_INSPECTED = "it was not inspected: it is unreachable, or the task was skipped"
@@ -352,8 +353,14 @@ def finish(state: State, actor: Actor) -> State:
 
 
 def record_old_client(state: State, actor: Actor, answer: str) -> State:
-    """Record how the API answered the request of the old client for a token."""
-    return _record_event(state, actor, "check_old_client", answer)
+    """Record how the API answered the request of the old client for a token.
+
+    A repeated check that issued no token adds no event if nothing has happened since.
+    """
+    last = dict(state.events[-1]) if state.events else {}
+    if answer != "issued" and (last.get("step"), last.get("outcome")) == (_OLD_CLIENT, answer):
+        return state
+    return _record_event(state, actor, _OLD_CLIENT, answer)
 
 
 def to_publish(state: State) -> list[str]:

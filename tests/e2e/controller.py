@@ -72,12 +72,14 @@ class Controller:
         """Return the file with the token of a host."""
         return self.folder / f"{host}.env"
 
-    def put_in_service(self, age: float = 3600, lifetime: float = 10800) -> str:
+    def put_in_service(
+        self, age: float = 3600, lifetime: float = 10800, client_id: str = ""
+    ) -> str:
         """Write a new token to the store and to all hosts, and return it."""
-        made = self.simulator.mint_pair(age=age, lifetime=lifetime)
+        client = {"client_id": client_id or self.simulator.client_id}
+        made = self.simulator.mint_pair(age=age, lifetime=lifetime, **client)
         owner = {"api_url": self.simulator.url, "account_id": self.simulator.account_id}
         names = ("access_token", "fingerprint", "issued_at", "expires_at")
-        client = {"client_id": self.simulator.client_id}
         minted = SeedToken(**{name: made[name] for name in names}, **owner, **client)
         self.store.parent.mkdir(mode=0o700)
         self.store.write_text(store_document(minted, self.hosts), encoding="utf-8")

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.nomba.auth.plugins.lookup import playbook_run
-from ansible_collections.nomba.auth.plugins.lookup.playbook_run import state_of, this_run
+from ansible_collections.nomba.auth.plugins.plugin_utils import _playbook_run as playbook_run
+from ansible_collections.nomba.auth.plugins.plugin_utils._playbook_run import state_of, this_run
 from tests.unit.modules.test_playbook_run import as_if_in, on_linux
 
 pytestmark = pytest.mark.newest

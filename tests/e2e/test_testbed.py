@@ -22,7 +22,7 @@ from tests.simulator.tokens import fingerprint
 from tests.testbed.consumer import Statistics, classify, parse_env
 from tests.testbed.folder import HOSTS, Testbed, make_private, write_private
 from tests.testbed.hosts import await_sshd, prepare_hosts, start_sshd, user, write_inventory
-from tests.testbed.kill_test import KillPoint, find_faults, select_steps
+from tests.testbed.kill_test import find_faults
 from tests.testbed.observation import observe
 from tests.testbed.processes import free_ports, is_ours
 from tests.testbed.seed import seed, seed_token
@@ -177,13 +177,6 @@ def test_kill_test_finds_a_host_with_another_token(testbed: Testbed, seeded: str
 
     assert seeded
     assert "a host has another token" in find_faults(observe(testbed), HOSTS)
-
-
-def test_kill_test_selects_the_steps_that_have_changed_a_file() -> None:
-    tasks = [("main.yml", "a"), ("begin.yml", "b"), ("main.yml", "b"), ("main.yml", "b")]
-    points = [KillPoint(number, step, "", files) for number, (step, files) in enumerate(tasks)]
-
-    assert [point.number for point in select_steps(points)] == [2]
 
 
 def start_hosts(testbed: Testbed) -> None:

@@ -117,4 +117,4 @@ def test_variables_of_the_user_do_not_stop_the_role(controller: Controller) -> N
     variables = controller.folder / "variables.yml"
     variables.write_text(json.dumps(own), encoding="utf-8")
     output = assert_stopped(controller, path, "--extra-vars", f"@{variables}")
-    assert "credential_rotation_format=template needs credential_rotation_template" in output
+    assert "credential_rotation_template: credential_rotation_format=template needs it" in output

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Kill a rotation at each point in turn, run it again, and check the end state.
 
-python -m tests.testbed.kill_test --folder F [--every task|step] -- ANSIBLE-PLAYBOOK ARGUMENT...
+python -m tests.testbed.kill_test --folder F [--every task|effect] -- ANSIBLE-PLAYBOOK ARGUMENT...
 """
 
 from __future__ import annotations
@@ -31,13 +31,11 @@ _EVENTS = {"begun", "issued", "accepted", "published", "promoted", "finished"}
 
 @dataclass(frozen=True)
 class KillPoint:
-    """A task after which the run is killed."""
+    """A task, or an effect of a task, after which the run is killed."""
 
+    kind: str
     number: int
-    step: str
     task: str
-    # Digest of the files of the rotation and of the hosts after the task.
-    files: str
 
 
 @dataclass(frozen=True)
@@ -57,21 +55,25 @@ class KillTest:
         return 1 if faults or not points else 0
 
     def find_points(self, every: str) -> list[KillPoint]:
-        """Run the command without a kill, and return the kill points."""
+        """Run the command without a kill, and return the kill points.
+
+        effect: after each module that has changed something, also between two modules of a task.
+        task: also after each task.
+        """
         seed_test(self.testbed, {}, hosts=self.hosts)
         log = self.testbed.folder / "tasks.jsonl"
         log.unlink(missing_ok=True)
-        run = self.play({"KILL_LOG": str(log), "KILL_FOLDER": str(self.testbed.folder)})
+        run = self.play({"KILL_LOG": str(log)})
         if run.returncode:
             raise SystemExit(f"the run without a kill failed:\n{run.stdout}")
         lines = log.read_text(encoding="utf-8").splitlines()
         points = [KillPoint(**json.loads(line)) for line in lines]
-        return points if every == "task" else select_steps(points)
+        return [point for point in points if every in ("task", point.kind)]
 
     def test_point(self, point: KillPoint) -> list[str]:
         """Kill a run at a point, run it again, and return the faults."""
         seed_test(self.testbed, {}, hosts=self.hosts)
-        killed = self.play({"KILL_AFTER": str(point.number)})
+        killed = self.play({f"KILL_{point.kind.upper()}": str(point.number)})
         interrupted = observe(self.testbed)
         resumed = self.play({})
         observed = observe(self.testbed)
@@ -89,11 +91,12 @@ class KillTest:
         """Print the result of one kill point."""
         calls = sum(one["calls"] for one in consumers.values())
         verdict = "FAULT" if faults else "ok"
-        line = f"{point.number:3} {point.step:28} {point.task:58} live tokens {live}, calls {calls}"
+        where = f"{point.kind:6} {point.number:3} {point.task:58}"
+        line = f"{where} live tokens {live}, calls {calls}"
         self.report(f"{verdict:5} {line}\n" + "".join(f"      {fault}\n" for fault in faults))
 
     def play(self, settings: dict[str, str]) -> subprocess.CompletedProcess[str]:
-        """Run the command with the callback that counts tasks."""
+        """Run the command with the callback that counts tasks and effects."""
         callback = {
             "ANSIBLE_CALLBACK_PLUGINS": str(_CALLBACKS),
             "ANSIBLE_CALLBACKS_ENABLED": "kill",
@@ -114,20 +117,6 @@ class KillTest:
         sys.stdout.flush()
         with (self.testbed.folder / RESULTS).open("a", encoding="utf-8") as results:
             results.write(text)
-
-
-def select_steps(points: Sequence[KillPoint]) -> list[KillPoint]:
-    """Return the tasks of the role's main.yml before which a step has changed a file.
-
-    A kill after a step without changes leaves the same state as a kill after the step before it.
-    """
-    selected = []
-    files = points[0].files
-    for point in points:
-        if point.step == "main.yml" and point.files != files:
-            selected.append(point)
-            files = point.files
-    return selected
 
 
 def find_faults(observed: dict[str, Any], hosts: Sequence[str]) -> list[str]:
@@ -158,7 +147,7 @@ def main() -> int:
     """Parse the command line and run the test."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--folder", type=Path, required=True)
-    parser.add_argument("--every", choices=("task", "step"), default="task")
+    parser.add_argument("--every", choices=("task", "effect"), default="task")
     parser.add_argument("--hosts", nargs="+", choices=HOSTS, default=HOSTS)
     parser.add_argument("command", nargs="+")
     options = parser.parse_args()
