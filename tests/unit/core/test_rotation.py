@@ -386,6 +386,8 @@ def test_nothing_is_published_without_token() -> None:
         ({"error": f"HTTP 401 for {NEW}"}, using(NEW, error="HTTP 401 for (a token)")),
         ({"reloaded": False, "healthy": False}, using(OLD, NEW, error=rotation.NO_EVIDENCE)),
         ({"reloaded": False, "error": "reload failed"}, using(OLD, NEW, error="reload failed")),
+        # A health check without a reload proves nothing about the token in the service.
+        ({"reloaded": False}, using(OLD, NEW, error=rotation.NO_EVIDENCE)),
     ],
 )
 def test_host_is_in_service_only_with_complete_evidence(
@@ -396,6 +398,14 @@ def test_host_is_in_service_only_with_complete_evidence(
     assert state.hosts["a"] == host
     complete = not {"reloaded", "healthy", "error"} & set(proof)
     assert state.hosts["a"].uses(state.pending) is complete
+
+
+def test_new_host_is_not_in_service_without_reload() -> None:
+    state = replace(begun("repair"), hosts={})
+    state = rotation.set_hosts(state, actor(), {"a": Inspection()})
+    state = rotation.start_batch(state, actor(), ["a"])
+    state = rotation.record_host(state, actor(), "a", evidence(state, reloaded=False))
+    assert state.hosts["a"] == using(OLD, error=rotation.NO_EVIDENCE)
 
 
 def test_host_without_evidence_may_hold_both_tokens() -> None:
