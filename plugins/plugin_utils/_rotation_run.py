@@ -187,9 +187,9 @@ class RotationRun:
                 incident = self.settings.options.incident
                 state = rotation.mark_compromised(state, self.actor(), found, incident)
             state = self._save(rotation.retire(state, self.actor(), rows), last=True)
+            self._discard_stored(state)
         except NombaError as error:
             raise StepFailed(f"{verdict} Afterwards: {error}") from None
-        self._discard_stored(state)
 
     def prepare(self) -> None:
         """Plan the run, take the lock, issue a token and verify it."""
@@ -402,7 +402,7 @@ class RotationRun:
         return rotation.retire(state, self.actor(), rows)
 
     def _discard_stored(self, state: State) -> None:
-        """Remove the file of the issued token if the token is in the store."""
+        """Remove the file of the issued token if the token is in the store, or dead."""
         if not self._leftover(state):
             self.control.discard_issued()
 
@@ -415,9 +415,11 @@ class RotationRun:
             return []
 
     def _leftover(self, state: State) -> list[Mapping[str, Any]]:
-        """Return the issued token of a killed run that is not in the store."""
+        """Return the issued token of a killed run that is neither in the store nor dead."""
         issued = self.control.issued()
+        rows = self.values.get("notes", {}).get("rows", [])
         known = {one.fingerprint for one in state.credentials}
+        known |= {str(one["fingerprint"]) for one in rows if rotation.is_dead(one)}
         if issued is None or fingerprint(str(issued["access_token"])) in known:
             return []
         return [issued]
