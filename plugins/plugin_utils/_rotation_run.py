@@ -282,14 +282,15 @@ class RotationRun:
 
     def _issue_and_verify(self, state: State) -> State | None:
         """Return the state with a verified pending token; None if there is none."""
-        is_new = False
         while True:
             if state.pending is None:
                 try:
+                    is_new = self.control.issued() is None
                     issued = self.control.issue()
                 except StepFailed as error:
                     return self._fail(state, "issue", str(error))
-                is_new = True
+                if is_new:
+                    self.values.put("issued", fingerprint(str(issued["access_token"])))
                 state = self._save(rotation.set_pending(state, self.actor(), issued))
                 self._discard_stored(state)
             pending, current = present(state.pending)[0], present(state.current)
@@ -301,7 +302,7 @@ class RotationRun:
             old = probes.get(current[0].fingerprint, "inconclusive") if current else "none"
             if new == "accepted":
                 return rotation.verify(state, self.actor(), new, old)
-            if new != "refused" or is_new:
+            if new != "refused" or self.values.get("issued") == pending.fingerprint:
                 reason = f"the API does not accept the new token (probe: {new})"
                 return self._fail(state, "verify", f"{pending.fingerprint}: {reason}")
             state = self._save(rotation.verify(state, self.actor(), new, old))
