@@ -46,6 +46,8 @@ from ansible_collections.nomba.auth.plugins.module_utils._rotation_state import 
 from ansible_collections.nomba.auth.plugins.module_utils._timestamps import show_time
 from ansible_collections.nomba.auth.plugins.module_utils._token import fingerprint
 
+_LEAK = "the credentials may have leaked"
+
 
 class StepFailed(NombaError):
     """The API or the control host did not do what the step needs. The text has no secret."""
@@ -172,6 +174,8 @@ class RotationRun:
             self.result.message = "No change: the emergency was handled by an earlier run."
             return
         self._require(self._blocked_by_owner(state))
+        if is_new:
+            self._note(mode=Mode.EMERGENCY.value, why=_LEAK)
         names = [*(one.fingerprint for one in leaked), *(fingerprint(one) for one in tokens(found))]
         if self.settings.check_mode:
             self._would(f"revoke first: {', '.join(names) or 'no token is in the store'}")
@@ -182,8 +186,7 @@ class RotationRun:
         try:
             self._require(self._blocked(state))
             if is_new:
-                why = "the credentials may have leaked"
-                state = rotation.begin(state, self.actor(), Mode.EMERGENCY.value, why)
+                state = rotation.begin(state, self.actor(), Mode.EMERGENCY.value, _LEAK)
                 incident = self.settings.options.incident
                 state = rotation.mark_compromised(state, self.actor(), found, incident)
             state = self._save(rotation.retire(state, self.actor(), rows), last=True)
@@ -199,7 +202,8 @@ class RotationRun:
         found, unknown = self._situation(state)
         planned = plan(state, self.actor(), self.settings.options, found)
         self._require(planned.blocked)
-        self._note(mode=planned.mode, why=planned.why)
+        # A step that continues after a save, or after an emergency, keeps the first reason.
+        self._note(**{"mode": planned.mode, "why": planned.why, **self._reason()})
         if not planned.why:
             self.result.message = "No change."
             if not state.previous and not self.settings.checks_old_client:
@@ -468,6 +472,11 @@ class RotationRun:
             self.values.put("state", document)
             self._text, self.result.repeat = document, False
         return state
+
+    def _reason(self) -> dict[str, Any]:
+        """Return the mode and the reason that an earlier step of this run has noted."""
+        notes = self.values.get("notes", {})
+        return {name: notes[name] for name in ("mode", "why") if notes.get(name)}
 
     def _would(self, action: str) -> None:
         """In check mode, note what a real run would do."""
