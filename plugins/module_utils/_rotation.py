@@ -237,7 +237,7 @@ def record_host(state: State, actor: Actor, name: str, evidence: HostEvidence | 
         )
     held = (evidence.fingerprint,) if evidence.reloaded else host.may_hold
     error = hide_tokens(evidence.error)
-    if not error and not evidence.healthy:
+    if not error and not (evidence.reloaded and evidence.healthy):
         error = NOT_HEALTHY if evidence.reloaded else NO_EVIDENCE
     return _with_host(state, name, Host(held, not error, error))
 

@@ -67,7 +67,7 @@ def report(
         "events": [dict(event) for event in events],
         "outage": next((one["detail"] for one in events if one["outcome"] == "outage"), ""),
         "not_revoked": [one.fingerprint for one in state.previous],
-        "host_errors": _host_errors(state, findings),
+        "host_errors": _host_errors(state, findings, events),
         "errors": errors,
     }
     return RotationReport(values, _lines(state, findings, options, events, now), errors)
@@ -109,7 +109,8 @@ def _lines(
         return [f"Check mode: a real run would {'; '.join(findings.would)}.{why}"]
     if not findings.why:
         return [_no_change(state.current, findings, options, now)]
-    return [findings.why, *(_line(event) for event in events)]
+    lines = [_line(event) for event in events]
+    return lines if any(findings.why in line for line in lines) else [findings.why, *lines]
 
 
 def _line(event: Mapping[str, Any]) -> str:
@@ -138,7 +139,8 @@ def _errors(state: State, findings: Findings, events: Sequence[Mapping[str, Any]
             errors.append(f"Rolled back: the hosts hold {state.current.fingerprint} again.")
     if findings.failure:
         errors.append(f"The rotation is not finished: {findings.failure}.")
-    hosts = _host_errors(state, findings)
+    reported = " ".join(errors)
+    hosts = [one for one in _host_errors(state, findings, events) if f" {one}" not in reported]
     if hosts:
         errors.append(f"Failed hosts: {'; '.join(hosts)}.")
     elif state.rotation is not None and not errors:
@@ -174,14 +176,16 @@ def _not_returned(state: State) -> list[str]:
     return [f"{problem} Repair the host, then run again."]
 
 
-def _host_errors(state: State, findings: Findings) -> list[str]:
+def _host_errors(
+    state: State, findings: Findings, events: Iterable[Mapping[str, Any]]
+) -> list[str]:
+    was_rolled_back = any(one["outcome"] in ("failed", "rolled_back") for one in events)
     failed = []
     for name in findings.hosts:
         host = state.hosts.get(name)
         if host is None or not host.error:
             continue
         is_old = state.current is not None and host.may_hold == (state.current.fingerprint,)
-        was_rolled_back = any(event["outcome"] == "failed" for event in state.events[-20:])
         also = " (with the old token, too)" if is_old and was_rolled_back else ""
         failed.append(f"{name}: {host.error}{also}")
     return failed

@@ -46,6 +46,8 @@ from ansible_collections.nomba.auth.plugins.module_utils._rotation_state import 
 from ansible_collections.nomba.auth.plugins.module_utils._timestamps import show_time
 from ansible_collections.nomba.auth.plugins.module_utils._token import fingerprint
 
+_LEAK = "the credentials may have leaked"
+
 
 class StepFailed(NombaError):
     """The API or the control host did not do what the step needs. The text has no secret."""
@@ -172,6 +174,8 @@ class RotationRun:
             self.result.message = "No change: the emergency was handled by an earlier run."
             return
         self._require(self._blocked_by_owner(state))
+        if is_new:
+            self._note(mode=Mode.EMERGENCY.value, why=_LEAK)
         names = [*(one.fingerprint for one in leaked), *(fingerprint(one) for one in tokens(found))]
         if self.settings.check_mode:
             self._would(f"revoke first: {', '.join(names) or 'no token is in the store'}")
@@ -182,14 +186,13 @@ class RotationRun:
         try:
             self._require(self._blocked(state))
             if is_new:
-                why = "the credentials may have leaked"
-                state = rotation.begin(state, self.actor(), Mode.EMERGENCY.value, why)
+                state = rotation.begin(state, self.actor(), Mode.EMERGENCY.value, _LEAK)
                 incident = self.settings.options.incident
                 state = rotation.mark_compromised(state, self.actor(), found, incident)
             state = self._save(rotation.retire(state, self.actor(), rows), last=True)
+            self._discard_stored(state)
         except NombaError as error:
             raise StepFailed(f"{verdict} Afterwards: {error}") from None
-        self._discard_stored(state)
 
     def prepare(self) -> None:
         """Plan the run, take the lock, issue a token and verify it."""
@@ -199,7 +202,8 @@ class RotationRun:
         found, unknown = self._situation(state)
         planned = plan(state, self.actor(), self.settings.options, found)
         self._require(planned.blocked)
-        self._note(mode=planned.mode, why=planned.why)
+        # A step that continues after a save, or after an emergency, keeps the first reason.
+        self._note(**{"mode": planned.mode, "why": planned.why, **self._reason()})
         if not planned.why:
             self.result.message = "No change."
             if not state.previous and not self.settings.checks_old_client:
@@ -288,14 +292,15 @@ class RotationRun:
 
         A new token is in its private file until the caller saves the state.
         """
-        is_new = False
         while True:
             if state.pending is None:
                 try:
+                    is_new = self.control.issued() is None
                     issued = self.control.issue()
                 except StepFailed as error:
                     return self._fail(state, "issue", str(error))
-                is_new = True
+                if is_new:
+                    self.values.put("issued", fingerprint(str(issued["access_token"])))
                 state = rotation.set_pending(state, self.actor(), issued)
             pending, current = present(state.pending)[0], present(state.current)
             try:
@@ -306,7 +311,7 @@ class RotationRun:
             old = probes.get(current[0].fingerprint, "inconclusive") if current else "none"
             if new == "accepted":
                 return rotation.verify(state, self.actor(), new, old)
-            if new != "refused" or is_new:
+            if new != "refused" or self.values.get("issued") == pending.fingerprint:
                 reason = f"the API does not accept the new token (probe: {new})"
                 return self._fail(state, "verify", f"{pending.fingerprint}: {reason}")
             state = rotation.verify(state, self.actor(), new, old)
@@ -407,7 +412,7 @@ class RotationRun:
         return rotation.retire(state, self.actor(), rows)
 
     def _discard_stored(self, state: State) -> None:
-        """Remove the file of the issued token if the token is in the store."""
+        """Remove the file of the issued token if the token is in the store, or dead."""
         if not self._leftover(state):
             self.control.discard_issued()
 
@@ -420,9 +425,11 @@ class RotationRun:
             return []
 
     def _leftover(self, state: State) -> list[Mapping[str, Any]]:
-        """Return the issued token of a killed run that is not in the store."""
+        """Return the issued token of a killed run that is neither in the store nor dead."""
         issued = self.control.issued()
+        rows = self.values.get("notes", {}).get("rows", [])
         known = {one.fingerprint for one in state.credentials}
+        known |= {str(one["fingerprint"]) for one in rows if rotation.is_dead(one)}
         if issued is None or fingerprint(str(issued["access_token"])) in known:
             return []
         return [issued]
@@ -470,6 +477,11 @@ class RotationRun:
             self.values.put("state", document)
             self._text, self.result.repeat = document, False
         return state
+
+    def _reason(self) -> dict[str, Any]:
+        """Return the mode and the reason that an earlier step of this run has noted."""
+        notes = self.values.get("notes", {})
+        return {name: notes[name] for name in ("mode", "why") if notes.get(name)}
 
     def _would(self, action: str) -> None:
         """In check mode, note what a real run would do."""
