@@ -222,7 +222,7 @@ class RotationRun:
             state = self._save(self._retired(state))
         prepared = self._issue_and_verify(state) if self._needs_token(state) else state
         if prepared is not None:
-            self._publish_next(prepared)
+            self._discard_stored(self._publish_next(prepared))
 
     def record(self, hosts: Sequence[str]) -> None:
         """Record what is proved about these hosts; choose the next hosts, or promote the token."""
@@ -295,11 +295,11 @@ class RotationRun:
         while True:
             if state.pending is None:
                 try:
-                    is_new = self.control.issued() is None
+                    before = self.control.issued()
                     issued = self.control.issue()
                 except StepFailed as error:
                     return self._fail(state, "issue", str(error))
-                if is_new:
+                if before is None or before["access_token"] != issued["access_token"]:
                     self.values.put("issued", fingerprint(str(issued["access_token"])))
                 state = rotation.set_pending(state, self.actor(), issued)
             pending, current = present(state.pending)[0], present(state.current)
@@ -315,6 +315,7 @@ class RotationRun:
                 reason = f"the API does not accept the new token (probe: {new})"
                 return self._fail(state, "verify", f"{pending.fingerprint}: {reason}")
             state = rotation.verify(state, self.actor(), new, old)
+            self._discard_stored(state)
 
     def _fail(self, state: State, step: str, reason: str) -> State | None:
         """Roll back, or leave the rotation open for the next run."""
@@ -323,7 +324,7 @@ class RotationRun:
         self._note(failure=f"{step}: {reason}")
         return None
 
-    def _publish_next(self, state: State) -> None:
+    def _publish_next(self, state: State) -> State:
         """Choose the next hosts, record that they may hold the token, and save the state."""
         names = rotation.to_publish(state)
         open_ = state.rotation
@@ -339,7 +340,7 @@ class RotationRun:
             self.values.put("target", [open_.id if open_ else "", *_names(state.target)])
             self.result.rounds = -(-len(names) // size)
         self.result.publish = batch
-        self._save(state, last=True)
+        return self._save(state, last=True)
 
     def _rehearse(self, state: State, planned: Plan) -> None:
         """In check mode, say what a real run would do, and let the hosts compare their files."""
