@@ -259,9 +259,8 @@ class RotationRun:
         state = self._retired(state)
         if rotation.can_finish(state):
             state = rotation.finish(state, self.actor())
-        if self.settings.checks_old_client and not self.values.get("old client"):
-            self.values.put("old client", self.control.check_old_client())
-            state = rotation.record_old_client(state, self.actor(), self.values.get("old client"))
+        if self.settings.checks_old_client:
+            state = self._check_old_client(self._save(state))
         self._put_report(state)
         self._save(state, last=True)
 
@@ -273,6 +272,19 @@ class RotationRun:
         return dict(found)
 
     # Parts of the steps
+
+    def _check_old_client(self, state: State) -> State:
+        """Record whether the API refuses the old client; asked once in a run."""
+        answer = self.values.get("old client")
+        if not answer:
+            try:
+                answer = self.control.check_old_client()
+            except StepFailed as error:
+                self._note(failure=str(error))
+                answer = "no_clear_answer"
+            self.values.put("old client", answer)
+            state = rotation.record_old_client(state, self.actor(), answer)
+        return state
 
     def _put_report(self, state: State) -> None:
         """Render the report from the state that the step saves."""
