@@ -129,20 +129,27 @@ def second_role(controller: Controller) -> tuple[dict[str, Any], Controller, str
     return variables, view, token
 
 
+def _role(variables: dict[str, Any]) -> dict[str, Any]:
+    return {"include_role": {"name": ROLE}, "vars": variables}
+
+
+def _rescued(variables: dict[str, Any]) -> dict[str, Any]:
+    rescue = [{"debug": {"msg": "the first one failed"}}]
+    return {"block": [_role(variables)], "rescue": rescue}
+
+
 @newest
 def test_unhealthy_second_rotation_of_a_play_rolls_back(controller: Controller, old: str) -> None:
     variables, second, other = second_role(controller)
-    variables |= options(health_tasks=fails_on("beta", second))
-    roles = [{"import_role": {"name": ROLE}}, {"import_role": {"name": ROLE}, "vars": variables}]
-    run = controller.run(play_file(controller, *roles))
+    first = options(health_tasks=fails_on("beta", controller))
+    variables |= options(health_tasks=fails_on("beta", second, name="health-of-the-second"))
+    run = controller.run(play_file(controller, _rescued(first), _role(variables)))
     assert run.status != 0
-    new = current(controller)
-    assert new != old
-    assert held(controller) == dict.fromkeys(controller.hosts, new)
-    assert held(second) == dict.fromkeys(second.hosts, other)
-    assert (current(second), previous(second), second.state["rotation"]) == (other, [], None)
-    assert sorted(controller.simulator.live()) == sorted([new, other])
-    assert outcomes(second)[-3:] == ["failed", "revoked", "rolled_back"]
+    for view, token in ((controller, old), (second, other)):
+        assert held(view) == dict.fromkeys(view.hosts, token)
+        assert (current(view), previous(view), view.state["rotation"]) == (token, [], None)
+        assert outcomes(view)[-3:] == ["failed", "revoked", "rolled_back"]
+    assert set(controller.simulator.live()) == {old, other}
     assert f"Rolled back: the hosts hold {other} again." in message(run)
 
 
@@ -154,14 +161,7 @@ def test_lost_store_of_the_first_rotation_of_a_play_does_not_affect_the_second(
     # Another program writes the first store in the middle of the rotation.
     lose = {"shell": f"echo >> {controller.store}", "run_once": True}
     first = options(reload_tasks=task_file(controller, "lose", lose))
-    roles = [
-        {
-            "block": [{"include_role": {"name": ROLE}, "vars": first}],
-            "rescue": [{"debug": {"msg": "the first one failed"}}],
-        },
-        {"include_role": {"name": ROLE}, "vars": variables},
-    ]
-    run = controller.run(play_file(controller, *roles))
+    run = controller.run(play_file(controller, _rescued(first), _role(variables)))
     assert run.status == 0, run.output
     assert "the store could not be written" in run.output
     # The first rotation is not finished: both of its tokens are valid and recorded.
