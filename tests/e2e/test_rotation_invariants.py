@@ -290,25 +290,33 @@ def test_host_that_is_unhealthy_with_the_old_token_too_is_told_apart(
     assert_in_service(controller, old)
 
 
-# Check mode
+# Output
 
 
 @newest
-def test_check_mode_shows_what_a_rotation_would_do(controller: Controller, old: str) -> None:
-    assert rotate(controller).status == 0
+def test_output_is_short_and_shows_only_what_the_run_does(controller: Controller) -> None:
+    controller.hosts["gamma"] = {}
+    old = fingerprint(controller.put_in_service())
+    tasks = {"reload_tasks": reload_tasks(controller), "health_tasks": fails_on("no", controller)}
+    run = rotate(controller, batch=2, **tasks)
+    assert run.status == 0, run.output
+    assert run.output.count("TASK [") <= 45
+    assert reloads(controller) == ["alpha", "beta", "gamma"]
     controller.simulator.forget_requests()
     new, events = current(controller), len(audit(controller))
-    run = rotate(controller, "--check", "--diff", force=True)
+    run = rotate(controller, "--check", "--diff", force=True, batch=2, **tasks)
     assert run.status == 0, run.output
-    would = "Check mode: a real run would issue a token and publish it to 2 host(s): alpha, beta."
+    would = "a real run would issue a token and publish it to 3 host(s): alpha, beta, gamma."
     assert would in run.output
-    assert run.output.count("+(new token)") == 2
+    assert run.output.count("+(new token)") == 3
     assert "promoted" not in run.output
     assert old not in run.output
     assert writes(controller) == []
     assert len(audit(controller)) == events
+    assert len(reloads(controller)) == 3
     assert_in_service(controller, new)
-    run = rotate(controller)
+    run = rotate(controller, **tasks)
+    assert run.output.count("TASK [") <= 20
     assert "No change: token" in run.output
     assert "promoted" not in run.output
 
