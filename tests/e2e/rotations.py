@@ -66,7 +66,9 @@ def reloads(controller: Controller) -> list[str]:
     return sorted(path.read_text(encoding="utf-8").split()) if path.exists() else []
 
 
-def fails_on(host: str, controller: Controller, only_with_new_token: bool = True) -> str:
+def fails_on(
+    host: str, controller: Controller, only_with_new_token: bool = True, name: str = "health"
+) -> str:
     """Write a health check that fails on one host, and return the path."""
     conditions = [f"inventory_hostname == '{host}'"]
     if only_with_new_token:
@@ -74,7 +76,7 @@ def fails_on(host: str, controller: Controller, only_with_new_token: bool = True
         used = "credential_rotation_service.access_token | nomba.auth.token_fingerprint"
         conditions.append(f"{used} != '{old}'")
     check = {"name": "Check", "fail": {"msg": "the service is down"}, "when": conditions}
-    return task_file(controller, "health", check)
+    return task_file(controller, name, check)
 
 
 def on_host(controller: Controller, host: str) -> str:

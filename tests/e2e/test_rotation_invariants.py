@@ -129,20 +129,27 @@ def second_role(controller: Controller) -> tuple[dict[str, Any], Controller, str
     return variables, view, token
 
 
+def _role(variables: dict[str, Any]) -> dict[str, Any]:
+    return {"include_role": {"name": ROLE}, "vars": variables}
+
+
+def _rescued(variables: dict[str, Any]) -> dict[str, Any]:
+    rescue = [{"debug": {"msg": "the first one failed"}}]
+    return {"block": [_role(variables)], "rescue": rescue}
+
+
 @newest
 def test_unhealthy_second_rotation_of_a_play_rolls_back(controller: Controller, old: str) -> None:
     variables, second, other = second_role(controller)
-    variables |= options(health_tasks=fails_on("beta", second))
-    roles = [{"import_role": {"name": ROLE}}, {"import_role": {"name": ROLE}, "vars": variables}]
-    run = controller.run(play_file(controller, *roles))
+    first = options(health_tasks=fails_on("beta", controller))
+    variables |= options(health_tasks=fails_on("beta", second, name="health-of-the-second"))
+    run = controller.run(play_file(controller, _rescued(first), _role(variables)))
     assert run.status != 0
-    new = current(controller)
-    assert new != old
-    assert held(controller) == dict.fromkeys(controller.hosts, new)
-    assert held(second) == dict.fromkeys(second.hosts, other)
-    assert (current(second), previous(second), second.state["rotation"]) == (other, [], None)
-    assert sorted(controller.simulator.live()) == sorted([new, other])
-    assert outcomes(second)[-3:] == ["failed", "revoked", "rolled_back"]
+    for view, token in ((controller, old), (second, other)):
+        assert held(view) == dict.fromkeys(view.hosts, token)
+        assert (current(view), previous(view), view.state["rotation"]) == (token, [], None)
+        assert outcomes(view)[-3:] == ["failed", "revoked", "rolled_back"]
+    assert set(controller.simulator.live()) == {old, other}
     assert f"Rolled back: the hosts hold {other} again." in message(run)
 
 
@@ -154,14 +161,7 @@ def test_lost_store_of_the_first_rotation_of_a_play_does_not_affect_the_second(
     # Another program writes the first store in the middle of the rotation.
     lose = {"shell": f"echo >> {controller.store}", "run_once": True}
     first = options(reload_tasks=task_file(controller, "lose", lose))
-    roles = [
-        {
-            "block": [{"include_role": {"name": ROLE}, "vars": first}],
-            "rescue": [{"debug": {"msg": "the first one failed"}}],
-        },
-        {"include_role": {"name": ROLE}, "vars": variables},
-    ]
-    run = controller.run(play_file(controller, *roles))
+    run = controller.run(play_file(controller, _rescued(first), _role(variables)))
     assert run.status == 0, run.output
     assert "the store could not be written" in run.output
     # The first rotation is not finished: both of its tokens are valid and recorded.
@@ -290,25 +290,33 @@ def test_host_that_is_unhealthy_with_the_old_token_too_is_told_apart(
     assert_in_service(controller, old)
 
 
-# Check mode
+# Output
 
 
 @newest
-def test_check_mode_shows_what_a_rotation_would_do(controller: Controller, old: str) -> None:
-    assert rotate(controller).status == 0
+def test_output_is_short_and_shows_only_what_the_run_does(controller: Controller) -> None:
+    controller.hosts["gamma"] = {}
+    old = fingerprint(controller.put_in_service())
+    tasks = {"reload_tasks": reload_tasks(controller), "health_tasks": fails_on("no", controller)}
+    run = rotate(controller, batch=2, **tasks)
+    assert run.status == 0, run.output
+    assert run.output.count("TASK [") <= 45
+    assert reloads(controller) == ["alpha", "beta", "gamma"]
     controller.simulator.forget_requests()
     new, events = current(controller), len(audit(controller))
-    run = rotate(controller, "--check", "--diff", force=True)
+    run = rotate(controller, "--check", "--diff", force=True, batch=2, **tasks)
     assert run.status == 0, run.output
-    would = "Check mode: a real run would issue a token and publish it to 2 host(s): alpha, beta."
+    would = "a real run would issue a token and publish it to 3 host(s): alpha, beta, gamma."
     assert would in run.output
-    assert run.output.count("+(new token)") == 2
+    assert run.output.count("+(new token)") == 3
     assert "promoted" not in run.output
     assert old not in run.output
     assert writes(controller) == []
     assert len(audit(controller)) == events
+    assert len(reloads(controller)) == 3
     assert_in_service(controller, new)
-    run = rotate(controller)
+    run = rotate(controller, **tasks)
+    assert run.output.count("TASK [") <= 20
     assert "No change: token" in run.output
     assert "promoted" not in run.output
 
