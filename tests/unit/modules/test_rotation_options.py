@@ -105,6 +105,7 @@ INVALID: list[tuple[str, Any, str]] = [
     ),
     *((name, value, BOOLEAN) for name in ("force", "emergency") for value in (VALUE, "", None, 2)),
     *(("batch", value, "set a number of hosts") for value in (VALUE, "", None, 1.5, "1.5")),
+    *(("batch", value, "set a number of hosts, 0 or more") for value in (-1, "-3")),
     *(("removed_hosts", value, "set a list of host names") for value in ({"a": VALUE},)),
     *(("format", value, "set one of env, json, template") for value in (VALUE, "", None, "ENV")),
     *(("store", value, "set one of file, hashi_vault, custom") for value in (VALUE, "", "vault")),
