@@ -15,7 +15,8 @@
     |-- WrongAccount       wrong_account       the token was issued for another account
     |-- NotWritten         not_written         a file could not be written
     |-- Conflict           conflict            another run has changed the file
-    `-- BadState           bad_state           a rotation's document is damaged or forbids the step
+    |-- BadState           bad_state           a rotation's document is damaged or forbids the step
+    `-- StepFailed         error               a step of a rotation failed, see _rotation_run
 
 A failure of a single token is not an exception: it is that token's outcome (see _revocation), so
 that the results of the other tokens are not lost. Each outcome that failed is an error code too.

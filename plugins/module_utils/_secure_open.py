@@ -297,6 +297,14 @@ class _PathResolver:
         self._folder = folder
 
 
+def create_folder(option: str, path: str) -> None:
+    """Create a private folder, unless it exists. Raises InvalidOption."""
+    try:
+        os.makedirs(path, mode=stat.S_IRWXU, exist_ok=True)  # noqa: PTH103 -- a str, as above
+    except OSError as error:
+        raise InvalidOption(option, f"it cannot be created: {error.strerror}") from None
+
+
 def reopen_folder(folder: int) -> int:
     """Open a folder again, for reading: the descriptor of the lookup only resolves names.
 

@@ -114,11 +114,11 @@ from ansible_collections.nomba.auth.plugins.module_utils._atomic_file import (
 )
 from ansible_collections.nomba.auth.plugins.module_utils._audit import append
 from ansible_collections.nomba.auth.plugins.module_utils._clock import SYSTEM
-from ansible_collections.nomba.auth.plugins.module_utils._errors import InvalidOption
 from ansible_collections.nomba.auth.plugins.module_utils._module import NombaModule, run
 from ansible_collections.nomba.auth.plugins.module_utils._secure_open import (
     FileEntry,
     OpenFile,
+    create_folder,
     open_entry,
 )
 
@@ -171,13 +171,10 @@ def _finish(folder: str, params: dict[str, Any]) -> bool:
 
 
 def _create(folder: str, check_mode: bool) -> bool:
-    if os.path.isdir(folder):  # noqa: PTH112
+    if os.path.isdir(folder):  # noqa: PTH112 -- pathlib is slow to import
         return False
     if not check_mode:
-        try:
-            os.makedirs(folder, mode=0o700, exist_ok=True)  # noqa: PTH103
-        except OSError as error:
-            raise InvalidOption("path", f"it cannot be created: {error.strerror}") from None
+        create_folder("path", folder)
     return True
 
 

@@ -9,7 +9,6 @@ The results of these modules contain tokens. They stay in this process; no task 
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
@@ -17,6 +16,7 @@ from ansible.errors import AnsibleError
 from ansible.parsing.vault import VaultLib, VaultSecret
 
 from ansible_collections.nomba.auth.plugins.module_utils import _stored_token as stored_token
+from ansible_collections.nomba.auth.plugins.module_utils._clock import SYSTEM
 from ansible_collections.nomba.auth.plugins.module_utils._rotation import hide_tokens
 from ansible_collections.nomba.auth.plugins.module_utils._token import fingerprint
 from ansible_collections.nomba.auth.plugins.plugin_utils._rotation_run import (
@@ -254,7 +254,7 @@ class ApiClient:
         arguments = {**self._owner, "access_tokens": list(tokens), "probe": True}
         for attempt in range(_PROBE_ATTEMPTS):
             if attempt:
-                time.sleep(_PROBE_PAUSE)
+                SYSTEM.sleep(_PROBE_PAUSE)
             result = self._run_module("nomba.auth.nomba_token_info", arguments)
             if "results" not in result:
                 raise StepFailed(_message(result))

@@ -81,7 +81,7 @@ def _converted(name: str, value: Any, description: str, convert: Callable[[Any],
         result = convert(value)
     except (TypeError, ValueError):
         raise _invalid(name, f"set {description}") from None
-    if isinstance(result, float) and not result >= 0:
+    if isinstance(result, (int, float)) and not result >= 0:
         raise _invalid(name, f"set {description}, 0 or more")
     return result
 

@@ -23,6 +23,7 @@ pytestmark = pytest.mark.pure
 
 ROOT = Path(__file__).parents[3]
 PLUGINS = ROOT / "plugins"
+OURS = "ansible_collections.nomba.auth."
 UTILS = re.compile(r"^ansible_collections\.nomba\.auth\.plugins\.(?:module|plugin)_utils\.")
 
 # Modules without effects and without input from the system. Any file may import them.
@@ -59,7 +60,12 @@ ALLOWED: dict[str, set[str]] = {
     "module_utils/_revocation_report.py": {"_errors", "_revocation", "_scan", "_timestamps"},
     "module_utils/_atomic_file.py": {"_clock", "_errors", "_secure_open", "errno", "fcntl", "os"},
     "module_utils/_audit.py": {"_atomic_file", "_clock", "_errors", "_secure_open", "os", "stat"},
-    "module_utils/_rotation.py": {"_errors", "_stored_token", "_token", "_timestamps"},
+    "module_utils/_rotation_state.py": {"_errors", "_stored_token", "_token"},
+    "module_utils/_rotation.py": {"_errors", "_rotation_state", "_timestamps", "_token"},
+    "module_utils/_rotation_plan.py": {
+        *("_rotation", "_rotation_state", "_stored_token", "_timestamps"),
+    },
+    "module_utils/_rotation_report.py": {"_rotation", "_rotation_plan", "_rotation_state"},
     "module_utils/_ensure_token.py": {
         *("_client", "_clock", "_errors", "_issue", "_stored_token", "_probe", "_revocation"),
         *("_secure_open", "_token", "_atomic_file", "_timestamps"),
@@ -105,16 +111,41 @@ ALLOWED: dict[str, set[str]] = {
         *("_atomic_file", "_clock", "_errors", "_module", "_secure_open", "_token"),
         "ansible.module_utils.basic",
     },
+    "modules/nomba_rotation_folder.py": {
+        *("_atomic_file", "_audit", "_clock", "_module", "_secure_open", "os", "stat"),
+        "ansible.module_utils.basic",
+    },
     "modules/nomba_audit.py": {
         *("_audit", "_clock", "_errors", "_module", "_secure_open"),
         "ansible.module_utils.basic",
     },
-    "plugin_utils/_arguments.py": {"ansible.errors"},
-    "plugin_utils/_rotation_filters.py": {"_clock", "_errors", "_rotation", "ansible.errors"},
-    "filter/rotation_step.py": {"_arguments", "_rotation_filters", "_rotation"},
-    "filter/rotation_plan.py": {"_arguments", "_stored_token", "_rotation_filters", "_rotation"},
-    "lookup/playbook_run.py": {
-        *("ansible.errors", "ansible.plugins.lookup", "multiprocessing", "os", "pathlib", "socket"),
+    "plugin_utils/_rotation_run.py": {
+        *("_errors", "_rotation", "_rotation_plan", "_rotation_report", "_rotation_state"),
+        *("_timestamps", "_token"),
+    },
+    "plugin_utils/_control_host.py": {
+        *("_clock", "_rotation", "_rotation_run", "_stored_token", "_token", "ansible.errors"),
+        "ansible.parsing.vault",
+    },
+    "plugin_utils/_playbook_run.py": {
+        *("ansible", "multiprocessing", "os", "pathlib", "shlex", "socket"),
+    },
+    "plugin_utils/_rotation_options.py": {
+        *("_errors", "_variable_names", "ansible.module_utils.common.validation", "pathlib"),
+    },
+    "plugin_utils/_spool.py": {
+        *("ansible", "ansible.errors", "cryptography.fernet", "os", "pathlib", "tempfile"),
+    },
+    "action/nomba_rotation.py": {
+        *("_clock", "_control_host", "_errors", "_playbook_run", "_rotation_options"),
+        *("_rotation_plan", "_rotation_run", "_rotation_state", "_spool", "_stored_token"),
+        *("ansible.errors", "ansible.executor", "ansible.plugins.action"),
+    },
+    "action/nomba_rotation_host.py": {
+        *("_rotation", "_spool", "_token", "ansible.errors", "ansible.plugins.action"),
+    },
+    "lookup/rotation_value.py": {
+        *("_spool", "ansible.errors", "ansible.module_utils.secrets", "ansible.plugins.lookup"),
     },
     "plugin_utils/_variable_names.py": {"difflib"},
     "lookup/unknown_variables.py": {
@@ -133,6 +164,7 @@ ALLOWED: dict[str, set[str]] = {
 PURE = (
     *("_errors", "_answer", "_containers", "_token", "_timestamps", "_rate_limit", "_client"),
     *("_stored_token", "_issue", "_probe", "_revocation", "_revocation_report", "_rotation"),
+    *("_rotation_state", "_rotation_plan", "_rotation_report"),
 )
 WORLD = {
     *("ansible", "fcntl", "http", "os", "pathlib", "requests", "socket", "ssl", "tempfile"),
@@ -147,7 +179,8 @@ OWNERS = {
     "jwt": {"module_utils/_token.py"},
     "time": {"module_utils/_clock.py"},
     "fcntl": {"module_utils/_atomic_file.py"},
-    "ansible": {"module_utils/_module.py", "modules/*", "plugin_utils/*", "lookup/*"},
+    "ansible": {"module_utils/_module.py", "modules/*", "plugin_utils/*", "lookup/*", "action/*"},
+    "cryptography": {"plugin_utils/_spool.py"},
 }
 
 
@@ -167,7 +200,9 @@ def imports(tree: ast.AST) -> Iterator[str]:
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            yield "." * node.level + (node.module or "")
+            module = "." * node.level + (node.module or "")
+            is_folder = module.endswith(("module_utils", "plugin_utils")) and OURS in module
+            yield from (f"{module}.{one.name}" for one in node.names) if is_folder else (module,)
 
 
 def imported(name: str) -> set[str]:
@@ -201,6 +236,17 @@ def test_imports_have_no_cycle() -> None:
     graph = {Path(name).stem: ALLOWED[name] for name in ALLOWED}
     order = list(TopologicalSorter(graph).static_order())
     assert order.index("_errors") < order.index("_transport") < order.index("_module")
+
+
+def test_steps_of_a_rotation_have_effects_only_through_their_tools() -> None:
+    assert ALLOWED["plugin_utils/_rotation_run.py"] & WORLD == set()
+
+
+def test_managed_hosts_need_no_file_of_the_controller() -> None:
+    on_controller = {Path(name).stem for name in ALLOWED if name.startswith("plugin_utils/")}
+    for name, imported_files in ALLOWED.items():
+        if name.startswith(("module_utils/", "modules/")):
+            assert imported_files & on_controller == set(), name
 
 
 @pytest.mark.parametrize("name", PURE)

@@ -18,16 +18,20 @@ import pytest
 import yaml
 from ansible.module_utils.basic import FILE_COMMON_ARGUMENTS
 
+from ansible_collections.nomba.auth.plugins.action import nomba_rotation, nomba_rotation_host
 from ansible_collections.nomba.auth.plugins.doc_fragments import _attributes
 from ansible_collections.nomba.auth.plugins.module_utils import _errors
 from ansible_collections.nomba.auth.plugins.module_utils._revocation import WORST_FIRST, Outcome
 from ansible_collections.nomba.auth.plugins.modules import nomba_token_revoke
+from ansible_collections.nomba.auth.plugins.plugin_utils._rotation_run import RotationRun
 from tests.simulator.settings import SECOND_CLIENT_ID
 
 from .harness import Revoke
 
 ROOT = Path(nomba_token_revoke.__file__).parents[2]
 MODULES = sorted(path.stem for path in (ROOT / "plugins" / "modules").glob("*.py"))
+# Action plugins without a module, which are documented in a file of their own.
+ACTIONS = sorted(path.stem for path in (ROOT / "plugins" / "modules").glob("*.yml"))
 # Keys that Ansible adds to every result.
 ANSIBLES_OWN = {"changed", "failed", "msg", "diff", "invocation", "warnings", "deprecations"}
 VALUE = re.compile(r"V\((\w+)\)")
@@ -58,6 +62,15 @@ def documented(name: str) -> dict[str, Any]:
     for aspect, module_result in own["attributes"].items():
         attributes[aspect] = {**attributes.get(aspect, {}), **module_result}
     return {**own, "options": {**options, **own["options"]}, "attributes": attributes}
+
+
+def action(name: str) -> dict[str, Any]:
+    """Return the documentation of an action plugin."""
+    path = ROOT / "plugins" / "modules" / f"{name}.yml"
+    documents: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+    assert set(documents) == {"DOCUMENTATION", "EXAMPLES", "RETURN"}
+    own: dict[str, Any] = documents["DOCUMENTATION"]
+    return own
 
 
 def declared(name: str, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
@@ -138,8 +151,8 @@ def test_environment_variables_are_documented(monkeypatch: pytest.MonkeyPatch) -
 
 def test_exactly_the_options_with_secrets_have_no_log(monkeypatch: pytest.MonkeyPatch) -> None:
     declarations = {name: declared(name, monkeypatch) for name in MODULES}
-    # The name of option content shows no secret; in this collection it holds one.
-    secret = re.compile("token|secret|^content$")
+    # The names content and state_content show no secret; in this collection they contain one.
+    secret = re.compile("token|secret|content$")
     assert {
         name: {option for option, fields in options.items() if fields.get("no_log")}
         for name, options in declarations.items()
@@ -197,8 +210,34 @@ def _calls(node: Any, name: str) -> Iterator[Mapping[str, Any]]:
 
 def test_action_group_lists_every_module_that_sends_requests() -> None:
     runtime = yaml.safe_load((ROOT / "meta" / "runtime.yml").read_text(encoding="utf-8"))
-    assert sorted(runtime["action_groups"]["nomba"]) == SPEAKING
+    # An action passes the options of the group to the modules that it runs.
+    groups = {name: action(name)["attributes"]["action_group"] for name in ACTIONS}
+    members = [name for name, group in groups.items() if group.get("support") != "none"]
+    assert sorted(runtime["action_groups"]["nomba"]) == sorted([*SPEAKING, *members])
     assert SPEAKING
+
+
+def test_every_action_is_documented() -> None:
+    files = (ROOT / "plugins" / "action").glob("*.py")
+    assert sorted(path.stem for path in files) == ACTIONS
+    assert [action(name)["module"] for name in ACTIONS] == ACTIONS
+
+
+def test_documented_steps_are_those_of_the_actions() -> None:
+    choices = {name: action(name)["options"]["step"]["choices"] for name in ACTIONS}
+    assert choices["nomba_rotation"] == list(nomba_rotation.STEPS)
+    assert all(callable(getattr(RotationRun, step)) for step in nomba_rotation.STEPS)
+    for step in choices["nomba_rotation_host"]:
+        assert callable(getattr(nomba_rotation_host.ActionModule, f"_{step}"))
+
+
+def test_examples_of_actions_use_options_that_exist() -> None:
+    for name in ACTIONS:
+        path = ROOT / "plugins" / "modules" / f"{name}.yml"
+        examples = yaml.safe_load(yaml.safe_load(path.read_text(encoding="utf-8"))["EXAMPLES"])
+        calls = list(_calls(examples, name))
+        assert calls, name
+        assert {option for call in calls for option in call} <= set(action(name)["options"])
 
 
 def test_modules_document_their_action_group() -> None:

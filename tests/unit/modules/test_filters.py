@@ -11,7 +11,6 @@ import inspect
 import json
 import sys
 from collections.abc import Callable
-from dataclasses import fields
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,30 +20,15 @@ import yaml
 from ansible.errors import AnsibleFilterError
 from ansible.utils.unsafe_proxy import wrap_var
 
-from ansible_collections.nomba.auth.plugins.filter import rotation_plan as plan_file
-from ansible_collections.nomba.auth.plugins.filter import rotation_step as step_file
 from ansible_collections.nomba.auth.plugins.filter import token_claims as claims_file
 from ansible_collections.nomba.auth.plugins.filter import token_fingerprint as fingerprint_file
-from ansible_collections.nomba.auth.plugins.module_utils._rotation import STEPS, RotationOptions
 from tests.simulator.control_client import ControlClient
 from tests.simulator.tokens import fingerprint
 
 from .canary import make_canary
 
 token_claims, token_fingerprint = claims_file.token_claims, fingerprint_file.token_fingerprint
-OF_TOKENS: dict[str, Any] = {"token_claims": token_claims, "token_fingerprint": token_fingerprint}
-FILTERS: dict[str, Any] = {
-    "rotation_plan": plan_file.rotation_plan,
-    "rotation_step": step_file.rotation_step,
-    **OF_TOKENS,
-}
-# The arguments that a rotation filter passes on by name.
-PASSED_ON = {
-    "rotation_plan": {one.name for one in fields(RotationOptions)} - {"owner"},
-    "rotation_step": {
-        name for step in STEPS.values() for name in list(inspect.signature(step).parameters)[2:]
-    },
-}
+FILTERS: dict[str, Any] = {"token_claims": token_claims, "token_fingerprint": token_fingerprint}
 FOLDER = Path(claims_file.__file__).parent
 
 
@@ -141,7 +125,7 @@ def rejection(call: Callable[[], object]) -> str:
 
 
 def test_input_that_is_no_string_is_rejected() -> None:
-    for name, function in OF_TOKENS.items():
+    for name, function in FILTERS.items():
         messages = {row: rejection(partial(function, value)) for row, value in NO_STRINGS.items()}
         message = f"{name}: pass one token, a string that is not empty"
         assert messages == dict.fromkeys(NO_STRINGS, message)
@@ -189,7 +173,7 @@ def test_every_filter_is_documented_as_it_is(name: str) -> None:
     assert result["DOCUMENTATION"]["name"] == name
     assert (options.pop("_input")["required"], first.default) == (True, inspect.Parameter.empty)
     named = {one.name: one.default for one in others if one.kind is not one.VAR_KEYWORD}
-    assert set(options) == set(named) | PASSED_ON.get(name, set())
+    assert set(options) == set(named)
     assert {option: options[option].get("default") for option in named} == {
         option: None if default is inspect.Parameter.empty else default
         for option, default in named.items()

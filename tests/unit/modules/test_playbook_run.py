@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The lookup playbook_run: it names this run, and reports whether a run is alive."""
+"""The name of a run, whether a run is alive, who started it, and how it is resumed."""
 
 from __future__ import annotations
 
@@ -13,13 +13,16 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from ansible.errors import AnsibleError
+from ansible import context
 
-from ansible_collections.nomba.auth.plugins.lookup.playbook_run import (
-    LookupModule,
+from ansible_collections.nomba.auth.plugins.plugin_utils import _playbook_run
+from ansible_collections.nomba.auth.plugins.plugin_utils._playbook_run import (
+    current_user,
+    resume_command,
     state_of,
     this_run,
 )
+from tests.unit.tables import each_row
 
 on_linux = pytest.mark.skipif(sys.platform != "linux", reason="start times are known on Linux only")
 
@@ -92,14 +95,84 @@ def test_process_of_another_user_is_alive(monkeypatch: pytest.MonkeyPatch) -> No
     assert state_of(this_run()) == "alive"
 
 
-def test_lookup_returns_this_run_or_a_state_for_each_name() -> None:
-    lookup = LookupModule()
-    lookup.set_options = lambda **_options: None
-    assert lookup.run([]) == [this_run()]
-    assert lookup.run([this_run(), "none"]) == ["alive", "elsewhere"]
+# The user
 
 
-@pytest.mark.parametrize("terms", [[None], [1], [["a"]], [{"run": "a"}]], ids=repr)
-def test_term_that_is_no_name_is_rejected(terms: list[Any]) -> None:
-    with pytest.raises(AnsibleError, match=r"^playbook_run: pass the names of runs"):
-        LookupModule().run(terms)
+VARIABLES = ("USER", "LOGNAME", "SUDO_USER", "GITHUB_ACTOR", "GITLAB_USER_LOGIN")
+
+
+@pytest.fixture
+def nobody(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """Remove every variable that names the user."""
+    for name in VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(os, "getuid", lambda: 4242)
+    return monkeypatch
+
+
+def test_first_variable_with_a_name_is_the_user(nobody: pytest.MonkeyPatch) -> None:
+    awx = {"awx_user_name": "from awx"}
+    assert current_user({}) == "uid 4242"
+    assert current_user(awx) == "from awx"
+    for name in reversed(VARIABLES):
+        nobody.setenv(name, f"from {name}")
+        assert current_user(awx) == f"from {name}"
+
+
+@each_row("blank", ["", " ", "\n"], ids=repr)
+def test_blank_name_is_no_user(blank: str) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "getuid", lambda: 4242)
+        for name in VARIABLES:
+            patch.setenv(name, blank)
+        assert current_user({"awx_user_name": blank}) == "uid 4242"
+        assert current_user({"awx_user_name": None}) == "uid 4242"
+        patch.setenv("SUDO_USER", " ada ")
+        assert current_user({}) == "ada"
+
+
+# The command
+
+
+SECRET = "eyJhbGciOiJIUzI1NiJ9.e30.c2ln"
+SECRETS: dict[str, Any] = {
+    "extra_vars": [f"token={SECRET}", f"@{SECRET}.yml"],
+    "vault_ids": [SECRET],
+    "vault_password_files": [SECRET],
+    "become_password_file": SECRET,
+    "connection_password_file": SECRET,
+    "remote_user": SECRET,
+    "subset": SECRET,
+    "tags": [SECRET],
+}
+
+
+@each_row(
+    ("arguments", "command"),
+    [
+        ({}, ""),
+        ({"args": []}, ""),
+        ({"args": None, "inventory": ["hosts"]}, ""),
+        ({"args": ["site.yml"]}, "ansible-playbook site.yml"),
+        ({"args": ["nomba.auth.rotate"]}, "ansible-playbook nomba.auth.rotate"),
+        (
+            {"args": ["a.yml", "b c.yml"], "inventory": ["/etc/hosts", "my hosts"]},
+            "ansible-playbook -i /etc/hosts -i 'my hosts' a.yml 'b c.yml'",
+        ),
+        # A list of hosts may contain variables of a user's own.
+        ({"args": ["a.yml"], "inventory": [f"host,{SECRET}"]}, "ansible-playbook a.yml"),
+    ],
+)
+@each_row("more", [{}, SECRETS], ids=lambda more: f"{len(more)} options")
+def test_command_contains_no_variable(
+    arguments: dict[str, Any], command: str, more: dict[str, Any]
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(context, "CLIARGS", {**more, **arguments})
+        found = resume_command()
+    assert found == (f"{command}, with the same variables" if command else "")
+    assert SECRET not in found
+
+
+def test_names_of_a_run_are_compared_by_machine_and_process() -> None:
+    assert _playbook_run._machine() in this_run()

@@ -11,16 +11,22 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import pytest
 import yaml
 
-from .test_documents import MODULES, ROOT, _calls, declared
+from ansible_collections.nomba.auth.plugins.plugin_utils._rotation_options import FACTS
+
+from .test_documents import ACTIONS, ROOT, _calls, action
 
 ROLE = ROOT / "roles" / "credential_rotation"
 TASKS = ROLE / "tasks"
 PREFIXES = ("credential_rotation_", "_credential_rotation_")
-# How the role names a file of the store that was chosen.
-OF_A_STORE = re.compile(r"'stores/' ~ credential_rotation_store ~ '/(\w+\.yml)'")
+# The verbs that begin the name of a task.
+VERBS = {
+    *("Check", "Continue", "Inspect", "Plan", "Promote", "Publish", "Read", "Record", "Reload"),
+    *("Report", "Revoke", "Rotate", "Run", "Save", "Wait", "Write"),
+}
+MAX_EXPRESSION = 160
+MAX_SET_FACT = 3
 NAME = re.compile(r"(?<![\w.'/])_?credential_rotation_\w+")
 
 
@@ -56,13 +62,9 @@ def every_task() -> Iterator[dict[str, Any]]:
 
 
 def included(task: Mapping[str, Any]) -> set[str]:
-    """Return the files of the role that a task may include."""
+    """Return the file of the role that a task includes."""
     given = task.get("ansible.builtin.include_tasks", task.get("ansible.builtin.import_tasks", ""))
-    if "{{" not in given:
-        return {given} - {""}
-    stores = set(OPTIONS["credential_rotation_store"]["choices"]) - {"custom"}
-    kinds = OF_A_STORE.findall(str(task.get("vars", {})))
-    return {f"stores/{store}/{kind}" for store in stores for kind in kinds}
+    return {given} - {""} if "{{" not in given else set()
 
 
 def persistent_names(task: Mapping[str, Any]) -> set[str]:
@@ -95,7 +97,7 @@ def test_option_without_a_default_is_not_among_the_defaults() -> None:
 
 
 def test_options_have_a_type_a_description_and_a_default_among_the_choices() -> None:
-    types = ("str", "path", "bool", "int", "float")
+    types = ("str", "path", "bool", "int", "float", "list")
     wrong = {
         name
         for name, option in OPTIONS.items()
@@ -103,6 +105,7 @@ def test_options_have_a_type_a_description_and_a_default_among_the_choices() -> 
         or not option["description"]
         or not all(option["description"])
         or option["type"] not in types
+        or (option["type"] == "list") != ("elements" in option)
         or option.get("default") not in option.get("choices", [option.get("default")])
     }
     assert wrong == set()
@@ -118,7 +121,9 @@ def test_every_option_is_used() -> None:
 def test_exactly_the_options_with_secrets_have_no_log() -> None:
     secret = {name for name, option in OPTIONS.items() if option.get("no_log")}
     assert secret
-    assert secret == {name for name in OPTIONS if re.search("secret|password|token", name)}
+    # An option with choices contains no secret.
+    named = {name for name in OPTIONS if re.search("secret|password|token", name)}
+    assert secret == {name for name in named if "choices" not in OPTIONS[name]}
 
 
 def test_every_included_file_exists() -> None:
@@ -137,7 +142,7 @@ def test_no_task_file_is_unused() -> None:
     assert reached == set(FILES)
 
 
-def test_include_by_variable_is_of_a_store_or_an_option() -> None:
+def test_include_by_variable_is_of_an_option() -> None:
     own = re.compile(r"\{\{ (\w+) \}\}")
     for task in every_task():
         given = task.get("ansible.builtin.include_tasks", "")
@@ -156,7 +161,7 @@ def test_every_variable_begins_with_the_name_of_the_role() -> None:
 
 def test_every_variable_that_is_read_is_set_somewhere() -> None:
     known = {name for task in every_task() for name in persistent_names(task) | local_names(task)}
-    known |= {*OPTIONS, *_load(ROLE / "vars" / "main.yml")}
+    known |= {*OPTIONS, *FACTS, *_load(ROLE / "vars" / "main.yml")}
     used = {name for text in PROGRAM for name in NAME.findall(text)}
     assert used
     assert used <= known
@@ -168,14 +173,11 @@ def test_no_option_is_overwritten() -> None:
     assert not set(_load(ROLE / "vars" / "main.yml")) & set(OPTIONS)
 
 
-def test_tasks_give_a_module_options_that_it_has(monkeypatch: pytest.MonkeyPatch) -> None:
-    unknown = set()
-    for module in MODULES:
-        calls = list(_calls(list(FILES.values()), module))
-        assert calls, module
-        known = declared(module, monkeypatch)
-        unknown |= {(module, option) for call in calls for option in call if option not in known}
-    assert unknown == set()
+def test_tasks_give_an_action_options_that_it_has() -> None:
+    for name in ACTIONS:
+        calls = list(_calls(list(FILES.values()), name))
+        assert calls, name
+        assert {option for call in calls for option in call} <= set(action(name)["options"])
 
 
 def test_every_template_is_of_a_format() -> None:
@@ -185,24 +187,90 @@ def test_every_template_is_of_a_format() -> None:
     assert {name for name in named.values() if "{{" not in name} == files
 
 
-def test_every_revoke_of_the_role_includes_expired_tokens_and_requires_proof() -> None:
-    calls = list(_calls(list(FILES.values()), "nomba_token_revoke"))
-    assert len(calls) == 3
-    assert {(call.get("expired"), call.get("proof")) for call in calls} == {("revoke", "required")}
+def test_options_are_passed_to_the_action_by_name() -> None:
+    passed = _load(ROLE / "vars" / "main.yml")["_credential_rotation_options"]
+    assert {f"credential_rotation_{name}" for name in passed} == set(OPTIONS)
+    for name, expression in passed.items():
+        optional = "" if "default" in OPTIONS[f"credential_rotation_{name}"] else " | default('')"
+        assert expression == f"{{{{ credential_rotation_{name}{optional} }}}}"
 
 
-def test_first_task_checks_the_variable_names_on_every_host() -> None:
-    assert FILES["main.yml"][0]["ansible.builtin.import_tasks"] == "preflight.yml"
-    first = FILES["preflight.yml"][0]
-    assert "nomba.auth.unknown_variables" in str(first["vars"])
-    assert first["any_errors_fatal"] is True
-    assert not {"run_once", "when", "delegate_to"} & set(first)
-
-
-def test_list_of_facts_is_complete() -> None:
+def test_facts_are_those_of_the_role_and_of_task_files_of_users() -> None:
     variables = _load(ROLE / "vars" / "main.yml")
     names = {
         name for task in every_task() for name in persistent_names(task) | local_names(task)
     } | set(variables)
     public = {name for name in names if not name.startswith("_")}
-    assert set(variables["_credential_rotation_facts"]) == public
+    documented = set(re.findall(r"C\((credential_rotation_\w+)\)", str(OPTIONS))) - set(OPTIONS)
+    assert set(FACTS) == public | documented
+
+
+def test_first_action_loads_the_store_and_the_last_one_reports() -> None:
+    calls = list(_calls(FILES["main.yml"], "nomba_rotation"))
+    assert [call["step"] for call in calls] == ["load", "prepare", "retire", "report"]
+
+
+def test_actions_for_all_hosts_run_once_on_the_control_host() -> None:
+    keywords = {
+        "run_once": True,
+        "delegate_to": "{{ credential_rotation_control_host }}",
+        "become": False,
+    }
+    for task in every_task():
+        own = {name: task.get(name) for name in keywords}
+        if "nomba.auth.nomba_rotation" in task and task not in FILES["continue_step.yml"]:
+            assert own == keywords, task["name"]
+    # The tasks that continue a step inherit the keywords of their block.
+    (block,) = FILES["save_custom_store.yml"]
+    assert {name: block.get(name) for name in keywords} == keywords
+
+
+def test_keywords_of_a_play_cannot_hide_a_failure() -> None:
+    (block,) = FILES["main.yml"]
+    names = ("ignore_errors", "ignore_unreachable", "any_errors_fatal")
+    assert {name: block[name] for name in names} == dict.fromkeys(names, False)
+    assert not [task for task in every_task() if task is not block and set(names) & set(task)]
+
+
+# Readability
+
+
+def strings(node: Any) -> Iterator[str]:
+    """Return all strings below a node."""
+    if isinstance(node, Mapping):
+        for value in node.values():
+            yield from strings(value)
+    elif isinstance(node, list):
+        for value in node:
+            yield from strings(value)
+    elif isinstance(node, str):
+        yield node
+
+
+def expressions() -> Iterator[str]:
+    """Return all Jinja expressions of the role; a condition is one as a whole."""
+    documents = [*FILES.values(), *(_load(ROLE / one / "main.yml") for one in ("vars", "defaults"))]
+    for text in strings([*documents, OPTIONS]):
+        yield from re.findall(r"\{\{.*?\}\}|\{%.*?%\}", text, re.DOTALL)
+    for task in every_task():
+        yield from strings([task.get(name) for name in ("when", "until", "changed_when")])
+    for path in (ROLE / "templates").iterdir():
+        yield from re.findall(r"\{\{.*?\}\}", path.read_text(encoding="utf-8"), re.DOTALL)
+
+
+def test_no_expression_is_long() -> None:
+    found = list(expressions())
+    assert len(found) > 50
+    assert {one for one in found if len(one) > MAX_EXPRESSION} == set()
+
+
+def test_few_facts_are_set() -> None:
+    setting = [task for task in every_task() if "ansible.builtin.set_fact" in task]
+    assert len(setting) <= MAX_SET_FACT
+
+
+def test_every_task_name_begins_with_a_verb() -> None:
+    wrong = [
+        task.get("name") for task in every_task() if str(task.get("name")).split()[0] not in VERBS
+    ]
+    assert wrong == []
