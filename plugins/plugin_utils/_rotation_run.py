@@ -239,6 +239,8 @@ class RotationRun:
         """Promote the token, revoke the replaced ones, and end the rotation."""
         if self.values.get("report"):
             return
+        if "mode" not in self.values.get("notes", {}):
+            raise StepFailed("The run was not planned. Run the role from its start.")
         state = self._read()
         if self.settings.check_mode:
             left = ", ".join(one.fingerprint for one in state.previous)
