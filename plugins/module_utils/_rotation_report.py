@@ -13,9 +13,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ansible_collections.nomba.auth.plugins.module_utils._rotation import is_dead, unreturned
+from ansible_collections.nomba.auth.plugins.module_utils._rotation import (
+    holders,
+    is_dead,
+    unreturned,
+)
 from ansible_collections.nomba.auth.plugins.module_utils._rotation_plan import RotationOptions
-from ansible_collections.nomba.auth.plugins.module_utils._rotation_state import Credential, State
+from ansible_collections.nomba.auth.plugins.module_utils._rotation_state import (
+    Credential,
+    Phase,
+    State,
+)
 
 # The answers to an issue by which the API refuses the old client.
 _OLD_CLIENT_REFUSED = ("forbidden", "unknown_client")
@@ -134,8 +142,7 @@ def _errors(state: State, findings: Findings, events: Sequence[Mapping[str, Any]
     failed = [event["detail"] for event in events if event["outcome"] == "failed"]
     if failed:
         errors.append(f"No new token is in service: {failed[-1]}.")
-        if state.current and not unreturned(state):
-            errors.append(f"Rolled back: the hosts hold {state.current.fingerprint} again.")
+        errors += _rolled_back(state, findings)
     if findings.failure:
         errors.append(f"The rotation is not finished: {findings.failure}.")
     hosts = _host_errors(state, findings)
@@ -169,9 +176,30 @@ def _not_returned(state: State) -> list[str]:
     hosts = unreturned(state)
     if not hosts:
         return []
-    tokens = ", ".join(one.fingerprint for one in state.previous)
-    problem = f"ROLLBACK INCOMPLETE: {', '.join(hosts)} may still use {tokens}, which stays valid."
+    held = [one for one in state.previous if holders(state, one)]
+    tokens = ", ".join(one.fingerprint for one in held if not (one.compromised or one.refused))
+    is_rollback = state.rotation is not None and state.rotation.phase is Phase.RETURNING
+    verdict = "ROLLBACK INCOMPLETE: " * is_rollback
+    problem = f"{verdict}{', '.join(hosts)} may still use {tokens}, which this run does not revoke."
     return [f"{problem} Repair the host, then run again."]
+
+
+def _rolled_back(state: State, findings: Findings) -> list[str]:
+    """Return which token the hosts use after a rollback, only as far as it is proved."""
+    if state.current is None or unreturned(state):
+        return []
+    name = state.current.fingerprint
+    unproved = [
+        host
+        for host in findings.hosts
+        if host not in state.hosts or not state.hosts[host].uses(state.current)
+    ]
+    if not unproved:
+        return [f"Rolled back: the hosts hold {name} again."]
+    return [
+        f"Rolled back: no host holds the new token. Not proved to use {name}: "
+        f"{', '.join(unproved)}."
+    ]
 
 
 def _host_errors(state: State, findings: Findings) -> list[str]:
