@@ -139,7 +139,7 @@ def _errors(state: State, findings: Findings, events: Sequence[Mapping[str, Any]
     if findings.check_mode:
         return []
     errors = [*_not_revoked(state, findings), *_not_returned(state)]
-    failed = [event["detail"] for event in events if event["outcome"] == "failed"]
+    failed = _failures(state, events)
     if failed:
         errors.append(f"No new token is in service: {failed[-1]}.")
         errors += _rolled_back(state, findings)
@@ -182,6 +182,16 @@ def _not_returned(state: State) -> list[str]:
     verdict = "ROLLBACK INCOMPLETE: " * is_rollback
     problem = f"{verdict}{', '.join(hosts)} may still use {tokens}, which this run does not revoke."
     return [f"{problem} Repair the host, then run again."]
+
+
+def _failures(state: State, events: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return why tokens were not published, also in an earlier run whose rollback this run ended."""
+    ended = {event["rotation"] for event in events if event["outcome"] == "rolled_back"}
+    return [
+        str(event["detail"])
+        for event in state.events
+        if event["outcome"] == "failed" and (event in events or event["rotation"] in ended)
+    ]
 
 
 def _rolled_back(state: State, findings: Findings) -> list[str]:
