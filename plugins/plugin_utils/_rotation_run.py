@@ -201,6 +201,7 @@ class RotationRun:
         self._require(planned.blocked)
         self._note(mode=planned.mode, why=planned.why)
         if not planned.why:
+            self.values.put("prepared", True)
             self.result.message = "No change."
             if not state.previous and not self.settings.checks_old_client:
                 self._put_report(state)
@@ -216,6 +217,7 @@ class RotationRun:
         state = self._save(state)
         if unknown and planned.mode == Mode.EMERGENCY.value:
             state = self._save(self._retired(state))
+        self.values.put("prepared", True)
         prepared = self._issue_and_verify(state) if self._needs_token(state) else state
         if prepared is not None:
             self._publish_next(prepared)
@@ -239,8 +241,8 @@ class RotationRun:
         """Promote the token, revoke the replaced ones, and end the rotation."""
         if self.values.get("report"):
             return
-        if "mode" not in self.values.get("notes", {}):
-            raise StepFailed("The run was not planned. Run the role from its start.")
+        if not self.values.get("prepared"):
+            raise StepFailed("The rotation was not prepared. Run the role from its start.")
         state = self._read()
         if self.settings.check_mode:
             left = ", ".join(one.fingerprint for one in state.previous)
@@ -344,6 +346,7 @@ class RotationRun:
         elif not is_open:
             self._offer(None)
         self._would(f"{verb} {where}")
+        self.values.put("prepared", True)
         self.result.publish, self.result.rounds, self.result.changed = hosts, 1, True
 
     def _situation(self, state: State) -> tuple[Situation, list[Mapping[str, Any]]]:

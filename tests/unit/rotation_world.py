@@ -580,7 +580,7 @@ class Run:
 
     def _task(self, name: str) -> HostTask:
         credential = self.values.get("credential") or {}
-        return HostTask(self, name, credential.get("access_token", ""))
+        return HostTask(self, name, credential.get("access_token", "(no token)"))
 
     def _inspect(self, name: str) -> bool:
         if not self.world.hosts[name].reachable:
