@@ -47,6 +47,12 @@ from ansible_collections.nomba.auth.plugins.module_utils._timestamps import show
 from ansible_collections.nomba.auth.plugins.module_utils._token import fingerprint
 
 
+_NOT_REVOKED_FIRST = (
+    "The compromised tokens were not revoked: that task failed or was skipped. Run the role from its "
+    "start."
+)
+
+
 class StepFailed(NombaError):
     """The API or the control host did not do what the step needs. The text has no secret."""
 
@@ -194,7 +200,9 @@ class RotationRun:
     def prepare(self) -> None:
         """Plan the run, take the lock, issue a token and verify it."""
         state = self._read()
-        if self.settings.check_mode and is_new_emergency(state, self.settings.options):
+        if is_new_emergency(state, self.settings.options):
+            if not self.settings.check_mode:
+                raise StepFailed(_NOT_REVOKED_FIRST)
             state = replace(state, current=None, pending=None)
         found, unknown = self._situation(state)
         planned = plan(state, self.actor(), self.settings.options, found)
