@@ -34,9 +34,9 @@ class Findings:
     """What a run found that the state does not contain.
 
     mode and why: of the plan. would: what a real run would do. rows: of the revoked tokens.
-    failure: why the rotation is not finished. seen: the id of the last event before this run.
-    old_client: how the API answered the old client; empty if it was not asked. command: the command
-    that resumes the rotation.
+    failure: why the rotation is not finished. refused: the tokens that the API refused. seen: the
+    id of the last event before this run. old_client: how the API answered the old client; empty if
+    it was not asked. command: the command that resumes the rotation.
     """
 
     hosts: Sequence[str] = ()
@@ -45,6 +45,7 @@ class Findings:
     would: Sequence[str] = ()
     rows: Sequence[Mapping[str, Any]] = ()
     failure: str = ""
+    refused: Sequence[str] = ()
     seen: str = ""
     old_client: str = ""
     check_mode: bool = False
@@ -145,6 +146,8 @@ def _errors(state: State, findings: Findings, events: Sequence[Mapping[str, Any]
         errors += _rolled_back(state, findings)
     if findings.failure:
         errors.append(f"The rotation is not finished: {findings.failure}.")
+    if state.current and state.current.fingerprint in findings.refused:
+        errors.append(f"The API refuses the current token {state.current.fingerprint}.")
     hosts = _host_errors(state, findings)
     if hosts:
         errors.append(f"Failed hosts: {'; '.join(hosts)}.")

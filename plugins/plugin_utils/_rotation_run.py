@@ -207,7 +207,8 @@ class RotationRun:
         found, unknown = self._situation(state)
         planned = plan(state, self.actor(), self.settings.options, found)
         self._require(planned.blocked)
-        self._note(mode=planned.mode, why=planned.why)
+        refused = _names(state.current) if found.probe == "refused" else []
+        self._note(mode=planned.mode, why=planned.why, refused=refused)
         if not planned.why:
             self.values.put("prepared", True)
             self.result.message = "No change."
