@@ -208,7 +208,7 @@ def start_batch(state: State, actor: Actor, hosts: Iterable[str]) -> State:
     Raises BadState before verify.
     """
     rotation, target = _held_by(state, actor), state.target
-    if target is None or rotation.phase not in (Phase.PUBLISHING, Phase.RETURNING):
+    if target is None or rotation.phase is Phase.ISSUING:
         raise BadState(f"nothing is published while the rotation is {rotation.phase.value}")
     started = {}
     for name in hosts:
@@ -364,16 +364,18 @@ def record_old_client(state: State, actor: Actor, answer: str) -> State:
 
 
 def to_publish(state: State) -> list[str]:
-    """Return the hosts that still need the target and that have not failed in this run."""
+    """Return the hosts that still need the target and that have not failed in this run.
+
+    That includes, in a run that resumes the last phase, hosts whose evidence was lost since. A dead
+    token is not published to them.
+    """
     rotation, target = state.rotation, state.target
-    if rotation is None or target is None:
+    if rotation is None or target is None or rotation.phase is Phase.ISSUING:
         return []
     names = [name for name in rotation.hosts if not state.hosts[name].error]
-    if rotation.phase is Phase.PUBLISHING:
-        return [name for name in names if not state.hosts[name].uses(target)]
-    if rotation.phase is Phase.RETURNING:
+    if rotation.phase is Phase.RETURNING and rotation.current_dead:
         return [name for name in names if set(state.hosts[name].may_hold) - {target.fingerprint}]
-    return []
+    return [name for name in names if not state.hosts[name].uses(target)]
 
 
 def holders(state: State, credential: Credential) -> list[str]:

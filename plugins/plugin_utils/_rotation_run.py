@@ -49,6 +49,12 @@ from ansible_collections.nomba.auth.plugins.module_utils._token import fingerpri
 _LEAK = "the credentials may have leaked"
 
 
+_NOT_REVOKED_FIRST = (
+    "The compromised tokens were not revoked: that task failed or was skipped. Run the role from its "
+    "start."
+)
+
+
 class StepFailed(NombaError):
     """The API or the control host did not do what the step needs. The text has no secret."""
 
@@ -197,14 +203,20 @@ class RotationRun:
     def prepare(self) -> None:
         """Plan the run, take the lock, issue a token and verify it."""
         state = self._read()
-        if self.settings.check_mode and is_new_emergency(state, self.settings.options):
+        if is_new_emergency(state, self.settings.options):
+            if not self.settings.check_mode:
+                raise StepFailed(_NOT_REVOKED_FIRST)
             state = replace(state, current=None, pending=None)
         found, unknown = self._situation(state)
         planned = plan(state, self.actor(), self.settings.options, found)
         self._require(planned.blocked)
+        refused = _names(state.current) if found.probe == "refused" else []
         # A step that continues after a save, or after an emergency, keeps the first reason.
-        self._note(**{"mode": planned.mode, "why": planned.why, **self._reason()})
+        self._note(
+            **{"mode": planned.mode, "why": planned.why, "refused": refused, **self._reason()}
+        )
         if not planned.why:
+            self.values.put("prepared", True)
             self.result.message = "No change."
             if not state.previous and not self.settings.checks_old_client:
                 self._put_report(state)
@@ -220,6 +232,7 @@ class RotationRun:
         state = self._save(state)
         if unknown and planned.mode == Mode.EMERGENCY.value:
             state = self._save(self._retired(state))
+        self.values.put("prepared", True)
         prepared = self._issue_and_verify(state) if self._needs_token(state) else state
         if prepared is not None:
             self._discard_stored(self._publish_next(prepared))
@@ -245,6 +258,8 @@ class RotationRun:
         """Revoke the replaced tokens, and end the rotation."""
         if self.values.get("report"):
             return
+        if not self.values.get("prepared"):
+            raise StepFailed("The rotation was not prepared. Run the role from its start.")
         state = self._read()
         if self.settings.check_mode:
             left = ", ".join(one.fingerprint for one in state.previous)
@@ -365,6 +380,7 @@ class RotationRun:
         elif not is_open:
             self._offer(None)
         self._would(f"{verb} {where}")
+        self.values.put("prepared", True)
         self.result.publish, self.result.rounds, self.result.changed = hosts, 1, True
 
     def _situation(self, state: State) -> tuple[Situation, list[Mapping[str, Any]]]:
