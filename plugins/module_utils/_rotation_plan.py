@@ -26,7 +26,8 @@ from ansible_collections.nomba.auth.plugins.module_utils._timestamps import pars
 
 # The process number in the name of a run.
 _PROCESS = re.compile(r"/([0-9]+)/")
-_NOTHING = "Nothing was changed."
+NOTHING_CHANGED = "Nothing was changed."
+_NOTHING = NOTHING_CHANGED
 _UNPROVABLE = (
     "credential_rotation_api_url: this API accepts a token that was never issued, as Nomba's "
     f"sandbox does, so no revocation can be proved on it. {_NOTHING} Rotate on an API that checks "
@@ -105,7 +106,7 @@ def blocked_by_other(state: State, actor: Actor, options: RotationOptions, holde
     """Return why the store cannot be used: another owner, or a run that holds the lock."""
     for one in state.credentials:
         for name in ("api_url", "account_id"):
-            if not _same(getattr(one.owner, name), getattr(options.owner, name)):
+            if not same(getattr(one.owner, name), getattr(options.owner, name)):
                 return (
                     f"credential_rotation_{name}: the store contains credentials of another one. "
                     f"{_NOTHING} Use a separate store for each."
@@ -257,9 +258,9 @@ def _begun(state: State, rotation: Rotation) -> str:
 
 
 def _other_client(current: Credential | None, options: RotationOptions) -> bool:
-    return current is not None and not _same(current.owner.client_id, options.owner.client_id)
+    return current is not None and not same(current.owner.client_id, options.owner.client_id)
 
 
-def _same(one: str, other: str) -> bool:
+def same(one: str, other: str) -> bool:
     """Return whether two ids or URLs are the same, apart from case and a trailing slash."""
     return one.strip().rstrip("/").lower() == other.strip().rstrip("/").lower()

@@ -88,7 +88,8 @@ before:
   elements: str
   sample: []
 checksum:
-  description: The SHA-256 of O(content), for the option O(expected) of the next run.
+  description: The SHA-256 of O(content), which the module has read back after a write, for the
+    option O(expected) of the next run.
   returned: success
   type: str
 error:
@@ -98,7 +99,8 @@ error:
   contains:
     code:
       description:
-        - V(conflict), the file does not have the content of O(expected); another run is active.
+        - V(conflict), the file does not have the content of O(expected), or another program has
+          changed it right after the write; another run is active.
         - V(locked), another run held the file's lock for ten seconds.
         - V(not_written), the file could not be written and is unchanged.
         - V(invalid_option), an option's value cannot be used.
@@ -120,7 +122,7 @@ from ansible_collections.nomba.auth.plugins.module_utils._atomic_file import (
     set_existing,
 )
 from ansible_collections.nomba.auth.plugins.module_utils._clock import SYSTEM
-from ansible_collections.nomba.auth.plugins.module_utils._errors import InvalidOption
+from ansible_collections.nomba.auth.plugins.module_utils._errors import Conflict, InvalidOption
 from ansible_collections.nomba.auth.plugins.module_utils._module import (
     NombaModule,
     private_file,
@@ -149,6 +151,8 @@ def _write(
         changed = current != content or set_existing(entry, set_attributes)
     else:
         current, changed = replace_if_unchanged(entry, content, expected, set_attributes, SYSTEM)
+        if read_file(entry) != content:
+            raise Conflict("dest: another program has changed it right after the write; inspect it")
     before, after = fingerprints_in(current or b""), fingerprints_in(content)
     result = {
         "changed": changed,

@@ -19,12 +19,14 @@ from ansible_collections.nomba.auth.plugins.module_utils import _rotation as rot
 from ansible_collections.nomba.auth.plugins.module_utils._errors import NombaError
 from ansible_collections.nomba.auth.plugins.module_utils._rotation import HostEvidence, Inspection
 from ansible_collections.nomba.auth.plugins.module_utils._rotation_plan import (
+    NOTHING_CHANGED,
     Plan,
     RotationOptions,
     Situation,
     blocked_by_other,
     is_new_emergency,
     plan,
+    same,
 )
 from ansible_collections.nomba.auth.plugins.module_utils._rotation_report import (
     Findings,
@@ -50,8 +52,8 @@ _LEAK = "the credentials may have leaked"
 
 
 _NOT_REVOKED_FIRST = (
-    "The compromised tokens were not revoked: that task failed or was skipped. Run the role from its "
-    "start."
+    "The compromised tokens were not revoked: that task failed or was skipped. Run the role from "
+    "its start."
 )
 
 
@@ -209,6 +211,8 @@ class RotationRun:
             state = replace(state, current=None, pending=None)
         found, unknown = self._situation(state)
         planned = plan(state, self.actor(), self.settings.options, found)
+        if planned.blocked and self._reason().get("mode") == Mode.EMERGENCY.value:
+            raise StepFailed(self._blocked_emergency(planned.blocked))
         self._require(planned.blocked)
         refused = _names(state.current) if found.probe == "refused" else []
         # A step that continues after a save, or after an emergency, keeps the first reason.
@@ -274,7 +278,7 @@ class RotationRun:
         state = self._retired(state)
         if rotation.can_finish(state):
             state = rotation.finish(state, self.actor())
-        if self.settings.checks_old_client:
+        if self.settings.checks_old_client and self._uses_new_client(state):
             state = self._check_old_client(self._save(state))
         self._put_report(state)
         self._save(state, last=True)
@@ -287,6 +291,12 @@ class RotationRun:
         return dict(found)
 
     # Parts of the steps
+
+    def _uses_new_client(self, state: State) -> bool:
+        """Return whether the rotation to the client of the options is complete."""
+        client_id = self.settings.options.owner.client_id
+        is_current = state.current is not None and same(state.current.owner.client_id, client_id)
+        return is_current and state.rotation is None
 
     def _check_old_client(self, state: State) -> State:
         """Record whether the API refuses the old client; asked once in a run."""
@@ -506,6 +516,12 @@ class RotationRun:
             self.values.put("state", document)
             self._text, self.result.repeat = document, False
         return state
+
+    def _blocked_emergency(self, blocked: str) -> str:
+        """Return why no new token was issued after the compromised ones were revoked."""
+        reason = blocked.replace(f" {NOTHING_CHANGED}", "")
+        command = f" Next: {self.settings.command}" if self.settings.command else ""
+        return f"The tokens of the store were revoked, but no new one was issued. {reason}{command}"
 
     def _reason(self) -> dict[str, Any]:
         """Return the mode and the reason that an earlier step of this run has noted."""
