@@ -15,7 +15,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.nomba.auth.plugins.module_utils import _token
-from ansible_collections.nomba.auth.plugins.module_utils._token import Finding, find_tokens
+from ansible_collections.nomba.auth.plugins.module_utils._token import (
+    Finding,
+    find_tokens,
+    fingerprint,
+    fingerprints_in,
+    jwts_in,
+)
 from tests.unit.tables import each_row
 
 from .token_factory import ACCOUNT, SEED, base64url, claims, jwt, rs256, signed, token
@@ -449,3 +455,34 @@ def test_memory_is_bounded_by_chunk_size(filling: bytes) -> None:
         assert tracemalloc.get_traced_memory()[1] < 5 * MIB
     finally:
         tracemalloc.stop()
+
+
+# The tokens of a small file
+
+
+OTHER = token(jti="another")
+
+
+@each_row(
+    ("data", "texts"),
+    [
+        (b"", []),
+        (b"NOMBA_ACCESS_TOKEN=\n", []),
+        (b"eyJ.eyJ.x", []),
+        (b"host.example.com v1.2.3", []),
+        (PLANTED.encode(), [PLANTED]),
+        (f"NOMBA_ACCESS_TOKEN={PLANTED}\nNOMBA_CLIENT_ID=c\n".encode(), [PLANTED]),
+        (json.dumps({"access_token": PLANTED}).encode(), [PLANTED]),
+        (f"{PLANTED}\n{OTHER} {PLANTED}".encode(), [PLANTED, OTHER]),
+        (rs256().encode(), [rs256()]),
+        (b"\xff\0" + PLANTED.encode() + b"\0", [PLANTED]),
+    ],
+)
+def test_jwts_of_a_file_are_returned_in_order_and_once(data: bytes, texts: list[str]) -> None:
+    assert jwts_in(data) == texts
+    assert fingerprints_in(data) == [fingerprint(one) for one in texts]
+
+
+def test_jwts_are_found_without_reading_their_claims(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_token, "read", pytest.fail)
+    assert jwts_in(PLANTED.encode()) == [PLANTED]
