@@ -189,6 +189,7 @@ class RotationRun:
             self._require(self._blocked(state))
             if is_new:
                 why = "the credentials may have leaked"
+                self._note(why=why)
                 state = rotation.begin(state, self.actor(), Mode.EMERGENCY.value, why)
                 incident = self.settings.options.incident
                 state = rotation.mark_compromised(state, self.actor(), found, incident)
@@ -208,7 +209,8 @@ class RotationRun:
         planned = plan(state, self.actor(), self.settings.options, found)
         self._require(planned.blocked)
         refused = _names(state.current) if found.probe == "refused" else []
-        self._note(mode=planned.mode, why=planned.why, refused=refused)
+        why = self.values.get("notes", {}).get("why") or planned.why
+        self._note(mode=planned.mode, why=why, refused=refused)
         if not planned.why:
             self.values.put("prepared", True)
             self.result.message = "No change."
@@ -220,6 +222,8 @@ class RotationRun:
             return
         self._discard_stored(state)
         state = rotation.begin(state, self.actor(), planned.mode, planned.why)
+        if rotation.needs_another_token(state, found.probe):
+            state = rotation.issue_another(state, self.actor())
         state = rotation.adopt(state, self.actor(), unknown)
         removed = self.settings.options.removed_hosts
         state = rotation.set_hosts(state, self.actor(), found.hosts, removed)
