@@ -46,7 +46,6 @@ from ansible_collections.nomba.auth.plugins.module_utils._rotation_state import 
 from ansible_collections.nomba.auth.plugins.module_utils._timestamps import show_time
 from ansible_collections.nomba.auth.plugins.module_utils._token import fingerprint
 
-
 _NOT_REVOKED_FIRST = (
     "The compromised tokens were not revoked: that task failed or was skipped. Run the role from its "
     "start."

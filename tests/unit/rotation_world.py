@@ -16,7 +16,6 @@ import copy
 import hashlib
 import json
 import re
-import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -73,6 +72,25 @@ class Choices:
         position = len(self.trace)
         self.trace.append((label, len(options)))
         return options[self.deviations.get(position, 0) % len(options)]
+
+
+class At(Choices):
+    """Choose the given option at an occurrence of a label, counted from 1: `store 2`, `fails`."""
+
+    def __init__(self, **options: str) -> None:
+        super().__init__()
+        self.options = options
+
+    @classmethod
+    def of(cls, *steps: tuple[str, int, str]) -> At:
+        """Return the choices of some steps: label, occurrence and option."""
+        return cls(**{f"{label}#{number}": option for label, number, option in steps})
+
+    def choose(self, label: str, *options: str) -> str:
+        """Return an option."""
+        self.trace.append((label, len(options)))
+        number = sum(1 for one in self.trace if one[0] == label)
+        return self.options.get(f"{label}#{number}", options[0])
 
 
 class NoDeviation(Choices):
@@ -567,9 +585,7 @@ class Run:
             return control_host.HashiVaultStore(
                 self.run_module, "a mount", "a path", folder, self.values
             )
-        return control_host.CustomStore(
-            self.document, folder, partial(self.values.put, "document")
-        )
+        return control_host.CustomStore(self.document, folder, partial(self.values.put, "document"))
 
     def _state_of(self, run: str) -> str:
         if run.partition("/")[0] != self.kind.machine:
@@ -810,7 +826,9 @@ class Run:
         values, errors = report["values"], list(report["errors"])
         self.errors = errors
         world = self.view or self.world
-        self.world.note(f"{self.name}: REPORT: {values['mode']}: {' '.join(errors) or report['lines']}")
+        self.world.note(
+            f"{self.name}: REPORT: {values['mode']}: {' '.join(errors) or report['lines']}"
+        )
         if self.kind.check:
             return
         text = " ".join(errors)
@@ -849,17 +867,5 @@ def established(**options: Any) -> World:
     return world
 
 
-def played(world: World, *script: tuple[str, Kind, Mapping[int, int]]) -> World:
-    """Return a copy of the world after plays: a change before each, its kind and deviations."""
-    world = copy.deepcopy(world)
-    for change, kind, deviations in script:
-        world.change(change)
-        world.play(kind, Choices(deviations))
-    return world
-
-
 def _checksum(content: str) -> str:
     return hashlib.sha256(content.encode()).hexdigest() if content else ""
-
-
-__all__ = ["Choices", "Kind", "Violation", "World", "established", "played", "replace", "time"]
