@@ -330,7 +330,7 @@ class World:
         self.now = self.latest + LOCK_TIMEOUT + 1
         self.note("-- settle")
         kind = Kind("due", force=False, adopt=self.injected)
-        for attempt in range(4):
+        for __ in range(4):
             was_settled = self._is_settled()
             before = copy.deepcopy((self.document, self.issued, self.alive, self.hosts))
             last = self.play(kind, NoDeviation())
@@ -409,6 +409,8 @@ class Run:
         self.values = MemoryValues()
         self.name = ""
         self.present: list[str] = []
+        self.failed: set[str] = set()
+        self.not_reloaded: set[str] = set()
         self.errors: list[str] | None = None
         self.mutations: list[str] = []
         self.result: Any = None
@@ -491,7 +493,7 @@ class Run:
 
     def _publish(self) -> Iterator[None]:
         chosen = list(self.result.publish)
-        self.failed: set[str] = set()
+        self.failed = set()
         for task in (self._write, self._reload, self._reloaded, self._health, self._healthy):
             yield from self._each([one for one in chosen if one not in self.failed], task)
         yield from self._each([one for one in chosen if one in self.failed], self._failed)
@@ -642,8 +644,6 @@ class Run:
         )
         host = self.world.hosts[name]
         if what in ("ok", "fails after", "ends") and not self.kind.check:
-            if host.file in self.world.revoked and (name, host.file) in self.world.excused:
-                self.world.excused.add((name, host.file))
             host.service = host.file
             self.world.effect(self, f"{name}'s service uses {host.service}")
         if what in ("unreachable", "ends"):
@@ -651,13 +651,13 @@ class Run:
         if what in ("fails", "fails after"):
             self.failed.add(name)
         if what == "skipped":
-            self.lagging.add(name)
+            self.not_reloaded.add(name)
         return True
 
     def _reloaded(self, name: str) -> bool:
-        if name not in self.lagging:
+        if name not in self.not_reloaded:
             self._task(name)._reloaded(self.values, name, {})
-        self.lagging.discard(name)
+        self.not_reloaded.discard(name)
         return True
 
     def _health(self, name: str) -> bool:
@@ -683,9 +683,6 @@ class Run:
             {"ansible_failed_task": {"name": "A task"}, "ansible_failed_result": {"msg": "broken"}},
         )
         return True
-
-    failed: set[str]
-    lagging: set[str] = set()
 
     # The modules on the control host
 

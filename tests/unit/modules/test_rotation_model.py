@@ -87,7 +87,7 @@ WORLDS = [
 def no_waiting() -> Iterator[None]:
     """Let the probes of a new token take no time."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(control_host.time, "sleep", lambda seconds: None)
+        patch.setattr(control_host.time, "sleep", lambda __: None)
         yield
 
 
@@ -155,7 +155,7 @@ def test_a_resumed_rollback_includes_a_new_host() -> None:
 @pytest.mark.parametrize("is_single", [False, True])
 def test_a_resumed_retirement_includes_a_host_that_was_away(is_single: bool) -> None:
     world = established(single_session=is_single)
-    kill = At.of(("kill after store written", 6, "kill"))
+    kill = At.of(("kill after store written", 5, "kill"))
     run = played(world, ("", REMOVED, kill), ("", DUE, NoDeviation()))
     assert run.errors == []
     assert world.hosts["h2"].service == "token-2"
