@@ -230,6 +230,8 @@ class RotationRun:
             return
         self._discard_stored(state)
         state = rotation.begin(state, self.actor(), planned.mode, planned.why)
+        if rotation.needs_another_token(state, found.probe):
+            state = rotation.issue_another(state, self.actor())
         state = rotation.adopt(state, self.actor(), unknown)
         removed = self.settings.options.removed_hosts
         state = rotation.set_hosts(state, self.actor(), found.hosts, removed)

@@ -8,7 +8,8 @@ Ansible runs each task in a process of its own, and prints, logs and caches what
 token that one task reads and another one writes is therefore passed in a file, encrypted with a key
 that the first task returns and no file contains. Evidence about a host is passed in the same way:
 no variable can replace it, and another run of the role in the same play, which has another key,
-cannot read it. Ansible removes the folder at the end of the run; what a killed run leaves is unreadable.
+cannot read it. Ansible removes the folder at the end of the run; what a killed run leaves is
+unreadable.
 """
 
 from __future__ import annotations

@@ -16,7 +16,6 @@ import copy
 import hashlib
 import json
 import re
-import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -73,6 +72,25 @@ class Choices:
         position = len(self.trace)
         self.trace.append((label, len(options)))
         return options[self.deviations.get(position, 0) % len(options)]
+
+
+class At(Choices):
+    """Choose the given option at an occurrence of a label, counted from 1: `store 2`, `fails`."""
+
+    def __init__(self, **options: str) -> None:
+        super().__init__()
+        self.options = options
+
+    @classmethod
+    def of(cls, *steps: tuple[str, int, str]) -> At:
+        """Return the choices of some steps: label, occurrence and option."""
+        return cls(**{f"{label}#{number}": option for label, number, option in steps})
+
+    def choose(self, label: str, *options: str) -> str:
+        """Return an option."""
+        self.trace.append((label, len(options)))
+        number = sum(1 for one in self.trace if one[0] == label)
+        return self.options.get(f"{label}#{number}", options[0])
 
 
 class NoDeviation(Choices):
@@ -312,7 +330,7 @@ class World:
         self.now = self.latest + LOCK_TIMEOUT + 1
         self.note("-- settle")
         kind = Kind("due", force=False, adopt=self.injected)
-        for attempt in range(4):
+        for __ in range(4):
             was_settled = self._is_settled()
             before = copy.deepcopy((self.document, self.issued, self.alive, self.hosts))
             last = self.play(kind, NoDeviation())
@@ -391,6 +409,8 @@ class Run:
         self.values = MemoryValues()
         self.name = ""
         self.present: list[str] = []
+        self.failed: set[str] = set()
+        self.not_reloaded: set[str] = set()
         self.errors: list[str] | None = None
         self.mutations: list[str] = []
         self.result: Any = None
@@ -473,7 +493,7 @@ class Run:
 
     def _publish(self) -> Iterator[None]:
         chosen = list(self.result.publish)
-        self.failed: set[str] = set()
+        self.failed = set()
         for task in (self._write, self._reload, self._reloaded, self._health, self._healthy):
             yield from self._each([one for one in chosen if one not in self.failed], task)
         yield from self._each([one for one in chosen if one in self.failed], self._failed)
@@ -567,9 +587,7 @@ class Run:
             return control_host.HashiVaultStore(
                 self.run_module, "a mount", "a path", folder, self.values
             )
-        return control_host.CustomStore(
-            self.document, folder, partial(self.values.put, "document")
-        )
+        return control_host.CustomStore(self.document, folder, partial(self.values.put, "document"))
 
     def _state_of(self, run: str) -> str:
         if run.partition("/")[0] != self.kind.machine:
@@ -626,8 +644,6 @@ class Run:
         )
         host = self.world.hosts[name]
         if what in ("ok", "fails after", "ends") and not self.kind.check:
-            if host.file in self.world.revoked and (name, host.file) in self.world.excused:
-                self.world.excused.add((name, host.file))
             host.service = host.file
             self.world.effect(self, f"{name}'s service uses {host.service}")
         if what in ("unreachable", "ends"):
@@ -635,13 +651,13 @@ class Run:
         if what in ("fails", "fails after"):
             self.failed.add(name)
         if what == "skipped":
-            self.lagging.add(name)
+            self.not_reloaded.add(name)
         return True
 
     def _reloaded(self, name: str) -> bool:
-        if name not in self.lagging:
+        if name not in self.not_reloaded:
             self._task(name)._reloaded(self.values, name, {})
-        self.lagging.discard(name)
+        self.not_reloaded.discard(name)
         return True
 
     def _health(self, name: str) -> bool:
@@ -667,9 +683,6 @@ class Run:
             {"ansible_failed_task": {"name": "A task"}, "ansible_failed_result": {"msg": "broken"}},
         )
         return True
-
-    failed: set[str]
-    lagging: set[str] = set()
 
     # The modules on the control host
 
@@ -810,7 +823,9 @@ class Run:
         values, errors = report["values"], list(report["errors"])
         self.errors = errors
         world = self.view or self.world
-        self.world.note(f"{self.name}: REPORT: {values['mode']}: {' '.join(errors) or report['lines']}")
+        self.world.note(
+            f"{self.name}: REPORT: {values['mode']}: {' '.join(errors) or report['lines']}"
+        )
         if self.kind.check:
             return
         text = " ".join(errors)
@@ -849,17 +864,5 @@ def established(**options: Any) -> World:
     return world
 
 
-def played(world: World, *script: tuple[str, Kind, Mapping[int, int]]) -> World:
-    """Return a copy of the world after plays: a change before each, its kind and deviations."""
-    world = copy.deepcopy(world)
-    for change, kind, deviations in script:
-        world.change(change)
-        world.play(kind, Choices(deviations))
-    return world
-
-
 def _checksum(content: str) -> str:
     return hashlib.sha256(content.encode()).hexdigest() if content else ""
-
-
-__all__ = ["Choices", "Kind", "Violation", "World", "established", "played", "replace", "time"]
