@@ -91,6 +91,27 @@ def begin(state: State, actor: Actor, mode: str, why: str) -> State:
     return _record_event(_renewed(state, actor), actor, "begin", "resumed", why)
 
 
+def needs_another_token(state: State, probe: str) -> bool:
+    """Return whether the open rotation would end with a current token that the API refuses.
+
+    probe: of the current token.
+    """
+    rotation = state.rotation
+    if rotation is None or probe != "refused":
+        return False
+    return rotation.mode is Mode.REPAIR or rotation.phase in (Phase.RETIRING, Phase.RETURNING)
+
+
+def issue_another(state: State, actor: Actor) -> State:
+    """Continue with another token, because the API refuses the current one in the last phase."""
+    rotation = _held_by(state, actor)
+    if rotation.phase is Phase.ISSUING or state.pending is not None:
+        raise BadState("another token is issued only in the last phase of a rotation")
+    mode = Mode.TOKEN if rotation.mode is Mode.REPAIR else rotation.mode
+    rotation = replace(rotation, mode=mode, phase=Phase.ISSUING, reason="", current_dead=True)
+    return _renewed(replace(state, rotation=rotation), actor)
+
+
 def set_hosts(
     state: State,
     actor: Actor,
@@ -207,7 +228,7 @@ def start_batch(state: State, actor: Actor, hosts: Iterable[str]) -> State:
     Raises BadState before verify.
     """
     rotation, target = _held_by(state, actor), state.target
-    if target is None or rotation.phase not in (Phase.PUBLISHING, Phase.RETURNING):
+    if target is None or rotation.phase is Phase.ISSUING:
         raise BadState(f"nothing is published while the rotation is {rotation.phase.value}")
     started = {}
     for name in hosts:
@@ -357,16 +378,18 @@ def record_old_client(state: State, actor: Actor, answer: str) -> State:
 
 
 def to_publish(state: State) -> list[str]:
-    """Return the hosts that still need the target and that have not failed in this run."""
+    """Return the hosts that still need the target and that have not failed in this run.
+
+    That includes, in a run that resumes the last phase, hosts whose evidence was lost since. No host
+    returns to a dead token.
+    """
     rotation, target = state.rotation, state.target
-    if rotation is None or target is None:
+    if rotation is None or target is None or rotation.phase is Phase.ISSUING:
+        return []
+    if rotation.phase is Phase.RETURNING and rotation.current_dead:
         return []
     names = [name for name in rotation.hosts if not state.hosts[name].error]
-    if rotation.phase is Phase.PUBLISHING:
-        return [name for name in names if not state.hosts[name].uses(target)]
-    if rotation.phase is Phase.RETURNING:
-        return [name for name in names if set(state.hosts[name].may_hold) - {target.fingerprint}]
-    return []
+    return [name for name in names if not state.hosts[name].uses(target)]
 
 
 def holders(state: State, credential: Credential) -> list[str]:

@@ -13,7 +13,10 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from ansible_collections.nomba.auth.plugins.module_utils._rotation import Inspection
+from ansible_collections.nomba.auth.plugins.module_utils._rotation import (
+    Inspection,
+    needs_another_token,
+)
 from ansible_collections.nomba.auth.plugins.module_utils._rotation_state import (
     Actor,
     Credential,
@@ -120,7 +123,11 @@ def _mode_and_reason(
     if rotation is not None:
         if rotation.run == actor.run:
             return rotation.mode, rotation.reason or "this run has begun it"
-        return rotation.mode, f"an earlier run was stopped while it was {rotation.phase.value}"
+        why = f"an earlier run was stopped while it was {rotation.phase.value}"
+        if needs_another_token(state, found.probe):
+            mode = Mode.TOKEN if rotation.mode is Mode.REPAIR else rotation.mode
+            return mode, f"{why}; the API refuses the current token"
+        return rotation.mode, why
     why = _reason_to_rotate(state, actor, options, found.probe)
     if why:
         return Mode.CLIENT if _other_client(state.current, options) else Mode.TOKEN, why

@@ -13,9 +13,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ansible_collections.nomba.auth.plugins.module_utils._rotation import is_dead, unreturned
+from ansible_collections.nomba.auth.plugins.module_utils._rotation import (
+    holders,
+    is_dead,
+    unreturned,
+)
 from ansible_collections.nomba.auth.plugins.module_utils._rotation_plan import RotationOptions
-from ansible_collections.nomba.auth.plugins.module_utils._rotation_state import Credential, State
+from ansible_collections.nomba.auth.plugins.module_utils._rotation_state import (
+    Credential,
+    Phase,
+    State,
+)
 
 # The answers to an issue by which the API refuses the old client.
 _OLD_CLIENT_REFUSED = ("forbidden", "unknown_client")
@@ -26,9 +34,9 @@ class Findings:
     """What a run found that the state does not contain.
 
     mode and why: of the plan. would: what a real run would do. rows: of the revoked tokens.
-    failure: why the rotation is not finished. seen: the id of the last event before this run.
-    old_client: how the API answered the old client; empty if it was not asked. command: the command
-    that resumes the rotation.
+    failure: why the rotation is not finished. refused: the tokens that the API refused. seen: the
+    id of the last event before this run. old_client: how the API answered the old client; empty if
+    it was not asked. command: the command that resumes the rotation.
     """
 
     hosts: Sequence[str] = ()
@@ -37,6 +45,7 @@ class Findings:
     would: Sequence[str] = ()
     rows: Sequence[Mapping[str, Any]] = ()
     failure: str = ""
+    refused: Sequence[str] = ()
     seen: str = ""
     old_client: str = ""
     check_mode: bool = False
@@ -132,13 +141,14 @@ def _errors(state: State, findings: Findings, events: Sequence[Mapping[str, Any]
     if findings.check_mode:
         return []
     errors = [*_not_revoked(state, findings), *_not_returned(state)]
-    failed = [event["detail"] for event in events if event["outcome"] == "failed"]
+    failed = _failures(state, events)
     if failed:
         errors.append(f"No new token is in service: {failed[-1]}.")
-        if state.current and not unreturned(state):
-            errors.append(f"Rolled back: the hosts hold {state.current.fingerprint} again.")
+        errors += _rolled_back(state, findings)
     if findings.failure:
         errors.append(f"The rotation is not finished: {findings.failure}.")
+    if state.current and state.current.fingerprint in findings.refused:
+        errors.append(f"The API refuses the current token {state.current.fingerprint}.")
     reported = " ".join(errors)
     hosts = [one for one in _host_errors(state, findings, events) if f" {one}" not in reported]
     if hosts:
@@ -171,9 +181,40 @@ def _not_returned(state: State) -> list[str]:
     hosts = unreturned(state)
     if not hosts:
         return []
-    tokens = ", ".join(one.fingerprint for one in state.previous)
-    problem = f"ROLLBACK INCOMPLETE: {', '.join(hosts)} may still use {tokens}, which stays valid."
+    held = [one for one in state.previous if holders(state, one)]
+    tokens = ", ".join(one.fingerprint for one in held if not (one.compromised or one.refused))
+    is_rollback = state.rotation is not None and state.rotation.phase is Phase.RETURNING
+    verdict = "ROLLBACK INCOMPLETE: " * is_rollback
+    problem = f"{verdict}{', '.join(hosts)} may still use {tokens}, which this run does not revoke."
     return [f"{problem} Repair the host, then run again."]
+
+
+def _failures(state: State, events: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return why tokens were not published, also in an earlier run whose rollback this run ended."""
+    ended = {event["rotation"] for event in events if event["outcome"] == "rolled_back"}
+    return [
+        str(event["detail"])
+        for event in state.events
+        if event["outcome"] == "failed" and (event in events or event["rotation"] in ended)
+    ]
+
+
+def _rolled_back(state: State, findings: Findings) -> list[str]:
+    """Return which token the hosts use after a rollback, only as far as it is proved."""
+    if state.current is None or unreturned(state):
+        return []
+    name = state.current.fingerprint
+    unproved = [
+        host
+        for host in findings.hosts
+        if host not in state.hosts or not state.hosts[host].uses(state.current)
+    ]
+    if not unproved:
+        return [f"Rolled back: the hosts hold {name} again."]
+    return [
+        f"Rolled back: no host holds the new token. Not proved to use {name}: "
+        f"{', '.join(unproved)}."
+    ]
 
 
 def _host_errors(

@@ -47,6 +47,10 @@ from ansible_collections.nomba.auth.plugins.module_utils._timestamps import show
 from ansible_collections.nomba.auth.plugins.module_utils._token import fingerprint
 
 _LEAK = "the credentials may have leaked"
+_NOT_REVOKED_FIRST = (
+    "The compromised tokens were not revoked: that task failed or was skipped. Run the role from its "
+    "start."
+)
 
 
 class StepFailed(NombaError):
@@ -175,7 +179,7 @@ class RotationRun:
             return
         self._require(self._blocked_by_owner(state))
         if is_new:
-            self._note(mode=Mode.EMERGENCY.value, why=_LEAK)
+            self._note(why=_LEAK)
         names = [*(one.fingerprint for one in leaked), *(fingerprint(one) for one in tokens(found))]
         if self.settings.check_mode:
             self._would(f"revoke first: {', '.join(names) or 'no token is in the store'}")
@@ -197,14 +201,19 @@ class RotationRun:
     def prepare(self) -> None:
         """Plan the run, take the lock, issue a token and verify it."""
         state = self._read()
-        if self.settings.check_mode and is_new_emergency(state, self.settings.options):
+        if is_new_emergency(state, self.settings.options):
+            if not self.settings.check_mode:
+                raise StepFailed(_NOT_REVOKED_FIRST)
             state = replace(state, current=None, pending=None)
         found, unknown = self._situation(state)
         planned = plan(state, self.actor(), self.settings.options, found)
         self._require(planned.blocked)
+        refused = _names(state.current) if found.probe == "refused" else []
         # A step that continues after a save, or after an emergency, keeps the first reason.
-        self._note(**{"mode": planned.mode, "why": planned.why, **self._reason()})
+        why = self.values.get("notes", {}).get("why") or planned.why
+        self._note(mode=planned.mode, why=why, refused=refused)
         if not planned.why:
+            self.values.put("prepared", True)
             self.result.message = "No change."
             if not state.previous and not self.settings.checks_old_client:
                 self._put_report(state)
@@ -214,12 +223,15 @@ class RotationRun:
             return
         self._discard_stored(state)
         state = rotation.begin(state, self.actor(), planned.mode, planned.why)
+        if rotation.needs_another_token(state, found.probe):
+            state = rotation.issue_another(state, self.actor())
         state = rotation.adopt(state, self.actor(), unknown)
         removed = self.settings.options.removed_hosts
         state = rotation.set_hosts(state, self.actor(), found.hosts, removed)
         state = self._save(state)
         if unknown and planned.mode == Mode.EMERGENCY.value:
             state = self._save(self._retired(state))
+        self.values.put("prepared", True)
         prepared = self._issue_and_verify(state) if self._needs_token(state) else state
         if prepared is not None:
             self._publish_next(prepared)
@@ -243,6 +255,8 @@ class RotationRun:
         """Promote the token, revoke the replaced ones, and end the rotation."""
         if self.values.get("report"):
             return
+        if not self.values.get("prepared"):
+            raise StepFailed("The rotation was not prepared. Run the role from its start.")
         state = self._read()
         if self.settings.check_mode:
             left = ", ".join(one.fingerprint for one in state.previous)
@@ -347,6 +361,7 @@ class RotationRun:
         elif not is_open:
             self._offer(None)
         self._would(f"{verb} {where}")
+        self.values.put("prepared", True)
         self.result.publish, self.result.rounds, self.result.changed = hosts, 1, True
 
     def _situation(self, state: State) -> tuple[Situation, list[Mapping[str, Any]]]:
@@ -472,11 +487,6 @@ class RotationRun:
             self.values.put("state", document)
             self._text, self.result.repeat = document, False
         return state
-
-    def _reason(self) -> dict[str, Any]:
-        """Return the mode and the reason that an earlier step of this run has noted."""
-        notes = self.values.get("notes", {})
-        return {name: notes[name] for name in ("mode", "why") if notes.get(name)}
 
     def _would(self, action: str) -> None:
         """In check mode, note what a real run would do."""
