@@ -48,8 +48,8 @@ from ansible_collections.nomba.auth.plugins.module_utils._token import fingerpri
 
 _LEAK = "the credentials may have leaked"
 _NOT_REVOKED_FIRST = (
-    "The compromised tokens were not revoked: that task failed or was skipped. Run the role from its "
-    "start."
+    "The compromised tokens were not revoked: that task failed or was skipped. Run the role from "
+    "its start."
 )
 
 
