@@ -212,8 +212,10 @@ def _rolled_back(state: State, findings: Findings) -> list[str]:
     if not unproved:
         return [f"Rolled back: the hosts hold {name} again."]
     return [
-        f"Rolled back: no host holds the new token. Not proved to use {name}: "
-        f"{', '.join(unproved)}."
+        (
+            f"Rolled back: no host holds the new token. Not proved to use {name}: "
+            f"{', '.join(unproved)}."
+        )
     ]
 
 
