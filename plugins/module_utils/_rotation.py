@@ -380,8 +380,8 @@ def record_old_client(state: State, actor: Actor, answer: str) -> State:
 def to_publish(state: State) -> list[str]:
     """Return the hosts that still need the target and that have not failed in this run.
 
-    That includes, in a run that resumes the last phase, hosts whose evidence was lost since. No host
-    returns to a dead token.
+    That includes, in a run that resumes the last phase, hosts whose evidence was lost since. No
+    host returns to a dead token.
     """
     rotation, target = state.rotation, state.target
     if rotation is None or target is None or rotation.phase is Phase.ISSUING:

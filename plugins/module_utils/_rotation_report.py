@@ -190,7 +190,7 @@ def _not_returned(state: State) -> list[str]:
 
 
 def _failures(state: State, events: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Return why tokens were not published, also in an earlier run whose rollback this run ended."""
+    """Return why no token was published, also in an earlier run whose rollback this run ended."""
     ended = {event["rotation"] for event in events if event["outcome"] == "rolled_back"}
     return [
         str(event["detail"])
