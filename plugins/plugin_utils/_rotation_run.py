@@ -49,8 +49,6 @@ from ansible_collections.nomba.auth.plugins.module_utils._timestamps import show
 from ansible_collections.nomba.auth.plugins.module_utils._token import fingerprint
 
 _LEAK = "the credentials may have leaked"
-
-
 _NOT_REVOKED_FIRST = (
     "The compromised tokens were not revoked: that task failed or was skipped. Run the role from "
     "its start."
@@ -183,7 +181,7 @@ class RotationRun:
             return
         self._require(self._blocked_by_owner(state))
         if is_new:
-            self._note(mode=Mode.EMERGENCY.value, why=_LEAK)
+            self._note(why=_LEAK)
         names = [*(one.fingerprint for one in leaked), *(fingerprint(one) for one in tokens(found))]
         if self.settings.check_mode:
             self._would(f"revoke first: {', '.join(names) or 'no token is in the store'}")
@@ -211,14 +209,13 @@ class RotationRun:
             state = replace(state, current=None, pending=None)
         found, unknown = self._situation(state)
         planned = plan(state, self.actor(), self.settings.options, found)
-        if planned.blocked and self._reason().get("mode") == Mode.EMERGENCY.value:
+        if planned.blocked and self.values.get("notes", {}).get("why") == _LEAK:
             raise StepFailed(self._blocked_emergency(planned.blocked))
         self._require(planned.blocked)
         refused = _names(state.current) if found.probe == "refused" else []
         # A step that continues after a save, or after an emergency, keeps the first reason.
-        self._note(
-            **{"mode": planned.mode, "why": planned.why, "refused": refused, **self._reason()}
-        )
+        why = self.values.get("notes", {}).get("why") or planned.why
+        self._note(mode=planned.mode, why=why, refused=refused)
         if not planned.why:
             self.values.put("prepared", True)
             self.result.message = "No change."
@@ -524,11 +521,6 @@ class RotationRun:
         reason = blocked.replace(f" {NOTHING_CHANGED}", "")
         command = f" Next: {self.settings.command}" if self.settings.command else ""
         return f"The tokens of the store were revoked, but no new one was issued. {reason}{command}"
-
-    def _reason(self) -> dict[str, Any]:
-        """Return the mode and the reason that an earlier step of this run has noted."""
-        notes = self.values.get("notes", {})
-        return {name: notes[name] for name in ("mode", "why") if notes.get(name)}
 
     def _would(self, action: str) -> None:
         """In check mode, note what a real run would do."""

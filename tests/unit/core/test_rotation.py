@@ -363,11 +363,9 @@ def test_rollback_publishes_old_token() -> None:
     assert set(state.hosts["a"].may_hold) == {MARKS[OLD], MARKS[NEW]}
 
 
-@each_row("phase", [Phase.ISSUING, Phase.RETIRING])
-def test_nothing_is_published_before_verify_or_after_promote(phase: Phase) -> None:
-    message = f"^nothing is published while the rotation is {phase.value}$"
-    with pytest.raises(BadState, match=message):
-        rotation.start_batch(in_progress(phase, pending=NEW), actor(), ["a"])
+def test_nothing_is_published_before_verify() -> None:
+    with pytest.raises(BadState, match=r"^nothing is published while the rotation is issuing$"):
+        rotation.start_batch(in_progress(pending=NEW), actor(), ["a"])
 
 
 def test_nothing_is_published_without_token() -> None:
@@ -456,6 +454,22 @@ def test_hosts_to_publish_are_those_without_proof() -> None:
     assert rotation.to_publish(rotation.record_host(state, actor(), "b", None)) == []
     assert rotation.to_publish(promoted()) == []
     assert rotation.to_publish(State(held(OLD))) == []
+
+
+def test_last_phase_publishes_to_hosts_whose_evidence_was_lost() -> None:
+    state = promoted()
+    state = replace(state, hosts={**state.hosts, "b": Host((MARKS[NEW],))})
+    assert rotation.to_publish(state) == ["b"]
+    state = rotation.start_batch(state, actor(), ["b"])
+    state = rotation.record_host(state, actor(), "b", evidence(state))
+    assert rotation.to_publish(state) == []
+
+
+def test_no_host_returns_to_dead_token() -> None:
+    state = returning()
+    assert state.rotation is not None
+    state = replace(state, rotation=replace(state.rotation, current_dead=True))
+    assert rotation.to_publish(state) == []
 
 
 def test_rollback_publishes_to_hosts_that_may_hold_new_token() -> None:
@@ -550,6 +564,37 @@ def test_outage_is_recorded(mode: Mode, is_dead: bool, outage: bool) -> None:
 def test_first_token_causes_no_outage() -> None:
     state = replace(recorded(publishing("refused")), current=None)
     assert "outage" not in dict(map(reversed, events_of(rotation.promote(state, actor()))))
+
+
+# Another token
+
+
+@each_row("phase", Phase)
+@each_row("mode", Mode)
+def test_rotation_that_would_end_with_dead_token_needs_another(phase: Phase, mode: Mode) -> None:
+    state = in_progress(phase, mode)
+    needed = mode is Mode.REPAIR or phase in (Phase.RETIRING, Phase.RETURNING)
+    assert rotation.needs_another_token(state, "refused") is needed
+    assert rotation.needs_another_token(state, "inconclusive") is False
+    assert rotation.needs_another_token(State(held(OLD)), "refused") is False
+
+
+@each_row(("mode", "after"), [(Mode.REPAIR, Mode.TOKEN), (Mode.CLIENT, Mode.CLIENT)])
+@each_row("phase", [one for one in Phase if one is not Phase.ISSUING])
+def test_another_token_is_issued_after_current_one_died(
+    phase: Phase, mode: Mode, after: Mode
+) -> None:
+    state = rotation.issue_another(in_progress(phase, mode), actor(5))
+    assert state.rotation is not None
+    assert (state.rotation.mode, state.rotation.phase) == (after, Phase.ISSUING)
+    assert (state.rotation.current_dead, state.rotation.renewed) == (True, NOW + 5)
+    assert rotation.set_pending(state, actor(6), issued()).pending == held(NEW, since=NOW + 6)
+
+
+@each_row(("phase", "pending"), [(Phase.ISSUING, ""), (Phase.PUBLISHING, NEW)])
+def test_another_token_is_not_issued_before_last_phase(phase: Phase, pending: str) -> None:
+    with pytest.raises(BadState, match=r"^another token is issued only in the last phase of a"):
+        rotation.issue_another(in_progress(phase, pending=pending), actor())
 
 
 # Roll back
@@ -755,6 +800,7 @@ TRANSITIONS: dict[str, Callable[[State, Actor], State]] = {
     "verify": lambda state, who: rotation.verify(state, who, "accepted", "accepted"),
     "start_batch": lambda state, who: rotation.start_batch(state, who, ["a"]),
     "record_host": lambda state, who: rotation.record_host(state, who, "a", None),
+    "issue_another": rotation.issue_another,
     "promote": rotation.promote,
     "roll_back": lambda state, who: rotation.roll_back(state, who, "issue", "no answer"),
 }

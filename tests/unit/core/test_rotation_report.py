@@ -179,8 +179,8 @@ CASES: dict[str, Case] = {
         recorded(lost_host(), b=None),
         (
             (
-                f"ROLLBACK INCOMPLETE: b may still use {MARKS[NEW]}, which stays valid. Repair the "
-                "host, then run again."
+                f"ROLLBACK INCOMPLETE: b may still use {MARKS[NEW]}, which this run does not "
+                "revoke. Repair the host, then run again."
             ),
             f"No new token is in service: publish: b: {NO_EVIDENCE}.",
             NEXT,
@@ -206,7 +206,7 @@ CASES: dict[str, Case] = {
         sick_host(),
         (
             f"No new token is in service: publish: b: {SICK}.",
-            f"Rolled back: the hosts hold {MARKS[OLD]} again.",
+            (f"Rolled back: no host holds the new token. Not proved to use {MARKS[OLD]}: b."),
             f"Failed hosts: b: {SICK} (with the old token, too).",
             NEXT,
         ),
@@ -298,6 +298,24 @@ CASES: dict[str, Case] = {
         publishing("refused"),
         ("The rotation is not finished: verify: the API does not accept the new token.", NEXT),
         findings={"failure": "verify: the API does not accept the new token"},
+    ),
+    "current token dead": Case(
+        publishing("refused"),
+        (
+            "The rotation is not finished: issue: HTTP 503.",
+            f"The API refuses the current token {MARKS[OLD]}.",
+            NEXT,
+        ),
+        findings={"failure": "issue: HTTP 503", "refused": [MARKS[OLD]]},
+    ),
+    "rollback that a resumed run has completed": Case(
+        rolled_back(rotation.begin(lost_host(), actor(50), "token", STOPPED)),
+        (
+            f"No new token is in service: publish: b: {NO_EVIDENCE}.",
+            f"Rolled back: the hosts hold {MARKS[OLD]} again.",
+            NEXT,
+        ),
+        findings={"seen": str(lost_host().events[-1]["id"])},
     ),
     "stopped while publishing": Case(
         publishing(), ("The rotation is not finished: it is publishing.", NEXT)

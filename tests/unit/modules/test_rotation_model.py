@@ -32,6 +32,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.nomba.auth.plugins.plugin_utils import _control_host as control_host
+from tests.unit.clock import FastClock
 from tests.unit.rotation_world import (
     At,
     Choices,
@@ -87,7 +88,7 @@ WORLDS = [
 def no_waiting() -> Iterator[None]:
     """Let the probes of a new token take no time."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(control_host, "_PROBE_PAUSE", 0.0)
+        patch.setattr(control_host, "SYSTEM", FastClock().as_clock())
         yield
 
 

@@ -564,6 +564,7 @@ def test_hosts_on_dead_tokens_keep_rotation_open() -> None:
     report = play.rotate()
     assert report["errors"] == [
         f"The rotation is not finished: {rejected('inconclusive')}.",
+        f"The API refuses the current token {MARKS[OLD]}.",
         "Next: again",
     ]
     assert (play.phase, play.control.calls) == (Phase.PUBLISHING, [])
@@ -589,6 +590,21 @@ def test_blocked_run_changes_nothing() -> None:
     with pytest.raises(StepFailed, match=r"^b \(unreachable\): cannot receive a token\. Nothing"):
         prepared(play, b=None)
     assert (play.control.calls, play.store.writes) == ([], 0)
+
+
+def test_emergency_requires_its_first_step() -> None:
+    play = emergency()
+    play.inspect()
+    with pytest.raises(StepFailed, match=r"^The compromised tokens were not revoked: that task"):
+        play.step("prepare")
+    assert (play.control.calls, play.store.writes) == ([], 0)
+
+
+def test_retire_requires_prepare() -> None:
+    play = Play(in_service(), force=True)
+    play.step("load")
+    with pytest.raises(StepFailed, match=r"^The rotation was not prepared\. Run the role from its"):
+        play.step("retire")
 
 
 # Unknown tokens
@@ -654,7 +670,11 @@ def test_next_run_completes_rollback() -> None:
     play.rotate()
     second = Play(play.state)
     second.run = "here/2/2"
-    assert second.rotate()["errors"] == []
+    assert second.rotate()["errors"] == [
+        f"No new token is in service: publish: b: {NO_EVIDENCE}.",
+        f"Rolled back: the hosts hold {MARKS[OLD]} again.",
+        "Next: again",
+    ]
     assert second.published == [["b"]]
     assert second.control.revoked == [MARKS[NEW]]
     assert (second.state.rotation, second.state.current) == (None, held(OLD))
