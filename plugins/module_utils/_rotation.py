@@ -8,6 +8,8 @@
       |            `------------`------------`--> roll_back --> start_batch ... ----> retire, finish
       `--> mark_compromised                       emergency: the old tokens are revoked first
 
+issue_another leads from the last phase to set_pending, because the API refuses the current token.
+
 Each transition takes a state and returns the next one, which the store writes atomically. It raises
 BadState without its evidence, whatever the order in which tasks call it. The next run resumes the
 rotation of a killed run from the document.
@@ -380,8 +382,8 @@ def record_old_client(state: State, actor: Actor, answer: str) -> State:
 def to_publish(state: State) -> list[str]:
     """Return the hosts that still need the target and that have not failed in this run.
 
-    That includes, in a run that resumes the last phase, hosts whose evidence was lost since. No host
-    returns to a dead token.
+    That includes, in a run that resumes the last phase, hosts whose evidence was lost since. No
+    host returns to a dead token.
     """
     rotation, target = state.rotation, state.target
     if rotation is None or target is None or rotation.phase is Phase.ISSUING:

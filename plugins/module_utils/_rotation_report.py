@@ -188,7 +188,7 @@ def _not_returned(state: State) -> list[str]:
 
 
 def _failures(state: State, events: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Return why tokens were not published, also in an earlier run whose rollback this run ended."""
+    """Return why tokens were not published; also of an earlier run whose rollback has ended."""
     ended = {event["rotation"] for event in events if event["outcome"] == "rolled_back"}
     return [
         str(event["detail"])
@@ -209,10 +209,8 @@ def _rolled_back(state: State, findings: Findings) -> list[str]:
     ]
     if not unproved:
         return [f"Rolled back: the hosts hold {name} again."]
-    return [
-        f"Rolled back: no host holds the new token. Not proved to use {name}: "
-        f"{', '.join(unproved)}."
-    ]
+    problem = f"Not proved to use {name}: {', '.join(unproved)}."
+    return [f"Rolled back: no host holds the new token. {problem}"]
 
 
 def _host_errors(state: State, findings: Findings) -> list[str]:

@@ -47,8 +47,8 @@ from ansible_collections.nomba.auth.plugins.module_utils._timestamps import show
 from ansible_collections.nomba.auth.plugins.module_utils._token import fingerprint
 
 _NOT_REVOKED_FIRST = (
-    "The compromised tokens were not revoked: that task failed or was skipped. Run the role from its "
-    "start."
+    "The compromised tokens were not revoked: that task failed or was skipped. Run the role from "
+    "its start."
 )
 
 

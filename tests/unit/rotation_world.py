@@ -235,7 +235,7 @@ class World:
     @property
     def state(self) -> dict[str, Any]:
         """The document in the store."""
-        empty = {"current": None, "pending": None, "previous": [], "rotation": None}
+        empty: dict[str, Any] = {"current": None, "pending": None, "previous": [], "rotation": None}
         return dict(json.loads(self.document)) if self.document else empty
 
     # The invariants

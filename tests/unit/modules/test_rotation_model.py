@@ -31,7 +31,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.nomba.auth.plugins.plugin_utils import _control_host as control_host
 from tests.unit.rotation_world import (
     At,
     Choices,
@@ -76,7 +75,7 @@ CHANGES = (
     *("h1 unknown", "h2 unknown", "h1 damaged", "h2 damaged", "new h3", "current dies"),
     *("clock 7200", "clock -7200", "healthy"),
 )
-WORLDS = [
+WORLDS: list[dict[str, Any]] = [
     {"store": store, "single_session": is_single}
     for store in ("file", "hashi_vault", "custom")
     for is_single in (False, True)
@@ -87,7 +86,7 @@ WORLDS = [
 def no_waiting() -> Iterator[None]:
     """Let the probes of a new token take no time."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(control_host.time, "sleep", lambda __: None)
+        patch.setattr(time, "sleep", lambda __: None)
         yield
 
 
