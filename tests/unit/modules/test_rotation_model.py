@@ -120,6 +120,18 @@ def test_a_run_whose_preparation_failed_is_no_success() -> None:
     assert played(World(), ("", FORCED, choices)).errors is None
 
 
+@pytest.mark.parametrize(
+    ("store", "number"), [("store", 6), ("vault", 6), ("custom write", 6)], ids=str
+)
+def test_a_run_whose_last_state_was_not_saved_is_no_success(store: str, number: int) -> None:
+    kind = {"store": "file", "vault": "hashi_vault", "custom write": "custom"}[store]
+    world = established(store=kind)
+    ignore = ("ignore the failure of retire", 1, "ignore")
+    run = played(world, ("", FORCED, At.of((store, number, "fails"), ignore)))
+    assert world.state["rotation"]
+    assert run.errors is None
+
+
 def test_an_emergency_without_its_revocation_does_not_rotate() -> None:
     world = established()
     run = played(world, ("", EMERGENCY, At.of(("skip revoke_compromised", 1, "skip"))))
