@@ -8,6 +8,8 @@
       |            `------------`------------`--> roll_back --> start_batch ... ----> retire, finish
       `--> mark_compromised                       emergency: the old tokens are revoked first
 
+issue_another leads from the last phase to set_pending, because the API refuses the current token.
+
 Each transition takes a state and returns the next one, which the store writes atomically. It raises
 BadState without its evidence, whatever the order in which tasks call it. The next run resumes the
 rotation of a killed run from the document.

@@ -287,6 +287,8 @@ class RotationRun:
         found = self.values.get("report")
         if found is None:
             raise StepFailed("The rotation is not finished. Run the role from its start.")
+        if not self.settings.check_mode and self._read() != parse(self.values.get("final", "")):
+            raise StepFailed("The state at the end of the rotation was not saved. Run again.")
         return dict(found)
 
     # Parts of the steps
@@ -322,6 +324,7 @@ class RotationRun:
         )
         rendered = report(state, findings, self.settings.options, self.actor().now)
         self.values.put("report", asdict(rendered))
+        self.values.put("final", text(state))
 
     def _issue_and_verify(self, state: State) -> State | None:
         """Return the state with a verified pending token; None if there is none.

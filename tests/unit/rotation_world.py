@@ -235,7 +235,7 @@ class World:
     @property
     def state(self) -> dict[str, Any]:
         """The document in the store."""
-        empty = {"current": None, "pending": None, "previous": [], "rotation": None}
+        empty: dict[str, Any] = {"current": None, "pending": None, "previous": [], "rotation": None}
         return dict(json.loads(self.document)) if self.document else empty
 
     # The invariants
@@ -253,6 +253,18 @@ class World:
             text = f'"{token}"'
             if self.alive[token] and text not in self.document and text not in self.issued:
                 self.fail(f"{token} is alive and not recorded")
+
+    def check_lock(self, run: Run, document: str) -> None:
+        """Require that a run does not write the state of a rotation that another run may hold."""
+        before, after = self.state["rotation"], json.loads(document)["rotation"]
+        if before is None or before["run"] == run.name:
+            return
+        is_here = before["run"].partition("/")[0] == run.kind.machine
+        is_fresh = self.now - before["renewed"] < run.kind.lock_timeout
+        if before["run"] in self.active if is_here else is_fresh:
+            self.fail(f"{run.name} writes the state, although {before['run']} holds the lock")
+        if after and after["run"] != run.name:
+            self.fail(f"{run.name} writes the state without the lock")
 
     def fail(self, problem: str) -> None:
         """Raise a violation with the log."""
@@ -411,6 +423,7 @@ class Run:
         self.present: list[str] = []
         self.failed: set[str] = set()
         self.not_reloaded: set[str] = set()
+        self.unchecked: set[str] = set()
         self.errors: list[str] | None = None
         self.mutations: list[str] = []
         self.result: Any = None
@@ -544,6 +557,7 @@ class Run:
         if what == "fails" or self.world.version != self.read_version:
             raise StepFailed("the custom store was not written")
         self.mutations.append("custom store")
+        self.world.check_lock(self, str(self.values.get("document")))
         self.world.document = str(self.values.get("document"))
         self.world.version += 1
         self.world.effect(self, "custom store written")
@@ -623,6 +637,7 @@ class Run:
             if content in self.world.revoked:  # by another run, in the meantime
                 self.world.excused.add((name, content))
             host.file = content
+            self.unchecked.add(name)
             self.mutations.append(f"file of {name}")
             self.world.effect(self, f"{name}'s file contains {content}")
         return result
@@ -669,6 +684,8 @@ class Run:
             return False
         if (is_sick or what == "fails") and not self.kind.check:
             self.failed.add(name)
+        else:
+            self.unchecked.discard(name)
         return True
 
     def _healthy(self, name: str) -> bool:
@@ -720,6 +737,7 @@ class Run:
             if what == "fails":
                 return {"failed": True, "msg": "the disk is full"}
             self._mutate("store")
+            world.check_lock(self, content)
             world.document = content
             world.effect(self, "store written")
             if what != "ok":
@@ -744,6 +762,7 @@ class Run:
         if what == "fails":
             return {"failed": True, "msg": "permission denied"}
         self._mutate("vault")
+        self.world.check_lock(self, arguments["data"]["state"])
         self.world.document = arguments["data"]["state"]
         self.world.version += 1
         self.world.effect(self, "vault written")
@@ -845,6 +864,8 @@ class Run:
         current = world.text_of(values["current"])
         if not world.alive.get(current) and not self.had_inconclusive:
             self.world.fail(f"a run without errors reports a dead current token {current!r}")
+        if self.unchecked:
+            self.world.fail(f"a run without errors has not checked the health of {self.unchecked}")
         self._check_use(world, current, "the run has no errors")
         state = world.state
         if state["rotation"] or state["pending"]:

@@ -77,7 +77,7 @@ CHANGES = (
     *("h1 unknown", "h2 unknown", "h1 damaged", "h2 damaged", "new h3", "current dies"),
     *("clock 7200", "clock -7200", "healthy"),
 )
-WORLDS = [
+WORLDS: list[dict[str, Any]] = [
     {"store": store, "single_session": is_single}
     for store in ("file", "hashi_vault", "custom")
     for is_single in (False, True)
@@ -120,6 +120,18 @@ def test_a_run_without_its_plan_is_no_success(change: str) -> None:
 def test_a_run_whose_preparation_failed_is_no_success() -> None:
     choices = At.of(("store", 1, "fails"), ("ignore the failure of prepare", 1, "ignore"))
     assert played(World(), ("", FORCED, choices)).errors is None
+
+
+@pytest.mark.parametrize(
+    ("store", "number"), [("store", 6), ("vault", 6), ("custom write", 6)], ids=str
+)
+def test_a_run_whose_last_state_was_not_saved_is_no_success(store: str, number: int) -> None:
+    kind = {"store": "file", "vault": "hashi_vault", "custom write": "custom"}[store]
+    world = established(store=kind)
+    ignore = ("ignore the failure of retire", 1, "ignore")
+    run = played(world, ("", FORCED, At.of((store, number, "fails"), ignore)))
+    assert world.state["rotation"]
+    assert run.errors is None
 
 
 def test_an_emergency_without_its_revocation_does_not_rotate() -> None:
