@@ -18,7 +18,10 @@ from ansible.parsing.vault import VaultLib, VaultSecret
 from ansible_collections.nomba.auth.plugins.module_utils import _stored_token as stored_token
 from ansible_collections.nomba.auth.plugins.module_utils._clock import SYSTEM
 from ansible_collections.nomba.auth.plugins.module_utils._rotation import hide_tokens
-from ansible_collections.nomba.auth.plugins.module_utils._token import fingerprint
+from ansible_collections.nomba.auth.plugins.module_utils._token import (
+    fingerprint,
+    jwts_in,
+)
 from ansible_collections.nomba.auth.plugins.plugin_utils._rotation_run import (
     SaveRequired,
     StepFailed,
@@ -91,7 +94,8 @@ class Folder:
         if not self._issued:
             return None
         found = stored_token.load(self._issued.encode())
-        if found is None:
+        # A text that is no JWT can never be revoked, so it must not get into the store.
+        if found is None or jwts_in(found.access_token.encode()) != [found.access_token]:
             raise StepFailed(
                 f"credential_rotation_dir: {self._path}/issued.json does not contain a token; "
                 "inspect it, and remove it if it contains no token"

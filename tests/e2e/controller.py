@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -85,6 +86,7 @@ class Controller:
         self.store.write_text(store_document(minted, self.hosts), encoding="utf-8")
         for host in self.hosts:
             self.token_file(host).write_text(token_env(minted), encoding="utf-8")
+            self.token_file(host).chmod(stat.S_IRUSR | stat.S_IWUSR)
         self.simulator.forget_requests()
         return minted.access_token
 
