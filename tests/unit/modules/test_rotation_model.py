@@ -121,7 +121,7 @@ def test_a_run_whose_preparation_failed_is_no_success() -> None:
 
 
 @pytest.mark.parametrize(
-    ("store", "number"), [("store", 6), ("vault", 6), ("custom write", 6)], ids=str
+    ("store", "number"), [("store", 7), ("vault", 7), ("custom write", 7)], ids=str
 )
 def test_a_run_whose_last_state_was_not_saved_is_no_success(store: str, number: int) -> None:
     kind = {"store": "file", "vault": "hashi_vault", "custom write": "custom"}[store]
