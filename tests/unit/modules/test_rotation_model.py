@@ -123,7 +123,7 @@ def test_a_run_whose_preparation_failed_is_no_success() -> None:
 
 
 @pytest.mark.parametrize(
-    ("store", "number"), [("store", 6), ("vault", 6), ("custom write", 6)], ids=str
+    ("store", "number"), [("store", 7), ("vault", 7), ("custom write", 7)], ids=str
 )
 def test_a_run_whose_last_state_was_not_saved_is_no_success(store: str, number: int) -> None:
     kind = {"store": "file", "vault": "hashi_vault", "custom write": "custom"}[store]
@@ -192,6 +192,14 @@ def test_a_resumed_run_does_not_publish_a_dead_token(change: str) -> None:
     run = played(world, (change, DUE, NoDeviation()))
     assert run.errors == []
     assert {one.service for one in world.hosts.values()} == {"token-3"}
+
+
+def test_a_service_that_was_not_reloaded_keeps_its_token() -> None:
+    world = established()
+    world.play(FORCED, At.of(("health of h1", 1, "fails"), ("reload of h1", 2, "fails")))
+    run = played(world, ("", DUE, At.of(("reload of h1", 1, "fails"))))
+    assert run.errors
+    assert (world.hosts["h1"].service, world.alive["token-2"]) == ("token-2", True)
 
 
 def test_a_resumed_rollback_does_not_return_hosts_to_a_dead_token() -> None:
