@@ -46,7 +46,6 @@ from ansible_collections.nomba.auth.plugins.module_utils._token import fingerpri
 # Events that the document keeps, so that the next run can append missing ones to the audit log.
 _EVENTS = 200
 _INCIDENTS = 50
-_OLD_CLIENT = "check_old_client"
 # The error text of another program, such as a health check, may contain a token.
 _TOKEN = re.compile(r"eyJ[\w-]*(?:\.[\w-]*)*")
 _NOT_INSPECTED = "it was not inspected: it is unreachable, or the task was skipped"
@@ -381,9 +380,10 @@ def record_old_client(state: State, actor: Actor, answer: str) -> State:
     A repeated check that issued no token adds no event if nothing has happened since.
     """
     last = dict(state.events[-1]) if state.events else {}
-    if answer != "issued" and (last.get("step"), last.get("outcome")) == (_OLD_CLIENT, answer):
+    is_repeated = (last.get("step"), last.get("outcome")) == ("check_old_client", answer)
+    if is_repeated and answer != "issued":
         return state
-    return _record_event(state, actor, _OLD_CLIENT, answer)
+    return _record_event(state, actor, "check_old_client", answer)
 
 
 def to_publish(state: State) -> list[str]:

@@ -403,8 +403,10 @@ class HostTask(HostAction):  # type: ignore[misc] # Ansible ships no type inform
         args = {"dest": "a file", "content": content}
         self._task = SimpleNamespace(args=args, check_mode=run.kind.check)
 
-    def _run_file_module(self, variables: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
-        del variables
+    def _run_file_module(
+        self, spool: Any, variables: Mapping[str, Any], check_mode: bool
+    ) -> dict[str, Any]:
+        del spool, variables
         return self.model.file_module(self.name, self._task.args["content"], check_mode)
 
     def _unknown(self, variables: Mapping[str, Any], known: set[str]) -> list[str]:

@@ -128,7 +128,8 @@ ALLOWED: dict[str, set[str]] = {
         "ansible.parsing.vault",
     },
     "plugin_utils/_playbook_run.py": {
-        *("ansible", "multiprocessing", "os", "pathlib", "shlex", "socket"),
+        *("_rotation", "ansible.parsing.splitter", "multiprocessing", "os", "pathlib"),
+        *("shlex", "socket"),
     },
     "plugin_utils/_rotation_options.py": {
         *("_errors", "_variable_names", "ansible.module_utils.common.validation", "pathlib"),
@@ -139,7 +140,7 @@ ALLOWED: dict[str, set[str]] = {
     "action/nomba_rotation.py": {
         *("_clock", "_control_host", "_errors", "_playbook_run", "_rotation_options"),
         *("_rotation_plan", "_rotation_run", "_rotation_state", "_spool", "_stored_token"),
-        *("ansible.errors", "ansible.executor", "ansible.plugins.action"),
+        *("ansible.errors", "ansible.executor", "ansible.plugins.action", "sys"),
     },
     "action/nomba_rotation_host.py": {
         *("_rotation", "_spool", "_token", "ansible.errors", "ansible.plugins.action"),

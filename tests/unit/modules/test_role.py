@@ -23,7 +23,7 @@ PREFIXES = ("credential_rotation_", "_credential_rotation_")
 # The verbs that begin the name of a task.
 VERBS = {
     *("Check", "Continue", "Inspect", "Plan", "Promote", "Publish", "Read", "Record", "Reload"),
-    *("Report", "Revoke", "Rotate", "Run", "Save", "Wait", "Write"),
+    *("Repeat", "Report", "Retire", "Revoke", "Rotate", "Run", "Save", "Wait", "Write"),
 }
 MAX_EXPRESSION = 160
 MAX_SET_FACT = 3
