@@ -186,10 +186,11 @@ class RotationRun:
         self.result.message = verdict
         try:
             self._require(self._blocked(state))
-            if is_new:
+            if is_new or state.rotation:
                 why = "the credentials may have leaked"
                 self._note(why=why)
                 state = rotation.begin(state, self.actor(), Mode.EMERGENCY.value, why)
+            if is_new:
                 incident = self.settings.options.incident
                 state = rotation.mark_compromised(state, self.actor(), found, incident)
             state = self._save(rotation.retire(state, self.actor(), rows), last=True)
