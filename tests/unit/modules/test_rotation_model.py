@@ -138,6 +138,11 @@ def test_an_emergency_without_its_revocation_does_not_rotate() -> None:
     assert (run.errors, run.mutations) == (None, [])
 
 
+def test_a_resumed_emergency_holds_the_lock_before_it_writes() -> None:
+    failure = At.of(("revoke token-1", 1, "fails"), ("kill after store written", 1, "kill"))
+    played(established(), ("", EMERGENCY, failure), ("", EMERGENCY, NoDeviation()))
+
+
 @pytest.mark.parametrize("change", ["h1 damaged", "new h3"])
 def test_a_rollback_gives_hosts_without_evidence_the_old_token(change: str) -> None:
     world = established()
