@@ -191,8 +191,9 @@ class RotationRun:
         self.result.message = verdict
         try:
             self._require(self._blocked(state))
-            if is_new:
+            if is_new or state.rotation:
                 state = rotation.begin(state, self.actor(), Mode.EMERGENCY.value, _LEAK)
+            if is_new:
                 incident = self.settings.options.incident
                 state = rotation.mark_compromised(state, self.actor(), found, incident)
             state = self._save(rotation.retire(state, self.actor(), rows), last=True)

@@ -125,7 +125,7 @@ def test_a_run_whose_preparation_failed_is_no_success() -> None:
 
 
 @pytest.mark.parametrize(
-    ("store", "number"), [("store", 7), ("vault", 7), ("custom write", 7)], ids=str
+    ("store", "number"), [("store", 5), ("vault", 5), ("custom write", 5)], ids=str
 )
 def test_a_run_whose_last_state_was_not_saved_is_no_success(store: str, number: int) -> None:
     kind = {"store": "file", "vault": "hashi_vault", "custom write": "custom"}[store]
@@ -140,6 +140,11 @@ def test_an_emergency_without_its_revocation_does_not_rotate() -> None:
     world = established()
     run = played(world, ("", EMERGENCY, At.of(("skip revoke_compromised", 1, "skip"))))
     assert (run.errors, run.mutations) == (None, [])
+
+
+def test_a_resumed_emergency_holds_the_lock_before_it_writes() -> None:
+    failure = At.of(("revoke token-1", 1, "fails"), ("kill after store written", 1, "kill"))
+    played(established(), ("", EMERGENCY, failure), ("", EMERGENCY, NoDeviation()))
 
 
 @pytest.mark.parametrize("change", ["h1 damaged", "new h3"])
