@@ -108,7 +108,7 @@ def resume_command(arguments: Sequence[str]) -> str:
     if not any(word.startswith(f"{_INCIDENT}=") for word in shown):
         shown = [word for word in shown if not word.startswith(f"{_EMERGENCY}=")]
     pairs = [word for one in shown for word in ("-e", one)]
-    return hide_tokens(shlex.join(["ansible-playbook", *words, *pairs]))
+    return shlex.join(map(hide_tokens, ["ansible-playbook", *words, *pairs]))
 
 
 def _without_variables(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
