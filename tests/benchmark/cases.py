@@ -119,7 +119,8 @@ def rotation(testbed: Testbed, size: Size) -> Results:
         sides["credential_rotation"]()  # puts a token in service
         samples = interleave(sides, size.runs)
         what = f"Rotation of {hosts} hosts, against `uri`, `copy` and a health check: time"
-        compared = _compared(what, samples, tuple(sides), AT_MOST, bound)
+        names = ("credential_rotation", "uri, copy, command")
+        compared = _compared(what, samples, names, AT_MOST, bound)
         results.rows += compared.rows
         results.samples.update(compared.samples)
     return results
