@@ -229,9 +229,9 @@ def _unknown_tokens(options: RotationOptions, found: Situation) -> str:
         return ""
     listed = "; ".join(f"{name} on {', '.join(hosts)}" for name, hosts in found.unknown.items())
     return (
-        f"Live tokens that are not in the store: {listed}. {_NOTHING} If this is the wrong store, "
-        "correct the options of the store; otherwise set credential_rotation_unknown_tokens=adopt, "
-        "and they are revoked after the rotation."
+        f"Tokens that may be valid and are not in the store: {listed}. {_NOTHING} If this is the "
+        "wrong store, correct the options of the store; otherwise set "
+        "credential_rotation_unknown_tokens=adopt, and they are revoked after the rotation."
     )
 
 

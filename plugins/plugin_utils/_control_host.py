@@ -87,7 +87,9 @@ class Folder:
 
     def _is_in(self, document: str) -> bool:
         found = stored_token.load(self._issued.encode()) if self._issued else None
-        return found is not None and found.access_token in document
+        if found is None:
+            return False
+        return all(one in document for one in (found.access_token, *found.replaced))
 
     def issued(self) -> Mapping[str, Any] | None:
         """Return the issued token that was there at the last read. Raises StepFailed."""
@@ -104,6 +106,7 @@ class Folder:
             **vars(found.owner),
             "access_token": found.access_token,
             "expires_at": found.expires_at,
+            "replaced": list(found.replaced),
         }
 
     def discard_issued(self) -> None:

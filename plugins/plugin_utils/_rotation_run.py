@@ -459,7 +459,7 @@ class RotationRun:
             self.control.discard_issued()
 
     def _leftover_if_readable(self, state: State) -> list[Mapping[str, Any]]:
-        """Do the same; a damaged file does not prevent an emergency."""
+        """Return the same as _leftover; a damaged file does not prevent an emergency."""
         try:
             return self._leftover(state)
         except StepFailed as error:
@@ -467,14 +467,19 @@ class RotationRun:
             return []
 
     def _leftover(self, state: State) -> list[Mapping[str, Any]]:
-        """Return the issued token of a killed run that is neither in the store nor dead."""
+        """Return the issued token of a killed run, and the tokens that it has replaced.
+
+        Those that are in the store or dead are omitted.
+        """
         issued = self.control.issued()
         rows = self.values.get("notes", {}).get("rows", [])
         known = {one.fingerprint for one in state.credentials}
         known |= {str(one["fingerprint"]) for one in rows if rotation.is_dead(one)}
-        if issued is None or fingerprint(str(issued["access_token"])) in known:
+        if issued is None:
             return []
-        return [issued]
+        replaced = [{**issued, "access_token": one} for one in issued.get("replaced", ())]
+        documents = (issued, *replaced)
+        return [one for one in documents if fingerprint(str(one["access_token"])) not in known]
 
     def _blocked(self, state: State) -> str:
         return blocked_by_other(state, self.actor(), self.settings.options, self._holder(state))

@@ -334,7 +334,7 @@ def test_another_store_does_not_orphan_the_tokens_on_hosts(
     elsewhere = tmp_path / "elsewhere"
     run = rotate(controller, dir=str(elsewhere))
     assert run.status != 0
-    assert f"Live tokens that are not in the store: {old} on alpha, beta." in run.output
+    assert f"Tokens that may be valid and are not in the store: {old} on alpha, beta." in run.output
     assert_unchanged(controller, old)
     assert not (elsewhere / "credentials.json").exists()
     run = rotate(controller, dir=str(elsewhere), unknown_tokens="adopt")

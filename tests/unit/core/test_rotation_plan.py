@@ -266,9 +266,10 @@ BLOCKED: list[tuple[str, State, Situation, dict[str, Any], str]] = [
         found_by(unknown={MARKS[NEW]: ("a", "b")}),
         {},
         (
-            f"Live tokens that are not in the store: {MARKS[NEW]} on a, b. Nothing was changed. If "
-            "this is the wrong store, correct the options of the store; otherwise set "
-            "credential_rotation_unknown_tokens=adopt, and they are revoked after the rotation."
+            f"Tokens that may be valid and are not in the store: {MARKS[NEW]} on a, b. "
+            "Nothing was changed. If this is the wrong store, correct the options of the store; "
+            "otherwise set credential_rotation_unknown_tokens=adopt, and they are revoked after "
+            "the rotation."
         ),
     ),
     (

@@ -241,6 +241,7 @@ def test_token_is_issued_into_private_file(modules: FakeModules, folder: Folder)
         **vars(OWNER),
         "access_token": NEW,
         "expires_at": "2027-01-15T09:00:00Z",
+        "replaced": [],
     }
     assert modules.given_to("nomba_token") == [
         {

@@ -333,6 +333,14 @@ def test_leftover_issued_token_is_revoked_too() -> None:
     assert (play.state.previous, play.control.file) == ((), None)
 
 
+def test_tokens_that_a_leftover_token_has_replaced_are_revoked_too() -> None:
+    play = emergency()
+    play.control.file = issued(FOREIGN, replaced=[NEW])
+    play.step("revoke_compromised")
+    assert play.control.revoked[2:] == [MARKS[FOREIGN], MARKS[NEW]]
+    assert (play.state.previous, play.control.file) == ((), None)
+
+
 def test_leftover_issued_token_that_is_not_proved_dead_is_recorded() -> None:
     play = emergency()
     play.control.file, play.control.alive = issued(FOREIGN), (FOREIGN,)
