@@ -77,7 +77,7 @@ class Testbed:
 
         The first run with a number of hosts also puts a token in service.
         """
-        folder = self._folder / f"rotation-{hosts}"
+        folder = self._folder / f"{name.partition('/')[0]}-{hosts}"
         folder.mkdir(exist_ok=True)
         names = [f"host{number:03}" for number in range(hosts)]
         local = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
