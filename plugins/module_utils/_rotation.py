@@ -24,7 +24,7 @@ Pure: no Ansible, no network, no clock, no disk.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -38,6 +38,7 @@ from ansible_collections.nomba.auth.plugins.module_utils._rotation_state import 
     Rotation,
     State,
     credential_from,
+    fingerprints,
     present,
 )
 from ansible_collections.nomba.auth.plugins.module_utils._timestamps import show_time
@@ -161,7 +162,7 @@ def mark_compromised(
     state = replace(state, current=None, pending=None, previous=tuple(marked), rotation=rotation)
     if incident:
         state = replace(state, incidents=(*state.incidents, incident)[-_INCIDENTS:])
-    names = [one.fingerprint for one in leaked]
+    names = fingerprints(*leaked)
     return _record_event(_renewed(state, actor), actor, "mark_compromised", "compromised", *names)
 
 
@@ -183,7 +184,7 @@ def adopt(state: State, actor: Actor, found: Iterable[Mapping[str, Any]]) -> Sta
         state = replace(state, current=new[0])
     else:
         state = replace(state, previous=(*state.previous, *new))
-    return _record_event(state, actor, "inspect", "adopted", *(one.fingerprint for one in new))
+    return _record_event(state, actor, "inspect", "adopted", *fingerprints(*new))
 
 
 def set_pending(state: State, actor: Actor, credential: Mapping[str, Any]) -> State:
@@ -277,7 +278,9 @@ def promote(state: State, actor: Actor) -> State:
     following = replace(rotation, phase=Phase.RETIRING)
     if rotation.mode is Mode.REPAIR:
         state = _renewed(replace(state, rotation=following), actor)
-        return _record_event(state, actor, "publish", "published", *_names(state.current), *users)
+        return _record_event(
+            state, actor, "publish", "published", *fingerprints(state.current), *users
+        )
     new, others = _pending(state), [name for name in rotation.hosts if name not in users]
     if others and not rotation.current_dead:
         raise BadState(f"no evidence that these hosts use the new token: {', '.join(others)}")
@@ -370,7 +373,7 @@ def finish(state: State, actor: Actor) -> State:
     if not can_finish(state):
         raise BadState("the rotation is not finished: promote its token, or roll back each host")
     outcome = "rolled_back" if rotation.phase is Phase.RETURNING else "finished"
-    ended = _record_event(state, actor, "report", outcome, *_names(state.current))
+    ended = _record_event(state, actor, "report", outcome, *fingerprints(state.current))
     return replace(ended, rotation=None)
 
 
@@ -413,10 +416,6 @@ def hide_tokens(message: str) -> str:
 
 def _holds(host: Host, credential: Credential) -> bool:
     return credential.fingerprint in host.may_hold
-
-
-def _names(credential: Credential | None) -> Sequence[str]:
-    return [one.fingerprint for one in present(credential)]
 
 
 def _host(state: State, name: str) -> Host:

@@ -29,17 +29,16 @@ from ansible_collections.nomba.auth.plugins.module_utils._timestamps import pars
 
 # The process number in the name of a run.
 _PROCESS = re.compile(r"/([0-9]+)/")
-NOTHING_CHANGED = "Nothing was changed."
-_NOTHING = NOTHING_CHANGED
+UNCHANGED = "Nothing was changed."
 _UNPROVABLE = (
     "credential_rotation_api_url: this API accepts a token that was never issued, as Nomba's "
-    f"sandbox does, so no revocation can be proved on it. {_NOTHING} Rotate on an API that checks "
+    f"sandbox does, so no revocation can be proved on it. {UNCHANGED} Rotate on an API that checks "
     "tokens."
 )
 _EXCLUDED = (
     "The run excludes hosts of the play, but the old token is revoked for all hosts. "
-    f"{_NOTHING} Run without --limit and without serial; credential_rotation_batch sets the number "
-    "of hosts that get the new token at a time."
+    f"{UNCHANGED} Run without --limit and without serial; credential_rotation_batch sets the "
+    "number of hosts that get the new token at a time."
 )
 
 
@@ -112,7 +111,7 @@ def blocked_by_other(state: State, actor: Actor, options: RotationOptions, holde
             if not same(getattr(one.owner, name), getattr(options.owner, name)):
                 return (
                     f"credential_rotation_{name}: the store contains credentials of another one. "
-                    f"{_NOTHING} Use a separate store for each."
+                    f"{UNCHANGED} Use a separate store for each."
                 )
     return _locked(state, actor, options, holder)
 
@@ -194,7 +193,7 @@ def _blocked(state: State, options: RotationOptions, found: Situation, planned: 
     issues = bool(why) and mode is not Mode.REPAIR and state.pending is None
     if issues and not options.has_client_secret:
         return (
-            f"A new token requires the client secret ({why}). {_NOTHING} Set "
+            f"A new token requires the client secret ({why}). {UNCHANGED} Set "
             "credential_rotation_client_secret, or the environment variable NOMBA_CLIENT_SECRET of "
             "the controller."
         )
@@ -206,8 +205,8 @@ def _missing_hosts(state: State, options: RotationOptions, found: Situation) -> 
     if absent:
         return (
             f"{', '.join(absent)}: the store contains evidence that they got a token, but they are "
-            f"not in this run. {_NOTHING} Add them to the play, or declare that they no longer use "
-            "the token with credential_rotation_removed_hosts."
+            f"not in this run. {UNCHANGED} Add them to the play, or declare that they no longer "
+            "use the token with credential_rotation_removed_hosts."
         )
     # With a dead token, waiting for a host would only prolong the outage of the others.
     is_dead = state.current is None or found.probe == "refused"
@@ -218,8 +217,8 @@ def _missing_hosts(state: State, options: RotationOptions, found: Situation) -> 
     ]
     if unusable and not (is_dead and len(unusable) < len(found.hosts)):
         return (
-            f"{', '.join(unusable)}: cannot receive a token. {_NOTHING} Repair the host, or remove "
-            "it from the play."
+            f"{', '.join(unusable)}: cannot receive a token. {UNCHANGED} Repair the host, or "
+            "remove it from the play."
         )
     return ""
 
@@ -229,7 +228,7 @@ def _unknown_tokens(options: RotationOptions, found: Situation) -> str:
         return ""
     listed = "; ".join(f"{name} on {', '.join(hosts)}" for name, hosts in found.unknown.items())
     return (
-        f"Tokens that may be valid and are not in the store: {listed}. {_NOTHING} If this is the "
+        f"Tokens that may be valid and are not in the store: {listed}. {UNCHANGED} If this is the "
         "wrong store, correct the options of the store; otherwise set "
         "credential_rotation_unknown_tokens=adopt, and they are revoked after the rotation."
     )

@@ -145,6 +145,11 @@ def present(*credentials: Credential | None) -> list[Credential]:
     return [one for one in credentials if one is not None]
 
 
+def fingerprints(*credentials: Credential | None) -> list[str]:
+    """Return the fingerprints of the credentials that are not None."""
+    return [one.fingerprint for one in present(*credentials)]
+
+
 def parse(text: str) -> State:
     """Return the state in the text of a store; empty without text. Raises BadState."""
     if not text.strip():

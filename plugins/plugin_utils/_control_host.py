@@ -10,7 +10,7 @@ The results of these modules contain tokens. They stay in this process; no task 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 from ansible.errors import AnsibleError
 from ansible.parsing.vault import VaultLib, VaultSecret
@@ -25,6 +25,7 @@ from ansible_collections.nomba.auth.plugins.module_utils._token import (
 from ansible_collections.nomba.auth.plugins.plugin_utils._rotation_run import (
     SaveRequired,
     StepFailed,
+    Values,
 )
 
 # Runs a module on the control host: its name and arguments, and whether it runs although the task
@@ -37,16 +38,6 @@ _PROBE_PAUSE = 1.0
 _STOPPED = (
     "The run stopped here. Run again when the store is writable and no other rotation is active."
 )
-
-
-class Values(Protocol):
-    """The values that the steps of a run pass to each other."""
-
-    def put(self, name: str, value: Any) -> None:
-        """Store a value."""
-
-    def get(self, name: str, default: Any = None) -> Any:
-        """Return a value."""
 
 
 class Folder:
@@ -85,8 +76,11 @@ class Folder:
         result = self._run("written", **state, events=list(events), discard_issued=discard)
         self._remember("" if discard else self._issued, result["checksum"])
 
+    def _stored(self) -> stored_token.StoredToken | None:
+        return stored_token.load(self._issued.encode())
+
     def _is_in(self, document: str) -> bool:
-        found = stored_token.load(self._issued.encode()) if self._issued else None
+        found = self._stored()
         if found is None:
             return False
         return all(one in document for one in (found.access_token, *found.replaced))
@@ -95,7 +89,7 @@ class Folder:
         """Return the issued token that was there at the last read. Raises StepFailed."""
         if not self._issued:
             return None
-        found = stored_token.load(self._issued.encode())
+        found = self._stored()
         # A text that is no JWT can never be revoked, so it must not get into the store.
         if found is None or jwts_in(found.access_token.encode()) != [found.access_token]:
             raise StepFailed(

@@ -19,7 +19,7 @@ from ansible_collections.nomba.auth.plugins.module_utils import _rotation as rot
 from ansible_collections.nomba.auth.plugins.module_utils._errors import NombaError
 from ansible_collections.nomba.auth.plugins.module_utils._rotation import HostEvidence, Inspection
 from ansible_collections.nomba.auth.plugins.module_utils._rotation_plan import (
-    NOTHING_CHANGED,
+    UNCHANGED,
     Plan,
     RotationOptions,
     Situation,
@@ -41,6 +41,7 @@ from ansible_collections.nomba.auth.plugins.module_utils._rotation_state import 
     State,
     credential_document,
     credential_from,
+    fingerprints,
     parse,
     present,
     text,
@@ -166,7 +167,7 @@ class RotationRun:
         """Read the store, so that the hosts can be compared with it."""
         state = self._read()
         self._offer(state.current)
-        self.values.put("known", [one.fingerprint for one in state.credentials])
+        self.values.put("known", fingerprints(*state.credentials))
         self._note(seen=str(state.events[-1]["id"]) if state.events else "")
         self.result.message = "The store was read."
 
@@ -182,7 +183,7 @@ class RotationRun:
         self._require(self._blocked_by_owner(state))
         if is_new:
             self._note(why=_LEAK)
-        names = [*(one.fingerprint for one in leaked), *(fingerprint(one) for one in tokens(found))]
+        names = [*fingerprints(*leaked), *(_fingerprint(one) for one in found)]
         if self.settings.check_mode:
             self._would(f"revoke first: {', '.join(names) or 'no token is in the store'}")
             return
@@ -210,12 +211,12 @@ class RotationRun:
             state = replace(state, current=None, pending=None)
         found, unknown = self._situation(state)
         planned = plan(state, self.actor(), self.settings.options, found)
-        if planned.blocked and self.values.get("notes", {}).get("why") == _LEAK:
+        if planned.blocked and self._notes.get("why") == _LEAK:
             raise StepFailed(self._blocked_emergency(planned.blocked))
         self._require(planned.blocked)
-        refused = _names(state.current) if found.probe == "refused" else []
+        refused = fingerprints(state.current) if found.probe == "refused" else []
         # A step that continues after a save, or after an emergency, keeps the first reason.
-        why = self.values.get("notes", {}).get("why") or planned.why
+        why = self._notes.get("why") or planned.why
         self._note(mode=planned.mode, why=why, refused=refused)
         if not planned.why:
             self.values.put("prepared", True)
@@ -315,7 +316,7 @@ class RotationRun:
 
     def _put_report(self, state: State) -> None:
         """Render the report from the state that the step saves."""
-        notes = self.values.get("notes", {})
+        notes = self._notes
         findings = Findings(
             **{name: notes[name] for name in notes if name in Findings.__dataclass_fields__},
             hosts=self.settings.hosts,
@@ -340,7 +341,7 @@ class RotationRun:
                 except StepFailed as error:
                     return self._fail(state, "issue", str(error))
                 if before is None or before["access_token"] != issued["access_token"]:
-                    self.values.put("issued", fingerprint(str(issued["access_token"])))
+                    self.values.put("issued", _fingerprint(issued))
                 state = rotation.set_pending(state, self.actor(), issued)
             pending, current = present(state.pending)[0], present(state.current)
             try:
@@ -377,7 +378,7 @@ class RotationRun:
             for name in batch:
                 self.values.remove(f"evidence {name}")
             self._offer(state.target)
-            self.values.put("target", [open_.id if open_ else "", *_names(state.target)])
+            self.values.put("target", [open_.id if open_ else "", *fingerprints(state.target)])
             self.result.rounds = -(-len(names) // size)
         self.result.publish = batch
         return self._save(state, last=True)
@@ -399,7 +400,7 @@ class RotationRun:
     def _situation(self, state: State) -> tuple[Situation, list[Mapping[str, Any]]]:
         """Return what this run found, and the live tokens on hosts that are not in the store."""
         hosts = {name: self._inspection(name) for name in self.settings.hosts}
-        known = {one.fingerprint for one in state.credentials}
+        known = set(fingerprints(*state.credentials))
         texts: dict[str, str] = {}
         holders: dict[str, tuple[str, ...]] = {}
         for name in hosts:
@@ -432,7 +433,7 @@ class RotationRun:
         open_ = state.rotation
         if open_ is None or open_.phase is not Phase.PUBLISHING:
             return False
-        return not rotation.to_publish(state) and not self.values.get("notes", {}).get("failure")
+        return not rotation.to_publish(state) and not self._notes.get("failure")
 
     def _revoke(self, credentials: Iterable[Credential]) -> list[dict[str, Any]]:
         """Revoke tokens, those of each client in one run of the module; return their rows."""
@@ -445,7 +446,7 @@ class RotationRun:
             at = show_time(self.actor().now)
             rows += [{**row, "at": at} for row in results]
             self.result.changed = True
-        self._note(rows=[*self.values.get("notes", {}).get("rows", []), *rows])
+        self._note(rows=[*self._notes.get("rows", []), *rows])
         return rows
 
     def _retired(self, state: State) -> State:
@@ -472,14 +473,14 @@ class RotationRun:
         Those that are in the store or dead are omitted.
         """
         issued = self.control.issued()
-        rows = self.values.get("notes", {}).get("rows", [])
-        known = {one.fingerprint for one in state.credentials}
+        rows = self._notes.get("rows", [])
+        known = set(fingerprints(*state.credentials))
         known |= {str(one["fingerprint"]) for one in rows if rotation.is_dead(one)}
         if issued is None:
             return []
         replaced = [{**issued, "access_token": one} for one in issued.get("replaced", ())]
         documents = (issued, *replaced)
-        return [one for one in documents if fingerprint(str(one["access_token"])) not in known]
+        return [one for one in documents if _fingerprint(one) not in known]
 
     def _blocked(self, state: State) -> str:
         return blocked_by_other(state, self.actor(), self.settings.options, self._holder(state))
@@ -527,23 +528,22 @@ class RotationRun:
 
     def _blocked_emergency(self, blocked: str) -> str:
         """Return why no new token was issued after the compromised ones were revoked."""
-        reason = blocked.replace(f" {NOTHING_CHANGED}", "")
+        reason = blocked.replace(f" {UNCHANGED}", "")
         command = f" Next: {self.settings.command}" if self.settings.command else ""
         return f"The tokens of the store were revoked, but no new one was issued. {reason}{command}"
 
     def _would(self, action: str) -> None:
         """In check mode, note what a real run would do."""
-        self._note(would=[*self.values.get("notes", {}).get("would", []), action])
+        self._note(would=[*self._notes.get("would", []), action])
+
+    @property
+    def _notes(self) -> dict[str, Any]:
+        return dict(self.values.get("notes", {}))
 
     def _note(self, **notes: Any) -> None:
         """Keep what the report needs and the state does not contain."""
-        self.values.put("notes", {**self.values.get("notes", {}), **notes})
+        self.values.put("notes", {**self._notes, **notes})
 
 
-def tokens(documents: Iterable[Mapping[str, Any]]) -> list[str]:
-    """Return the tokens of documents."""
-    return [str(one["access_token"]) for one in documents]
-
-
-def _names(credential: Credential | None) -> list[str]:
-    return [one.fingerprint for one in present(credential)]
+def _fingerprint(document: Mapping[str, Any]) -> str:
+    return fingerprint(str(document["access_token"]))
