@@ -178,8 +178,11 @@ class ActionModule(ActionBase):  # type: ignore[misc] # Ansible ships no type in
     ) -> Mapping[str, Any]:
         """Run a module on the control host, with the module_defaults that apply to it."""
         own = {}
-        if name.startswith("nomba.auth.nomba_token"):
+        if name.startswith(("nomba.auth.nomba_token", "nomba.auth.nomba_rotation_api")):
             own = {one: self._task.args[one] for one in _CONNECTION if one in self._task.args}
+        if self._connection.has_pipelining and not self._connection.become:
+            # No file on the control host then contains the arguments, which can be tokens.
+            self._connection.set_option("pipelining", True)
         complete = _with_defaults(name, {**own, **arguments}, self._task, self._templar)
         return dict(
             self._execute_module(module_name=name, module_args=complete, task_vars=variables)

@@ -13,6 +13,7 @@ import errno
 import fcntl
 import hashlib
 import os
+import stat
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from types import TracebackType
@@ -42,6 +43,12 @@ _LOCK_RETRY = 0.1
 # Sets an open file's owner, mode and attributes as the options demand; returns whether this changed
 # anything. Raises InvalidOption.
 SetAttributes = Callable[[OpenFile], bool]
+
+
+def make_private(file: OpenFile) -> bool:
+    """Let only the owner read a new file; the SetAttributes of files that only we use."""
+    os.fchmod(file.descriptor, stat.S_IRUSR | stat.S_IWUSR)
+    return False
 
 
 @contextmanager

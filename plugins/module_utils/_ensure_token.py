@@ -319,7 +319,7 @@ def _result(done: _Ensured) -> EnsureResult:
         "msg": f"{done.after.fingerprint} was {done.action}.",
     }
     if done.retired:
-        values["replaced"] = [_retired_row(result) for result in done.retired]
+        values["replaced"] = [outcome_row(result) for result in done.retired]
     alive = [result for result in done.retired if result.outcome.failed]
     if alive:
         name, reason = alive[0].token.fingerprint, alive[0].reason
@@ -329,7 +329,8 @@ def _result(done: _Ensured) -> EnsureResult:
     return EnsureResult(values, done.warnings, diff)
 
 
-def _retired_row(result: Result) -> dict[str, Any]:
+def outcome_row(result: Result) -> dict[str, Any]:
+    """Return what is reported about a token that was revoked."""
     return {
         "fingerprint": result.token.fingerprint,
         "outcome": result.outcome.value,

@@ -26,6 +26,14 @@ from ansible_collections.nomba.auth.plugins.module_utils._token import Token, ma
 # delay. A token that the API still accepts after that is reported as still accepted.
 PROOF_WINDOW = 15.0
 
+# Seconds within which the API must accept a new token, and between two probes of it.
+SETTLE_WINDOW = 20.0
+_SETTLE_PAUSE = 1.0
+_SETTLE_WORKERS = 4
+
+# The status of every token at a host that accepts any token.
+_MEANINGLESS = "meaningless"
+
 # Attempts of the negative control while its answers are inconclusive.
 _CONTROL_TRIES = 3
 _HOUR = 3600.0
@@ -201,13 +209,30 @@ def probe_tokens(
         return list(pool.map(status, tokens, list(pool.map(probe, tokens))))
 
 
+def probe_until_accepted(
+    tokens: Sequence[Token], client: Client, clock: Clock
+) -> list[TokenStatus]:
+    """Probe tokens; return one status per token.
+
+    The API may reject a new token for a moment. The first token is probed until it is accepted, for
+    at most SETTLE_WINDOW.
+    """
+    end = clock.monotonic() + SETTLE_WINDOW
+    while True:
+        statuses = probe_tokens(tokens, client, clock, _SETTLE_WORKERS)
+        is_clear = not statuses or statuses[0].probe in (Probe.ACCEPTED.value, _MEANINGLESS)
+        if is_clear or clock.monotonic() >= end or clock.stopped_at() is not None:
+            return statuses
+        clock.sleep(_SETTLE_PAUSE)
+
+
 def interpret(result: ProbeResult, checks_tokens: bool) -> TokenStatus:
     """Return the status of a token by its probe, and by whether the host checks tokens."""
     if result.probe is Probe.REFUSED and not result.names_account:
         reason = f"{result.answer.problem}; this may be about account_id"
         return TokenStatus(Probe.INCONCLUSIVE.value, reason)
     if result.probe is Probe.ACCEPTED and not checks_tokens:
-        return TokenStatus("meaningless", "this host accepts any token")
+        return TokenStatus(_MEANINGLESS, "this host accepts any token")
     return TokenStatus(result.probe.value, result.answer.problem)
 
 

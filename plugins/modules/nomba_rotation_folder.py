@@ -99,7 +99,6 @@ error:
 """
 
 import os
-import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -108,6 +107,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.nomba.auth.plugins.module_utils._atomic_file import (
     checksum,
+    make_private,
     read_file,
     replace_if_unchanged,
     require_unchanged,
@@ -117,7 +117,6 @@ from ansible_collections.nomba.auth.plugins.module_utils._clock import SYSTEM
 from ansible_collections.nomba.auth.plugins.module_utils._module import NombaModule, run
 from ansible_collections.nomba.auth.plugins.module_utils._secure_open import (
     FileEntry,
-    OpenFile,
     create_folder,
     open_entry,
 )
@@ -154,7 +153,7 @@ def _write(entry: FileEntry, content: str, module: AnsibleModule) -> bool:
     if module.check_mode:
         require_unchanged(read_file(entry), expected)
         return True
-    return replace_if_unchanged(entry, content.encode(), expected, _private, SYSTEM)[1]
+    return replace_if_unchanged(entry, content.encode(), expected, make_private, SYSTEM)[1]
 
 
 def _finish(folder: str, params: dict[str, Any]) -> bool:
@@ -182,11 +181,6 @@ def _create(folder: str, check_mode: bool) -> bool:
 def _opened(folder: str, name: str) -> Iterator[FileEntry]:
     with open_entry("path", f"{folder}/{name}", follow_link=True) as entry:
         yield entry.owned_by(os.geteuid())
-
-
-def _private(file: OpenFile) -> bool:
-    os.fchmod(file.descriptor, stat.S_IRUSR | stat.S_IWUSR)
-    return False
 
 
 def _text(content: bytes | None) -> str:

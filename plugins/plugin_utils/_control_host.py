@@ -9,6 +9,7 @@ The results of these modules contain tokens. They stay in this process; no task 
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -16,7 +17,6 @@ from ansible.errors import AnsibleError
 from ansible.parsing.vault import VaultLib, VaultSecret
 
 from ansible_collections.nomba.auth.plugins.module_utils import _stored_token as stored_token
-from ansible_collections.nomba.auth.plugins.module_utils._clock import SYSTEM
 from ansible_collections.nomba.auth.plugins.module_utils._rotation import hide_tokens
 from ansible_collections.nomba.auth.plugins.module_utils._token import (
     fingerprint,
@@ -33,8 +33,6 @@ from ansible_collections.nomba.auth.plugins.plugin_utils._rotation_run import (
 RunModule = Callable[..., Mapping[str, Any]]
 
 _ENCRYPTED = "$ANSIBLE_VAULT"
-_PROBE_ATTEMPTS = 20
-_PROBE_PAUSE = 1.0
 _STOPPED = (
     "The run stopped here. Run again when the store is writable and no other rotation is active."
 )
@@ -62,6 +60,20 @@ class Folder:
     def _remember(self, issued: str, checksum: str) -> None:
         self._issued, self._checksum = issued, checksum
         self._values.put("folder", [issued, checksum])
+
+    @property
+    def issued_path(self) -> str:
+        """The file of the issued token."""
+        return f"{self._path}/issued.json"
+
+    def remember_issued(self, content: str | None) -> None:
+        """Use what the file of the issued token now contains; None to read it. Raises StepFailed.
+
+        The state is still compared with what was read first.
+        """
+        if content is None:
+            content = str(self._run("read")["issued"])
+        self._remember(content, self._checksum)
 
     def write(
         self, content: str | None, document: str, events: Iterable[Mapping[str, Any]]
@@ -93,7 +105,7 @@ class Folder:
         # A text that is no JWT can never be revoked, so it must not get into the store.
         if found is None or jwts_in(found.access_token.encode()) != [found.access_token]:
             raise StepFailed(
-                f"credential_rotation_dir: {self._path}/issued.json does not contain a token; "
+                f"credential_rotation_dir: {self.issued_path} does not contain a token; "
                 "inspect it, and remove it if it contains no token"
             )
         return {
@@ -226,47 +238,41 @@ class ApiClient:
         """Remove its file. Raises StepFailed."""
         self._folder.discard_issued()
 
-    def issue(self) -> Mapping[str, Any]:
-        """Issue a token into a private file, or return the one that is there. Raises StepFailed."""
-        result = self._run_module(
-            "nomba.auth.nomba_token",
-            {
-                **self._owner,
-                "client_secret": self._options["client_secret"] or None,
-                "dest": f"{self._path}/issued.json",
-                "revoke_replaced": True,
-            },
-        )
-        if result.get("failed"):
-            raise StepFailed(_message(result))
-        self._folder.read()
+    def issue(self, tokens: Sequence[str]) -> tuple[Mapping[str, Any], Mapping[str, str]]:
+        """Issue a token into a private file, or return the one that is there. Raises StepFailed.
+
+        Also returns the results of the probes of this token and of the given ones.
+        """
+        secret, dest = self._options["client_secret"] or None, self._folder.issued_path
+        try:
+            result = self._request("issue", tokens, client_secret=secret, dest=dest)
+        except StepFailed:
+            self._folder.remember_issued(None)  # the module can fail after it wrote the file
+            raise
+        self._folder.remember_issued(base64.b64decode(result["issued"]).decode())
         issued = self._folder.issued()
         if issued is None:
             raise StepFailed("the file of the issued token has disappeared")
-        return issued
+        return issued, dict(result["probes"])
 
     def probe(self, tokens: Sequence[str]) -> Mapping[str, str]:
-        """Return the result of a probe of each token, by fingerprint. Raises StepFailed.
-
-        The API may reject a new token for a moment. The first token is probed until it is accepted,
-        for at most 20 seconds.
-        """
-        rows: dict[str, str] = {}
-        arguments = {**self._owner, "access_tokens": list(tokens), "probe": True}
-        for attempt in range(_PROBE_ATTEMPTS):
-            if attempt:
-                SYSTEM.sleep(_PROBE_PAUSE)
-            result = self._run_module("nomba.auth.nomba_token_info", arguments)
-            if "results" not in result:
-                raise StepFailed(_message(result))
-            rows = {row["fingerprint"]: row["probe"] for row in result["results"]}
-            if rows.get(fingerprint(tokens[0])) in ("accepted", "meaningless"):
-                break
-        return rows
+        """Return the result of a probe of each token, by fingerprint. Raises StepFailed."""
+        return dict(self._request("probe", tokens)["probes"])
 
     def revoke(self, client_id: str, tokens: Sequence[str]) -> list[dict[str, Any]]:
         """Return the row of each token."""
-        return self._revoke(client_id, access_tokens=list(tokens))
+        try:
+            return list(self._request("revoke", tokens, client_id=client_id)["results"])
+        except StepFailed as error:
+            why = {"outcome": "unknown", "verified": False, "reason": str(error)}
+            return [{"fingerprint": fingerprint(one), **why} for one in tokens]
+
+    def _request(self, kind: str, tokens: Sequence[str], **more: Any) -> Mapping[str, Any]:
+        arguments = {**self._owner, "request": kind, "tokens": list(tokens), **more}
+        result = self._run_module("nomba.auth.nomba_rotation_api", arguments)
+        if result.get("failed"):
+            raise StepFailed(_message(result))
+        return result
 
     def check_old_client(self) -> str:
         """Request a token for the old client, and revoke it if there is one. Raises StepFailed."""
@@ -286,7 +292,9 @@ class ApiClient:
         code = result.get("error", {}).get("code", "no_clear_answer")
         answer = str(code) if result.get("failed") else "issued"
         # Also if the API rejected the request: a killed run may have left a token in the file.
-        rows = self._revoke(client_id, sources=[path])
+        arguments = {**self._owner, "client_id": client_id, "sources": [path]}
+        arguments |= {"expired": "revoke", "proof": "required"}
+        rows = self._run_module("nomba.auth.nomba_token_revoke", arguments).get("results", [])
         if rows and all(row["verified"] for row in rows):
             self._run_module("ansible.builtin.file", {"path": path, "state": "absent"})
         elif rows:
@@ -294,18 +302,6 @@ class ApiClient:
                 f"NOT VERIFIED as revoked: a token of the old client in {path}. Run again."
             )
         return answer
-
-    def _revoke(self, client_id: str, **given: Any) -> list[dict[str, Any]]:
-        """Revoke tokens, also those whose exp is past: the clock may be wrong."""
-        proof = {"expired": "revoke", "proof": "required"}
-        arguments = {**self._owner, "client_id": client_id, **proof, **given}
-        result = self._run_module("nomba.auth.nomba_token_revoke", arguments)
-        names = ("fingerprint", "outcome", "verified", "reason")
-        rows = [{name: row[name] for name in names} for row in result.get("results", [])]
-        if rows or "access_tokens" not in given:
-            return rows
-        why = {"outcome": "unknown", "verified": False, "reason": _message(result)}
-        return [{"fingerprint": fingerprint(one), **why} for one in given["access_tokens"]]
 
 
 def _message(result: Mapping[str, Any]) -> str:

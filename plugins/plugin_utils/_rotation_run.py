@@ -80,8 +80,11 @@ class ControlHost(Protocol):
     def issued(self) -> Mapping[str, Any] | None:
         """Return the issued token that may not be in the store yet."""
 
-    def issue(self) -> Mapping[str, Any]:
-        """Issue a token into a private file, or return the one that is there."""
+    def issue(self, tokens: Sequence[str]) -> tuple[Mapping[str, Any], Mapping[str, str]]:
+        """Issue a token into a private file, or return the one that is there.
+
+        Also returns the results of the probes of this token and of the given ones.
+        """
 
     def discard_issued(self) -> None:
         """Remove that file, if it is still there."""
@@ -334,20 +337,23 @@ class RotationRun:
         A new token is in its private file until the caller saves the state.
         """
         while True:
-            if state.pending is None:
-                try:
-                    before = self.control.issued()
-                    issued = self.control.issue()
-                except StepFailed as error:
-                    return self._fail(state, "issue", str(error))
-                if before is None or before["access_token"] != issued["access_token"]:
-                    self.values.put("issued", _fingerprint(issued))
-                state = rotation.set_pending(state, self.actor(), issued)
-            pending, current = present(state.pending)[0], present(state.current)
+            current = present(state.current)
+            texts = [one.access_token for one in current]
+            pending = state.pending
             try:
-                probes = self.control.probe([one.access_token for one in (pending, *current)])
+                if pending is None:
+                    before = self.control.issued()
+                    issued, probes = self.control.issue(texts)
+                    if before is None or before["access_token"] != issued["access_token"]:
+                        self.values.put("issued", _fingerprint(issued))
+                    state = rotation.set_pending(state, self.actor(), issued)
+                else:
+                    probes = self.control.probe([pending.access_token, *texts])
             except StepFailed as error:
-                return self._fail(state, "verify", str(error))
+                if pending is None:
+                    state = self._with_leftover(state)
+                return self._fail(state, "verify" if pending else "issue", str(error))
+            pending = present(state.pending)[0]
             new = probes.get(pending.fingerprint, "inconclusive")
             old = probes.get(current[0].fingerprint, "inconclusive") if current else "none"
             if new == "accepted":
@@ -357,6 +363,11 @@ class RotationRun:
                 return self._fail(state, "verify", f"{pending.fingerprint}: {reason}")
             state = rotation.verify(state, self.actor(), new, old)
             self._discard_stored(state)
+
+    def _with_leftover(self, state: State) -> State:
+        """Return the state with a token that was issued although the request failed."""
+        found = self._leftover_if_readable(state)
+        return rotation.set_pending(state, self.actor(), found[0]) if found else state
 
     def _fail(self, state: State, step: str, reason: str) -> State | None:
         """Roll back, or leave the rotation open for the next run."""

@@ -12,6 +12,7 @@ everything succeeds. After each effect, the world compares itself with the invar
 
 from __future__ import annotations
 
+import base64
 import copy
 import hashlib
 import json
@@ -710,9 +711,7 @@ class Run:
         short = name.rpartition(".")[2]
         methods: dict[str, Callable[[Mapping[str, Any]], Mapping[str, Any]]] = {
             "nomba_rotation_folder": self._folder_module,
-            "nomba_token": self._issue_module,
-            "nomba_token_info": self._probe_module,
-            "nomba_token_revoke": self._revoke_module,
+            "nomba_rotation_api": self._api_module,
             "vault_kv2_get": self._vault_get,
             "vault_kv2_write": self._vault_write,
         }
@@ -770,15 +769,30 @@ class Run:
         self.world.effect(self, "vault written")
         return {} if what == "ok" else {"failed": True, "msg": "the connection was lost"}
 
-    def _issue_module(self, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
-        del arguments
+    def _api_module(self, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
+        kind, tokens = arguments["request"], arguments["tokens"]
+        if kind == "revoke":
+            self._mutate("revoke")
+            return {"results": [self._revoke(token) for token in tokens]}
+        if kind == "probe":
+            return self._probe(tokens)
+        failure = self._issue()
+        if failure:
+            return {"failed": True, "msg": failure}
+        stored = stored_token.load(self.world.issued.encode())
+        assert stored is not None
+        issued = base64.b64encode(self.world.issued.encode()).decode()
+        return {"issued": issued, **self._probe([stored.access_token, *tokens])}
+
+    def _issue(self) -> str:
+        """Issue a token into its file, unless one is there; return why this failed."""
         world = self.world
         if world.issued:
-            return {}
+            return ""
         self._mutate("issue")
         what = world.choices.choose("issue", "ok", "fails", "lost", "slow", "too slow")
         if what == "fails":
-            return {"failed": True, "msg": "the API is not available"}
+            return "the API is not available"
         if world.single_session:
             for one in world.alive:
                 world.alive[one] = False
@@ -788,32 +802,28 @@ class Run:
         world.slow[token] = {"slow": 2, "too slow": 30}.get(what, 0)
         world.effect(self, f"{token} issued")
         if what == "lost":
-            return {"failed": True, "msg": "the connection was lost"}
+            return "the connection was lost"
         world.issued = stored_token.dump(StoredToken(OWNER, token)).decode()
         world.unrecorded.discard(token)
         world.effect(self, f"issued file contains {token}")
-        return {}
+        return ""
 
-    def _probe_module(self, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
+    def _probe(self, tokens: Sequence[str]) -> Mapping[str, Any]:
         what = self.world.choices.choose("probe", "ok", "inconclusive", "fails")
         if what == "fails":
             self.had_inconclusive = True
             return {"failed": True, "msg": "the module has crashed"}
-        rows = []
-        for token in arguments["access_tokens"]:
+        probes = {}
+        for number, token in enumerate(tokens):
             probe = "accepted" if self.world.alive.get(token) else "refused"
             if self.world.slow.get(token, 0) > 0:
-                self.world.slow[token] -= 1
-                probe = "refused"
+                # The first token is probed for 20 seconds.
+                self.world.slow[token] -= 1 if number else 20
+                probe = "accepted" if not number and self.world.slow[token] <= 0 else "refused"
             if what == "inconclusive":
                 self.had_inconclusive, probe = True, what
-            rows.append({"fingerprint": fingerprint(token), "probe": probe})
-        return {"results": rows}
-
-    def _revoke_module(self, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
-        self._mutate("revoke")
-        rows = [self._revoke(token) for token in arguments["access_tokens"]]
-        return {"results": rows}
+            probes[fingerprint(token)] = probe
+        return {"probes": probes}
 
     def _revoke(self, token: str) -> dict[str, Any]:
         world = self.world

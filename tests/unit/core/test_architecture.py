@@ -58,7 +58,9 @@ ALLOWED: dict[str, set[str]] = {
         *("_answer", "_client", "_clock", "_probe", "_token", "concurrent.futures"),
     },
     "module_utils/_revocation_report.py": {"_errors", "_revocation", "_scan", "_timestamps"},
-    "module_utils/_atomic_file.py": {"_clock", "_errors", "_secure_open", "errno", "fcntl", "os"},
+    "module_utils/_atomic_file.py": {
+        *("_clock", "_errors", "_secure_open", "errno", "fcntl", "os", "stat"),
+    },
     "module_utils/_audit.py": {"_atomic_file", "_clock", "_errors", "_secure_open", "os", "stat"},
     "module_utils/_rotation_state.py": {"_errors", "_stored_token", "_token"},
     "module_utils/_rotation.py": {"_errors", "_rotation_state", "_timestamps", "_token"},
@@ -112,7 +114,12 @@ ALLOWED: dict[str, set[str]] = {
         "ansible.module_utils.basic",
     },
     "modules/nomba_rotation_folder.py": {
-        *("_atomic_file", "_audit", "_clock", "_module", "_secure_open", "os", "stat"),
+        *("_atomic_file", "_audit", "_clock", "_module", "_secure_open", "os"),
+        "ansible.module_utils.basic",
+    },
+    "modules/nomba_rotation_api.py": {
+        *("_atomic_file", "_client", "_clock", "_ensure_token", "_module", "_probe"),
+        *("_revocation", "_secure_open", "_stored_token", "_token", "_transport", "os"),
         "ansible.module_utils.basic",
     },
     "modules/nomba_audit.py": {
@@ -124,7 +131,7 @@ ALLOWED: dict[str, set[str]] = {
         *("_timestamps", "_token"),
     },
     "plugin_utils/_control_host.py": {
-        *("_clock", "_rotation", "_rotation_run", "_stored_token", "_token", "ansible.errors"),
+        *("_rotation", "_rotation_run", "_stored_token", "_token", "ansible.errors"),
         "ansible.parsing.vault",
     },
     "plugin_utils/_playbook_run.py": {

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 from collections.abc import Callable, Mapping
@@ -14,7 +15,6 @@ from typing import Any
 import pytest
 
 from ansible_collections.nomba.auth.plugins.module_utils._stored_token import StoredToken, dump
-from ansible_collections.nomba.auth.plugins.plugin_utils import _control_host
 from ansible_collections.nomba.auth.plugins.plugin_utils._control_host import (
     ApiClient,
     CustomStore,
@@ -26,7 +26,6 @@ from ansible_collections.nomba.auth.plugins.plugin_utils._rotation_run import (
     SaveRequired,
     StepFailed,
 )
-from tests.unit.clock import FastClock
 from tests.unit.core.rotation_factory import FOREIGN, MARKS, NEW, OLD, OWNER
 from tests.unit.tables import each_row
 
@@ -235,30 +234,38 @@ def client(modules: FakeModules, folder: Folder, **options: str) -> ApiClient:
 
 
 def test_token_is_issued_into_private_file(modules: FakeModules, folder: Folder) -> None:
-    modules.issued = ISSUED
-    issued = client(modules, folder, client_secret="a secret").issue()
-    assert issued == {
+    content, probes = base64.b64encode(ISSUED.encode()).decode(), {MARKS[NEW]: "accepted"}
+    modules.results["nomba_rotation_api"] = [{"issued": content, "probes": probes}]
+    folder.read()
+    found = client(modules, folder, client_secret="a secret").issue([OLD])
+    issued = {
         **vars(OWNER),
         "access_token": NEW,
         "expires_at": "2027-01-15T09:00:00Z",
         "replaced": [],
     }
-    assert modules.given_to("nomba_token") == [
+    assert found == (issued, probes)
+    assert folder.issued() == issued
+    assert modules.given_to("nomba_rotation_api") == [
         {
             **vars(OWNER),
+            "request": "issue",
+            "tokens": [OLD],
             "client_secret": "a secret",
             "dest": "/folder/issued.json",
-            "revoke_replaced": True,
         }
     ]
 
 
 def test_failed_issue_stops_step(modules: FakeModules, folder: Folder) -> None:
-    modules.results["nomba_token"] = [{"failed": True, "msg": f"HTTP 503 for {OLD}."}]
+    modules.results["nomba_rotation_api"] = [
+        {"failed": True, "msg": f"HTTP 503 for {OLD}."},
+        {"issued": "", "probes": {}},
+    ]
     with pytest.raises(StepFailed, match=r"^HTTP 503 for \(a token\)$"):
-        client(modules, folder).issue()
+        client(modules, folder).issue([])
     with pytest.raises(StepFailed, match="the file of the issued token has disappeared"):
-        client(modules, folder).issue()
+        client(modules, folder).issue([])
 
 
 @each_row("content", ["no token at all", "{}", '{"access_token": "x"}'])
@@ -271,36 +278,16 @@ def test_unreadable_issued_file_is_named(content: str) -> None:
         client(modules, folder).issued()
 
 
-def probed(*results: str) -> dict[str, Any]:
-    """Return the result of a probe of OLD, and of FOREIGN if there are two."""
-    marks = (MARKS[OLD], MARKS[FOREIGN])
-    return {"results": [{"fingerprint": m, "probe": p} for m, p in zip(marks, results)]}
-
-
-@each_row(
-    ("answers", "expected", "pauses"),
-    [
-        (["accepted"], "accepted", 0),
-        (["meaningless"], "meaningless", 0),
-        (["refused", "inconclusive", "accepted"], "accepted", 2),
-        (["refused"] * 20, "refused", 19),
-    ],
-)
-def test_first_token_is_probed_until_it_is_accepted(
-    answers: list[str], expected: str, pauses: int
-) -> None:
-    modules, clock = FakeModules(), FastClock()
-    modules.results["nomba_token_info"] = [probed(one, "refused") for one in answers]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_control_host, "SYSTEM", clock.as_clock())
-        api = client(modules, Folder(modules, "/folder", FakeValues()))
-        found = api.probe([OLD, FOREIGN])
-    assert found == {MARKS[OLD]: expected, MARKS[FOREIGN]: "refused"}
-    assert clock.slept == [1.0] * pauses
+def test_probe_returns_the_result_of_each_token(modules: FakeModules, folder: Folder) -> None:
+    probes = {MARKS[OLD]: "accepted", MARKS[FOREIGN]: "refused"}
+    modules.results["nomba_rotation_api"] = [{"probes": probes}]
+    assert client(modules, folder).probe([OLD, FOREIGN]) == probes
+    (call,) = modules.given_to("nomba_rotation_api")
+    assert (call["request"], call["tokens"]) == ("probe", [OLD, FOREIGN])
 
 
 def test_failed_probe_stops_step(modules: FakeModules, folder: Folder) -> None:
-    modules.results["nomba_token_info"] = [{"failed": True, "msg": "requests is not installed"}]
+    modules.results["nomba_rotation_api"] = [{"failed": True, "msg": "requests is not installed"}]
     with pytest.raises(StepFailed, match=r"^requests is not installed$"):
         client(modules, folder).probe([OLD])
 
@@ -308,22 +295,21 @@ def test_failed_probe_stops_step(modules: FakeModules, folder: Folder) -> None:
 def test_every_revocation_includes_expired_tokens_and_requires_proof(
     modules: FakeModules, folder: Folder
 ) -> None:
-    api = client(modules, folder, old_client_id="old", old_client_secret="a secret")
-    api.revoke("a client", [OLD])
-    api.check_old_client()
-    calls = modules.given_to("nomba_token_revoke")
-    assert [call["client_id"] for call in calls] == ["a client", "old"]
-    assert {(call["expired"], call["proof"]) for call in calls} == {("revoke", "required")}
+    client(modules, folder, old_client_id="old", old_client_secret="a secret").check_old_client()
+    (call,) = modules.given_to("nomba_token_revoke")
+    assert (call["client_id"], call["expired"], call["proof"]) == ("old", "revoke", "required")
 
 
 def test_row_of_each_token_is_returned(modules: FakeModules, folder: Folder) -> None:
     row = {"fingerprint": MARKS[OLD], "outcome": "revoked", "verified": True, "reason": ""}
-    modules.results["nomba_token_revoke"] = [{"results": [{**row, "account": "x"}]}]
+    modules.results["nomba_rotation_api"] = [{"results": [row]}]
     assert client(modules, folder).revoke("a client", [OLD]) == [row]
+    (call,) = modules.given_to("nomba_rotation_api")
+    assert (call["client_id"], call["request"], call["tokens"]) == ("a client", "revoke", [OLD])
 
 
 def test_failed_revocation_has_a_row_for_each_token(modules: FakeModules, folder: Folder) -> None:
-    modules.results["nomba_token_revoke"] = [{"failed": True, "msg": f"no route, {OLD}."}]
+    modules.results["nomba_rotation_api"] = [{"failed": True, "msg": f"no route, {OLD}."}]
     rows = client(modules, folder).revoke("a client", [OLD, NEW])
     unknown = {"outcome": "unknown", "verified": False, "reason": "no route, (a token)"}
     assert rows == [{"fingerprint": MARKS[one], **unknown} for one in (OLD, NEW)]
@@ -374,10 +360,12 @@ def test_modules_are_given_options_that_they_have(
     modules: FakeModules, folder: Folder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     modules.issued = ISSUED
+    folder.read()
+    modules.results["nomba_rotation_api"] = [{"issued": "", "probes": {}, "results": []}] * 3
     api = client(modules, folder, old_client_id="old", old_client_secret="a secret")
     calls: list[Callable[[], object]] = [
-        api.issue,
         lambda: api.revoke("a client", [OLD]),
+        lambda: api.probe([OLD]),
         api.check_old_client,
         api.discard_issued,
         lambda: FileStore(folder, "").write(DOCUMENT, EVENTS),
@@ -385,10 +373,10 @@ def test_modules_are_given_options_that_they_have(
     for call in calls:
         call()
     with pytest.raises(StepFailed):
-        api.probe([OLD])
+        api.issue([OLD])
     used = [(name, options) for name, options in modules.calls if name in MODULES]
     assert {name for name, __ in used} == {
-        *("nomba_token", "nomba_token_info", "nomba_token_revoke", "nomba_rotation_folder"),
+        *("nomba_token", "nomba_token_revoke", "nomba_rotation_api", "nomba_rotation_folder"),
     }
     for name, options in used:
         assert (name, set(options) - set(declared(name, monkeypatch))) == (name, set())

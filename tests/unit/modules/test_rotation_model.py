@@ -32,7 +32,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.nomba.auth.plugins.plugin_utils import _control_host as control_host
-from tests.unit.clock import FastClock
 from tests.unit.rotation_world import (
     At,
     Choices,
@@ -85,11 +84,9 @@ WORLDS: list[dict[str, Any]] = [
 
 
 @pytest.fixture(autouse=True, scope="module")
-def no_waiting() -> Iterator[None]:
-    """Let the probes of a new token take no time."""
+def short_tokens() -> Iterator[None]:
+    """Let short names be the tokens of the model."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(control_host, "SYSTEM", FastClock().as_clock())
-        # The tokens of the model are short names.
         patch.setattr(control_host, "jwts_in", lambda name: [name.decode()])
         yield
 

@@ -115,12 +115,12 @@ class FakeControl:
             raise StepFailed(self.unreadable)
         return self.file
 
-    def issue(self) -> Mapping[str, Any]:
+    def issue(self, tokens: Sequence[str]) -> tuple[Mapping[str, Any], Mapping[str, str]]:
         self.calls.append("issue")
         if self.issue_failure:
             raise StepFailed(self.issue_failure)
         self.file = self.file or issued(self.fresh.pop(0))
-        return self.file
+        return self.file, self.probe([self.file["access_token"], *tokens])
 
     def discard_issued(self) -> None:
         self.file = None
@@ -515,17 +515,18 @@ def test_failure_before_publishing_touches_no_host(
 
 
 def test_failed_probe_rolls_back() -> None:
-    play = Play(in_service(), force=True)
+    play = Play(stopped(), force=True)
+    play.run = "here/2/2"
     play.step("load")
     play.inspect()
     fakes = play.control
-    issue = fakes.issue
+    probe = fakes.probe
 
-    def issue_and_break() -> Mapping[str, Any]:
-        fakes.probe_failure = "no route to host"
-        return issue()
+    def probe_and_break(tokens: Sequence[str]) -> Mapping[str, str]:
+        found, fakes.probe_failure = probe(tokens), "no route to host"
+        return found
 
-    fakes.issue = issue_and_break  # type: ignore[method-assign]
+    fakes.probe = probe_and_break  # type: ignore[method-assign]
     play.publish(play.step("prepare"))
     play.step("retire")
     assert play.report()["errors"][0] == "No new token is in service: verify: no route to host."
