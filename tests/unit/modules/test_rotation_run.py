@@ -533,6 +533,20 @@ def test_failed_probe_rolls_back() -> None:
     assert play.control.revoked == [MARKS[NEW]]
 
 
+def test_token_that_was_issued_by_a_failed_module_run_is_revoked() -> None:
+    play = Play(in_service(), force=True)
+    control = play.control
+
+    def issue_and_crash(_tokens: Sequence[str]) -> tuple[Mapping[str, Any], Mapping[str, str]]:
+        control.file = issued(NEW)
+        raise StepFailed("the module has crashed")
+
+    control.issue = issue_and_crash  # type: ignore[method-assign]
+    report = play.rotate()
+    assert report["errors"][0] == "No new token is in service: issue: the module has crashed."
+    assert (control.revoked, control.file) == ([MARKS[NEW]], None)
+
+
 def stopped(**more: Any) -> State:
     """Return the state that a run left when it was killed after prepare."""
     play = Play(in_service(), force=True, **more)
