@@ -33,6 +33,7 @@ from ansible_collections.nomba.auth.plugins.module_utils._rotation_state import 
     Actor,
     Credential,
     Host,
+    Kind,
     Mode,
     Phase,
     Rotation,
@@ -51,6 +52,8 @@ _INCIDENTS = 50
 _TOKEN = re.compile(r"eyJ[\w-]*(?:\.[\w-]*)*")
 _NOT_INSPECTED = "it was not inspected: it is unreachable, or the task was skipped"
 NO_EVIDENCE = "no result: it became unreachable, or its play ended before the last task"
+# The outcome of a client for which the API issues no token any longer.
+CLIENT_REFUSED = "client_refused"
 NOT_HEALTHY = "it was reloaded, but its health check did not succeed"
 
 
@@ -183,29 +186,42 @@ def adopt(state: State, actor: Actor, found: Iterable[Mapping[str, Any]]) -> Sta
     if state.current is None and len(new) == 1 and not is_emergency:
         state = replace(state, current=new[0])
     else:
+        new = [replace(one, until=actor.now) if one.kind is Kind.CLIENT else one for one in new]
         state = replace(state, previous=(*state.previous, *new))
     return _record_event(state, actor, "inspect", "adopted", *fingerprints(*new))
 
 
 def set_pending(state: State, actor: Actor, credential: Mapping[str, Any]) -> State:
-    """Store the issued token as pending. Raises BadState if it is not new."""
+    """Store the issued token, or the client of the options, as pending.
+
+    A previous client can be the next one: that is the way back. Raises BadState for a token that is
+    not new, and for a compromised client.
+    """
     rotation = _held_by(state, actor)
     new = credential_from({**credential, "since": actor.now}, "credential")
     if state.pending is not None:
-        raise BadState("a token is already pending")
+        raise BadState(f"a {new.kind.noun} is already pending")
     if rotation.phase is not Phase.ISSUING:
-        raise BadState(f"a token is issued before the rotation is {rotation.phase.value}")
-    if new.access_token in {one.access_token for one in state.credentials}:
-        raise BadState("this token is not new: it is the current one or a previous one")
-    state = replace(state, pending=replace(new, compromised=False, refused=False))
-    return _record_event(_renewed(state, actor), actor, "issue", "issued", new.fingerprint)
+        raise BadState(f"a {new.kind.noun} is issued before the rotation is {rotation.phase.value}")
+    same = [one for one in state.credentials if one.secret == new.secret]
+    is_return = new.kind is Kind.CLIENT and same and same[0] != state.current
+    if same and not (is_return and not same[0].compromised):
+        raise BadState(f"this {new.kind.noun} is not new: it is the current one or a previous one")
+    previous = tuple(one for one in state.previous if one not in same)
+    pending = replace(new, compromised=False, refused=False)
+    state = replace(state, pending=pending, previous=previous)
+    outcome = "taken" if new.kind is Kind.CLIENT else "issued"
+    return _record_event(_renewed(state, actor), actor, "issue", outcome, new.fingerprint)
 
 
-def verify(state: State, actor: Actor, new: str, old: str) -> State:
+def verify(
+    state: State, actor: Actor, new: str, old: str, issued_at: float | None = None
+) -> State:
     """Record the probes of the pending and of the current token; publishing may then begin.
 
-    A refused pending token is set aside, and another one must be issued. Raises BadState if the
-    pending token was neither accepted nor refused.
+    A refused pending token is set aside, and another one must be issued. issued_at: the `iat` of
+    the token that verified a client. Raises BadState if the pending token was neither accepted nor
+    refused.
     """
     rotation, pending = _held_by(state, actor), _pending(state)
     if new == "refused":
@@ -216,6 +232,8 @@ def verify(state: State, actor: Actor, new: str, old: str) -> State:
         return _record_event(state, actor, "verify", "refused", pending.fingerprint)
     if new != "accepted":
         raise BadState(f"the API did not accept the new token (probe: {new})")
+    if issued_at is not None:
+        state = replace(state, pending=replace(pending, issued_at=issued_at))
     is_first = rotation.phase is Phase.ISSUING
     is_dead = state.current is None or old == "refused"
     rotation = replace(rotation, phase=Phase.PUBLISHING, current_dead=is_dead)
@@ -284,7 +302,9 @@ def promote(state: State, actor: Actor) -> State:
     new, others = _pending(state), [name for name in rotation.hosts if name not in users]
     if others and not rotation.current_dead:
         raise BadState(f"no evidence that these hosts use the new token: {', '.join(others)}")
-    old = [replace(one, refused=rotation.current_dead) for one in present(state.current)]
+    is_refused = rotation.current_dead and new.kind is Kind.ACCESS_TOKEN
+    old = [replace(one, refused=is_refused) for one in present(state.current)]
+    old = [replace(one, until=actor.now) if one.kind is Kind.CLIENT else one for one in old]
     state = replace(
         state, current=new, pending=None, previous=(*state.previous, *old), rotation=following
     )
@@ -316,7 +336,11 @@ def roll_back(state: State, actor: Actor, failed_step: str, reason: str) -> Stat
         raise BadState("a rollback is not possible: the old token is dead")
     text = f"{failed_step}: {hide_tokens(reason)}"
     leaving = replace(rotation, phase=Phase.RETURNING, reason=text)
-    previous = (*state.previous, *present(state.pending))
+    withdrawn = [
+        replace(one, withdrawn=True) if one.kind is Kind.CLIENT else one
+        for one in present(state.pending)
+    ]
+    previous = (*state.previous, *withdrawn)
     hosts = {
         name: replace(host, error="") if state.pending and _holds(host, state.pending) else host
         for name, host in state.hosts.items()
@@ -326,14 +350,35 @@ def roll_back(state: State, actor: Actor, failed_step: str, reason: str) -> Stat
 
 
 def revocable(state: State) -> list[Credential]:
-    """Return the tokens that may be revoked now."""
+    """Return the tokens that may be revoked now, or the clients that may be retired.
+
+    A withdrawn client is not retired: no host uses it, and the user may still need it.
+    """
     rotation = state.rotation
     is_open = rotation is not None and rotation.phase in (Phase.ISSUING, Phase.PUBLISHING)
     return [
         one
         for one in state.previous
-        if one.compromised or (not is_open and (one.refused or not holders(state, one)))
+        if not one.withdrawn
+        and (one.compromised or (not is_open and (one.refused or not holders(state, one))))
     ]
+
+
+def due(state: State, now: float, retire_after: float) -> list[Credential]:
+    """Return what is to be retired now: without clients in their grace period, in seconds."""
+    return [one for one in revocable(state) if now >= retire_at(one, retire_after)]
+
+
+def retire_at(one: Credential, retire_after: float) -> float:
+    """Return when a replaced credential is due (seconds since the epoch, UTC); 0 for now."""
+    is_graced = one.until is not None and not one.compromised
+    return one.until + retire_after if is_graced and one.until is not None else 0.0
+
+
+def without_withdrawn(state: State) -> State:
+    """Return the state without the clients that a rollback has removed from every host."""
+    left = [one for one in state.previous if not one.withdrawn or holders(state, one)]
+    return replace(state, previous=tuple(left))
 
 
 def retire(state: State, actor: Actor, results: Iterable[Mapping[str, Any]]) -> State:
@@ -453,7 +498,7 @@ def is_dead(row: Mapping[str, Any] | None) -> bool:
     """Return whether a row of nomba_token_revoke proves that the API refuses its token."""
     if row is None or row.get("verified") is not True:
         return False
-    return row["outcome"] in ("revoked", "already_revoked")
+    return row["outcome"] in ("revoked", "already_revoked", CLIENT_REFUSED)
 
 
 def _renewed(state: State, actor: Actor) -> State:

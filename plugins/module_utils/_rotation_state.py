@@ -20,7 +20,19 @@ from ansible_collections.nomba.auth.plugins.module_utils._stored_token import Ow
 from ansible_collections.nomba.auth.plugins.module_utils._token import fingerprint
 
 FORMAT = 1
-_NEEDED = ("api_url", "account_id", "client_id", "access_token")
+_OWNER = ("api_url", "account_id", "client_id")
+
+
+class Kind(str, Enum):
+    """What a rotation rotates; the value is the field of the document that contains its secret."""
+
+    ACCESS_TOKEN = "access_token"  # noqa: S105 -- the name of a field
+    CLIENT = "client_secret"
+
+    @property
+    def noun(self) -> str:
+        """The word for it in sentences."""
+        return "client" if self is Kind.CLIENT else "token"
 
 
 class Mode(str, Enum):
@@ -43,23 +55,30 @@ class Phase(str, Enum):
 
 @dataclass(frozen=True)
 class Credential:
-    """A token in the document. since: when it was stored (seconds since the epoch, UTC).
+    """A token, or a client, in the document.
 
-    compromised: an emergency declared it. refused: the API refused it in a probe. Both permit a
-    revocation while a host still holds the token.
+    secret: the access token, or the client secret. since: when it was stored. compromised: an
+    emergency declared it. refused: the API refused it in a probe. Both permit to retire it while a
+    host still holds it. For a client only: until, when another one replaced it; issued_at, the
+    `iat` of the token that verified it; withdrawn, a rollback removed it, so that it is not
+    retired. Times in seconds since the epoch (UTC), issued_at by the clock of the API.
     """
 
     owner: Owner
-    access_token: str = field(repr=False)
+    secret: str = field(repr=False)
     expires_at: str | None
     since: float
     compromised: bool = False
     refused: bool = False
+    kind: Kind = Kind.ACCESS_TOKEN
+    until: float | None = None
+    issued_at: float | None = None
+    withdrawn: bool = False
 
     @property
     def fingerprint(self) -> str:
-        """The text that represents the token in results and messages."""
-        return fingerprint(self.access_token)
+        """The text that represents the secret in results and messages."""
+        return fingerprint(self.secret)
 
 
 @dataclass(frozen=True)
@@ -123,6 +142,11 @@ class State:
     def credentials(self) -> list[Credential]:
         """All tokens in the document."""
         return present(self.current, self.pending, *self.previous)
+
+    @property
+    def kind(self) -> Kind | None:
+        """What the store contains; None if it contains no credential."""
+        return self.credentials[0].kind if self.credentials else None
 
     @property
     def target(self) -> Credential | None:
@@ -199,28 +223,33 @@ def text(state: State) -> str:
 
 
 def credential_from(entry: Mapping[str, Any], name: str) -> Credential:
-    """Return the token in a document entry. Raises BadState."""
-    texts = [entry.get(one) for one in _NEEDED]
+    """Return the credential in a document entry. Raises BadState."""
+    kind = Kind.CLIENT if Kind.CLIENT.value in entry else Kind.ACCESS_TOKEN
+    texts = [entry.get(one) for one in (*_OWNER, kind.value)]
     if not all(isinstance(one, str) and one for one in texts):
-        raise BadState(f"{name} lacks a token or its owner")
-    api_url, account_id, client_id, token = (str(one) for one in texts)
+        raise BadState(f"{name} lacks a {kind.noun} or its owner")
+    api_url, account_id, client_id, secret = (str(one) for one in texts)
     expires_at = entry.get("expires_at")
     return Credential(
         Owner(api_url, account_id, client_id),
-        token,
+        secret,
         None if expires_at is None else str(expires_at),
         float(entry["since"]),
         entry.get("compromised") is True,
         entry.get("refused") is True,
+        kind,
+        _seconds(entry.get("until")),
+        _seconds(entry.get("issued_at")),
+        entry.get("withdrawn") is True,
     )
 
 
 def credential_document(one: Credential | None) -> dict[str, Any] | None:
-    """Return the document entry of a token. It contains the token."""
+    """Return the document entry of a credential. It contains the secret."""
     if one is None:
         return None
-    return {
-        "access_token": one.access_token,
+    entry = {
+        one.kind.value: one.secret,
         "fingerprint": one.fingerprint,
         "expires_at": one.expires_at,
         "since": one.since,
@@ -228,6 +257,13 @@ def credential_document(one: Credential | None) -> dict[str, Any] | None:
         "compromised": one.compromised,
         "refused": one.refused,
     }
+    if one.kind is Kind.CLIENT:
+        entry |= {"until": one.until, "issued_at": one.issued_at, "withdrawn": one.withdrawn}
+    return entry
+
+
+def _seconds(value: Any) -> float | None:
+    return None if value is None else float(value)
 
 
 def _optional(entry: Any, name: str) -> Credential | None:

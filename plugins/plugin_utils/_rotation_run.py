@@ -338,7 +338,7 @@ class RotationRun:
         """
         while True:
             current = present(state.current)
-            texts = [one.access_token for one in current]
+            texts = [one.secret for one in current]
             pending = state.pending
             try:
                 if pending is None:
@@ -348,7 +348,7 @@ class RotationRun:
                         self.values.put("issued", _fingerprint(issued))
                     state = rotation.set_pending(state, self.actor(), issued)
                 else:
-                    probes = self.control.probe([pending.access_token, *texts])
+                    probes = self.control.probe([pending.secret, *texts])
             except StepFailed as error:
                 if pending is None:
                     state = self._with_leftover(state)
@@ -419,7 +419,7 @@ class RotationRun:
                 if fingerprint(token) not in known:
                     texts[fingerprint(token)] = token
                     holders[fingerprint(token)] = (*holders.get(fingerprint(token), ()), name)
-        current = [one.access_token for one in present(state.current)]
+        current = [one.secret for one in present(state.current)]
         asked = [*current, *texts.values()]
         probes = self.control.probe(asked) if asked else {}
         live = {name: held for name, held in holders.items() if probes.get(name) != "refused"}
@@ -450,7 +450,7 @@ class RotationRun:
         """Revoke tokens, those of each client in one run of the module; return their rows."""
         by_client: dict[str, list[str]] = {}
         for one in credentials:
-            by_client.setdefault(one.owner.client_id, []).append(one.access_token)
+            by_client.setdefault(one.owner.client_id, []).append(one.secret)
         rows = []
         for client_id, texts in by_client.items():
             results = self.control.revoke(client_id, texts)

@@ -228,7 +228,7 @@ def test_incident_is_recorded() -> None:
 def test_adopted_token_is_current_only_without_another_one(state: State, current: str) -> None:
     adopted = rotation.adopt(state, actor(5), [issued(FOREIGN)])
     assert adopted.current is not None
-    assert adopted.current.access_token == current
+    assert adopted.current.secret == current
     expected = () if current == FOREIGN else (held(FOREIGN, since=NOW + 5),)
     assert adopted.previous == expected
     assert events_of(adopted)[-1] == ("inspect", "adopted")

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -18,6 +19,7 @@ from ansible_collections.nomba.auth.plugins.module_utils._errors import BadState
 from ansible_collections.nomba.auth.plugins.module_utils._rotation_state import (
     Credential,
     Host,
+    Kind,
     Mode,
     Phase,
     Rotation,
@@ -52,15 +54,21 @@ pytestmark = pytest.mark.pure
 
 nonempty = st.text(min_size=1, max_size=20)
 times = st.floats(0, 4e9, allow_nan=False)
-credentials = st.builds(
-    Credential,
-    owner=st.builds(Owner, nonempty, nonempty, nonempty),
-    access_token=nonempty,
-    expires_at=st.none() | st.text(max_size=20),
-    since=times,
-    compromised=st.booleans(),
-    refused=st.booleans(),
-)
+fields: dict[str, st.SearchStrategy[Any]] = {
+    "owner": st.builds(Owner, nonempty, nonempty, nonempty),
+    "secret": nonempty,
+    "expires_at": st.none() | st.text(max_size=20),
+    "since": times,
+    "compromised": st.booleans(),
+    "refused": st.booleans(),
+}
+client_fields: dict[str, st.SearchStrategy[Any]] = {
+    "kind": st.just(Kind.CLIENT),
+    "until": st.none() | times,
+    "issued_at": st.none() | times,
+    "withdrawn": st.booleans(),
+}
+credentials = st.builds(Credential, **fields) | st.builds(Credential, **fields, **client_fields)
 names = st.lists(nonempty, max_size=3).map(tuple)
 rotations = st.builds(
     Rotation,

@@ -435,7 +435,7 @@ def test_token_is_recorded_before_it_is_published() -> None:
     play = Play(in_service(), force=True)
     result = prepared(play)
     assert play.state.pending is not None
-    assert play.state.pending.access_token == NEW
+    assert play.state.pending.secret == NEW
     assert all(MARKS[NEW] in play.state.hosts[name].may_hold for name in result.publish)
     assert play.values.get("credential")["access_token"] == NEW
     assert play.control.file is None
@@ -776,7 +776,7 @@ def test_token_that_is_not_revoked_stays_in_store() -> None:
     play.control.alive = (OLD,)
     report = play.rotate()
     assert report["errors"][0].startswith(f"NOT VERIFIED as revoked: {MARKS[OLD]} (no answer)")
-    assert [one.access_token for one in play.state.previous] == [OLD]
+    assert [one.secret for one in play.state.previous] == [OLD]
     second = Play(play.state)
     found = {"fingerprints": [MARKS[NEW]], "differs": False, "error": ""}
     assert second.rotate(**dict.fromkeys(HOSTS, found))["errors"] == []
