@@ -20,6 +20,7 @@ from ansible_collections.nomba.auth.plugins.module_utils._rotation import (
 from ansible_collections.nomba.auth.plugins.module_utils._rotation_state import (
     Actor,
     Credential,
+    Kind,
     Mode,
     Rotation,
     State,
@@ -44,11 +45,23 @@ _EXCLUDED = (
 
 @dataclass(frozen=True)
 class RotationOptions:
-    """The options of a rotation. max_age and lock_timeout in seconds."""
+    """The options of a rotation. Times in seconds.
+
+    client, old_client: the fingerprints of the client secrets, empty if there is none. The first
+    one is in service after a rotation of clients. retire_after: the grace period of a replaced
+    client. fail_if_due: whether a client that is older than max_age is an error. token_lifetime:
+    the longest lifetime of a token that is known.
+    """
 
     owner: Owner
     max_age: float
     lock_timeout: float
+    kind: Kind = Kind.ACCESS_TOKEN
+    client: str = ""
+    old_client: str = ""
+    retire_after: float = 0.0
+    fail_if_due: bool = False
+    token_lifetime: float = 0.0
     force: bool = False
     emergency: bool = False
     incident: str = ""
@@ -105,7 +118,13 @@ def plan(state: State, actor: Actor, options: RotationOptions, found: Situation)
 
 
 def blocked_by_other(state: State, actor: Actor, options: RotationOptions, holder: str) -> str:
-    """Return why the store cannot be used: another owner, or a run that holds the lock."""
+    """Return why the store cannot be used: another owner or kind, or a run that holds the lock."""
+    if state.kind not in (None, options.kind):
+        kinds = "access tokens" if state.kind is Kind.ACCESS_TOKEN else "clients"
+        return (
+            f"credential_rotation_credential: the store contains {kinds}. {UNCHANGED} Use a "
+            "separate store for each kind of credential."
+        )
     for one in state.credentials:
         for name in ("api_url", "account_id"):
             if not same(getattr(one.owner, name), getattr(options.owner, name)):
@@ -128,6 +147,9 @@ def _mode_and_reason(
             mode = Mode.TOKEN if rotation.mode is Mode.REPAIR else rotation.mode
             return mode, f"{why}; the API refuses the current token"
         return rotation.mode, why
+    if options.kind is Kind.CLIENT:
+        why = _reason_to_rotate_client(state, options, found)
+        return (Mode.CLIENT, why) if why else (Mode.REPAIR, _reason_to_repair(state, options, found))
     why = _reason_to_rotate(state, actor, options, found.probe)
     if why:
         return Mode.CLIENT if _other_client(state.current, options) else Mode.TOKEN, why
@@ -143,6 +165,19 @@ def _reason_to_rotate(state: State, actor: Actor, options: RotationOptions, prob
     if probe == "refused":
         return "the API refuses the current token"
     return _too_old(state.current, actor.now, options.max_age) or ("it was forced" * options.force)
+
+
+def _reason_to_rotate_client(state: State, options: RotationOptions, found: Situation) -> str:
+    """Return why the client of the options must be published; empty if it is in service.
+
+    No API creates clients, so that the age of a client is no reason.
+    """
+    held = [state.current.fingerprint] if state.current else sorted(found.unknown)
+    if held == [options.client]:
+        return ""
+    if not held:
+        return "the store contains no client"
+    return "the client of the options is not in service"
 
 
 def _too_old(current: Credential, now: float, max_age: float) -> str:
@@ -185,9 +220,14 @@ def _blocked(state: State, options: RotationOptions, found: Situation, planned: 
     mode, why = Mode(planned.mode), planned.why
     blocked = ""
     if mode is not Mode.EMERGENCY:
-        blocked = _missing_hosts(state, options, found) or _unknown_tokens(options, found)
+        blocked = _missing_hosts(state, options, found) or _unknown_tokens(state, options, found)
     if blocked:
         return blocked
+    if options.client in [one.fingerprint for one in state.previous if one.compromised]:
+        return (
+            f"credential_rotation_client_secret: this client is compromised. {UNCHANGED} Make "
+            "another one in Nomba's dashboard, and set its id and its secret."
+        )
     if why and found.probe == "meaningless":
         return _UNPROVABLE
     issues = bool(why) and mode is not Mode.REPAIR and state.pending is None
@@ -223,10 +263,26 @@ def _missing_hosts(state: State, options: RotationOptions, found: Situation) -> 
     return ""
 
 
-def _unknown_tokens(options: RotationOptions, found: Situation) -> str:
+def is_due(state: State, options: RotationOptions, now: float) -> bool:
+    """Return whether the current client is older than its max_age."""
+    current = state.current
+    is_client = current is not None and current.kind is Kind.CLIENT
+    return is_client and current is not None and now - current.since >= options.max_age
+
+
+def _unknown_tokens(state: State, options: RotationOptions, found: Situation) -> str:
     if options.adopt_unknown or not found.unknown:
         return ""
     listed = "; ".join(f"{name} on {', '.join(hosts)}" for name, hosts in found.unknown.items())
+    if options.kind is Kind.CLIENT:
+        if state.current is None and (len(found.unknown) == 1 or options.old_client):
+            return ""  # the first run adopts what the hosts use
+        return (
+            f"Clients that are not in the store: {listed}. {UNCHANGED} If this is the wrong store, "
+            "correct the options of the store. Otherwise set credential_rotation_old_client_id and "
+            "credential_rotation_old_client_secret to the one to return to, and "
+            "credential_rotation_unknown_tokens=adopt to retire the others."
+        )
     return (
         f"Tokens that may be valid and are not in the store: {listed}. {UNCHANGED} If this is the "
         "wrong store, correct the options of the store; otherwise set "

@@ -14,19 +14,27 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.nomba.auth.plugins.module_utils._rotation import (
+    CLIENT_REFUSED,
+    due,
     holders,
     is_dead,
+    retire_at,
     unreturned,
 )
-from ansible_collections.nomba.auth.plugins.module_utils._rotation_plan import RotationOptions
+from ansible_collections.nomba.auth.plugins.module_utils._rotation_plan import (
+    RotationOptions,
+    is_due,
+)
 from ansible_collections.nomba.auth.plugins.module_utils._rotation_state import (
     Credential,
+    Kind,
     Phase,
     State,
 )
+from ansible_collections.nomba.auth.plugins.module_utils._timestamps import show_time
 
-# The answers to an issue by which the API refuses the old client.
-_OLD_CLIENT_REFUSED = ("forbidden", "unknown_client")
+# The answers to an issue by which the API refuses a client.
+CLIENT_REFUSALS = ("forbidden", "unknown_client")
 
 
 @dataclass(frozen=True)
@@ -36,7 +44,9 @@ class Findings:
     mode and why: of the plan. would: what a real run would do. rows: of the revoked tokens.
     failure: why the rotation is not finished. refused: the tokens that the API refused. seen: the
     id of the last event before this run. old_client: how the API answered the old client; empty if
-    it was not asked. command: the command that resumes the rotation.
+    it was not asked. found: rows of the tokens that were found. unread: the sources that could not
+    be read. lifetime: of the tokens seen, in seconds. command: the command that resumes the
+    rotation.
     """
 
     hosts: Sequence[str] = ()
@@ -48,6 +58,9 @@ class Findings:
     refused: Sequence[str] = ()
     seen: str = ""
     old_client: str = ""
+    found: Sequence[Mapping[str, Any]] = ()
+    unread: Sequence[str] = ()
+    lifetime: float = 0.0
     check_mode: bool = False
     command: str = ""
 
@@ -66,7 +79,7 @@ def report(
 ) -> RotationReport:
     """Return the report of a run. now: seconds since the epoch (UTC)."""
     events = _events_since(state, findings.seen)
-    errors = _errors(state, findings, events)
+    errors = _errors(state, findings, options, events, now)
     current = state.current
     values = {
         "mode": findings.mode,
@@ -76,6 +89,9 @@ def report(
         "events": [dict(event) for event in events],
         "outage": next((one["detail"] for one in events if one["outcome"] == "outage"), ""),
         "not_revoked": [one.fingerprint for one in state.previous],
+        "retire_at": _retire_at(state, options),
+        "found": [dict(row) for row in findings.found],
+        "unread": list(findings.unread),
         "host_errors": _host_errors(state, findings, events),
         "errors": errors,
     }
@@ -117,8 +133,10 @@ def _lines(
         why = f" Reason: {findings.why}." if findings.why else ""
         return [f"Check mode: a real run would {'; '.join(findings.would)}.{why}"]
     if not findings.why:
-        return [_no_change(state.current, findings, options, now)]
+        no_change = _no_change(state.current, findings, options, now)
+        return [no_change, *_client_lines(state, findings, options, now)]
     lines = [_line(event) for event in events]
+    lines += _client_lines(state, findings, options, now)
     return lines if any(findings.why in line for line in lines) else [findings.why, *lines]
 
 
@@ -132,18 +150,71 @@ def _no_change(
 ) -> str:
     if current is None:
         return "No change: no rotation is due."
+    if current.kind is Kind.CLIENT:
+        name = f"{current.owner.client_id} ({current.fingerprint})"
+        return f"No change: client {name} is in service; {len(findings.hosts)} host(s) use it."
     age = f"{current.fingerprint} is {now - current.since:.0f} s old, limit {options.max_age:.0f} s"
     return f"No change: token {age}; {len(findings.hosts)} host(s) use it."
 
 
-def _errors(state: State, findings: Findings, events: Sequence[Mapping[str, Any]]) -> list[str]:
+def _retire_at(state: State, options: RotationOptions) -> dict[str, str]:
+    """Return when each replaced client is due (UTC), by fingerprint."""
+    ends = {
+        one.fingerprint: retire_at(one, options.retire_after)
+        for one in state.previous
+        if one.until is not None
+    }
+    return {name: show_time(end) or "now" for name, end in ends.items()}
+
+
+def _client_lines(
+    state: State, findings: Findings, options: RotationOptions, now: float
+) -> list[str]:
+    """Return what a person must know and do about clients."""
+    lines = []
+    lifetime = max(findings.lifetime, options.token_lifetime)
+    for one in state.previous:
+        end = retire_at(one, options.retire_after)
+        if one.kind is Kind.CLIENT and not one.withdrawn and end > now:
+            lines.append(
+                f"The old client {one.owner.client_id} ({one.fingerprint}) is due at "
+                f"{show_time(end)}. Then delete it in Nomba's dashboard and run again."
+            )
+    retired = [row for row in findings.rows if row.get("outcome") == CLIENT_REFUSED]
+    if retired:
+        lines.append(
+            f"Tokens that an old client issued and that were not found may live until "
+            f"{show_time(now + lifetime)}."
+        )
+    if is_due(state, options, now) and state.current:
+        lines.append(_due_client(state.current, options))
+    return lines
+
+
+def _due_client(current: Credential, options: RotationOptions) -> str:
+    return (
+        f"The client {current.owner.client_id} is older than {options.max_age:.0f} s. Make another "
+        "one in Nomba's dashboard, set credential_rotation_client_id and "
+        "credential_rotation_client_secret, and run again."
+    )
+
+
+def _errors(
+    state: State,
+    findings: Findings,
+    options: RotationOptions,
+    events: Sequence[Mapping[str, Any]],
+    now: float,
+) -> list[str]:
     """Return a sentence for each reason why the run failed, the worst first."""
     if findings.check_mode:
         return []
-    errors = [*_not_revoked(state, findings), *_not_returned(state)]
+    noun = options.kind.noun
+    errors = [*_alive(findings), *_not_retired(state, findings, options, now)]
+    errors += _not_returned(state)
     failed = _failures(state, events)
     if failed:
-        errors.append(f"No new token is in service: {failed[-1]}.")
+        errors.append(f"No new {noun} is in service: {failed[-1]}.")
         errors += _rolled_back(state, findings)
     if findings.failure:
         errors.append(f"The rotation is not finished: {findings.failure}.")
@@ -156,8 +227,41 @@ def _errors(state: State, findings: Findings, events: Sequence[Mapping[str, Any]
     elif state.rotation is not None and not errors:
         errors.append(f"The rotation is not finished: it is {state.rotation.phase.value}.")
     errors += _old_client(findings.old_client)
+    if findings.unread:
+        errors.append(f"Not searched for tokens: {'; '.join(findings.unread)}.")
+    if options.fail_if_due and is_due(state, options, now) and state.current:
+        errors.append(_due_client(state.current, options))
     if errors and findings.command:
         errors.append(f"Next: {findings.command}")
+    return errors
+
+
+def _alive(findings: Findings) -> list[str]:
+    """Return the tokens that were found and are not proved dead."""
+    rows = [row for row in findings.found if not is_dead(row)]
+    listed = ", ".join(f"{row['fingerprint']} ({row.get('reason', '')})" for row in rows)
+    return [f"NOT VERIFIED as revoked: {listed}."] if listed else []
+
+
+def _not_retired(
+    state: State, findings: Findings, options: RotationOptions, now: float
+) -> list[str]:
+    """Return which replaced credentials are due and not proved dead."""
+    if options.kind is Kind.ACCESS_TOKEN:
+        return _not_revoked(state, findings)
+    reasons = {str(row["fingerprint"]): row for row in findings.rows}
+    errors = []
+    for one in due(state, now, options.retire_after):
+        row = reasons.get(one.fingerprint, {})
+        name = f"The old client {one.owner.client_id} ({one.fingerprint})"
+        if row.get("outcome") == "issued" and not row.get("reason"):
+            problem = f"{name} still gets tokens; the token just issued is revoked."
+            errors.append(f"{problem} Delete the client in Nomba's dashboard, then run again.")
+        elif row.get("outcome") in CLIENT_REFUSALS and not row.get("reason"):
+            errors.append(f"{name} is kept in the store until the tokens that were found are dead.")
+        else:
+            why = row.get("reason") or row.get("outcome") or "not attempted"
+            errors.append(f"{name} is not proved to be refused: {why}. Run again.")
     return errors
 
 
@@ -212,7 +316,7 @@ def _rolled_back(state: State, findings: Findings) -> list[str]:
     if not unproved:
         return [f"Rolled back: the hosts hold {name} again."]
     left = f"Not proved to use {name}: {', '.join(unproved)}."
-    return [f"Rolled back: no host holds the new token. {left}"]
+    return [f"Rolled back: no host holds the new {state.current.kind.noun}. {left}"]
 
 
 def _host_errors(
@@ -231,7 +335,7 @@ def _host_errors(
 
 
 def _old_client(answer: str) -> list[str]:
-    if not answer or answer in _OLD_CLIENT_REFUSED:
+    if not answer or answer in CLIENT_REFUSALS:
         return []
     if answer == "issued":
         problem = "The old client still gets tokens; the token just issued is revoked."

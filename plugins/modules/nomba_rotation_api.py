@@ -37,11 +37,14 @@ options:
       - V(issue) issues a token into the file O(dest), or keeps the one that is there, and probes it
         and the O(tokens).
       - V(probe) probes the O(tokens). V(revoke) revokes them, and proves it.
+      - V(check_client) issues a token into the file O(dest), probes it, revokes it, proves that,
+        and removes the file. A token that a killed run has left in the file is revoked first.
     type: str
     choices:
       - issue
       - probe
       - revoke
+      - check_client
     required: true
   tokens:
     description:
@@ -49,13 +52,17 @@ options:
     type: list
     elements: str
     default: []
+  issued_until:
+    description:
+      - With O(request=revoke), ignore tokens whose C(iat) is later, in seconds since the epoch.
+    type: float
   client_secret:
     description:
-      - The secret of O(client_id), for O(request=issue).
+      - The secret of O(client_id), for O(request=issue) and O(request=check_client).
     type: str
   dest:
     description:
-      - The private file of the issued token, for O(request=issue).
+      - The private file of the issued token, for O(request=issue) and O(request=check_client).
     type: path
 """
 
@@ -80,11 +87,19 @@ probes:
   description:
     - The result of the probe of each token by fingerprint, V(accepted), V(refused),
       V(inconclusive) or V(meaningless), see M(nomba.auth.nomba_token_info).
-  returned: success, for O(request=issue) and O(request=probe)
+  returned: success, for all requests but O(request=revoke)
   type: dict
+issued_at:
+  description: The C(iat) of the token, in seconds since the epoch. Null if it has none.
+  returned: success, for O(request=check_client)
+  type: float
+lifetime:
+  description: The seconds between the C(iat) and the C(exp) of the token; 0 if they are missing.
+  returned: success, for O(request=check_client)
+  type: float
 results:
   description: The outcome for each token, see M(nomba.auth.nomba_token_revoke).
-  returned: success, for O(request=revoke)
+  returned: success, for O(request=revoke) and O(request=check_client)
   type: list
   elements: dict
   contains:
@@ -122,8 +137,8 @@ error:
 
 import base64
 import os
-from collections.abc import Callable, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -152,9 +167,12 @@ from ansible_collections.nomba.auth.plugins.module_utils._revocation import (
     Proof,
     Revocation,
 )
-from ansible_collections.nomba.auth.plugins.module_utils._secure_open import open_entry
+from ansible_collections.nomba.auth.plugins.module_utils._secure_open import (
+    FileEntry,
+    open_entry,
+)
 from ansible_collections.nomba.auth.plugins.module_utils._stored_token import Owner, load
-from ansible_collections.nomba.auth.plugins.module_utils._token import read
+from ansible_collections.nomba.auth.plugins.module_utils._token import Token, read
 from ansible_collections.nomba.auth.plugins.module_utils._transport import HttpTransport
 
 # A token that expires within these seconds is not published.
@@ -164,17 +182,12 @@ _MIN_REMAINING = 300.0
 def run_module(module: AnsibleModule) -> dict[str, Any]:
     """Send the requests."""
     params = module.params
-    requests: dict[str, Callable[[_Api], dict[str, Any]]] = {
-        "issue": _issue,
-        "probe": _probe,
-        "revoke": _revoke,
-    }
     if module.check_mode and params["request"] != "probe":
         return {"changed": True}
     api = connection(params)
     owner = Owner(api.api_url, identity(params, "account_id"), identity(params, "client_id"))
     with closing(HttpTransport(api, SYSTEM)) as transport:
-        return requests[params["request"]](_Api(params, owner, transport))
+        return _REQUESTS[params["request"]](_Api(params, owner, transport))
 
 
 class _Api:
@@ -193,14 +206,39 @@ class _Api:
         statuses = probe_until_accepted(found, self.client, SYSTEM)
         return {token.fingerprint: one.probe for token, one in zip(found, statuses)}
 
+    def issue(self, required: TokenRequirements) -> tuple[dict[str, Any], bytes]:
+        """Issue a token into the file; return the result, and the content of the file."""
+        keeper = TokenKeeper(self.client, SYSTEM, self.remaining, self.params["client_secret"])
+        with self._file() as entry:
+            done = dict(keeper.ensure(entry, required, make_private).values)
+            return done, read_file(entry) or b""
+
+    def stored(self) -> list[Token]:
+        """Return the tokens in the file."""
+        with self._file() as entry:
+            found = load(read_file(entry) or b"")
+        return [read(one) for one in (found.access_token, *found.replaced)] if found else []
+
+    def remove(self) -> None:
+        """Remove the file, if it exists."""
+        with suppress(FileNotFoundError):
+            os.unlink(self.params["dest"])  # noqa: PTH108 -- pathlib is slow to import
+
+    def revoke(self, tokens: Sequence[Token]) -> dict[str, Any]:
+        """Revoke tokens, also those whose exp is past: the clock may be wrong."""
+        policy = Policy(self.owner.account_id, skip_expired=False, proof=Proof.REQUIRED)
+        done = Revocation(self.client, SYSTEM, self.remaining, policy).run(tokens)
+        rows = [outcome_row(result) for result in done.results]
+        return {"changed": any(one.outcome.changed for one in done.results), "results": rows}
+
+    @contextmanager
+    def _file(self) -> Iterator[FileEntry]:
+        with open_entry("dest", self.params["dest"], follow_link=True) as found:
+            yield found.owned_by(os.geteuid())
+
 
 def _issue(api: _Api) -> dict[str, Any]:
-    keeper = TokenKeeper(api.client, SYSTEM, api.remaining, api.params["client_secret"])
-    required = TokenRequirements(api.owner, _MIN_REMAINING, revoke_replaced=True)
-    with open_entry("dest", api.params["dest"], follow_link=True) as found:
-        entry = found.owned_by(os.geteuid())
-        done = dict(keeper.ensure(entry, required, make_private).values)
-        content = read_file(entry) or b""
+    done, content = api.issue(TokenRequirements(api.owner, _MIN_REMAINING, revoke_replaced=True))
     if "error" in done:
         return done
     stored = load(content)
@@ -214,25 +252,51 @@ def _probe(api: _Api) -> dict[str, Any]:
 
 
 def _revoke(api: _Api) -> dict[str, Any]:
-    """Revoke tokens, also those whose exp is past: the clock may be wrong."""
-    policy = Policy(api.owner.account_id, skip_expired=False, proof=Proof.REQUIRED)
-    done = Revocation(api.client, SYSTEM, api.remaining, policy).run(
-        [read(text) for text in api.tokens]
-    )
-    rows = [outcome_row(result) for result in done.results]
-    return {"changed": any(one.outcome.changed for one in done.results), "results": rows}
+    limit = api.params["issued_until"]
+    found = [read(text) for text in api.tokens]
+    return api.revoke([one for one in found if limit is None or (one.issued_at or 0) <= limit])
+
+
+def _check_client(api: _Api) -> dict[str, Any]:
+    """Issue a token and revoke it. While it may be alive, it is in its file."""
+    left = api.stored()
+    retired = api.revoke(left) if left else {"results": []}
+    if not all(row["verified"] for row in retired["results"]):
+        return {**retired, "probes": {}, "issued_at": None, "lifetime": 0.0}
+    api.remove()
+    done, content = api.issue(TokenRequirements(api.owner, 0.0, force=True))
+    stored = load(content)
+    if "error" in done or stored is None:
+        return done
+    token = read(stored.access_token)
+    probes = api.probes([token.text])
+    revoked = api.revoke([token])
+    if all(row["verified"] for row in revoked["results"]):
+        api.remove()
+    lifetime = (token.expires_at or 0.0) - (token.issued_at or 0.0)
+    times = {"issued_at": token.issued_at, "lifetime": max(lifetime, 0.0)}
+    return {**revoked, "probes": probes, **times}
+
+
+_REQUESTS: dict[str, Callable[[_Api], dict[str, Any]]] = {
+    "issue": _issue,
+    "probe": _probe,
+    "revoke": _revoke,
+    "check_client": _check_client,
+}
 
 
 def main() -> None:
     """Run the module."""
     module = NombaModule(
         argument_spec=spec(
-            request={"type": "str", "choices": ["issue", "probe", "revoke"], "required": True},
+            request={"type": "str", "choices": list(_REQUESTS), "required": True},
             tokens={"type": "list", "elements": "str", "default": [], "no_log": True},
             client_secret={"type": "str", "no_log": True},
             dest={"type": "path"},
+            issued_until={"type": "float"},
         ),
-        required_if=[("request", "issue", ["dest"])],
+        required_if=[("request", "issue", ["dest"]), ("request", "check_client", ["dest"])],
         supports_check_mode=True,
     )
     run(module, run_module)

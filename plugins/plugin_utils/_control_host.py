@@ -18,11 +18,13 @@ from ansible.parsing.vault import VaultLib, VaultSecret
 
 from ansible_collections.nomba.auth.plugins.module_utils import _stored_token as stored_token
 from ansible_collections.nomba.auth.plugins.module_utils._rotation import hide_tokens
+from ansible_collections.nomba.auth.plugins.module_utils._rotation_report import CLIENT_REFUSALS
 from ansible_collections.nomba.auth.plugins.module_utils._token import (
     fingerprint,
     jwts_in,
 )
 from ansible_collections.nomba.auth.plugins.plugin_utils._rotation_run import (
+    ClientAnswer,
     SaveRequired,
     StepFailed,
     Values,
@@ -259,49 +261,45 @@ class ApiClient:
         """Return the result of a probe of each token, by fingerprint. Raises StepFailed."""
         return dict(self._request("probe", tokens)["probes"])
 
-    def revoke(self, client_id: str, tokens: Sequence[str]) -> list[dict[str, Any]]:
-        """Return the row of each token."""
+    def revoke(
+        self, client_id: str, tokens: Sequence[str], issued_until: float | None = None
+    ) -> list[dict[str, Any]]:
+        """Return the row of each token. issued_until: ignore those whose `iat` is later."""
+        given = {"client_id": client_id, "issued_until": issued_until}
         try:
-            return list(self._request("revoke", tokens, client_id=client_id)["results"])
+            return list(self._request("revoke", tokens, **given)["results"])
         except StepFailed as error:
             why = {"outcome": "unknown", "verified": False, "reason": str(error)}
             return [{"fingerprint": fingerprint(one), **why} for one in tokens]
 
+    def check_client(self, client_id: str, secret: str) -> ClientAnswer:
+        """Ask for a token of a client, and revoke it if there is one. Raises StepFailed."""
+        path = f"{self._path}/client-check.json"
+        given = {"client_id": client_id, "client_secret": secret, "dest": path}
+        result = self._run_api("check_client", [], **given)
+        if result.get("failed"):
+            code = str(result.get("error", {}).get("code", "no_clear_answer"))
+            return ClientAnswer(code, reason="" if code in CLIENT_REFUSALS else _message(result))
+        alive = [row for row in result["results"] if not row["verified"]]
+        problem = (
+            f"NOT VERIFIED as revoked: the token of the check in {path} ({alive[0]['reason']})"
+            if alive
+            else ""
+        )
+        probe = next(iter(result["probes"].values()), "")
+        return ClientAnswer(
+            "issued", probe, problem, "", result["issued_at"], float(result["lifetime"])
+        )
+
     def _request(self, kind: str, tokens: Sequence[str], **more: Any) -> Mapping[str, Any]:
-        arguments = {**self._owner, "request": kind, "tokens": list(tokens), **more}
-        result = self._run_module("nomba.auth.nomba_rotation_api", arguments)
+        result = self._run_api(kind, tokens, **more)
         if result.get("failed"):
             raise StepFailed(_message(result))
         return result
 
-    def check_old_client(self) -> str:
-        """Request a token for the old client, and revoke it if there is one. Raises StepFailed."""
-        client_id = self._options["old_client_id"]
-        path = f"{self._path}/old-client.json"
-        result = self._run_module(
-            "nomba.auth.nomba_token",
-            {
-                **self._owner,
-                "client_id": client_id,
-                "client_secret": self._options["old_client_secret"],
-                "dest": path,
-                "force": True,
-                "revoke_replaced": True,
-            },
-        )
-        code = result.get("error", {}).get("code", "no_clear_answer")
-        answer = str(code) if result.get("failed") else "issued"
-        # Also if the API rejected the request: a killed run may have left a token in the file.
-        arguments = {**self._owner, "client_id": client_id, "sources": [path]}
-        arguments |= {"expired": "revoke", "proof": "required"}
-        rows = self._run_module("nomba.auth.nomba_token_revoke", arguments).get("results", [])
-        if rows and all(row["verified"] for row in rows):
-            self._run_module("ansible.builtin.file", {"path": path, "state": "absent"})
-        elif rows:
-            raise StepFailed(
-                f"NOT VERIFIED as revoked: a token of the old client in {path}. Run again."
-            )
-        return answer
+    def _run_api(self, kind: str, tokens: Sequence[str], **more: Any) -> Mapping[str, Any]:
+        arguments = {**self._owner, "request": kind, "tokens": list(tokens), **more}
+        return self._run_module("nomba.auth.nomba_rotation_api", arguments)
 
 
 def _message(result: Mapping[str, Any]) -> str:

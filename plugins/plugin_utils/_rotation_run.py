@@ -16,7 +16,10 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Protocol
 
 from ansible_collections.nomba.auth.plugins.module_utils import _rotation as rotation
-from ansible_collections.nomba.auth.plugins.module_utils._errors import NombaError
+from ansible_collections.nomba.auth.plugins.module_utils._errors import (
+    BadState,
+    NombaError,
+)
 from ansible_collections.nomba.auth.plugins.module_utils._rotation import HostEvidence, Inspection
 from ansible_collections.nomba.auth.plugins.module_utils._rotation_plan import (
     UNCHANGED,
@@ -29,6 +32,7 @@ from ansible_collections.nomba.auth.plugins.module_utils._rotation_plan import (
     same,
 )
 from ansible_collections.nomba.auth.plugins.module_utils._rotation_report import (
+    CLIENT_REFUSALS,
     Findings,
     report,
     revocation_verdict,
@@ -36,6 +40,7 @@ from ansible_collections.nomba.auth.plugins.module_utils._rotation_report import
 from ansible_collections.nomba.auth.plugins.module_utils._rotation_state import (
     Actor,
     Credential,
+    Kind,
     Mode,
     Phase,
     State,
@@ -92,11 +97,30 @@ class ControlHost(Protocol):
     def probe(self, tokens: Sequence[str]) -> Mapping[str, str]:
         """Return the result of a probe of each token, by fingerprint."""
 
-    def revoke(self, client_id: str, tokens: Sequence[str]) -> list[dict[str, Any]]:
-        """Return the row of each token."""
+    def revoke(
+        self, client_id: str, tokens: Sequence[str], issued_until: float | None = None
+    ) -> list[dict[str, Any]]:
+        """Return the row of each token. issued_until: ignore those whose `iat` is later."""
 
-    def check_old_client(self) -> str:
-        """Return how the API answered the old client: `issued` or an error code."""
+    def check_client(self, client_id: str, secret: str) -> ClientAnswer:
+        """Ask for a token of a client, and revoke it if there is one."""
+
+
+@dataclass(frozen=True)
+class ClientAnswer:
+    """How the API answered a client that asked for a token.
+
+    answer: `issued`, or the error code of nomba_token. probe: of the token. problem: why it is not
+    proved that the token is dead; empty if it is, or if there was none. issued_at: its `iat`
+    (seconds since the epoch, by the clock of the API). lifetime: in seconds.
+    """
+
+    answer: str
+    probe: str = ""
+    problem: str = ""
+    reason: str = ""
+    issued_at: float | None = None
+    lifetime: float = 0.0
 
 
 class Values(Protocol):
@@ -117,14 +141,17 @@ class RunSettings:
     """What a run was asked to do.
 
     hosts: all hosts of the play. batch: the number of hosts that get a token at a time, 0 for all.
-    checks_old_client: whether the API must refuse the old client at the end.
+    client: the client that shall be in service, old_client: the one that must be refused at the
+    end, or to which a first rotation of clients can return. verify_only: only verify the client.
     """
 
     options: RotationOptions
     hosts: tuple[str, ...]
     excludes_hosts: bool = False
     batch: int = 0
-    checks_old_client: bool = False
+    client: Mapping[str, str] = field(default_factory=dict)
+    old_client: Mapping[str, str] = field(default_factory=dict)
+    verify_only: bool = False
     check_mode: bool = False
     command: str = ""
 
@@ -170,7 +197,12 @@ class RotationRun:
         """Read the store, so that the hosts can be compared with it."""
         state = self._read()
         self._offer(state.current)
-        self.values.put("known", fingerprints(*state.credentials))
+        known = {one.fingerprint: one.secret for one in state.credentials}
+        if self._rotates_clients:
+            given = [one["client_secret"] for one in self._given_clients()]
+            known |= {fingerprint(one): one for one in given}
+            self.values.put("clients", known)
+        self.values.put("known", list(known))
         self._note(seen=str(state.events[-1]["id"]) if state.events else "")
         self.result.message = "The store was read."
 
@@ -187,10 +219,16 @@ class RotationRun:
         if is_new:
             self._note(why=_LEAK)
         names = [*fingerprints(*leaked), *(_fingerprint(one) for one in found)]
+        if self._rotates_clients:
+            # No request makes a client invalid. What it issued and what was found is revoked first.
+            names = [fingerprint(one) for one in self._found_tokens()]
         if self.settings.check_mode:
             self._would(f"revoke first: {', '.join(names) or 'no token is in the store'}")
             return
-        rows = self._revoke([*leaked, *(self._owned(one) for one in found)])
+        if self._rotates_clients:
+            rows = self._revoke_found(leaked)
+        else:
+            rows = self._revoke([*leaked, *(self._owned(one) for one in found)])
         verdict = revocation_verdict(names, rows)
         self.result.message = verdict
         try:
@@ -200,7 +238,9 @@ class RotationRun:
             if is_new:
                 incident = self.settings.options.incident
                 state = rotation.mark_compromised(state, self.actor(), found, incident)
-            state = self._save(rotation.retire(state, self.actor(), rows), last=True)
+            if not self._rotates_clients:
+                state = rotation.retire(state, self.actor(), rows)
+            state = self._save(state, last=True)
             self._discard_stored(state)
         except NombaError as error:
             raise StepFailed(f"{verdict} Afterwards: {error}") from None
@@ -221,10 +261,13 @@ class RotationRun:
         # A step that continues after a save, or after an emergency, keeps the first reason.
         why = self._notes.get("why") or planned.why
         self._note(mode=planned.mode, why=why, refused=refused)
+        if self.settings.verify_only:
+            self._verify_only(state)
+            return
         if not planned.why:
             self.values.put("prepared", True)
             self.result.message = "No change."
-            if not state.previous and not self.settings.checks_old_client:
+            if not state.previous and not self._checks_old_client:
                 self._put_report(state)
             return
         if self.settings.check_mode:
@@ -234,14 +277,19 @@ class RotationRun:
         state = rotation.begin(state, self.actor(), planned.mode, planned.why)
         if rotation.needs_another_token(state, found.probe):
             state = rotation.issue_another(state, self.actor())
-        state = rotation.adopt(state, self.actor(), unknown)
+        for found_first in self._adopted_first(state, unknown), unknown:
+            known = fingerprints(*state.credentials)
+            state = rotation.adopt(
+                state, self.actor(), [one for one in found_first if _fingerprint(one) not in known]
+            )
         removed = self.settings.options.removed_hosts
         state = rotation.set_hosts(state, self.actor(), found.hosts, removed)
         state = self._save(state)
         if unknown and planned.mode == Mode.EMERGENCY.value:
             state = self._save(self._retired(state))
         self.values.put("prepared", True)
-        prepared = self._issue_and_verify(state) if self._needs_token(state) else state
+        verify = self._verify_client if self._rotates_clients else self._issue_and_verify
+        prepared = verify(state) if self._needs_token(state) else state
         if prepared is not None:
             self._discard_stored(self._publish_next(prepared))
 
@@ -270,9 +318,10 @@ class RotationRun:
             raise StepFailed("The rotation was not prepared. Run the role from its start.")
         state = self._read()
         if self.settings.check_mode:
-            left = ", ".join(one.fingerprint for one in state.previous)
+            left = ", ".join(one.fingerprint for one in self._due(state))
             if left:
-                self._would(f"revoke the replaced tokens that are left: {left}")
+                verb = "check that the API refuses" if self._rotates_clients else "revoke"
+                self._would(f"{verb} the replaced {self._noun}s that are left: {left}")
             self._put_report(state)
             return
         self._require(self._blocked(state))
@@ -282,7 +331,7 @@ class RotationRun:
         state = self._retired(state)
         if rotation.can_finish(state):
             state = rotation.finish(state, self.actor())
-        if self.settings.checks_old_client and self._uses_new_client(state):
+        if self._checks_old_client and self._uses_new_client(state):
             state = self._check_old_client(self._save(state))
         self._put_report(state)
         self._save(state, last=True)
@@ -296,7 +345,135 @@ class RotationRun:
             raise StepFailed("The state at the end of the rotation was not saved. Run again.")
         return dict(found)
 
+    def revoke_found(self) -> None:
+        """Revoke the tokens that were found and that a client issued which is to be retired."""
+        state = self._read()
+        due = self._due(state)
+        if self.values.get("report") or not due:
+            return
+        if self.settings.check_mode:
+            names = [fingerprint(one) for one in self._found_tokens()]
+            if names:
+                self._would(f"revoke what an old client issued of: {', '.join(names)}")
+            return
+        self._require(self._blocked(state))
+        verified_at = state.current.issued_at if state.current else None
+        if verified_at is not None:
+            self._revoke_found(due, verified_at)
+
     # Parts of the steps
+
+    @property
+    def _rotates_clients(self) -> bool:
+        return self.settings.options.kind is Kind.CLIENT
+
+    @property
+    def _noun(self) -> str:
+        return self.settings.options.kind.noun
+
+    @property
+    def _checks_old_client(self) -> bool:
+        """Return whether a rotation of tokens ends with a check of the old client."""
+        return bool(self.settings.old_client) and not self._rotates_clients
+
+    def _given_clients(self) -> list[Mapping[str, str]]:
+        return [one for one in (self.settings.client, self.settings.old_client) if one]
+
+    def _due(self, state: State) -> list[Credential]:
+        return rotation.due(state, self.actor().now, self.settings.options.retire_after)
+
+    def _adopted_first(
+        self, state: State, unknown: Sequence[Mapping[str, Any]]
+    ) -> list[Mapping[str, Any]]:
+        """Return the client to which the first rotation can return."""
+        is_first = state.current is None and self._rotates_clients
+        if not is_first or self.settings.options.emergency:
+            return []
+        old = self.settings.old_client
+        if old:
+            return [self._document(old)]
+        return list(unknown) if len(unknown) == 1 else []
+
+    def _verify_only(self, state: State) -> None:
+        """Verify the client of the options; change nothing."""
+        client = self.settings.client
+        if self.settings.check_mode:
+            self._would("verify the client of the options, and revoke the token that it gets")
+        else:
+            problem = _client_problem(self._ask(client["client_id"], client["client_secret"]))
+            if problem:
+                self._note(failure=f"verify: {problem}")
+        self._note(why="the client of the options was verified, and nothing was published")
+        self.values.put("prepared", True)
+        self._put_report(state)
+
+    def _ask(self, client_id: str, secret: str) -> ClientAnswer:
+        """Ask for a token of a client; note the lifetime of the token."""
+        try:
+            found = self.control.check_client(client_id, secret)
+        except StepFailed as error:
+            return ClientAnswer("no_clear_answer", reason=str(error))
+        self._note(lifetime=max(found.lifetime, self._notes.get("lifetime", 0.0)))
+        return found
+
+    def _verify_client(self, state: State) -> State | None:
+        """Return the state with the verified client of the options as the pending one."""
+        if state.pending is None:
+            try:
+                state = rotation.set_pending(
+                    state, self.actor(), self._document(self.settings.client)
+                )
+            except BadState as error:
+                return self._fail(state, "verify", str(error))
+        (pending,) = present(state.pending)
+        found = self._ask(pending.owner.client_id, pending.secret)
+        problem = _client_problem(found)
+        if problem:
+            return self._fail(state, "verify", problem)
+        # Only a person can end a client, so the old one counts as alive. To ask for one of its
+        # tokens could end the session of an application.
+        old = "accepted" if state.current else "none"
+        return rotation.verify(state, self.actor(), "accepted", old, found.issued_at)
+
+    def _found_tokens(self) -> list[str]:
+        """Return the tokens that were found on hosts and by the task file of the user."""
+        names = [*(f"found {name}" for name in self.settings.hosts), "found"]
+        return sorted({one for name in names for one in self.values.get(name, [])})
+
+    def _revoke_found(
+        self, clients: Sequence[Credential], issued_until: float | None = None
+    ) -> list[dict[str, Any]]:
+        """Revoke the tokens that were found; return the last row of each.
+
+        issued_until: when the current client was verified. Only another client can have issued a
+        token until then; both times are those of the API. It is not known which client has issued
+        a token, so each one asks until it is dead.
+        """
+        left = self._found_tokens()
+        rows: dict[str, dict[str, Any]] = {}
+        for client_id in dict.fromkeys(one.owner.client_id for one in clients):
+            at = show_time(self.actor().now)
+            for row in self.control.revoke(client_id, left, issued_until) if left else []:
+                rows[str(row["fingerprint"])] = {**row, "at": at}
+                self.result.changed = True
+            left = [one for one in left if not rotation.is_dead(rows.get(fingerprint(one)))]
+        self._note(found=list(rows.values()))
+        return list(rows.values())
+
+    def _retired_clients(self, state: State) -> State:
+        """Ask for a token of each client that is due, which the API must refuse."""
+        alive = [one for one in self._notes.get("found", []) if not rotation.is_dead(one)]
+        rows = []
+        for one in self._due(state):
+            found = self._ask(one.owner.client_id, one.secret)
+            row = {"fingerprint": one.fingerprint, "outcome": found.answer, "verified": False}
+            row["reason"] = found.problem or found.reason
+            if found.answer in CLIENT_REFUSALS and not alive and not found.problem:
+                row |= {"outcome": rotation.CLIENT_REFUSED, "verified": True}
+            row["at"] = show_time(self.actor().now)
+            rows.append(row)
+        self._note(rows=[*self._notes.get("rows", []), *rows])
+        return rotation.without_withdrawn(rotation.retire(state, self.actor(), rows))
 
     def _uses_new_client(self, state: State) -> bool:
         """Return whether the rotation to the client of the options is complete."""
@@ -308,11 +485,11 @@ class RotationRun:
         """Record whether the API refuses the old client; asked once in a run."""
         answer = self.values.get("old client")
         if not answer:
-            try:
-                answer = self.control.check_old_client()
-            except StepFailed as error:
-                self._note(failure=str(error))
-                answer = "no_clear_answer"
+            old = self.settings.old_client
+            found = self._ask(old["client_id"], old["client_secret"])
+            if found.problem:
+                self._note(failure=found.problem)
+            answer = "no_clear_answer" if found.problem else found.answer
             self.values.put("old client", answer)
             state = rotation.record_old_client(state, self.actor(), answer)
         return state
@@ -411,14 +588,20 @@ class RotationRun:
     def _situation(self, state: State) -> tuple[Situation, list[Mapping[str, Any]]]:
         """Return what this run found, and the live tokens on hosts that are not in the store."""
         hosts = {name: self._inspection(name) for name in self.settings.hosts}
-        known = set(fingerprints(*state.credentials))
-        texts: dict[str, str] = {}
+        known = set(self.values.get("known", [])) | set(fingerprints(*state.credentials))
+        texts: dict[str, Any] = {}
         holders: dict[str, tuple[str, ...]] = {}
         for name in hosts:
             for token in self.values.get(f"unknown {name}", []):
-                if fingerprint(token) not in known:
-                    texts[fingerprint(token)] = token
-                    holders[fingerprint(token)] = (*holders.get(fingerprint(token), ()), name)
+                mark = _fingerprint(self._document(token))
+                if mark not in known:
+                    texts[mark] = token
+                    holders[mark] = (*holders.get(mark, ()), name)
+        if self._rotates_clients:
+            situation = Situation(
+                hosts, self.settings.excludes_hosts, "none", self._holder(state), holders
+            )
+            return situation, [self._document(one) for one in texts.values()]
         current = [one.secret for one in present(state.current)]
         asked = [*current, *texts.values()]
         probes = self.control.probe(asked) if asked else {}
@@ -461,7 +644,9 @@ class RotationRun:
         return rows
 
     def _retired(self, state: State) -> State:
-        """Revoke what may be revoked, and return the state without the dead tokens."""
+        """Revoke what may be revoked, and return the state without what is dead."""
+        if self._rotates_clients:
+            return self._retired_clients(state)
         rows = self._revoke(rotation.revocable(state))
         return rotation.retire(state, self.actor(), rows)
 
@@ -506,9 +691,11 @@ class RotationRun:
     def _holder(self, state: State) -> str:
         return self.lock_holder(state.rotation.run) if state.rotation else "dead"
 
-    def _document(self, token: str) -> Mapping[str, Any]:
+    def _document(self, found: str | Mapping[str, str]) -> Mapping[str, Any]:
+        """Return the document of an access token, or of a client."""
         owner = asdict(self.settings.options.owner)
-        return {**owner, "access_token": token, "since": self.actor().now}
+        values = {"access_token": found} if isinstance(found, str) else found
+        return {**owner, **values, "since": self.actor().now}
 
     def _owned(self, document: Mapping[str, Any]) -> Credential:
         return credential_from({"since": self.actor().now, **document}, "an issued token")
@@ -557,4 +744,15 @@ class RotationRun:
 
 
 def _fingerprint(document: Mapping[str, Any]) -> str:
-    return fingerprint(str(document["access_token"]))
+    return fingerprint(str(document.get("client_secret") or document["access_token"]))
+
+
+def _client_problem(found: ClientAnswer) -> str:
+    """Return why a client is not verified; empty if it is."""
+    if found.answer != "issued":
+        return found.reason or f"the API issues no token to the client ({found.answer})"
+    if found.problem:
+        return found.problem
+    if found.probe != "accepted":
+        return f"the API does not accept the token of the client (probe: {found.probe})"
+    return ""
