@@ -49,7 +49,10 @@ _QUOTED_DOTENV = {
     b"'": re.compile(rb"'(?:\\'|[^'])*?(?<!\\)'"),
     b'"': re.compile(rb'"(?:\\"|[^"])*?(?<!\\)"'),
 }
-_TO_EQUAL_SIGN = re.compile(rb"[^=\n]*=[ \t]*")
+# For systemd, an = at the start of a line is a part of the name.
+_TO_VALUE = re.compile(rb"[ \t]*[^\n][^=\n]*=[ \t]*")
+# python-dotenv accepts a name in quotation marks, also with line breaks.
+_QUOTED_NAME = re.compile(rb"\W*(?:export\W+)?'")
 _LINE_END = re.compile(rb"\r?(?:\n|\Z)")
 _CLEAN_TAIL = re.compile(rb"[ \t]*(?:[ \t]#.*)?\r?")
 _CONTINUED = re.compile(rb"(?<!\\)(?:\\\\)*\\\Z")
@@ -196,7 +199,7 @@ def _find(data: bytes, names: Collection[str]) -> tuple[list[_Assignment], _Stat
             found.append(_read(data, name, statement))
             continue
         tail = data[statement.tail : statement.end].partition(b" #")[0].partition(b"\t#")[0]
-        for hidden in _mentioned(tail, names):
+        for hidden in _mentioned(tail, names, inside=bool(name)):
             if statement.line == 1 and data.startswith(_BOM):
                 problem = f"a byte order mark hides {hidden} in line 1; remove the mark"
                 raise InvalidOption("dest", problem)
@@ -213,10 +216,16 @@ def _require_text(data: bytes) -> None:
         raise InvalidOption("dest", f"line {line} contains {what}; it is not a .env file")
 
 
-def _mentioned(text: bytes, names: Collection[str]) -> Iterator[str]:
-    """Yield the names that a text could assign in a form that is not supported."""
-    for name in names:
-        if re.search(rb"(?<![\w.?&-])%s['\"]?\s*\+?=" % re.escape(name).encode(), text):
+def _mentioned(text: bytes, names: Collection[str], inside: bool = False) -> Iterator[str]:
+    """Yield the names that a text could assign, or clear, in a form that is not supported.
+
+    inside: the text is a part of a line. python-dotenv clears a name that is alone on a line.
+    """
+    for name in map(re.escape, names):
+        assigned = rf"(?<![\w.?&-]){name}['\"]?\s*\+?="
+        alone = rf"^\W*(?:export\W+)?{name}(?!\w)"
+        pattern = assigned if inside else f"{assigned}|{alone}"
+        if re.search(pattern.encode(), text, re.MULTILINE):
             yield name
 
 
@@ -280,9 +289,9 @@ def _statement(data: bytes, position: int, line: int, is_continued: bool) -> _St
         return _Statement(line, position, head.group(1), start, tail, end, is_continued)
     # Not an assignment for all readers, but perhaps for one of them: it must end on its line.
     text = data[position:line_end]
-    equal = _TO_EQUAL_SIGN.match(data, position)
+    equal = _TO_VALUE.match(data, position)
     leaves_line = equal is not None and _end(data, equal.end())[1] != line_end
-    if leaves_line or text.lstrip().startswith(b"'") or _CONTINUED.search(text):
+    if leaves_line or _QUOTED_NAME.match(text) or _CONTINUED.search(text):
         end = None
     tail = line_end if _SYSTEMD_COMMENT.match(text) else position
     return _Statement(line, position, b"", position, tail, end)
