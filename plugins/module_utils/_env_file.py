@@ -53,6 +53,8 @@ _QUOTED_DOTENV = {
 _TO_VALUE = re.compile(rb"[ \t]*[^\n][^=\n]*=[ \t]*")
 # python-dotenv accepts a name in quotation marks, also with line breaks.
 _QUOTED_NAME = re.compile(rb"\W*(?:export\W+)?'")
+# python-dotenv skips all white space of Unicode before a value.
+_OTHER_BLANK = re.compile(rb"[^!-~\n]+['\"]")
 _LINE_END = re.compile(rb"\r?(?:\n|\Z)")
 _CLEAN_TAIL = re.compile(rb"[ \t]*(?:[ \t]#.*)?\r?")
 _CONTINUED = re.compile(rb"(?<!\\)(?:\\\\)*\\\Z")
@@ -303,6 +305,8 @@ def _end(data: bytes, start: int) -> tuple[int, int | None]:
     The latter is None if the readers disagree about it.
     """
     tail, quote = start, data[start : start + 1]
+    if _OTHER_BLANK.match(data, start):
+        return start, None
     if quote in _QUOTED:
         ends = [pattern[quote].match(data, start) for pattern in (_QUOTED, _QUOTED_DOTENV)]
         if not ends[0] or not ends[1] or ends[0].end() != ends[1].end():
