@@ -42,6 +42,8 @@ _LOCK_RETRY = 0.1
 # Sets an open file's owner, mode and attributes as the options demand; returns whether this changed
 # anything. Raises InvalidOption.
 SetAttributes = Callable[[OpenFile], bool]
+# Returns the content to write for the current one, None without a file. Raises InvalidOption.
+NewContent = Callable[["bytes | None"], bytes]
 
 
 @contextmanager
@@ -171,12 +173,12 @@ def require_unchanged(current: bytes | None, expected: str | None) -> None:
 
 def replace_if_unchanged(
     entry: FileEntry,
-    content: bytes,
+    new_content: NewContent,
     expected: str | None,
     set_attributes: SetAttributes,
     clock: Clock,
 ) -> tuple[bytes | None, bool]:
-    """Write the content; return the content before, and whether this changed anything.
+    """Write the new content; return the content before, and whether this changed anything.
 
     expected: the checksum that the file must have, None for any. Raises Conflict, Locked,
     NotWritten, InvalidOption.
@@ -184,6 +186,7 @@ def replace_if_unchanged(
     with nullcontext() if expected is None else file_lock(entry, clock, _LOCK_TIMEOUT):
         current = read_file(entry)
         require_unchanged(current, expected)
+        content = new_content(current)
         if current == content:
             return current, set_existing(entry, set_attributes)
         with AtomicReplacement(entry) as replacement:

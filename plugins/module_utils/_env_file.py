@@ -118,7 +118,12 @@ def read_values(data: bytes, names: Collection[str]) -> dict[str, str]:
     The last of several assignments wins. Raises InvalidOption if it is not certain what the three
     readers read.
     """
-    return {found.name: found.value for found in _find(data, names)[0]}
+    return dict(list_values(data, names))
+
+
+def list_values(data: bytes, names: Collection[str]) -> list[tuple[str, str]]:
+    """Return name and value of each assignment of these names, in order. Raises InvalidOption."""
+    return [(found.name, found.value) for found in _find(data, names)[0]]
 
 
 def replace_values(data: bytes, values: Mapping[str, str]) -> bytes:

@@ -3,20 +3,23 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Write a private file that contains a Nomba token, and show fingerprints only."""
+"""Write a Nomba credential to a private file or a .env file, and show fingerprints only."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: nomba_credential_file
 version_added: 0.1.0
-short_description: Write a private file that contains a Nomba token, and show fingerprints only
+short_description: Write a Nomba credential to a private file or a C(.env) file, and show fingerprints only
 description:
-  - Replaces a file atomically and durably, with a mode of C(0600) or stricter. Other processes
-    read the old content or the new content, never a part.
+  - Replaces a file atomically and durably. Other processes read the old content or the new content,
+    never a part.
+  - With O(content), writes a whole file with a mode of C(0600) or stricter.
+  - With O(variables), changes only the named variables of an existing C(.env) file. All other bytes
+    stay, and so do the file's mode, owner, group and access control list.
   - Other modules show the content of such a file in a diff, or write it to a temporary file first.
-    This module shows the fingerprints of its tokens, so that C(--check --diff) shows which host has
-    which token.
+    This module shows the fingerprints of its tokens or variables, so that C(--check --diff) shows
+    which host has which credential.
   - The role P(nomba.auth.credential_rotation#role) publishes tokens and stores its state with this
     module.
 author:
@@ -31,7 +34,7 @@ attributes:
   diff_mode:
     support: full
     details:
-      - Shows only the fingerprints of the tokens in the file.
+      - Shows only the fingerprints of the tokens in the file, or of the values of O(variables).
   idempotent:
     support: full
   action_group:
@@ -49,8 +52,30 @@ options:
   content:
     description:
       - The content of the file, at most 1 MiB.
+      - Exactly one of O(content) and O(variables) is required.
     type: str
-    required: true
+  variables:
+    description:
+      - Names and values of variables in a C(.env) file. Each value is a string.
+      - Only the values of these variables change. Comments, order, other variables, line ends and
+        C(export) stay. Each assignment of a name is changed, so that no old secret stays in the
+        file. A name that is not in the file is added at its end. A missing file is created.
+      - A value keeps its quotation marks if these can hold it. It is written so that python-dotenv,
+        the setting C(EnvironmentFile) of systemd and a POSIX shell read the same value. A value
+        that cannot be written so is refused, for example one with a line break, with C(${), or with
+        a backslash at its end.
+      - The module fails without writing if these three programs read the current value of a
+        variable differently, or if a quotation mark before it is not closed.
+      - A line keeps what one of the three does not support. Systemd ignores a line with C(export),
+        and takes a comment after a value as a part of the value. A shell accepts no spaces around
+        C(=), and takes the carriage return of a Windows line end as a part of the value.
+    type: dict
+  mode:
+    description:
+      - The mode of O(dest), C(0600) or stricter. Other users must never be able to read a secret.
+      - If this is not set, the mode is C(0600). With O(variables), an existing file keeps its mode,
+        and the module warns if every user can read the file.
+    type: raw
   expected:
     description:
       - The SHA-256 of the file's content when it was read, in hexadecimal digits, or an empty
@@ -72,24 +97,40 @@ EXAMPLES = r"""
     owner: payments
     group: payments
   notify: Restart the payment service
+
+- name: Set the client pair in the .env file of an application
+  nomba.auth.nomba_credential_file:
+    dest: /srv/shop/.env
+    variables:
+      NOMBA_CLIENT_ID: "{{ nomba_client_id }}"
+      NOMBA_CLIENT_SECRET: "{{ nomba_client_secret }}"
+  notify: Restart the shop
 """
 
 RETURN = r"""
 fingerprints:
-  description: The fingerprints of the tokens in O(content).
+  description: The fingerprints of the tokens in O(content), or of the values of O(variables).
   returned: success
   type: list
   elements: str
   sample: ["sha256:5a2a0e1b9c3d4f60"]
 before:
-  description: The fingerprints of the tokens that were in the file before.
+  description: The fingerprints of the tokens, or of the values of these variables, that were in
+    the file before.
   returned: success
   type: list
   elements: str
   sample: []
+variables:
+  description: For each name in O(variables), the fingerprint of the value in the file before, empty
+    if the file did not assign it, and of the value after.
+  returned: success and O(variables) is set
+  type: dict
+  sample:
+    NOMBA_CLIENT_SECRET: {before: "sha256:5a2a0e1b9c3d4f60", after: "sha256:0c11f5a2be7d9934"}
 checksum:
-  description: The SHA-256 of O(content), which the module has read back after a write, for the
-    option O(expected) of the next run.
+  description: The SHA-256 of the file's content, which the module has read back after a write, for
+    the option O(expected) of the next run.
   returned: success
   type: str
 error:
@@ -108,12 +149,15 @@ error:
       sample: conflict
 """
 
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.nomba.auth.plugins.module_utils._atomic_file import (
     MAX_FILE_SIZE,
+    NewContent,
     SetAttributes,
     checksum,
     read_file,
@@ -122,6 +166,11 @@ from ansible_collections.nomba.auth.plugins.module_utils._atomic_file import (
     set_existing,
 )
 from ansible_collections.nomba.auth.plugins.module_utils._clock import SYSTEM
+from ansible_collections.nomba.auth.plugins.module_utils._env_file import (
+    list_values,
+    replace_values,
+    require_writable,
+)
 from ansible_collections.nomba.auth.plugins.module_utils._errors import Conflict, InvalidOption
 from ansible_collections.nomba.auth.plugins.module_utils._module import (
     NombaModule,
@@ -132,35 +181,58 @@ from ansible_collections.nomba.auth.plugins.module_utils._secure_open import (
     FileEntry,
     printable,
 )
-from ansible_collections.nomba.auth.plugins.module_utils._token import fingerprints_in
+from ansible_collections.nomba.auth.plugins.module_utils._token import (
+    fingerprint,
+    fingerprints_in,
+)
 
 
 def run_module(module: AnsibleModule) -> dict[str, Any]:
-    """Write the content to the file."""
-    with private_file(module, "dest") as (entry, set_attributes):
-        return _write(module, entry, set_attributes)
+    """Write the content, or the variables, to the file."""
+    variables = _variables(module)
+    if variables is None and module.params["mode"] is None:
+        module.params["mode"] = "0600"
+    with private_file(module, "dest", keep=variables is not None) as (entry, set_attributes):
+        if variables is None:
+            return _write(module, entry, set_attributes, partial(_content, module), _tokens)
+        new_content = partial(_with_variables, variables)
+        return _write(module, entry, set_attributes, new_content, partial(_values, variables))
 
 
 def _write(
-    module: AnsibleModule, entry: FileEntry, set_attributes: SetAttributes
+    module: AnsibleModule,
+    entry: FileEntry,
+    set_attributes: SetAttributes,
+    new_content: NewContent,
+    find: Callable[[bytes], list[tuple[str, str]]],
 ) -> dict[str, Any]:
-    content, expected = _content(module), module.params["expected"]
+    """Write the new content; find: returns names and fingerprints, for the result and the diff."""
+    expected = module.params["expected"]
     if module.check_mode:
         current = read_file(entry)
         require_unchanged(current, expected)
+        content = new_content(current)
         changed = current != content or set_existing(entry, set_attributes)
     else:
-        current, changed = replace_if_unchanged(entry, content, expected, set_attributes, SYSTEM)
+        current, changed = replace_if_unchanged(
+            entry, new_content, expected, set_attributes, SYSTEM
+        )
+        content = new_content(current)
         if read_file(entry) != content:
             raise Conflict("dest: another program has changed it right after the write; inspect it")
-    before, after = fingerprints_in(current or b""), fingerprints_in(content)
+    before, after = find(current or b""), find(content)
     result = {
         "changed": changed,
-        "before": before,
-        "fingerprints": after,
+        "before": [fingerprint for __, fingerprint in before],
+        "fingerprints": [fingerprint for __, fingerprint in after],
         "checksum": checksum(content),
         "msg": "The file was replaced." if changed else "The file is up to date.",
     }
+    if module.params["variables"] is not None:
+        names, old = dict(after), dict(before)
+        result["variables"] = {
+            name: {"before": old.get(name, ""), "after": names[name]} for name in sorted(names)
+        }
     if module._diff:
         path = printable(entry.path)
         header = {"before_header": path, "after_header": path}
@@ -168,7 +240,31 @@ def _write(
     return result
 
 
-def _content(module: AnsibleModule) -> bytes:
+def _variables(module: AnsibleModule) -> dict[str, str] | None:
+    variables: dict[str, str] | None = module.params["variables"]
+    if variables == {}:
+        raise InvalidOption("variables", "it is empty; set the names and values to write")
+    for name, value in (variables or {}).items():
+        if not isinstance(value, str):
+            raise InvalidOption("variables", f"the value of {name} is not a string; quote it")
+        require_writable(name, value)
+    return variables
+
+
+def _with_variables(variables: Mapping[str, str], current: bytes | None) -> bytes:
+    return replace_values(current or b"", variables)
+
+
+def _values(variables: Mapping[str, str], data: bytes) -> list[tuple[str, str]]:
+    found = list_values(data, variables)
+    return [(name, fingerprint(value)) for name, value in found]
+
+
+def _tokens(data: bytes) -> list[tuple[str, str]]:
+    return [("", one) for one in fingerprints_in(data)]
+
+
+def _content(module: AnsibleModule, _current: bytes | None) -> bytes:
     content = str(module.params["content"]).encode()
     if len(content) > MAX_FILE_SIZE:
         raise InvalidOption(
@@ -177,8 +273,8 @@ def _content(module: AnsibleModule) -> bytes:
     return content
 
 
-def _lines(fingerprints: list[str]) -> str:
-    return "".join(f"{fingerprint}\n" for fingerprint in fingerprints)
+def _lines(found: list[tuple[str, str]]) -> str:
+    return "".join(f"{name}=({one})\n" if name else f"{one}\n" for name, one in found)
 
 
 def main() -> None:
@@ -186,11 +282,14 @@ def main() -> None:
     module = NombaModule(
         argument_spec={
             "dest": {"type": "path", "required": True},
-            "content": {"type": "str", "required": True, "no_log": True},
+            "content": {"type": "str", "no_log": True},
+            "variables": {"type": "dict", "no_log": True},
             "expected": {"type": "str"},
-            "mode": {"type": "raw", "default": "0600"},
+            "mode": {"type": "raw"},
         },
         add_file_common_args=True,
+        mutually_exclusive=[("content", "variables")],
+        required_one_of=[("content", "variables")],
         supports_check_mode=True,
     )
     run(module, run_module)
