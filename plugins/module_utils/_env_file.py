@@ -36,6 +36,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 from ansible_collections.nomba.auth.plugins.module_utils._errors import InvalidOption
+from ansible_collections.nomba.auth.plugins.module_utils._token import fingerprint
 
 _BOM = b"\xef\xbb\xbf"
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -50,7 +51,7 @@ _QUOTED_DOTENV = {
     b'"': re.compile(rb'"(?:\\"|[^"])*?(?<!\\)"'),
 }
 # For systemd, an = at the start of a line is a part of the name.
-_TO_VALUE = re.compile(rb"[ \t]*[^\n][^=\n]*=[ \t]*")
+_TO_VALUE = re.compile(rb"[ \t]*[^ \t\n][^=\n]*=[ \t]*")
 # python-dotenv accepts a name in quotation marks, also with line breaks.
 _QUOTED_NAME = re.compile(rb"\W*(?:export\W+)?'")
 # python-dotenv skips all white space of Unicode before a value.
@@ -112,29 +113,32 @@ class _Assignment:
     value: str
 
 
-def read_values(data: bytes, names: Collection[str]) -> dict[str, str]:
+def read_values(names: Collection[str], data: bytes) -> dict[str, str]:
     """Return the values of the names that a .env file assigns.
 
     The last of several assignments wins. Raises InvalidOption if it is not certain what the three
     readers read.
     """
-    return dict(list_values(data, names))
+    return {found.name: found.value for found in _find(data, names)[0]}
 
 
-def list_values(data: bytes, names: Collection[str]) -> list[tuple[str, str]]:
-    """Return name and value of each assignment of these names, in order. Raises InvalidOption."""
-    return [(found.name, found.value) for found in _find(data, names)[0]]
+def fingerprints_of(names: Collection[str], data: bytes) -> list[tuple[str, str]]:
+    """Return name and fingerprint of each assignment of the names, in order of the file.
+
+    Raises InvalidOption.
+    """
+    return [(found.name, fingerprint(found.value)) for found in _find(data, names)[0]]
 
 
-def replace_values(data: bytes, values: Mapping[str, str]) -> bytes:
-    """Return the file with these values, by name; all other bytes stay.
+def replace_values(values: Mapping[str, str], data: bytes | None) -> bytes:
+    """Return the file with these values, by name; all other bytes stay. None is no file.
 
     Each assignment of a name is replaced, so that no old secret stays in the file; it keeps its
     quotation marks if these can hold the value. A name that is not there is appended. Equal values
     are not touched. Raises InvalidOption.
     """
-    for name, value in values.items():
-        require_writable(name, value)
+    require_writable(values)
+    data = data or b""
     assignments, doubt = _find(data, values)
     for found in reversed(assignments):
         value = values[found.name]
@@ -148,11 +152,20 @@ def replace_values(data: bytes, values: Mapping[str, str]) -> bytes:
     return _append(data, {name: values[name] for name in missing})
 
 
-def require_writable(name: str, value: str) -> None:
-    """Check that all three readers would read this value. Raises InvalidOption."""
+def require_writable(values: Mapping[str, object]) -> None:
+    """Check that all three readers would read these values, by name. Raises InvalidOption."""
+    if not values:
+        raise InvalidOption("variables", "it is empty; set the names and values to write")
+    for name, value in values.items():
+        _require_writable(name, value)
+
+
+def _require_writable(name: str, value: object) -> None:
     if not _NAME.fullmatch(name):
         problem = "a name has letters, digits and _, and does not begin with a digit"
         raise InvalidOption("variables", problem)
+    if not isinstance(value, str):
+        raise InvalidOption("variables", f"the value of {name} is not a string; quote it")
     for what, pattern in _UNWRITABLE.items():
         if pattern.search(value):
             raise _unwritable(name, what)
@@ -230,7 +243,7 @@ def _mentioned(text: bytes, names: Collection[str], inside: bool = False) -> Ite
     """
     for name in map(re.escape, names):
         assigned = rf"(?<![\w.?&-]){name}['\"]?\s*\+?="
-        alone = rf"^\W*(?:export\W+)?{name}(?!\w)"
+        alone = rf"^[^\w\n]*(?:export[^\w\n]+)?{name}(?!\w)"
         pattern = assigned if inside else f"{assigned}|{alone}"
         if re.search(pattern.encode(), text, re.MULTILINE):
             yield name

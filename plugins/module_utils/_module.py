@@ -42,6 +42,7 @@ from ansible_collections.nomba.auth.plugins.module_utils._scan import (
     shown_path,
 )
 from ansible_collections.nomba.auth.plugins.module_utils._secure_open import (
+    ACL,
     FileEntry,
     OpenFile,
     open_entry,
@@ -74,7 +75,6 @@ _OCTAL = re.compile(r"[0-7]{1,5}")
 _ID = re.compile(r"[0-9]{1,10}")
 _MAX_ID = 2**32 - 2
 _NEW_FILE = os.stat_result((stat.S_IFREG | stat.S_IRUSR | stat.S_IWUSR, *[0] * 9))
-_ACL = "system.posix_acl_access"
 _BY_ANSIBLE = ("seuser", "serole", "setype", "selevel", "attributes")
 _UNREPLACEABLE = re.compile(r"[^-].*[ai]|[ai]")
 # The minimum length of a token that Ansible masks everywhere in a result.
@@ -341,7 +341,7 @@ def _access(module: AnsibleModule, entry: FileEntry) -> _Access:
 def _read_acl(descriptor: int) -> bytes | None:
     """Return the access control list of a file; None without one, or where there are none."""
     try:
-        return os.getxattr(descriptor, _ACL)
+        return os.getxattr(descriptor, ACL)
     except (AttributeError, OSError):
         return None
 
@@ -352,9 +352,9 @@ def _set_acl(entry: FileEntry, descriptor: int, acl: bytes | None) -> None:
         return
     try:
         if acl is None:
-            os.removexattr(descriptor, _ACL)
+            os.removexattr(descriptor, ACL)
         else:
-            os.setxattr(descriptor, _ACL, acl)
+            os.setxattr(descriptor, ACL, acl)
     except OSError as error:
         problem = f"its access control list cannot be kept: {error.strerror}; run as root"
         raise InvalidOption(entry.option, problem) from None

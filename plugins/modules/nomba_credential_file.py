@@ -3,14 +3,14 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Write a Nomba credential to a private file or a .env file, and show fingerprints only."""
+"""Write a Nomba credential to a file, and show fingerprints only."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: nomba_credential_file
 version_added: 0.1.0
-short_description: Write a Nomba credential to a private file or a C(.env) file, and show fingerprints only
+short_description: Write a Nomba credential to a file, and show fingerprints only
 description:
   - Replaces a file atomically and durably. Other processes read the old content or the new content,
     never a part.
@@ -149,7 +149,7 @@ error:
       sample: conflict
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -157,21 +157,18 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.nomba.auth.plugins.module_utils._atomic_file import (
     MAX_FILE_SIZE,
-    NewContent,
-    SetAttributes,
+    Replacement,
     checksum,
-    read_file,
-    replace_if_unchanged,
-    require_unchanged,
-    set_existing,
+    predict_replacement,
+    replace_and_read_back,
 )
 from ansible_collections.nomba.auth.plugins.module_utils._clock import SYSTEM
 from ansible_collections.nomba.auth.plugins.module_utils._env_file import (
-    list_values,
+    fingerprints_of,
     replace_values,
     require_writable,
 )
-from ansible_collections.nomba.auth.plugins.module_utils._errors import Conflict, InvalidOption
+from ansible_collections.nomba.auth.plugins.module_utils._errors import InvalidOption
 from ansible_collections.nomba.auth.plugins.module_utils._module import (
     NombaModule,
     private_file,
@@ -181,57 +178,44 @@ from ansible_collections.nomba.auth.plugins.module_utils._secure_open import (
     FileEntry,
     printable,
 )
-from ansible_collections.nomba.auth.plugins.module_utils._token import (
-    fingerprint,
-    fingerprints_in,
-)
+from ansible_collections.nomba.auth.plugins.module_utils._token import fingerprints_in
 
 
 def run_module(module: AnsibleModule) -> dict[str, Any]:
     """Write the content, or the variables, to the file."""
-    variables = _variables(module)
-    if variables is None and module.params["mode"] is None:
-        module.params["mode"] = "0600"
+    variables = module.params["variables"]
+    if variables is None:
+        module.params["mode"] = module.params["mode"] or "0600"
+        new_content, find = partial(_content, module), _tokens
+    else:
+        require_writable(variables)
+        new_content = partial(replace_values, variables)
+        find = partial(fingerprints_of, variables)
     with private_file(module, "dest", keep=variables is not None) as (entry, set_attributes):
-        if variables is None:
-            return _write(module, entry, set_attributes, partial(_content, module), _tokens)
-        new_content = partial(_with_variables, variables)
-        return _write(module, entry, set_attributes, new_content, partial(_values, variables))
+        replace = predict_replacement if module.check_mode else replace_and_read_back
+        done = replace(entry, new_content, module.params["expected"], set_attributes, SYSTEM)
+        return _result(module, entry, done, find)
 
 
-def _write(
+def _result(
     module: AnsibleModule,
     entry: FileEntry,
-    set_attributes: SetAttributes,
-    new_content: NewContent,
+    done: Replacement,
     find: Callable[[bytes], list[tuple[str, str]]],
 ) -> dict[str, Any]:
-    """Write the new content; find: returns names and fingerprints, for the result and the diff."""
-    expected = module.params["expected"]
-    if module.check_mode:
-        current = read_file(entry)
-        require_unchanged(current, expected)
-        content = new_content(current)
-        changed = current != content or set_existing(entry, set_attributes)
-    else:
-        current, changed = replace_if_unchanged(
-            entry, new_content, expected, set_attributes, SYSTEM
-        )
-        content = new_content(current)
-        if read_file(entry) != content:
-            raise Conflict("dest: another program has changed it right after the write; inspect it")
-    before, after = find(current or b""), find(content)
+    """Return the result; find: returns the names, if any, and the fingerprints in a content."""
+    before, after = find(done.before or b""), find(done.after)
     result = {
-        "changed": changed,
+        "changed": done.changed,
         "before": [fingerprint for __, fingerprint in before],
         "fingerprints": [fingerprint for __, fingerprint in after],
-        "checksum": checksum(content),
-        "msg": "The file was replaced." if changed else "The file is up to date.",
+        "checksum": checksum(done.after),
+        "msg": "The file was replaced." if done.changed else "The file is up to date.",
     }
     if module.params["variables"] is not None:
-        names, old = dict(after), dict(before)
+        old = dict(before)
         result["variables"] = {
-            name: {"before": old.get(name, ""), "after": names[name]} for name in sorted(names)
+            name: {"before": old.get(name, ""), "after": new} for name, new in after
         }
     if module._diff:
         path = printable(entry.path)
@@ -240,28 +224,8 @@ def _write(
     return result
 
 
-def _variables(module: AnsibleModule) -> dict[str, str] | None:
-    variables: dict[str, str] | None = module.params["variables"]
-    if variables == {}:
-        raise InvalidOption("variables", "it is empty; set the names and values to write")
-    for name, value in (variables or {}).items():
-        if not isinstance(value, str):
-            raise InvalidOption("variables", f"the value of {name} is not a string; quote it")
-        require_writable(name, value)
-    return variables
-
-
-def _with_variables(variables: Mapping[str, str], current: bytes | None) -> bytes:
-    return replace_values(current or b"", variables)
-
-
-def _values(variables: Mapping[str, str], data: bytes) -> list[tuple[str, str]]:
-    found = list_values(data, variables)
-    return [(name, fingerprint(value)) for name, value in found]
-
-
 def _tokens(data: bytes) -> list[tuple[str, str]]:
-    return [("", one) for one in fingerprints_in(data)]
+    return [("", fingerprint) for fingerprint in fingerprints_in(data)]
 
 
 def _content(module: AnsibleModule, _current: bytes | None) -> bytes:

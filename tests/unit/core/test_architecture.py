@@ -49,7 +49,7 @@ ALLOWED: dict[str, set[str]] = {
         *("_answer", "_client", "_clock", "_token", "concurrent.futures", "threading"),
     },
     "module_utils/_containers.py": set(),
-    "module_utils/_env_file.py": {"_errors"},
+    "module_utils/_env_file.py": {"_errors", "_token"},
     "module_utils/_scan.py": {"_clock", "_containers", "_token", "errno", "os", "stat"},
     "module_utils/_secure_open.py": {"_errors", "errno", "grp", "os", "pwd", "stat"},
     "module_utils/_progress.py": {
