@@ -140,16 +140,19 @@ def replace_values(values: Mapping[str, str], data: bytes | None) -> bytes:
     require_writable(values)
     data = data or b""
     assignments, doubt = _find(data, values)
-    for found in reversed(assignments):
+    parts, done = [], 0
+    for found in assignments:
         value = values[found.name]
         if found.value != value:
-            is_last = _LINE_END.match(data, found.end)
-            quote = found.quote if value or is_last else "'"
-            data = data[: found.start] + _quoted(value, quote) + data[found.end :]
+            # An empty value without quotation marks would be read together with a comment.
+            quote = found.quote if value or _LINE_END.match(data, found.end) else "'"
+            parts += [data[done : found.start], _quoted(value, quote)]
+            done = found.end
     missing = [name for name in values if name not in {found.name for found in assignments}]
     if missing and doubt is not None:
         raise _unclear(missing[0], doubt.line)
-    return _append(data, {name: values[name] for name in missing})
+    new = b"".join([*parts, data[done:]])
+    return _append(new, {name: values[name] for name in missing})
 
 
 def require_writable(values: Mapping[str, object]) -> None:

@@ -89,8 +89,8 @@ def test_only_the_value_changes(before: bytes, after: bytes) -> None:
 def test_forty_other_variables_stay_byte_for_byte(before: bytes, after: bytes) -> None:
     around = OTHERS + KEY + b"\xef\xbb\xbf\n\n  # it's \"\nnot an assignment\nA='\xff\n$B'\n"
     assert replaced(around + before) == (around + after)
-    if before and before.endswith(b"\n") and NAME.encode() + b"_" not in before:
-        assert replaced(before + OTHERS).endswith(OTHERS) is (before in after or b"o" in before)
+    if before.endswith(b"\n") and before.count(b"\n") == after.count(b"\n"):
+        assert replaced(before + OTHERS) == after + OTHERS
 
 
 # A value, and how it is written for each style of the value before.
@@ -104,11 +104,9 @@ STYLES = {
     "two backslashes": ("a\\\\b", ('"a\\\\\\\\b"',) * 3),
     "single": ("it's", ('"it\'s"',) * 3),
     "double": ('"a"', ("'\"a\"'", "'\"a\"'", '"\\"a\\""')),
-    "both": ("'\"\\'", ("'",)),
     "tilde": ("~/a:~b", ("'~/a:~b'", "'~/a:~b'", '"~/a:~b"')),
     "other letters": ("é\u00a0\U0001f600", ("'é\u00a0\U0001f600'",) * 2 + ('"é\u00a0\U0001f600"',)),
 }
-STYLES.pop("both")
 
 
 @pytest.mark.parametrize(("value", "written"), STYLES.values(), ids=STYLES)
@@ -294,7 +292,7 @@ def test_error_contains_no_value() -> None:
 
 
 def test_hostile_file_takes_linear_time() -> None:
-    size = 1 << 18
+    size = 1 << 15
     for part in (
         b" \t",
         b"\xc2\xa0",
