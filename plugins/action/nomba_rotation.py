@@ -18,8 +18,9 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.nomba.auth.plugins.module_utils._clock import SYSTEM
 from ansible_collections.nomba.auth.plugins.module_utils._errors import NombaError
 from ansible_collections.nomba.auth.plugins.module_utils._rotation_plan import RotationOptions
-from ansible_collections.nomba.auth.plugins.module_utils._rotation_state import Actor
+from ansible_collections.nomba.auth.plugins.module_utils._rotation_state import Actor, Kind
 from ansible_collections.nomba.auth.plugins.module_utils._stored_token import Owner
+from ansible_collections.nomba.auth.plugins.module_utils._token import fingerprint, jwts_in
 from ansible_collections.nomba.auth.plugins.plugin_utils._control_host import (
     ApiClient,
     CustomStore,
@@ -46,7 +47,9 @@ from ansible_collections.nomba.auth.plugins.plugin_utils._rotation_run import (
 )
 from ansible_collections.nomba.auth.plugins.plugin_utils._spool import Spool
 
-STEPS = ("load", "revoke_compromised", "prepare", "record", "retire", "report")
+STEPS = (
+    *("load", "revoke_compromised", "prepare", "record", "revoke_found", "retire", "report"),
+)
 # Connection options that module_defaults of the group nomba can set.
 _CONNECTION = ("validate_certs", "ca_path", "allow_http", "timeout", "deadline")
 
@@ -79,6 +82,9 @@ class ActionModule(ActionBase):  # type: ignore[misc] # Ansible ships no type in
         else:
             spool = Spool.opened(arguments.get("run"))
         options = checked_options(arguments.get("options"))
+        if arguments.get("found"):
+            texts = [str(one).encode() for one in arguments["found"]]
+            spool.put("found", [token for one in texts for token in jwts_in(one)])
         run = self._rotation_run(options, spool, variables)
         if step == "report":
             return self._report(run)
@@ -138,11 +144,19 @@ class ActionModule(ActionBase):  # type: ignore[misc] # Ansible ships no type in
                 removed_hosts=tuple(options["removed_hosts"]),
                 adopt_unknown=options["unknown_tokens"] == "adopt",
                 has_client_secret=bool(options["client_secret"]),
+                kind=Kind.CLIENT if options["credential"] == "client" else Kind.ACCESS_TOKEN,
+                client=_mark(options["client_secret"]),
+                old_client=_mark(options["old_client_secret"]),
+                retire_after=options["retire_after"],
+                fail_if_due=options["fail_if_due"],
+                token_lifetime=options["token_lifetime"],
             ),
             hosts,
             excludes_hosts=is_partial or ("ansible_limit" in variables and not is_check),
             batch=options["batch"],
-            checks_old_client=bool(options["old_client_id"]),
+            client=_client(options["client_id"], options["client_secret"]),
+            old_client=_client(options["old_client_id"], options["old_client_secret"]),
+            verify_only=options["verify_only"],
             check_mode=is_check,
             command=resume_command(sys.argv),
         )
@@ -187,6 +201,15 @@ class ActionModule(ActionBase):  # type: ignore[misc] # Ansible ships no type in
         return dict(
             self._execute_module(module_name=name, module_args=complete, task_vars=variables)
         )
+
+
+def _client(client_id: str, secret: str) -> dict[str, str]:
+    """Return the document of a client; empty without an id."""
+    return {"client_id": client_id, "client_secret": secret} if client_id else {}
+
+
+def _mark(secret: str) -> str:
+    return fingerprint(secret) if secret else ""
 
 
 def _with_defaults(name: str, arguments: dict[str, Any], task: Any, templar: Any) -> dict[str, Any]:

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import base64
+import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
@@ -14,17 +15,20 @@ from typing import Any
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
+from ansible_collections.nomba.auth.plugins.module_utils._env_file import read_values
+from ansible_collections.nomba.auth.plugins.module_utils._errors import NombaError
 from ansible_collections.nomba.auth.plugins.module_utils._rotation import HostEvidence, hide_tokens
 from ansible_collections.nomba.auth.plugins.module_utils._token import fingerprint, jwts_in
 from ansible_collections.nomba.auth.plugins.plugin_utils._spool import Spool
 
-_FILE_OPTIONS = ("dest", "content", "owner", "group", "mode")
+_FILE_OPTIONS = ("dest", "content", "variables", "owner", "group", "mode")
 # In check mode, no token is issued. The lookup rotation_value gives this text to the templates.
 NEW_TOKEN = "(new token)"  # noqa: S105 -- a text for a token that does not exist
 _TEMPLATE_WITHOUT = (
-    "credential_rotation_template: the result does not contain the token; write "
-    "credential_rotation_service.access_token to it"
+    "credential_rotation_template: the result does not contain the {noun}; write "
+    "credential_rotation_service.{field} to it"
 )
+_CLIENT = ("client_id", "client_secret")
 _HIDDEN = "its output is hidden by no_log"
 
 
@@ -37,6 +41,7 @@ class ActionModule(ActionBase):  # type: ignore[misc] # Ansible ships no type in
         variables = task_vars or {}
         steps = {
             "inspect": self._inspect,
+            "find": self._find,
             "write": self._write,
             "reloaded": self._reloaded,
             "healthy": self._healthy,
@@ -55,20 +60,53 @@ class ActionModule(ActionBase):  # type: ignore[misc] # Ansible ships no type in
         """Compare the token file with the current token, without changing it."""
         result = self._run_file_module(spool, variables, check_mode=True)
         error = _message(result) if result.get("failed") else ""
-        found = list(result.get("before", []))
-        known = set(spool.get("known", []))
-        if set(found) - known:
-            spool.put(f"unknown {host}", self._unknown(variables, known))
+        known, clients = set(spool.get("known", [])), spool.get("clients")
+        if clients is None:
+            found = list(result.get("before", []))
+            if set(found) - known:
+                spool.put(f"unknown {host}", self._unknown(variables, known))
+        else:
+            found = [] if error else self._clients(spool, host, clients, variables)
         differs = bool(result.get("changed"))
         spool.put(f"inspection {host}", {"fingerprints": found, "differs": differs, "error": error})
         return {"changed": False, "msg": error or "The token file can be written.", "tokens": found}
 
     def _unknown(self, variables: Mapping[str, Any], known: set[str]) -> list[str]:
         """Return the tokens of the file that are not in the store. They leave through the spool."""
+        content = self._content(variables)
+        return [one for one in jwts_in(content) if fingerprint(one) not in known]
+
+    def _clients(
+        self, spool: Spool, host: str, clients: Mapping[str, str], variables: Mapping[str, Any]
+    ) -> list[str]:
+        """Return the fingerprints of the clients in the file; an unknown one leaves by the spool."""
+        content = self._content(variables)
+        text = content.decode(errors="replace")
+        found = [name for name, secret in clients.items() if contains(text, secret)]
+        client = client_in(content, self._task.args.get("names") or {})
+        if client and fingerprint(client["client_secret"]) not in clients:
+            spool.put(f"unknown {host}", [client])
+            found.append(fingerprint(client["client_secret"]))
+        return found
+
+    def _content(self, variables: Mapping[str, Any]) -> bytes:
+        """Return the content of the file; empty if there is none."""
         dest = {"src": self._task.args["dest"]}
         result = self._execute_module("ansible.builtin.slurp", dest, task_vars=variables)
-        content = base64.b64decode(result.get("content", ""))
-        return [one for one in jwts_in(content) if fingerprint(one) not in known]
+        return base64.b64decode(result.get("content", ""))
+
+    def _find(self, spool: Spool, host: str, variables: Mapping[str, Any]) -> dict[str, Any]:
+        """Search files and folders of the host for tokens, which leave through the spool."""
+        sources = {"sources": self._task.args.get("sources") or []}
+        name = "nomba.auth.nomba_token_find"
+        result = self._execute_module(name, sources, task_vars=variables)
+        tokens = [str(one) for one in result.get("tokens", [])]
+        unread = [f"{one['path']} ({one['reason']})" for one in result.get("unread", [])]
+        if result.get("failed"):
+            unread.append(_message(result))
+        spool.put(f"found {host}", tokens)
+        spool.put(f"unread {host}", [f"{host}: {one}" for one in unread])
+        return {"changed": False, "msg": f"{len(tokens)} token(s) found.", "unread": unread}
 
     def _write(self, spool: Spool, host: str, variables: Mapping[str, Any]) -> dict[str, Any]:
         """Write the token file, and record that it was read back."""
@@ -113,9 +151,11 @@ class ActionModule(ActionBase):  # type: ignore[misc] # Ansible ships no type in
     ) -> Mapping[str, Any]:
         """Return the result of the module, which reads the file back after a write."""
         given = self._task.args
-        token = (spool.get("credential") or {"access_token": NEW_TOKEN})["access_token"]
-        if not contains(str(given["content"]), token):
-            return {"failed": True, "msg": _TEMPLATE_WITHOUT}
+        field = "access_token" if spool.get("clients") is None else "client_secret"
+        secret = (spool.get("credential") or {field: NEW_TOKEN})[field]
+        if given.get("content") is not None and not contains(str(given["content"]), secret):
+            noun = "token" if field == "access_token" else field.replace("_", " ")
+            return {"failed": True, "msg": _TEMPLATE_WITHOUT.format(noun=noun, field=field)}
         arguments = {name: given[name] for name in _FILE_OPTIONS if given.get(name) is not None}
         before, self._task.check_mode = self._task.check_mode, check_mode
         try:
@@ -126,6 +166,22 @@ class ActionModule(ActionBase):  # type: ignore[misc] # Ansible ships no type in
             )
         finally:
             self._task.check_mode = before
+
+
+def client_in(content: bytes, names: Mapping[str, str]) -> dict[str, str]:
+    """Return the client in a .env file with these names, or in a JSON file; empty if unclear."""
+    try:
+        by_field = {field: name for field, name in names.items() if field in _CLIENT}
+        if by_field:
+            values = read_values(by_field.values(), content)
+            found = {field: values.get(name, "") for field, name in by_field.items()}
+        else:
+            document = json.loads(content)
+            found = {field: document.get(field, "") for field in _CLIENT}
+    except (AttributeError, ValueError, NombaError):
+        return {}
+    is_text = all(isinstance(one, str) for one in found.values())
+    return found if is_text and all(found.get(field) for field in _CLIENT) else {}
 
 
 def contains(content: str, token: str) -> bool:

@@ -49,6 +49,7 @@ from typing import Any
 from ansible.errors import AnsibleLookupError
 from ansible.plugins.lookup import LookupBase
 
+from ansible_collections.nomba.auth.plugins.module_utils._rotation_state import Kind
 from ansible_collections.nomba.auth.plugins.plugin_utils._spool import Spool
 
 try:
@@ -69,5 +70,5 @@ class LookupModule(LookupBase):  # type: ignore[misc] # Ansible ships no type in
             raise AnsibleLookupError(f"rotation_value: pass one of {', '.join(_NAMES)}")
         value = Spool.opened(self.get_option("run")).get(terms[0])
         if register_secrets is not None and isinstance(value, dict):
-            register_secrets([value["access_token"]])
+            register_secrets([value[one.value] for one in Kind if one.value in value])
         return [{} if value is None else value]

@@ -16,6 +16,7 @@ import os
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
+from dataclasses import dataclass
 from types import TracebackType
 
 from ansible_collections.nomba.auth.plugins.module_utils._clock import Clock
@@ -43,6 +44,8 @@ _LOCK_RETRY = 0.1
 # Sets an open file's owner, mode and attributes as the options demand; returns whether this changed
 # anything. Raises InvalidOption.
 SetAttributes = Callable[[OpenFile], bool]
+# Returns the content to write for the current one, None without a file. Raises InvalidOption.
+NewContent = Callable[["bytes | None"], bytes]
 
 
 def make_private(file: OpenFile) -> bool:
@@ -176,14 +179,56 @@ def require_unchanged(current: bytes | None, expected: str | None) -> None:
         )
 
 
+@dataclass(frozen=True)
+class Replacement:
+    """What was done, or would be: the content before, None without a file, and the one after."""
+
+    before: bytes | None
+    after: bytes
+    changed: bool
+
+
+def predict_replacement(
+    entry: FileEntry,
+    new_content: NewContent,
+    expected: str | None,
+    set_attributes: SetAttributes,
+    _clock: Clock,
+) -> Replacement:
+    """Return what `replace_and_read_back` would do; set_attributes changes nothing either.
+
+    Raises Conflict, InvalidOption.
+    """
+    current = read_file(entry)
+    require_unchanged(current, expected)
+    content = _limited(entry, new_content(current))
+    changed = current != content or set_existing(entry, set_attributes)
+    return Replacement(current, content, changed)
+
+
+def replace_and_read_back(
+    entry: FileEntry,
+    new_content: NewContent,
+    expected: str | None,
+    set_attributes: SetAttributes,
+    clock: Clock,
+) -> Replacement:
+    """Write the new content, as `replace_if_unchanged`, and require that the file has it then."""
+    current, changed = replace_if_unchanged(entry, new_content, expected, set_attributes, clock)
+    content = new_content(current)
+    if read_file(entry) != content:
+        raise Conflict("dest: another program has changed it right after the write; inspect it")
+    return Replacement(current, content, changed)
+
+
 def replace_if_unchanged(
     entry: FileEntry,
-    content: bytes,
+    new_content: NewContent,
     expected: str | None,
     set_attributes: SetAttributes,
     clock: Clock,
 ) -> tuple[bytes | None, bool]:
-    """Write the content; return the content before, and whether this changed anything.
+    """Write the new content; return the content before, and whether this changed anything.
 
     expected: the checksum that the file must have, None for any. Raises Conflict, Locked,
     NotWritten, InvalidOption.
@@ -191,6 +236,7 @@ def replace_if_unchanged(
     with nullcontext() if expected is None else file_lock(entry, clock, _LOCK_TIMEOUT):
         current = read_file(entry)
         require_unchanged(current, expected)
+        content = _limited(entry, new_content(current))
         if current == content:
             return current, set_existing(entry, set_attributes)
         with AtomicReplacement(entry) as replacement:
@@ -288,6 +334,12 @@ def _read(entry: FileEntry, descriptor: int) -> bytes:
     if len(content) > MAX_FILE_SIZE:
         problem = "it is larger than 1 MiB, so it is not a file with a token; name another one"
         raise InvalidOption(entry.option, problem)
+    return content
+
+
+def _limited(entry: FileEntry, content: bytes) -> bytes:
+    if len(content) > MAX_FILE_SIZE:
+        raise InvalidOption(entry.option, "it would be larger than 1 MiB; name another file")
     return content
 
 

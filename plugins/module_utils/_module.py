@@ -24,7 +24,10 @@ from urllib.parse import urlsplit
 
 from ansible.module_utils.basic import AnsibleModule, env_fallback, missing_required_lib
 
-from ansible_collections.nomba.auth.plugins.module_utils._atomic_file import SetAttributes
+from ansible_collections.nomba.auth.plugins.module_utils._atomic_file import (
+    SetAttributes,
+    open_existing,
+)
 from ansible_collections.nomba.auth.plugins.module_utils._clock import SYSTEM, request_stop
 from ansible_collections.nomba.auth.plugins.module_utils._errors import (
     InvalidOption,
@@ -39,6 +42,7 @@ from ansible_collections.nomba.auth.plugins.module_utils._scan import (
     shown_path,
 )
 from ansible_collections.nomba.auth.plugins.module_utils._secure_open import (
+    ACL,
     FileEntry,
     OpenFile,
     open_entry,
@@ -203,11 +207,23 @@ class _Owner:
     gid: int | None
 
 
+@dataclass(frozen=True)
+class _Access:
+    """The mode of a file, and its POSIX access control list; None without one."""
+
+    mode: int
+    acl: bytes | None
+
+
 @contextmanager
-def private_file(module: AnsibleModule, option: str) -> Iterator[tuple[FileEntry, SetAttributes]]:
+def private_file(
+    module: AnsibleModule, option: str, keep: bool = False
+) -> Iterator[tuple[FileEntry, SetAttributes]]:
     """Open the private file that an option names; yield it and a function that sets its attributes.
 
-    Validates all file options before a request is sent or a file is written. Raises InvalidOption.
+    keep: an existing file keeps its mode, owner and group where no option sets them, also a mode
+    with which other users can read it. Validates all file options before a request is sent or a
+    file is written. Raises InvalidOption.
     """
     if _parse_mode(module, _NEW_FILE) & _FOR_OTHERS:
         raise InvalidOption("mode", _TOO_OPEN)
@@ -216,23 +232,30 @@ def private_file(module: AnsibleModule, option: str) -> Iterator[tuple[FileEntry
         raise InvalidOption("attributes", problem)
     owner = _parse_owner(module)
     with open_entry(option, module.params[option], follow_link=True) as found:
-        owner = _inherit(owner, found)
+        status = found.status()
+        if keep and status is not None:
+            owner = _require_owner(option, owner, status)
+        else:
+            owner = _inherit(owner, status)
         entry = found.owned_by(os.geteuid() if owner.uid is None else owner.uid)
-        yield entry, partial(set_file_attributes, module, entry, owner)
+        keeps_mode = keep and status is not None and module.params["mode"] is None
+        kept = _access(module, entry) if keeps_mode else None
+        yield entry, partial(set_file_attributes, module, entry, owner, kept)
 
 
 def set_file_attributes(
-    module: AnsibleModule, entry: FileEntry, owner: _Owner, file: OpenFile
+    module: AnsibleModule, entry: FileEntry, owner: _Owner, kept: _Access | None, file: OpenFile
 ) -> bool:
     """Set an open file's owner, mode and other attributes; return whether this changes anything.
 
-    Check mode changes nothing. Raises InvalidOption, also if other users could read the file.
+    kept: the access to set, None for the option mode. Check mode changes nothing. Raises
+    InvalidOption, also if the option would let other users read the file.
     """
     status = os.fstat(file.descriptor)
     uid = status.st_uid if owner.uid is None else owner.uid
     gid = status.st_gid if owner.gid is None else owner.gid
-    mode = _parse_mode(module, status)
-    if mode & _FOR_OTHERS:
+    mode = _parse_mode(module, status) if kept is None else kept.mode
+    if kept is None and mode & _FOR_OTHERS:
         raise InvalidOption("mode", _TOO_OPEN)
     if not module.check_mode:
         if uid != status.st_uid:
@@ -242,6 +265,8 @@ def set_file_attributes(
         # The mode is read again: a change of the owner can clear bits.
         if mode != stat.S_IMODE(os.fstat(file.descriptor).st_mode):
             _change("mode", os.fchmod, file.descriptor, mode)
+        if kept is not None:
+            _set_acl(entry, file.descriptor, kept.acl)
     changed = (uid, gid, mode) != (status.st_uid, status.st_gid, stat.S_IMODE(status.st_mode))
     return _set_by_ansible(module, entry, file) or changed
 
@@ -300,11 +325,59 @@ def _parse_id(option: str, name: str | None, find: Callable[[str], int]) -> int 
         raise InvalidOption(option, problem) from None
 
 
-def _inherit(owner: _Owner, entry: FileEntry) -> _Owner:
+def _access(module: AnsibleModule, entry: FileEntry) -> _Access:
+    """Return who can access an existing file; warn if everybody can read it. Raises InvalidOption.
+
+    With an access control list, the mode's group bits are those of the list's mask. Without the
+    list they would open the file to its group.
+    """
+    with open_existing(entry) as file:
+        mode = stat.S_IMODE(os.fstat(file.descriptor).st_mode)
+        if mode & stat.S_IROTH:
+            module.warn(f"{entry.option}: every user can read it (mode {mode:04o}); set mode 0600")
+        return _Access(mode, _read_acl(file.descriptor))
+
+
+def _read_acl(descriptor: int) -> bytes | None:
+    """Return the access control list of a file; None without one, or where there are none."""
+    try:
+        return os.getxattr(descriptor, ACL)
+    except (AttributeError, OSError):
+        return None
+
+
+def _set_acl(entry: FileEntry, descriptor: int, acl: bytes | None) -> None:
+    """Set or remove the list, which a new file has from its folder. Raises InvalidOption."""
+    if _read_acl(descriptor) == acl:
+        return
+    try:
+        if acl is None:
+            os.removexattr(descriptor, ACL)
+        else:
+            os.setxattr(descriptor, ACL, acl)
+    except OSError as error:
+        problem = f"its access control list cannot be kept: {error.strerror}; run as root"
+        raise InvalidOption(entry.option, problem) from None
+
+
+def _inherit(owner: _Owner, status: os.stat_result | None) -> _Owner:
     """Keep the owner and group of an existing file when root writes it and they are not set."""
-    status = entry.status()
-    if status is None or os.geteuid():
-        return owner
+    return owner if status is None or os.geteuid() else _complete(owner, status)
+
+
+def _require_owner(option: str, owner: _Owner, status: os.stat_result) -> _Owner:
+    """Keep the owner and group of an existing file if they are not set. Raises InvalidOption."""
+    user, groups = os.geteuid(), {os.getegid(), *os.getgroups()}
+    if user and owner.uid is None and status.st_uid != user:
+        problem = "it belongs to another user, and only root can keep its owner; run as root"
+        raise InvalidOption(option, problem)
+    if user and owner.gid is None and status.st_gid not in groups:
+        problem = "this user is not in its group, and only root can keep its group; run as root"
+        raise InvalidOption(option, problem)
+    return _complete(owner, status)
+
+
+def _complete(owner: _Owner, status: os.stat_result) -> _Owner:
     return _Owner(
         status.st_uid if owner.uid is None else owner.uid,
         status.st_gid if owner.gid is None else owner.gid,

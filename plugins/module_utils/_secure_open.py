@@ -28,7 +28,7 @@ _MAX_LINKS = 40
 # O_PATH: a folder with search permission but no read permission can be opened too.
 _FOLDER = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
-_ACL = "system.posix_acl_access"
+ACL = "system.posix_acl_access"
 _KINDS = {
     stat.S_IFDIR: "a folder",
     stat.S_IFLNK: "a link",
@@ -351,7 +351,7 @@ def _has_acl(folder: int) -> bool:
     except OSError:
         return True  # unknown, so the safe answer
     try:
-        return bool(os.getxattr(descriptor, _ACL))
+        return bool(os.getxattr(descriptor, ACL))
     except OSError as error:
         return error.errno not in (errno.ENODATA, errno.ENOTSUP)
     finally:

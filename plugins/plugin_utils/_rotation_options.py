@@ -12,6 +12,7 @@ from typing import Any
 
 from ansible.module_utils.common.validation import (
     check_type_bool,
+    check_type_dict,
     check_type_float,
     check_type_int,
     check_type_list,
@@ -22,7 +23,10 @@ from ansible_collections.nomba.auth.plugins.plugin_utils._variable_names import 
 
 PREFIX = "credential_rotation_"
 # The variables that the role and the task files of users set.
-FACTS = tuple(f"{PREFIX}{name}" for name in ("document", "version", "next", "service", "report"))
+FACTS = tuple(
+    f"{PREFIX}{name}"
+    for name in ("document", "version", "next", "service", "report", "found_tokens")
+)
 
 _NOTHING = "Nothing was done."
 _TYPES: dict[str, tuple[str, Callable[[Any], Any]]] = {
@@ -32,14 +36,28 @@ _TYPES: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "emergency": ("true or false", check_type_bool),
     "batch": ("a number of hosts", check_type_int),
     "removed_hosts": ("a list of host names", check_type_list),
+    "retire_after": ("a number of seconds", check_type_float),
+    "token_lifetime": ("a number of seconds", check_type_float),
+    "fail_if_due": ("true or false", check_type_bool),
+    "verify_only": ("true or false", check_type_bool),
+    "env_names": ("a mapping of fields to names of variables", check_type_dict),
+    "token_sources": ("a list of files and folders", check_type_list),
 }
 _CHOICES = {
+    "credential": ("client", "access_token"),
     "format": ("env", "json", "template"),
     "store": ("file", "hashi_vault", "custom"),
     "unknown_tokens": ("fail", "adopt"),
 }
 # Files on the controller.
-_FILES = ("template", "reload_tasks", "health_tasks", "read_tasks", "write_tasks")
+_FILES = (
+    *("template", "reload_tasks", "health_tasks", "read_tasks", "write_tasks"),
+    "find_tokens_tasks",
+)
+# What a file of a client can contain.
+CLIENT_FIELDS = ("client_id", "client_secret", "account_id", "api_url")
+MAX_RETIRE_AFTER = 7 * 24 * 3600
+_DEFAULT_MAX_AGE = {"client": 90 * 24 * 3600, "access_token": 900}
 _REQUIRES = (
     ("format", "template", "template"),
     ("store", "custom", "read_tasks"),
@@ -50,6 +68,8 @@ _REQUIRES = (
 def checked_options(given: Any) -> dict[str, Any]:
     """Return the options with their types. Raises InvalidOption, without the value."""
     options = {name: "" if value is None else value for name, value in dict(given or {}).items()}
+    if options.get("max_age") == "":
+        options["max_age"] = _DEFAULT_MAX_AGE.get(str(options.get("credential")), 0)
     for name, (description, convert) in _TYPES.items():
         options[name] = _converted(name, options.get(name), description, convert)
     for name, choices in _CHOICES.items():
@@ -94,6 +114,10 @@ def _check_relations(options: Mapping[str, Any]) -> None:
     for name, value, needed in _REQUIRES:
         if options[name] == value and not options[needed]:
             raise _invalid(needed, f"{PREFIX}{name}={value} needs it; set it")
+    if options["credential"] == "client":
+        _check_client_options(options)
+    else:
+        _check_token_options(options)
     if options["old_client_id"] and not options["old_client_secret"]:
         raise _invalid("old_client_secret", f"{PREFIX}old_client_id needs it; set it")
     for name in _FILES:
@@ -102,6 +126,33 @@ def _check_relations(options: Mapping[str, Any]) -> None:
         if path.is_absolute() and not path.is_file():
             problem = f"{path} is not a file on the controller, where the play runs"
             raise _invalid(name, f"{problem}; correct the path or create the file")
+
+
+def _check_client_options(options: Mapping[str, Any]) -> None:
+    if not options["client_secret"]:
+        variable = "the environment variable NOMBA_CLIENT_SECRET of the controller"
+        raise _invalid("client_secret", f"set the secret of the client, or {variable}")
+    if options["force"]:
+        problem = f"a client is not issued, so it cannot be forced; set {PREFIX}client_id"
+        raise _invalid("force", f"{problem} and {PREFIX}client_secret to the next client")
+    if options["retire_after"] > MAX_RETIRE_AFTER:
+        raise _invalid("retire_after", f"set at most {MAX_RETIRE_AFTER} s, which is 7 days")
+    names = options["env_names"]
+    unknown = sorted(set(names) - set(CLIENT_FIELDS))
+    if unknown or "client_secret" not in names:
+        fields = ", ".join(CLIENT_FIELDS)
+        raise _invalid("env_names", f"set client_secret and no other field than {fields}")
+    for name in names.values():
+        if not isinstance(name, str) or not name.isidentifier() or not name.isascii():
+            raise _invalid("env_names", "set names of variables, such as NOMBA_CLIENT_SECRET")
+    if len(set(names.values())) < len(names):
+        raise _invalid("env_names", "two fields have the same variable; give each one its own")
+
+
+def _check_token_options(options: Mapping[str, Any]) -> None:
+    for name in ("verify_only", "token_sources", "find_tokens_tasks", "retire_after"):
+        if options[name]:
+            raise _invalid(name, f"it applies to {PREFIX}credential=client only; omit it")
 
 
 def _invalid(name: str, problem: str) -> InvalidOption:

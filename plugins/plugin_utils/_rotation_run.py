@@ -501,6 +501,11 @@ class RotationRun:
             **{name: notes[name] for name in notes if name in Findings.__dataclass_fields__},
             hosts=self.settings.hosts,
             old_client=self.values.get("old client", ""),
+            unread=[
+                one
+                for name in self.settings.hosts
+                for one in self.values.get(f"unread {name}", [])
+            ],
             check_mode=self.settings.check_mode,
             command=self.settings.command,
         )

@@ -49,6 +49,7 @@ ALLOWED: dict[str, set[str]] = {
         *("_answer", "_client", "_clock", "_token", "concurrent.futures", "threading"),
     },
     "module_utils/_containers.py": set(),
+    "module_utils/_env_file.py": {"_errors", "_token"},
     "module_utils/_scan.py": {"_clock", "_containers", "_token", "errno", "os", "stat"},
     "module_utils/_secure_open.py": {"_errors", "errno", "grp", "os", "pwd", "stat"},
     "module_utils/_progress.py": {
@@ -110,7 +111,7 @@ ALLOWED: dict[str, set[str]] = {
         *("_transport", "ansible.module_utils.basic"),
     },
     "modules/nomba_credential_file.py": {
-        *("_atomic_file", "_clock", "_errors", "_module", "_secure_open", "_token"),
+        *("_atomic_file", "_clock", "_env_file", "_errors", "_module", "_secure_open", "_token"),
         "ansible.module_utils.basic",
     },
     "modules/nomba_rotation_folder.py": {
@@ -170,7 +171,16 @@ ALLOWED: dict[str, set[str]] = {
 
 # Files without a clock, disk, network or Ansible of their own: these are arguments.
 PURE = (
-    *("_errors", "_answer", "_containers", "_token", "_timestamps", "_rate_limit", "_client"),
+    *(
+        "_errors",
+        "_answer",
+        "_containers",
+        "_env_file",
+        "_token",
+        "_timestamps",
+        "_rate_limit",
+        "_client",
+    ),
     *("_stored_token", "_issue", "_probe", "_revocation", "_revocation_report", "_rotation"),
     *("_rotation_state", "_rotation_plan", "_rotation_report"),
 )

@@ -151,8 +151,8 @@ def test_environment_variables_are_documented(monkeypatch: pytest.MonkeyPatch) -
 
 def test_exactly_the_options_with_secrets_have_no_log(monkeypatch: pytest.MonkeyPatch) -> None:
     declarations = {name: declared(name, monkeypatch) for name in MODULES}
-    # The names content and state_content show no secret; in this collection they contain one.
-    secret = re.compile("token|secret|content$")
+    # The names content, state_content and variables show no secret; here they contain one.
+    secret = re.compile("token|secret|content$|variables$")
     assert {
         name: {option for option, fields in options.items() if fields.get("no_log")}
         for name, options in declarations.items()
