@@ -398,6 +398,14 @@ def retire(state: State, actor: Actor, results: Iterable[Mapping[str, Any]]) -> 
     return replace(state, previous=left)
 
 
+def record_found(state: State, actor: Actor, rows: Iterable[Mapping[str, Any]]) -> State:
+    """Record the outcome of each token that was found and revoked."""
+    for row in rows:
+        mark = str(row["fingerprint"])
+        state = _record_event(state, actor, "revoke_found", str(row["outcome"]), mark)
+    return state
+
+
 def can_finish(state: State) -> bool:
     """Return whether the rotation can end: promoted, or rolled back on each host."""
     rotation = state.rotation

@@ -47,8 +47,8 @@ _EXCLUDED = (
 class RotationOptions:
     """The options of a rotation. Times in seconds.
 
-    client, old_client: the fingerprints of the client secrets, empty if there is none. The first
-    one is in service after a rotation of clients. retire_after: the grace period of a replaced
+    client: the fingerprint of the client that shall be in service. has_old_client: whether the one
+    to which a first rotation can return is given. retire_after: the grace period of a replaced
     client. fail_if_due: whether a client that is older than max_age is an error. token_lifetime:
     the longest lifetime of a token that is known.
     """
@@ -58,7 +58,7 @@ class RotationOptions:
     lock_timeout: float
     kind: Kind = Kind.ACCESS_TOKEN
     client: str = ""
-    old_client: str = ""
+    has_old_client: bool = False
     retire_after: float = 0.0
     fail_if_due: bool = False
     token_lifetime: float = 0.0
@@ -275,7 +275,7 @@ def _unknown_tokens(state: State, options: RotationOptions, found: Situation) ->
         return ""
     listed = "; ".join(f"{name} on {', '.join(hosts)}" for name, hosts in found.unknown.items())
     if options.kind is Kind.CLIENT:
-        if state.current is None and (len(found.unknown) == 1 or options.old_client):
+        if state.current is None and (len(found.unknown) == 1 or options.has_old_client):
             return ""  # the first run adopts what the hosts use
         return (
             f"Clients that are not in the store: {listed}. {UNCHANGED} If this is the wrong store, "

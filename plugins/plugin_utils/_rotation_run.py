@@ -16,10 +16,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Protocol
 
 from ansible_collections.nomba.auth.plugins.module_utils import _rotation as rotation
-from ansible_collections.nomba.auth.plugins.module_utils._errors import (
-    BadState,
-    NombaError,
-)
+from ansible_collections.nomba.auth.plugins.module_utils._errors import NombaError
 from ansible_collections.nomba.auth.plugins.module_utils._rotation import HostEvidence, Inspection
 from ansible_collections.nomba.auth.plugins.module_utils._rotation_plan import (
     UNCHANGED,
@@ -143,6 +140,7 @@ class RunSettings:
     hosts: all hosts of the play. batch: the number of hosts that get a token at a time, 0 for all.
     client: the client that shall be in service, old_client: the one that must be refused at the
     end, or to which a first rotation of clients can return. verify_only: only verify the client.
+    has_sources: whether files and folders of the hosts are searched for tokens.
     """
 
     options: RotationOptions
@@ -152,17 +150,23 @@ class RunSettings:
     client: Mapping[str, str] = field(default_factory=dict)
     old_client: Mapping[str, str] = field(default_factory=dict)
     verify_only: bool = False
+    has_sources: bool = False
     check_mode: bool = False
     command: str = ""
 
 
 @dataclass
 class StepResult:
-    """What the tasks after a step do. publish: the hosts that now get the token of the spool."""
+    """What the tasks after a step do.
+
+    publish: the hosts that now get the credential of the spool. due: whether a client is to be
+    retired now, so that tokens are to be found.
+    """
 
     changed: bool = False
     publish: list[str] = field(default_factory=list)
     rounds: int = 0
+    due: bool = False
     repeat: bool = False
     message: str = ""
 
@@ -190,6 +194,7 @@ class RotationRun:
         self.lock_holder = tools.lock_holder
         self.result = StepResult()
         self._text = ""
+        self._answer: ClientAnswer | None = None
 
     # The steps
 
@@ -226,6 +231,7 @@ class RotationRun:
             self._would(f"revoke first: {', '.join(names) or 'no token is in the store'}")
             return
         if self._rotates_clients:
+            self.values.put("searched", True)
             rows = self._revoke_found(leaked)
         else:
             rows = self._revoke([*leaked, *(self._owned(one) for one in found)])
@@ -238,8 +244,8 @@ class RotationRun:
             if is_new:
                 incident = self.settings.options.incident
                 state = rotation.mark_compromised(state, self.actor(), found, incident)
-            if not self._rotates_clients:
-                state = rotation.retire(state, self.actor(), rows)
+            record = rotation.record_found if self._rotates_clients else rotation.retire
+            state = record(state, self.actor(), rows)
             state = self._save(state, last=True)
             self._discard_stored(state)
         except NombaError as error:
@@ -267,12 +273,15 @@ class RotationRun:
         if not planned.why:
             self.values.put("prepared", True)
             self.result.message = "No change."
+            self.result.due = self._rotates_clients and bool(self._due(state))
             if not state.previous and not self._checks_old_client:
                 self._put_report(state)
             return
         if self.settings.check_mode:
             self._rehearse(state, planned)
             return
+        if self._rotates_clients and planned.mode != Mode.REPAIR.value and state.pending is None:
+            self._verify_first(planned)
         self._discard_stored(state)
         state = rotation.begin(state, self.actor(), planned.mode, planned.why)
         if rotation.needs_another_token(state, found.probe):
@@ -349,8 +358,9 @@ class RotationRun:
         """Revoke the tokens that were found and that a client issued which is to be retired."""
         state = self._read()
         due = self._due(state)
-        if self.values.get("report") or not due:
+        if self.values.get("report") or self.values.get("searched") or not due:
             return
+        self.values.put("searched", True)
         if self.settings.check_mode:
             names = [fingerprint(one) for one in self._found_tokens()]
             if names:
@@ -359,7 +369,8 @@ class RotationRun:
         self._require(self._blocked(state))
         verified_at = state.current.issued_at if state.current else None
         if verified_at is not None:
-            self._revoke_found(due, verified_at)
+            rows = self._revoke_found(due, verified_at)
+            self._save(rotation.record_found(state, self.actor(), rows), last=True)
 
     # Parts of the steps
 
@@ -407,6 +418,16 @@ class RotationRun:
         self.values.put("prepared", True)
         self._put_report(state)
 
+    def _verify_first(self, planned: Plan) -> None:
+        """Verify the client of the options, before anything is changed for it."""
+        client = self.settings.client
+        self._answer = self._ask(client["client_id"], client["client_secret"])
+        problem = _client_problem(self._answer)
+        if problem:
+            blocked = f"The client of the options is not verified: {problem}. {UNCHANGED}"
+            is_emergency = planned.mode == Mode.EMERGENCY.value
+            raise StepFailed(self._blocked_emergency(blocked) if is_emergency else blocked)
+
     def _ask(self, client_id: str, secret: str) -> ClientAnswer:
         """Ask for a token of a client; note the lifetime of the token."""
         try:
@@ -419,14 +440,9 @@ class RotationRun:
     def _verify_client(self, state: State) -> State | None:
         """Return the state with the verified client of the options as the pending one."""
         if state.pending is None:
-            try:
-                state = rotation.set_pending(
-                    state, self.actor(), self._document(self.settings.client)
-                )
-            except BadState as error:
-                return self._fail(state, "verify", str(error))
+            state = rotation.set_pending(state, self.actor(), self._document(self.settings.client))
         (pending,) = present(state.pending)
-        found = self._ask(pending.owner.client_id, pending.secret)
+        found = self._answer or self._ask(pending.owner.client_id, pending.secret)
         problem = _client_problem(found)
         if problem:
             return self._fail(state, "verify", problem)
@@ -439,6 +455,16 @@ class RotationRun:
         """Return the tokens that were found on hosts and by the task file of the user."""
         names = [*(f"found {name}" for name in self.settings.hosts), "found"]
         return sorted({one for name in names for one in self.values.get(name, [])})
+
+    def _unread(self) -> list[str]:
+        """Return what could not be searched for tokens, if it was to be searched."""
+        if not self.values.get("searched"):
+            return []
+        unread = []
+        for name in self.settings.hosts:
+            missing = [f"{name}: it was not searched"] if self.settings.has_sources else []
+            unread += self.values.get(f"unread {name}", missing)
+        return unread
 
     def _revoke_found(
         self, clients: Sequence[Credential], issued_until: float | None = None
@@ -463,8 +489,9 @@ class RotationRun:
     def _retired_clients(self, state: State) -> State:
         """Ask for a token of each client that is due, which the API must refuse."""
         alive = [one for one in self._notes.get("found", []) if not rotation.is_dead(one)]
+        is_searched = self.values.get("searched") and not self._unread()
         rows = []
-        for one in self._due(state):
+        for one in self._due(state) if is_searched else []:
             found = self._ask(one.owner.client_id, one.secret)
             row = {"fingerprint": one.fingerprint, "outcome": found.answer, "verified": False}
             row["reason"] = found.problem or found.reason
@@ -501,11 +528,7 @@ class RotationRun:
             **{name: notes[name] for name in notes if name in Findings.__dataclass_fields__},
             hosts=self.settings.hosts,
             old_client=self.values.get("old client", ""),
-            unread=[
-                one
-                for name in self.settings.hosts
-                for one in self.values.get(f"unread {name}", [])
-            ],
+            unread=self._unread(),
             check_mode=self.settings.check_mode,
             command=self.settings.command,
         )
@@ -574,6 +597,7 @@ class RotationRun:
             self.values.put("target", [open_.id if open_ else "", *fingerprints(state.target)])
             self.result.rounds = -(-len(names) // size)
         self.result.publish = batch
+        self.result.due = self._rotates_clients and bool(self._due(state))
         return self._save(state, last=True)
 
     def _rehearse(self, state: State, planned: Plan) -> None:

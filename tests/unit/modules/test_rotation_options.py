@@ -26,6 +26,14 @@ VALID: dict[str, Any] = {
     "account_id": "an account",
     "client_id": "a client",
     "client_secret": "",
+    "credential": "access_token",
+    "verify_only": False,
+    "retire_after": 0,
+    "token_lifetime": 10800,
+    "token_sources": [],
+    "find_tokens_tasks": "",
+    "fail_if_due": False,
+    "env_names": {"client_id": "NOMBA_CLIENT_ID", "client_secret": "NOMBA_CLIENT_SECRET"},
     "max_age": 900,
     "force": False,
     "emergency": False,
@@ -97,7 +105,7 @@ SECONDS, BOOLEAN = "set a number of seconds", "set true or false"
 VALUE = "eyJ-a-token-in-the-wrong-option"
 INVALID: list[tuple[str, Any, str]] = [
     *((name, VALUE, SECONDS) for name in ("max_age", "lock_timeout")),
-    *((name, value, SECONDS) for name in ("max_age", "lock_timeout") for value in ("", None, [])),
+    *(("lock_timeout", value, SECONDS) for value in ("", None, [])),
     *(
         (name, value, f"{SECONDS}, 0 or more")
         for name in ("max_age", "lock_timeout")

@@ -26,6 +26,7 @@ from ansible_collections.nomba.auth.plugins.module_utils._rotation_state import 
 )
 from ansible_collections.nomba.auth.plugins.module_utils._token import fingerprint
 from ansible_collections.nomba.auth.plugins.plugin_utils._rotation_run import (
+    ClientAnswer,
     RotationRun,
     RunSettings,
     SaveRequired,
@@ -96,6 +97,9 @@ class FakeStore:
         self.document = document
 
 
+OLD_CLIENT = {"client_id": "old", "client_secret": "an old secret"}
+
+
 @dataclass
 class FakeControl:
     """The API and the issued file on the control host; calls: what was asked of them, in order."""
@@ -106,7 +110,9 @@ class FakeControl:
     probe_failure: str = ""
     probes: dict[str, str] = field(default_factory=dict)
     alive: tuple[str, ...] = ()
+    later: tuple[str, ...] = ()
     old_client: str = "forbidden"
+    clients: dict[str, ClientAnswer] = field(default_factory=dict)
     fresh: list[str] = field(default_factory=lambda: [NEW, *(token(jti=f"{n}") for n in range(9))])
     calls: list[str] = field(default_factory=list)
 
@@ -130,14 +136,17 @@ class FakeControl:
             raise StepFailed(self.probe_failure)
         return {fingerprint(one): self.probes.get(one, "accepted") for one in tokens}
 
-    def revoke(self, client_id: str, tokens: Sequence[str]) -> list[dict[str, Any]]:
+    def revoke(
+        self, client_id: str, tokens: Sequence[str], issued_until: float | None = None
+    ) -> list[dict[str, Any]]:
+        tokens = [one for one in tokens if issued_until is None or one not in self.later]
         self.calls += [f"revoke {client_id} {fingerprint(one)}" for one in tokens]
         no_answer = {"outcome": "unknown", "verified": False, "reason": "no answer"}
         return [row(one, **(no_answer if one in self.alive else {"reason": ""})) for one in tokens]
 
-    def check_old_client(self) -> str:
-        self.calls.append("check_old_client")
-        return self.old_client
+    def check_client(self, client_id: str, secret: str) -> ClientAnswer:
+        self.calls.append(f"check_client {client_id} {fingerprint(secret)}")
+        return self.clients.get(secret, ClientAnswer(self.old_client, "accepted"))
 
     @property
     def revoked(self) -> list[str]:
@@ -158,7 +167,7 @@ class Play:
     """
 
     def __init__(self, state: State | None = None, custom: bool = False, **more: Any) -> None:
-        names = set(RotationOptions.__dataclass_fields__) - {"owner"}
+        names = set(RotationOptions.__dataclass_fields__) - {"owner", "client"}
         given = {name: more.pop(name) for name in list(more) if name in names}
         self.settings = RunSettings(options(**given), HOSTS, **{"command": "again", **more})
         self.store = FakeStore(text(state) if state else "", is_custom=custom)
@@ -794,10 +803,10 @@ def test_token_that_is_not_revoked_stays_in_store() -> None:
 )
 @each_row("custom", [False, True])
 def test_old_client_is_checked_once(answer: str, error: str | None, custom: bool) -> None:
-    play = Play(in_service(), custom=custom, checks_old_client=True)
+    play = Play(in_service(), custom=custom, old_client=OLD_CLIENT)
     play.control.old_client = answer
     errors = play.rotate()["errors"]
-    assert play.control.calls == ["check_old_client"]
+    assert play.control.calls == [f"check_client old {fingerprint('an old secret')}"]
     assert play.events == [("check_old_client", answer)]
     assert errors[0].startswith(error) if error else errors == []
 
@@ -891,7 +900,7 @@ SCENARIOS: dict[str, dict[str, Any]] = {
     "emergency": {"emergency": True},
     "emergency with leftover token": {"emergency": True, "control": {"file": issued(FOREIGN)}},
     "emergency that is not verified": {"emergency": True, "control": {"alive": (OLD,)}},
-    "old client": {"force": True, "checks_old_client": True},
+    "old client": {"force": True, "old_client": OLD_CLIENT},
 }
 
 
