@@ -59,7 +59,7 @@ def test_rotation_revokes_the_old_token_and_the_token_of_the_old_client(
     assert writes == ["issue", "revoke", "issue", "revoke"]
     last = state["events"][-1]
     assert (last["step"], last["outcome"]) == ("check_old_client", "issued")
-    assert not controller.issued.with_name("old-client.json").exists()
+    assert not controller.issued.with_name("client-check.json").exists()
 
 
 def test_emergency_revokes_the_old_token_and_an_issued_one_outside_the_store(

@@ -23,7 +23,7 @@ _PERMANENT = {
     "audit.jsonl",
     ".credentials.json.lock",
     ".issued.json.lock",
-    ".old-client.json.lock",
+    ".client-check.json.lock",
 }
 
 

@@ -23,6 +23,7 @@ from ansible_collections.nomba.auth.plugins.plugin_utils._control_host import (
     HashiVaultStore,
 )
 from ansible_collections.nomba.auth.plugins.plugin_utils._rotation_run import (
+    ClientAnswer,
     SaveRequired,
     StepFailed,
 )
@@ -292,14 +293,6 @@ def test_failed_probe_stops_step(modules: FakeModules, folder: Folder) -> None:
         client(modules, folder).probe([OLD])
 
 
-def test_every_revocation_includes_expired_tokens_and_requires_proof(
-    modules: FakeModules, folder: Folder
-) -> None:
-    client(modules, folder, old_client_id="old", old_client_secret="a secret").check_old_client()
-    (call,) = modules.given_to("nomba_token_revoke")
-    assert (call["client_id"], call["expired"], call["proof"]) == ("old", "revoke", "required")
-
-
 def test_row_of_each_token_is_returned(modules: FakeModules, folder: Folder) -> None:
     row = {"fingerprint": MARKS[OLD], "outcome": "revoked", "verified": True, "reason": ""}
     modules.results["nomba_rotation_api"] = [{"results": [row]}]
@@ -315,45 +308,48 @@ def test_failed_revocation_has_a_row_for_each_token(modules: FakeModules, folder
     assert rows == [{"fingerprint": MARKS[one], **unknown} for one in (OLD, NEW)]
 
 
-OLD_CLIENT: list[tuple[dict[str, Any], bool | None, str, bool]] = [
-    ({"failed": True, "error": {"code": "forbidden"}}, None, "forbidden", False),
-    ({"failed": True, "error": {"code": "unknown_client"}}, None, "unknown_client", False),
-    ({"failed": True, "msg": "MODULE FAILURE"}, None, "no_clear_answer", False),
-    ({}, True, "issued", True),
-    # The file of a killed run.
-    ({"failed": True, "error": {"code": "forbidden"}}, True, "forbidden", True),
-]
+def checked(**more: Any) -> dict[str, Any]:
+    """Return the result of a check of a client that got a token."""
+    row = {"fingerprint": MARKS[NEW], "outcome": "revoked", "verified": True, "reason": ""}
+    probes = {MARKS[NEW]: "accepted"}
+    return {"results": [row], "probes": probes, "issued_at": 7.0, "lifetime": 3600.0, **more}
 
 
-@each_row(("answer", "verified", "expected", "removed"), OLD_CLIENT)
-def test_answer_to_old_client(
-    answer: dict[str, Any], verified: bool | None, expected: str, removed: bool
-) -> None:
+ALIVE = {"fingerprint": MARKS[NEW], "outcome": "unknown", "verified": False, "reason": "no answer"}
+
+
+@each_row(
+    ("result", "expected"),
+    [
+        (checked(), ClientAnswer("issued", "accepted", issued_at=7.0, lifetime=3600.0)),
+        ({"failed": True, "error": {"code": "forbidden"}}, ClientAnswer("forbidden")),
+        ({"failed": True, "error": {"code": "unknown_client"}}, ClientAnswer("unknown_client")),
+        (
+            {"failed": True, "msg": f"MODULE FAILURE {OLD}"},
+            ClientAnswer("no_clear_answer", reason="MODULE FAILURE (a token)"),
+        ),
+        (
+            checked(results=[ALIVE], probes={}),
+            ClientAnswer(
+                "issued",
+                problem="NOT VERIFIED as revoked: the token of the check in "
+                "/folder/client-check.json (no answer)",
+                issued_at=7.0,
+                lifetime=3600.0,
+            ),
+        ),
+    ],
+)
+def test_answer_to_client(result: dict[str, Any], expected: ClientAnswer) -> None:
     modules = FakeModules()
-    row = {"fingerprint": MARKS[NEW], "outcome": "revoked", "verified": verified, "reason": ""}
-    modules.results["nomba_token"] = [answer]
-    modules.results["nomba_token_revoke"] = [{"results": [] if verified is None else [row]}]
-    folder = Folder(modules, "/folder", FakeValues())
-    api = client(modules, folder, old_client_id="old", old_client_secret="a secret")
-    assert api.check_old_client() == expected
-    assert bool(modules.given_to("file")) is removed
-    (call,) = modules.given_to("nomba_token")
-    assert (call["client_id"], call["force"], call["dest"]) == (
-        "old",
-        True,
-        "/folder/old-client.json",
+    modules.results["nomba_rotation_api"] = [result]
+    api = client(modules, Folder(modules, "/folder", FakeValues()))
+    assert api.check_client("old", "a secret") == expected
+    (call,) = modules.given_to("nomba_rotation_api")
+    assert (call["request"], call["client_id"], call["client_secret"], call["dest"]) == (
+        *("check_client", "old", "a secret"),
+        "/folder/client-check.json",
     )
-
-
-def test_token_of_old_client_that_is_not_proved_dead_is_kept(
-    modules: FakeModules, folder: Folder
-) -> None:
-    row = {"fingerprint": MARKS[NEW], "outcome": "unknown", "verified": False, "reason": "x"}
-    modules.results["nomba_token_revoke"] = [{"results": [row]}]
-    api = client(modules, folder, old_client_id="old", old_client_secret="a secret")
-    with pytest.raises(StepFailed, match=r"^NOT VERIFIED as revoked: a token of the old client in"):
-        api.check_old_client()
-    assert modules.given_to("file") == []
 
 
 def test_modules_are_given_options_that_they_have(
@@ -361,12 +357,14 @@ def test_modules_are_given_options_that_they_have(
 ) -> None:
     modules.issued = ISSUED
     folder.read()
-    modules.results["nomba_rotation_api"] = [{"issued": "", "probes": {}, "results": []}] * 3
-    api = client(modules, folder, old_client_id="old", old_client_secret="a secret")
+    modules.results["nomba_rotation_api"] = [
+        {"issued": "", "results": [], **checked(probes={})}
+    ] * 4
+    api = client(modules, folder)
     calls: list[Callable[[], object]] = [
         lambda: api.revoke("a client", [OLD]),
         lambda: api.probe([OLD]),
-        api.check_old_client,
+        lambda: api.check_client("old", "a secret"),
         api.discard_issued,
         lambda: FileStore(folder, "").write(DOCUMENT, EVENTS),
     ]
@@ -376,7 +374,7 @@ def test_modules_are_given_options_that_they_have(
         api.issue([OLD])
     used = [(name, options) for name, options in modules.calls if name in MODULES]
     assert {name for name, __ in used} == {
-        *("nomba_token", "nomba_token_revoke", "nomba_rotation_api", "nomba_rotation_folder"),
+        *("nomba_rotation_api", "nomba_rotation_folder"),
     }
     for name, options in used:
         assert (name, set(options) - set(declared(name, monkeypatch))) == (name, set())
