@@ -1,0 +1,111 @@
+#!/usr/bin/python
+# Copyright (c) 2026, The nomba.auth contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Find the tokens in files and folders of a host."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: nomba_token_find
+short_description: Find the tokens in files and folders of a host
+version_added: 0.1.0
+description:
+  - A part of the role P(nomba.auth.credential_rotation#role), which runs it on the hosts. It is not
+    for playbooks, because its result contains tokens. Use M(nomba.auth.nomba_token_info) there.
+  - It reads only. It sends no request, and the host needs no client id and no route to the API.
+author:
+  - The nomba.auth contributors (@nomba-auth)
+extends_documentation_fragment:
+  - nomba.auth._attributes
+attributes:
+  check_mode:
+    support: full
+    details:
+      - This module never changes anything.
+  diff_mode:
+    support: none
+  idempotent:
+    support: full
+  action_group:
+    support: none
+    membership: []
+    details:
+      - This module sends no request to the API and has none of the group's options.
+options:
+  sources:
+    description:
+      - Files and folders. Folders are read with all that is in them.
+    type: list
+    elements: path
+    required: true
+"""
+
+EXAMPLES = r"""
+- name: Find the tokens in the cache of a service
+  nomba.auth.nomba_token_find:
+    sources:
+      - /var/cache/payments
+  no_log: true
+"""
+
+RETURN = r"""
+tokens:
+  description: Each distinct token that was found.
+  returned: success
+  type: list
+  elements: str
+unread:
+  description: The sources that could not be read completely. They may contain live tokens.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    path:
+      description: The file or folder.
+      type: str
+    reason:
+      description: Why it was not read completely.
+      type: str
+error:
+  description: Why the module failed. The code is for playbooks, RV(ignore:msg) is for users.
+  returned: failure
+  type: dict
+  contains:
+    code:
+      description:
+        - V(library_missing), PyJWT is not installed on the host.
+      type: str
+      sample: library_missing
+"""
+
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.nomba.auth.plugins.module_utils._clock import SYSTEM
+from ansible_collections.nomba.auth.plugins.module_utils._module import NombaModule, run
+from ansible_collections.nomba.auth.plugins.module_utils._scan import scan, shown_path
+
+
+def run_module(module: AnsibleModule) -> dict[str, Any]:
+    """Return the tokens in the sources."""
+    sources = module.params["sources"]
+    module.params["sources"] = [shown_path(path) for path in sources]
+    found = scan([], sources, lambda: SYSTEM.stopped_at() is not None)
+    tokens = [token.text for token in found.tokens]
+    return {"changed": False, "tokens": tokens, "unread": found.unread_rows()}
+
+
+def main() -> None:
+    """Run the module."""
+    module = NombaModule(
+        argument_spec={"sources": {"type": "list", "elements": "path", "required": True}},
+        supports_check_mode=True,
+    )
+    run(module, run_module)
+
+
+if __name__ == "__main__":
+    main()
