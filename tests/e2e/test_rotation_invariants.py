@@ -66,7 +66,10 @@ def old(controller: Controller) -> str:
         pytest.param({"strategy": "free"}, [], "free", id="strategy-free"),
         pytest.param(
             {},
-            ["--start-at-task=Plan the rotation, and issue a token or verify the client", "--limit=alpha"],
+            [
+                "--start-at-task=Plan the rotation, and issue a token or verify the client",
+                "--limit=alpha",
+            ],
             "The rotation was not started by its first task",
             id="start-at-task",
         ),
