@@ -242,3 +242,19 @@ def test_client_that_was_deleted_too_early_is_kept_until_its_tokens_are_dead(
     run = applications.rotate()
     assert run.status == 0, run.output
     assert (applications.live(), previous(controller)) == (set(), [])
+
+
+@pytest.mark.parametrize("scope", ["client", "account"])
+def test_rehearsal_changes_nothing_but_can_end_sessions_of_the_account(
+    applications: Applications, scope: str
+) -> None:
+    controller, simulator = applications.controller, applications.simulator
+    simulator.configure(sessions="single", session_scope=scope)
+    before = applications.live()
+    run = applications.rotate(verify_only=True)
+    assert run.status == 0, run.output
+    applications.assert_hold(applications.old)
+    assert writes(controller) == VERIFIED
+    assert (controller.store.exists(), audit(controller)) == (False, [])
+    # If the API counts the sessions of an account, the verification has ended the old token.
+    assert applications.live() == (before if scope == "client" else set())
