@@ -612,9 +612,10 @@ class RotationRun:
         hosts = list(self.settings.members)
         where = f"{len(self.settings.hosts)} host(s): {', '.join(hosts)}"
         is_open = state.rotation is not None
-        verb = "resume the rotation on" if is_open else "issue a token and publish it to"
+        new = "issue a token" if self.settings.options.kind is Kind.ACCESS_TOKEN else "verify the client"
+        verb = "resume the rotation on" if is_open else f"{new} and publish it to"
         if planned.mode == Mode.REPAIR.value:
-            verb = "publish the current token again on"
+            verb = f"publish the current {self._noun} again on"
         elif not is_open:
             self._offer(None)
         self._would(f"{verb} {where}")

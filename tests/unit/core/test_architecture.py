@@ -123,9 +123,12 @@ ALLOWED: dict[str, set[str]] = {
     "modules/nomba_token_find.py": {
         *("_clock", "_module", "_scan", "ansible.module_utils.basic"),
     },
+    "module_utils/_rotation_requests.py": {
+        *("_atomic_file", "_client", "_clock", "_ensure_token", "_probe", "_revocation"),
+        *("_secure_open", "_stored_token", "_token", "os"),
+    },
     "modules/nomba_rotation_api.py": {
-        *("_atomic_file", "_client", "_clock", "_ensure_token", "_module", "_probe"),
-        *("_revocation", "_secure_open", "_stored_token", "_token", "_transport", "os"),
+        *("_client", "_clock", "_module", "_rotation_requests", "_stored_token", "_transport"),
         "ansible.module_utils.basic",
     },
     "modules/nomba_audit.py": {
