@@ -53,7 +53,7 @@ BORDER = "-n 2 -m 'not newest'"
 ANSIBLE_WARNING = r"\[WARNING\]|\[ERROR\]"
 # Programs that only the system has, and their packages.
 LINT = {"shellcheck": "shellcheck"}
-TESTBED = {"sshd": "openssh-server"}
+TESTBED = {"sshd": "openssh-server", "redis-server": "redis-server"}
 JAVA = {"java": "openjdk-17-jre-headless"}
 GUIDES = {"curl": "curl", "jq": "jq"}
 

@@ -120,6 +120,7 @@ class Controller:
     def _inventory(self) -> Mapping[str, Any]:
         local = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
         role = {
+            "credential_rotation_credential": "access_token",
             "credential_rotation_api_url": self.simulator.url,
             "credential_rotation_dir": str(self.store.parent),
             "credential_rotation_dest": f"{self.folder}/{{{{ inventory_hostname }}}}.env",

@@ -66,13 +66,13 @@ def old(controller: Controller) -> str:
         pytest.param({"strategy": "free"}, [], "free", id="strategy-free"),
         pytest.param(
             {},
-            ["--start-at-task=Plan the rotation, issue a token and verify it", "--limit=alpha"],
+            ["--start-at-task=Plan the rotation, and issue a token or verify the client", "--limit=alpha"],
             "The rotation was not started by its first task",
             id="start-at-task",
         ),
         pytest.param(
             {},
-            ["--start-at-task=Retire the replaced tokens"],
+            ["--start-at-task=Retire the replaced credential"],
             "The rotation was not started by its first task",
             id="start-at-the-last-step",
         ),
