@@ -325,11 +325,14 @@ def demo_check(name: str, tree: Path, collections: Path) -> Check:
 def test(tree: Path, _arguments: str) -> Lanes:
     """Run lint, sanity, units, e2e, integration, molecule and package: before each merge."""
     newest, others = units(tree, "") or ((), ())
-    # Molecule is the longest part and often waits, so that two cores have work for three lanes.
+    alone = [*flat(sanity(tree, ""), e2e(tree, ""), integration(tree, "")), *others]
+    # The short ones come last, so that no core is idle at the end.
     return [
         flat(molecule(tree, "")),
-        [*flat(sanity(tree, ""), lint(tree, ""), package(tree, "")), *others],
-        [*newest, *flat(e2e(tree, "")), *flat(integration(tree, ""))],
+        newest,
+        *(lint(tree, "") or ()),
+        *(package(tree, "") or ()),
+        *([check] for check in alone),
     ]
 
 
