@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Run checks in lanes; print a line when one starts, and one with its time when it ends.
 
-A few lanes run at a time. The output of a check is printed only if the check fails, and then at once.
+A few lanes run at a time. The output of a check is printed only if the check fails, and then at
+once.
 """
 
 from __future__ import annotations
