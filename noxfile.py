@@ -187,7 +187,7 @@ def units(tree: Path, arguments: str) -> Lanes:
     require_tests(tree, folder, core, simulator)
     # The simulator always runs in the main environment. The core runs without Ansible on the
     # Python of the next Ansible, with the same libraries. Coverage would double the time of the
-    # searches, so that they run on the next Ansible, without it.
+    # searches, so that they run without it: on the next Ansible, and without Ansible.
     newest = pytest(tree, "main", "units newest", "-n 2 -m 'not search'", folder)
     after = f"-n 2 -m 'not newest' --ignore={simulator} --ignore={core}"
     others = [
