@@ -103,6 +103,11 @@ class ActionModule(ActionBase):  # type: ignore[misc] # Ansible ships no type in
             "publish": result.publish,
             "rounds": result.rounds,
             "due": result.due,
+            "sinks": {
+                name: path
+                for name, path in options["publish_tasks"].items()
+                if name in result.publish
+            },
             "step": step,
             "unsaved": is_unsaved,
             "repeat": result.repeat,
@@ -159,6 +164,7 @@ class ActionModule(ActionBase):  # type: ignore[misc] # Ansible ships no type in
             old_client=_client(options["old_client_id"], options["old_client_secret"]),
             verify_only=options["verify_only"],
             has_sources=bool(options["token_sources"]),
+            sinks=tuple(options["publish_tasks"]),
             check_mode=is_check,
             command=resume_command(sys.argv),
         )

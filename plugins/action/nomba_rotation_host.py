@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
@@ -29,6 +30,7 @@ _TEMPLATE_WITHOUT = (
     "credential_rotation_service.{field} to it"
 )
 _CLIENT = ("client_id", "client_secret")
+_FINGERPRINT = re.compile("sha256:[0-9a-f]{16}")
 _HIDDEN = "its output is hidden by no_log"
 
 
@@ -45,6 +47,7 @@ class ActionModule(ActionBase):  # type: ignore[misc] # Ansible ships no type in
             "write": self._write,
             "reloaded": self._reloaded,
             "healthy": self._healthy,
+            "published": self._published,
             "failed": self._failed,
         }
         step = self._task.args.get("step")
@@ -52,7 +55,8 @@ class ActionModule(ActionBase):  # type: ignore[misc] # Ansible ships no type in
             raise AnsibleActionFail(f"step: set one of {', '.join(steps)}")
         spool = Spool.opened(self._task.args.get("run"))
         try:
-            return steps[step](spool, str(variables["inventory_hostname"]), variables)
+            name = self._task.args.get("sink") or variables["inventory_hostname"]
+            return steps[step](spool, str(name), variables)
         finally:
             self._remove_tmp_path(self._connection._shell.tmpdir)
 
@@ -128,6 +132,18 @@ class ActionModule(ActionBase):  # type: ignore[misc] # Ansible ships no type in
     def _healthy(self, spool: Spool, host: str, variables: Mapping[str, Any]) -> dict[str, Any]:
         del variables
         return self._advance(spool, host, healthy=True)
+
+    def _published(self, spool: Spool, sink: str, variables: Mapping[str, Any]) -> dict[str, Any]:
+        """Compare the fingerprint that was read back from a sink with that of the credential."""
+        del variables
+        rotation, target = spool.get("target", ["", ""])[:2]
+        found = str(self._task.args.get("fingerprint") or "")
+        if found != target:
+            shown = found if _FINGERPRINT.fullmatch(found) else "no fingerprint"
+            problem = f"the sink must hold {target}; credential_rotation_published says {shown}"
+            raise AnsibleActionFail(f"{sink}: {problem}. Set it to what was read back.")
+        spool.put(f"evidence {sink}", asdict(HostEvidence(rotation, target)))
+        return self._advance(spool, sink, reloaded=True, healthy=True)
 
     def _failed(self, spool: Spool, host: str, variables: Mapping[str, Any]) -> dict[str, Any]:
         """Record which task failed. The text may be another program's, so tokens are hidden."""

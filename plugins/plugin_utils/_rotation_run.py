@@ -140,7 +140,8 @@ class RunSettings:
     hosts: all hosts of the play. batch: the number of hosts that get a token at a time, 0 for all.
     client: the client that shall be in service, old_client: the one that must be refused at the
     end, or to which a first rotation of clients can return. verify_only: only verify the client.
-    has_sources: whether files and folders of the hosts are searched for tokens.
+    has_sources: whether files and folders of the hosts are searched for tokens. sinks: what is no
+    file on a host and gets the client by a task file, each as `sink` and the name of that file.
     """
 
     options: RotationOptions
@@ -151,8 +152,14 @@ class RunSettings:
     old_client: Mapping[str, str] = field(default_factory=dict)
     verify_only: bool = False
     has_sources: bool = False
+    sinks: tuple[str, ...] = ()
     check_mode: bool = False
     command: str = ""
+
+    @property
+    def members(self) -> tuple[str, ...]:
+        """Whatever must hold the credential: the hosts, and the sinks after them."""
+        return (*self.hosts, *self.sinks)
 
 
 @dataclass
@@ -526,7 +533,7 @@ class RotationRun:
         notes = self._notes
         findings = Findings(
             **{name: notes[name] for name in notes if name in Findings.__dataclass_fields__},
-            hosts=self.settings.hosts,
+            hosts=self.settings.members,
             old_client=self.values.get("old client", ""),
             unread=self._unread(),
             check_mode=self.settings.check_mode,
@@ -602,12 +609,13 @@ class RotationRun:
 
     def _rehearse(self, state: State, planned: Plan) -> None:
         """In check mode, say what a real run would do, and let the hosts compare their files."""
-        hosts = list(self.settings.hosts)
-        where = f"{len(hosts)} host(s): {', '.join(hosts)}"
+        hosts = list(self.settings.members)
+        where = f"{len(self.settings.hosts)} host(s): {', '.join(hosts)}"
         is_open = state.rotation is not None
-        verb = "resume the rotation on" if is_open else "issue a token and publish it to"
+        new = "issue a token" if self.settings.options.kind is Kind.ACCESS_TOKEN else "verify the client"
+        verb = "resume the rotation on" if is_open else f"{new} and publish it to"
         if planned.mode == Mode.REPAIR.value:
-            verb = "publish the current token again on"
+            verb = f"publish the current {self._noun} again on"
         elif not is_open:
             self._offer(None)
         self._would(f"{verb} {where}")
@@ -616,7 +624,7 @@ class RotationRun:
 
     def _situation(self, state: State) -> tuple[Situation, list[Mapping[str, Any]]]:
         """Return what this run found, and the live tokens on hosts that are not in the store."""
-        hosts = {name: self._inspection(name) for name in self.settings.hosts}
+        hosts = {name: self._inspection(name) for name in self.settings.members}
         known = set(self.values.get("known", [])) | set(fingerprints(*state.credentials))
         texts: dict[str, Any] = {}
         holders: dict[str, tuple[str, ...]] = {}
@@ -640,6 +648,8 @@ class RotationRun:
         return situation, [self._document(texts[name]) for name in live]
 
     def _inspection(self, name: str) -> Inspection | None:
+        if name in self.settings.sinks:
+            return Inspection((), differs=False, error="")  # only what was published is known
         found = self.values.get(f"inspection {name}")
         if found is None:
             return None

@@ -104,6 +104,7 @@ class Rotation:
         variables = {
             "ansible_connection": "local",
             "ansible_python_interpreter": sys.executable,
+            "credential_rotation_credential": "access_token",
             "credential_rotation_dir": str(self.testbed.rotation),
             "credential_rotation_dest": "{{ consumer_dir }}/token.env",
             "credential_rotation_reload_tasks": str(_TASKS / "reload.yml"),

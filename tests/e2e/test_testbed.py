@@ -19,14 +19,17 @@ import pytest
 
 from tests.simulator.control_client import ControlClient
 from tests.simulator.tokens import fingerprint
+from tests.simulator.settings import SECOND_CLIENT_ID
+from tests.testbed.client_consumer import KEY, Redis, RedisError
 from tests.testbed.consumer import Statistics, classify, parse_env
 from tests.testbed.folder import HOSTS, Testbed, make_private, write_private
 from tests.testbed.hosts import await_sshd, prepare_hosts, start_sshd, user, write_inventory
 from tests.testbed.kill_test import find_faults
 from tests.testbed.observation import observe
 from tests.testbed.processes import free_ports, is_ours
-from tests.testbed.seed import seed, seed_token
-from tests.testbed.services import down
+from tests.testbed.seed import seed, seed_client, seed_token
+from tests.testbed.services import await_redis, down, start_redis
+from tests.testbed.token_files import client_env
 
 # The simulator and the test environment run on the newest Ansible only.
 pytestmark = pytest.mark.newest
@@ -149,6 +152,7 @@ def test_new_refusal_clears_recovery() -> None:
 
 def test_env_file_may_contain_comments_and_quotes() -> None:
     assert parse_env("# comment\n\nA=1\nB='x=y'\nC=\"z\"\n") == {"A": "1", "B": "x=y", "C": "z"}
+    assert parse_env("export A='1' # a\nB=2 # b\nC='#'\n") == {"A": "1", "B": "2", "C": "#"}
 
 
 def test_seed_of_one_host_starts_one_consumer(testbed: Testbed, simulator: ControlClient) -> None:
@@ -179,6 +183,80 @@ def test_kill_test_finds_a_host_with_another_token(testbed: Testbed, seeded: str
     assert "a host has another token" in find_faults(observe(testbed), HOSTS)
 
 
+@pytest.fixture
+def redis(testbed: Testbed) -> Iterator[Redis]:
+    """A Redis of the test environment."""
+    (port,) = free_ports(1)
+    record = testbed.read()
+    record["pids"]["redis"] = start_redis(testbed, port)
+    testbed.write({**record, "redis": port})
+    await_redis(testbed, port, record["pids"]["redis"])
+    client = Redis(port)
+    yield client
+    client.close()
+
+
+def test_redis_returns_what_was_set_until_it_expires(redis: Redis) -> None:
+    redis.set(KEY, "a\r\nb ü", 60)
+
+    assert (redis.get(KEY), redis.get("another")) == ("a\r\nb ü", None)
+    with pytest.raises(RedisError, match="unknown command"):
+        redis._send("NONSENSE")
+    redis.flush()
+    assert redis.get(KEY) is None
+
+
+def test_dropped_token_is_replaced_by_one_of_the_new_client(
+    testbed: Testbed, simulator: ControlClient, redis: Redis
+) -> None:
+    seed_client(testbed, {}, on_reload="drop", hosts=["shop"])
+    first = observe(testbed)
+    write_other_client(testbed, simulator)
+    reload(testbed, "shop")
+    result = await_statistics(testbed, "shop", is_served_since_reload)
+    second = observe(testbed)
+
+    assert (result["refused"], result["failed"], result["issued"]) == (0, 0, 2)
+    assert first["env_clients"] == {"shop": simulator.client_id}
+    assert second["env_clients"] == {"shop": SECOND_CLIENT_ID}
+    assert second["live_clients"] == sorted([simulator.client_id, SECOND_CLIENT_ID])
+    assert result["fingerprint"] == second["cached"] != first["cached"]
+    assert result["is_token_of_client"]
+
+
+def test_kept_token_is_used_until_it_is_refreshed_with_the_new_client(
+    testbed: Testbed, simulator: ControlClient, redis: Redis
+) -> None:
+    seed_client(testbed, {}, on_reload="keep", hosts=["shop"])
+    first = observe(testbed)["cached"]
+    write_other_client(testbed, simulator)
+    reload(testbed, "shop")
+    kept = await_statistics(testbed, "shop", is_served_since_reload)
+    cached = json.loads(redis.get(KEY) or "")
+    redis.set(KEY, json.dumps({**cached, "refresh_at": 0}), 60)
+    refreshed = await_statistics(testbed, "shop", lambda result: result["is_token_of_client"])
+
+    assert (kept["fingerprint"], kept["is_token_of_client"]) == (first, False)
+    assert refreshed["fingerprint"] == observe(testbed)["cached"] != first
+    assert (refreshed["refused"], refreshed["failed"], refreshed["issued"]) == (0, 0, 2)
+
+
+def test_revoked_cached_token_is_counted_as_refused(
+    testbed: Testbed, simulator: ControlClient, redis: Redis
+) -> None:
+    seed_client(testbed, {}, on_reload="keep", hosts=["shop"])
+    simulator.configure(suspension_kills_tokens=True)
+    simulator.delete_client(simulator.client_id)
+
+    assert await_statistics(testbed, "shop", lambda result: result["refused"] > 2)
+
+
+def write_other_client(testbed: Testbed, simulator: ControlClient) -> None:
+    """Write the second client to the .env file of the host shop."""
+    other = dict(simulator.settings["clients"][1])
+    write_private(testbed.host("shop") / ".env", client_env(other, simulator.url))
+
+
 def start_hosts(testbed: Testbed) -> None:
     """Start only the hosts."""
     ports = dict(zip(HOSTS, free_ports(len(HOSTS)), strict=True))
@@ -187,6 +265,7 @@ def start_hosts(testbed: Testbed) -> None:
     record = {
         **testbed.read(),
         "bao": {"url": "", "token": ""},
+        "redis": 0,
         "clients": [],
         "hosts": {name: {"port": port} for name, port in ports.items()},
         "key_path": str(testbed.folder / "ssh" / "client_key"),

@@ -6,8 +6,10 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import dataclasses
 import json
+import secrets
 from collections.abc import Awaitable, Callable, Mapping
 
 from aiohttp import web
@@ -214,14 +216,35 @@ async def _clear_faults(request: ControlRequest) -> object:
     return []
 
 
-async def _suspend(request: ControlRequest) -> object:
+def _client(request: ControlRequest) -> settings.ApiClient:
     client = request.state.settings.client(request.argument)
     if client is None:
         raise LookupError("no such client")
+    return client
+
+
+async def _suspend(request: ControlRequest) -> object:
+    client = _client(request)
     suspended = _mapping(request.body).get("suspended", True) is not False
     changed = dataclasses.replace(client, suspended=suspended)
     request.state.configure(request.state.settings.with_client(changed))
     return {"client_id": client.client_id, "suspended": suspended}
+
+
+async def _regenerate(request: ControlRequest) -> object:
+    secret = base64.b64encode(secrets.token_bytes(64)).decode()
+    changed = dataclasses.replace(_client(request), client_secret=secret)
+    state = request.state
+    state.configure(state.settings.with_client(changed))
+    if state.settings.regeneration_kills_tokens:
+        state.api.revoke_all(changed.client_id, state.now())
+    return dataclasses.asdict(changed)
+
+
+async def _delete_client(request: ControlRequest) -> object:
+    client = _client(request)
+    request.state.configure(request.state.settings.without_client(client.client_id))
+    return {"client_id": client.client_id}
 
 
 _ROUTES: Mapping[tuple[str, str], Handler] = {
@@ -238,4 +261,6 @@ _ROUTES: Mapping[tuple[str, str], Handler] = {
     ("GET", "faults"): _faults,
     ("DELETE", "faults"): _clear_faults,
     ("POST", "clients/*/suspend"): _suspend,
+    ("POST", "clients/*/regenerate"): _regenerate,
+    ("DELETE", "clients/*"): _delete_client,
 }

@@ -86,6 +86,14 @@ class ControlClient:
         """Suspend a client, or end its suspension."""
         self._control("POST", f"clients/{client_id}/suspend", {"suspended": suspended})
 
+    def regenerate(self, client_id: str) -> str:
+        """Give a client another secret, and return it; the old one is no longer valid."""
+        return str(self._control("POST", f"clients/{client_id}/regenerate")["client_secret"])
+
+    def delete_client(self, client_id: str) -> None:
+        """Delete a client."""
+        self._control("DELETE", f"clients/{client_id}")
+
     # Tokens
 
     def mint(self, **options: object) -> str:

@@ -345,7 +345,8 @@ class Api:
 
     def _issue_pair(self, client: ApiClient, via: str, now: float) -> Reply:
         if self.settings.sessions == "single":
-            self.registry.remove_refresh_where(lambda one: one.client.client_id == client.client_id)
+            scope = self.settings.session_scope
+            self.registry.remove_refresh_where(lambda one: _same_session(scope, one.client, client))
         pair = self.mint(client, TokenOptions(via=via, fresh=True), now)
         if self.settings.sessions == "single":
             self._revoke_others(pair.entry, now)
@@ -359,7 +360,14 @@ class Api:
 
     def _revoke_others(self, newest: TokenEntry, now: float) -> None:
         for entry in self.registry:
-            if entry.client_id == newest.client_id and entry is not newest:
+            if _same_session(self.settings.session_scope, entry, newest) and entry is not newest:
+                entry.revoke(now)
+
+    def revoke_all(self, client_id: str, now: float) -> None:
+        """Revoke all tokens of a client, and its refresh tokens."""
+        self.registry.remove_refresh_where(lambda one: one.client.client_id == client_id)
+        for entry in self.registry:
+            if entry.client_id == client_id:
                 entry.revoke(now)
 
     def _revoke_entry(self, fingerprint: str, now: float) -> None:
@@ -449,6 +457,15 @@ def describe(entry: TokenEntry, now: float) -> dict[str, object]:
     """Return an entry of the registry for the control API."""
     names = ("fingerprint", "client_id", "account_id", "issued_at", "expires_at", "issued_via")
     return {name: getattr(entry, name) for name in names} | {"state": entry.state(now)}
+
+
+def _same_session(
+    scope: str, one: ApiClient | TokenEntry, other: ApiClient | TokenEntry
+) -> bool:
+    """Return whether single sessions count both as the same: by client or by account."""
+    if scope == "account":
+        return one.account_id == other.account_id
+    return one.client_id == other.client_id
 
 
 def _require_account_id(call: Call) -> None:

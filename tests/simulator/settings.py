@@ -21,6 +21,7 @@ SUB_ACCOUNT_ID = "0f0f0f0f-5555-4555-8555-eeeeeeeeeeee"
 
 CHOICES: Mapping[str, tuple[str, ...]] = {
     "sessions": ("multi", "single"),
+    "session_scope": ("client", "account"),
     "revoke_dead": ("success", "bad_request", "unauthorized", "not_found", "server_error"),
     "revoke_foreign_client": ("refuse", "ignore"),
     "refusal_form": ("envelope", "envelope_200", "empty", "message", "html"),
@@ -58,6 +59,7 @@ class Settings:
     token_lifetime: float = 3600
     distinct_tokens: bool = True
     sessions: str = "multi"
+    session_scope: str = "client"
     sandbox: bool = False
     fresh_refusals: int = 0
     refresh_enabled: bool = True
@@ -71,6 +73,7 @@ class Settings:
     revoke_delay_requests: int = 0
     revoke_kills_refresh: bool = False
     suspension_kills_tokens: bool = False
+    regeneration_kills_tokens: bool = False
     refusal_form: str = "envelope"
     rate_class: str = "none"
     rate_window: float | None = None
@@ -85,6 +88,11 @@ class Settings:
     def with_client(self, client: ApiClient) -> Settings:
         """Return the settings with this client in place of the one with its id."""
         clients = tuple(client if c.client_id == client.client_id else c for c in self.clients)
+        return dataclasses.replace(self, clients=clients)
+
+    def without_client(self, client_id: str) -> Settings:
+        """Return the settings without the client with this id."""
+        clients = tuple(one for one in self.clients if one.client_id != client_id)
         return dataclasses.replace(self, clients=clients)
 
 

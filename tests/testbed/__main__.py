@@ -17,7 +17,7 @@ from tests.simulator.control_client import SimulatorError
 
 from .folder import HOSTS, Testbed, TestbedError, pretty
 from .observation import observe
-from .seed import seed_test
+from .seed import seed_client, seed_test
 from .services import down, up
 
 if TYPE_CHECKING:
@@ -44,6 +44,10 @@ def _up(testbed: Testbed, options: argparse.Namespace) -> str:
 
 
 def _seed(testbed: Testbed, options: argparse.Namespace) -> str:
+    if options.clients_on_reload:
+        how = {"on_reload": options.clients_on_reload, "hosts": options.hosts}
+        seed_client(testbed, options.settings, **how)
+        return ""
     fingerprint = seed_test(
         testbed,
         options.settings,
@@ -65,13 +69,15 @@ def _down(testbed: Testbed, _options: argparse.Namespace) -> str:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.testbed", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    start = _command(commands, "up", _up, "start the simulator, the hosts and OpenBao")
+    start = _command(commands, "up", _up, "start the simulator, the hosts, Redis and OpenBao")
     start.add_argument("--bao-token", metavar="TOKEN", help="root token (default: random)")
     prepare = _command(commands, "seed", _seed, "prepare a test: one token, a consumer per host")
     prepare.add_argument("--settings", type=_settings, default={}, metavar="JSON")
     prepare.add_argument("--age", type=float, default=3600, metavar="SECONDS")
     prepare.add_argument("--lifetime", type=float, default=10800, metavar="SECONDS")
     prepare.add_argument("--hosts", nargs="+", choices=HOSTS, default=HOSTS)
+    text = "services issue their own tokens; what a reload does with the cached token"
+    prepare.add_argument("--clients-on-reload", choices=("drop", "keep"), help=text)
     _command(commands, "observe", _observe, "print the state of everything as JSON")
     _command(commands, "down", _down, "stop everything")
     return parser

@@ -21,11 +21,11 @@ from tests.simulator.tokens import fingerprint
 
 from .folder import pretty, write_private
 
-_PAUSE_SECONDS = 0.025
+_PAUSE_SECONDS = 0.1
 _TIMEOUT_SECONDS = 5.0
 # Between two writes of the statistics while nothing but their counts changes.
 _WRITE_SECONDS = 0.1
-_SIGNALS = frozenset({signal.SIGHUP, signal.SIGINT, signal.SIGTERM})
+SIGNALS = frozenset({signal.SIGHUP, signal.SIGINT, signal.SIGTERM})
 
 
 @dataclass
@@ -97,7 +97,7 @@ class Consumer:
 
     def pause(self) -> int | None:
         """Wait for the next request or for a signal; signals are accepted only here."""
-        received = signal.sigtimedwait(_SIGNALS, _PAUSE_SECONDS)
+        received = signal.sigtimedwait(SIGNALS, _PAUSE_SECONDS)
         return None if received is None else received.si_signo
 
     def load(self) -> None:
@@ -156,10 +156,17 @@ def classify(status: int, body: bytes) -> str:
 
 
 def parse_env(text: str) -> dict[str, str]:
-    """Parse lines NAME=VALUE; a value may be quoted."""
+    """Parse lines NAME=VALUE; a value may be quoted, and a comment may follow it."""
     lines = (line.strip() for line in text.splitlines())
+    lines = (line.removeprefix("export ") for line in lines)
     pairs = (line.partition("=") for line in lines if line and not line.startswith("#"))
-    return {name.strip(): value.strip().strip("'\"") for name, __, value in pairs}
+    return {name.strip(): _unquoted(value.strip()) for name, __, value in pairs}
+
+
+def _unquoted(value: str) -> str:
+    if value[:1] in ("'", '"'):
+        return value[1:].partition(value[0])[0]
+    return value.partition(" #")[0].rstrip()
 
 
 def main() -> int:
@@ -168,7 +175,7 @@ def main() -> int:
     parser.add_argument("--folder", type=Path, required=True, help="the folder of token.env")
     parser.add_argument("--url", required=True, help="the simulator's http_url")
     options = parser.parse_args()
-    signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+    signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     try:
         Consumer(options.folder, urlsplit(options.url).netloc).run()
     except (OSError, KeyError) as error:

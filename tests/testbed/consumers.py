@@ -15,11 +15,23 @@ from .folder import HOSTS, Testbed
 from .processes import start, stop, wait_until
 
 
-def start_consumers(testbed: Testbed, url: str, hosts: Sequence[str] = HOSTS) -> None:
-    """Start one consumer per host, and wait until the API has accepted a request of each."""
+# The service that uses a token, see consumer.py.
+TOKEN_CONSUMER = ("tests.testbed.consumer",)
+
+
+def start_consumers(
+    testbed: Testbed,
+    url: str,
+    hosts: Sequence[str] = HOSTS,
+    program: Sequence[str] = TOKEN_CONSUMER,
+) -> None:
+    """Start one consumer per host, and wait until the API has accepted a request of each.
+
+    program: its module and further arguments.
+    """
     record = testbed.read()
     for name in hosts:
-        record["pids"][f"consumer-{name}"] = _start_consumer(testbed, name, url)
+        record["pids"][f"consumer-{name}"] = _start_consumer(testbed, name, url, program)
         testbed.write(record)
     for name in hosts:
         pid = record["pids"][f"consumer-{name}"]
@@ -52,9 +64,9 @@ def consumer_statistics(testbed: Testbed) -> dict[str, dict[str, Any]]:
     return {name: statistics for name, statistics in found.items() if statistics is not None}
 
 
-def _start_consumer(testbed: Testbed, name: str, url: str) -> int:
+def _start_consumer(testbed: Testbed, name: str, url: str, program: Sequence[str]) -> int:
     folder = str(testbed.host(name))
-    command = [sys.executable, "-m", "tests.testbed.consumer", "--folder", folder, "--url", url]
+    command = [sys.executable, "-m", *program, "--folder", folder, "--url", url]
     return start(command, testbed.logs / f"consumer-{name}.log")
 
 

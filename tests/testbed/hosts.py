@@ -77,6 +77,7 @@ def write_inventory(testbed: Testbed, record: dict[str, Any]) -> None:
         "simulator_http_url": record["simulator"]["http_url"],
         "simulator_ca_path": record["simulator"]["ca_path"],
         "bao_url": record["bao"]["url"],
+        "redis_port": record["redis"],
         "clients": record["clients"],
         "testbed_folder": str(testbed.folder),
     }

