@@ -32,6 +32,7 @@ SHARED_FACTS = {
     "credential_rotation_document",
     "credential_rotation_found_tokens",
     "credential_rotation_next",
+    "credential_rotation_published",
     "credential_rotation_report",
     "credential_rotation_service",
     "credential_rotation_version",
