@@ -141,7 +141,7 @@ class ActionModule(ActionBase):  # type: ignore[misc] # Ansible ships no type in
         if found != target:
             shown = found if _FINGERPRINT.fullmatch(found) else "no fingerprint"
             problem = f"the sink must hold {target}; credential_rotation_published says {shown}"
-            raise AnsibleActionFail(f"{sink}: {problem}. Set it to what was read back.")
+            raise AnsibleActionFail(f"{sink}: {problem}. Set it to what was read back")
         spool.put(f"evidence {sink}", asdict(HostEvidence(rotation, target)))
         return self._advance(spool, sink, reloaded=True, healthy=True)
 

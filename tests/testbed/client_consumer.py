@@ -103,12 +103,12 @@ class ClientConsumer(Consumer):
         self.client: Mapping[str, str] = {}
 
     def load(self) -> None:
-        """Read the file, and issue a token unless a cached one may be used."""
+        """Read the file, and issue a token unless there is a cached one."""
         values = parse_env((self.folder / ".env").read_text(encoding="utf-8"))
         names = ("NOMBA_CLIENT_ID", "NOMBA_CLIENT_SECRET", "NOMBA_ACCOUNT_ID")
         self.client = {name: values[name] for name in names}
         self.statistics.client = fingerprint(values["NOMBA_CLIENT_SECRET"])
-        if self.drops_token or self.redis.get(KEY) is None:
+        if self.redis.get(KEY) is None or (self.drops_token and self.statistics.reloads):
             self.issue()
 
     def request(self) -> str:

@@ -53,7 +53,7 @@ def seed_client(
     """Write the first client to the .env files of the hosts, and start services that use it.
 
     on_reload: what a service does with its cached token, see client_consumer. The log of the first
-    host contains the first token. The store is empty.
+    host contains the first token, which all services use. The store is empty.
     """
     simulator = seed(testbed, settings)
     port = testbed.read()["redis"]
@@ -62,7 +62,9 @@ def seed_client(
     for name in hosts:
         write_private(testbed.host(name) / ".env", client_env(client_of(simulator), simulator.url))
     program = ["tests.testbed.client_consumer", "--redis", str(port), "--on-reload", on_reload]
-    start_consumers(testbed, simulator.http_url, hosts, program)
+    # The first service issues the token that the others find in Redis.
+    for some in (hosts[:1], hosts[1:]):
+        start_consumers(testbed, simulator.http_url, some, program)
     write_private(testbed.host(hosts[0]) / "app.log", f"DEBUG cached {redis.get(KEY)}\n")
     redis.close()
     simulator.forget_requests()
