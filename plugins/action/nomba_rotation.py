@@ -47,9 +47,7 @@ from ansible_collections.nomba.auth.plugins.plugin_utils._rotation_run import (
 )
 from ansible_collections.nomba.auth.plugins.plugin_utils._spool import Spool
 
-STEPS = (
-    *("load", "revoke_compromised", "prepare", "record", "revoke_found", "retire", "report"),
-)
+STEPS = (*("load", "revoke_compromised", "prepare", "record", "revoke_found", "retire", "report"),)
 # Connection options that module_defaults of the group nomba can set.
 _CONNECTION = ("validate_certs", "ca_path", "allow_http", "timeout", "deadline")
 
@@ -155,6 +153,9 @@ class ActionModule(ActionBase):  # type: ignore[misc] # Ansible ships no type in
                 has_old_client=bool(options["old_client_id"]),
                 retire_after=options["retire_after"],
                 fail_if_due=options["fail_if_due"],
+                plain_store=options["credential"] == "client"
+                and options["store"] == "file"
+                and not options["vault_password"],
                 token_lifetime=options["token_lifetime"],
             ),
             hosts,

@@ -44,6 +44,7 @@ class ActionModule(ActionBase):  # type: ignore[misc] # Ansible ships no type in
         steps = {
             "inspect": self._inspect,
             "find": self._find,
+            "unread": self._unread,
             "write": self._write,
             "reloaded": self._reloaded,
             "healthy": self._healthy,
@@ -145,14 +146,16 @@ class ActionModule(ActionBase):  # type: ignore[misc] # Ansible ships no type in
         spool.put(f"evidence {sink}", asdict(HostEvidence(rotation, target)))
         return self._advance(spool, sink, reloaded=True, healthy=True)
 
+    def _unread(self, spool: Spool, host: str, variables: Mapping[str, Any]) -> dict[str, Any]:
+        """Record that the task file of the user could not find tokens."""
+        del host
+        error = _failed_task(variables)
+        spool.put("unread", [f"credential_rotation_find_tokens_tasks: {error}"])
+        return {"changed": False, "msg": error}
+
     def _failed(self, spool: Spool, host: str, variables: Mapping[str, Any]) -> dict[str, Any]:
-        """Record which task failed. The text may be another program's, so tokens are hidden."""
-        task, result = variables.get("ansible_failed_task"), variables.get("ansible_failed_result")
-        # Ansible names no task if a task file cannot be loaded.
-        name = _field(task, "name") or "A task file cannot be loaded, see the error above"
-        is_hidden = bool(_field(task, "no_log") or _field(result, "_ansible_no_log"))
-        reason = _HIDDEN if is_hidden or _field(result, "censored") else _message(result or {})
-        error = f"{name}: {hide_tokens(reason)}"
+        """Record which task failed."""
+        error = _failed_task(variables)
         self._advance(spool, host, error=error)
         return {"changed": False, "msg": f"{host}: {error}"}
 
@@ -207,6 +210,16 @@ def contains(content: str, token: str) -> bool:
     encoded = (base64.b64encode(bytes(offset) + token.encode()).decode() for offset in range(3))
     # The first and the last characters also depend on the text around the token.
     return any(text[4 * bool(offset) : -4] in content for offset, text in enumerate(encoded))
+
+
+def _failed_task(variables: Mapping[str, Any]) -> str:
+    """Return which task failed. The text may be another program's, so tokens are hidden."""
+    task, result = variables.get("ansible_failed_task"), variables.get("ansible_failed_result")
+    # Ansible names no task if a task file cannot be loaded.
+    name = _field(task, "name") or "A task file cannot be loaded, see the error above"
+    is_hidden = bool(_field(task, "no_log") or _field(result, "_ansible_no_log"))
+    reason = _HIDDEN if is_hidden or _field(result, "censored") else _message(result or {})
+    return f"{name}: {hide_tokens(reason)}"
 
 
 def _message(result: Any) -> str:

@@ -238,7 +238,6 @@ class RotationRun:
             self._would(f"revoke first: {', '.join(names) or 'no token is in the store'}")
             return
         if self._rotates_clients:
-            self.values.put("searched", True)
             rows = self._revoke_found(leaked)
         else:
             rows = self._revoke([*leaked, *(self._owned(one) for one in found)])
@@ -374,9 +373,10 @@ class RotationRun:
                 self._would(f"revoke what an old client issued of: {', '.join(names)}")
             return
         self._require(self._blocked(state))
-        verified_at = state.current.issued_at if state.current else None
-        if verified_at is not None:
-            rows = self._revoke_found(due, verified_at)
+        limit = state.current.issued_at if state.current else None
+        is_emergency = any(one.compromised for one in due)
+        if is_emergency or limit is not None:
+            rows = self._revoke_found(due, None if is_emergency else limit)
             self._save(rotation.record_found(state, self.actor(), rows), last=True)
 
     # Parts of the steps
@@ -429,6 +429,7 @@ class RotationRun:
         """Verify the client of the options, before anything is changed for it."""
         client = self.settings.client
         self._answer = self._ask(client["client_id"], client["client_secret"])
+        self.values.put("reachable", not _client_problem(self._answer))
         problem = _client_problem(self._answer)
         if problem:
             blocked = f"The client of the options is not verified: {problem}. {UNCHANGED}"
@@ -471,18 +472,21 @@ class RotationRun:
         for name in self.settings.hosts:
             missing = [f"{name}: it was not searched"] if self.settings.has_sources else []
             unread += self.values.get(f"unread {name}", missing)
-        return unread
+        return [*unread, *self.values.get("unread", [])]
 
     def _revoke_found(
         self, clients: Sequence[Credential], issued_until: float | None = None
     ) -> list[dict[str, Any]]:
-        """Revoke the tokens that were found; return the last row of each.
+        """Revoke the tokens that were found; return the last row of each that was not dead before.
 
         issued_until: when the current client was verified. Only another client can have issued a
         token until then; both times are those of the API. It is not known which client has issued
         a token, so each one asks until it is dead.
         """
-        left = self._found_tokens()
+        known = {str(one["fingerprint"]): one for one in self._notes.get("found", [])}
+        left = [
+            one for one in self._found_tokens() if not rotation.is_dead(known.get(fingerprint(one)))
+        ]
         rows: dict[str, dict[str, Any]] = {}
         for client_id in dict.fromkeys(one.owner.client_id for one in clients):
             at = show_time(self.actor().now)
@@ -490,7 +494,7 @@ class RotationRun:
                 rows[str(row["fingerprint"])] = {**row, "at": at}
                 self.result.changed = True
             left = [one for one in left if not rotation.is_dead(rows.get(fingerprint(one)))]
-        self._note(found=list(rows.values()))
+        self._note(found=list({**known, **rows}.values()))
         return list(rows.values())
 
     def _retired_clients(self, state: State) -> State:
@@ -500,6 +504,9 @@ class RotationRun:
         rows = []
         for one in self._due(state) if is_searched else []:
             found = self._ask(one.owner.client_id, one.secret)
+            if found.answer == "forbidden" and not self._is_reachable(state):
+                reason = "the API also refuses the current client from here; is its address allowed"
+                found = ClientAnswer("no_clear_answer", reason=f"{reason}?")
             row = {"fingerprint": one.fingerprint, "outcome": found.answer, "verified": False}
             row["reason"] = found.problem or found.reason
             if found.answer in CLIENT_REFUSALS and not alive and not found.problem:
@@ -508,6 +515,19 @@ class RotationRun:
             rows.append(row)
         self._note(rows=[*self._notes.get("rows", []), *rows])
         return rotation.without_withdrawn(rotation.retire(state, self.actor(), rows))
+
+    def _is_reachable(self, state: State) -> bool:
+        """Return whether the API issues a token from this address to the current client.
+
+        HTTP 403 also answers every request from an address that is not allowed. Only beside a
+        request that succeeds it is an answer about the old client.
+        """
+        if self.values.get("reachable") is None and state.current is not None:
+            found = self._ask(state.current.owner.client_id, state.current.secret)
+            if found.problem:
+                self._note(failure=found.problem)
+            self.values.put("reachable", not _client_problem(found))
+        return bool(self.values.get("reachable"))
 
     def _uses_new_client(self, state: State) -> bool:
         """Return whether the rotation to the client of the options is complete."""
@@ -612,7 +632,11 @@ class RotationRun:
         hosts = list(self.settings.members)
         where = f"{len(self.settings.hosts)} host(s): {', '.join(hosts)}"
         is_open = state.rotation is not None
-        new = "issue a token" if self.settings.options.kind is Kind.ACCESS_TOKEN else "verify the client"
+        new = (
+            "issue a token"
+            if self.settings.options.kind is Kind.ACCESS_TOKEN
+            else "verify the client"
+        )
         verb = "resume the rotation on" if is_open else f"{new} and publish it to"
         if planned.mode == Mode.REPAIR.value:
             verb = f"publish the current {self._noun} again on"

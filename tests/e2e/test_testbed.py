@@ -18,8 +18,8 @@ from typing import Any
 import pytest
 
 from tests.simulator.control_client import ControlClient
-from tests.simulator.tokens import fingerprint
 from tests.simulator.settings import SECOND_CLIENT_ID
+from tests.simulator.tokens import fingerprint
 from tests.testbed.client_consumer import KEY, Redis, RedisError
 from tests.testbed.consumer import Statistics, classify, parse_env
 from tests.testbed.folder import HOSTS, Testbed, make_private, write_private

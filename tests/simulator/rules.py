@@ -459,9 +459,7 @@ def describe(entry: TokenEntry, now: float) -> dict[str, object]:
     return {name: getattr(entry, name) for name in names} | {"state": entry.state(now)}
 
 
-def _same_session(
-    scope: str, one: ApiClient | TokenEntry, other: ApiClient | TokenEntry
-) -> bool:
+def _same_session(scope: str, one: ApiClient | TokenEntry, other: ApiClient | TokenEntry) -> bool:
     """Return whether single sessions count both as the same: by client or by account."""
     if scope == "account":
         return one.account_id == other.account_id

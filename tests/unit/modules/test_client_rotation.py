@@ -71,13 +71,14 @@ class Rotation(Play):
         self.step("load")
         if self.settings.options.emergency:
             self.step("revoke_compromised")
+            self.step("revoke_found")
         self.inspect(**found)
         result = self.step("prepare")
         for _round in range(result.rounds):
             result = self.write_hosts(result)
         if result.publish:
             result = self.write_hosts(result)
-        if result.due:
+        if result.due and not self.settings.options.emergency:
             self.step("revoke_found")
         self.step("retire")
         return self.report()
@@ -244,6 +245,26 @@ def test_old_client_is_kept_while_a_source_is_unread(unread: list[str] | None) -
     assert [one.secret for one in play.state.previous] == [OLD_PAIR["client_secret"]]
 
 
+@each_row(
+    ("current", "is_retired"),
+    [(GOOD, True), (ClientAnswer("forbidden"), False), (replace(GOOD, problem="alive"), False)],
+)
+def test_forbidden_is_proof_only_beside_a_request_that_succeeds(
+    current: ClientAnswer, is_retired: bool
+) -> None:
+    play = Rotation(retire_after=3600.0)
+    play.rotate()
+    later = Rotation(play.state)
+    later.held = play.held
+    later.control.clients = {
+        OLD_PAIR["client_secret"]: ClientAnswer("forbidden"),
+        NEW_PAIR["client_secret"]: current,
+    }
+    report = later.rotate()
+    assert later.control.calls == [CHECK_OLD, CHECK_NEW]
+    assert (later.state.previous == (), report["errors"] == []) == (is_retired, is_retired)
+
+
 def test_client_is_never_retired_without_a_search() -> None:
     play = Rotation()
     play.step("load")
@@ -295,10 +316,9 @@ def test_check_mode_sends_nothing_and_says_what_a_run_would_do() -> None:
 
 
 def test_emergency_revokes_found_tokens_first_and_has_no_grace_period() -> None:
-    play = Rotation(
-        State(credential(OLD_PAIR)), emergency=True, incident="1", retire_after=86400.0
-    )
+    play = Rotation(State(credential(OLD_PAIR)), emergency=True, incident="1", retire_after=86400.0)
     play.values.put("found", [OLD])
+    play.values.put("found a", [OLD])
     report = play.rotate()
     assert report["errors"] == []
     assert play.control.calls == [f"revoke 0c0c {MARKS[OLD]}", CHECK_NEW, CHECK_OLD]
@@ -349,7 +369,9 @@ def test_no_secret_is_in_a_report() -> None:
     play = Rotation()
     play.values.put("found", [OLD])
     shown = str(play.rotate())
-    assert not [one for one in (OLD, *(p["client_secret"] for p in (OLD_PAIR, NEW_PAIR))) if one in shown]
+    assert not [
+        one for one in (OLD, *(p["client_secret"] for p in (OLD_PAIR, NEW_PAIR))) if one in shown
+    ]
 
 
 # Sinks
@@ -366,9 +388,7 @@ def test_failed_sink_returns_all_hosts_and_sinks_to_the_old_client() -> None:
     play = Rotation(State(credential(OLD_PAIR)), sinks=("sink vault",))
     play.sick = {"sink vault": (NEW_MARK,)}
     report = play.rotate()
-    assert report["errors"][0] == (
-        "No new client is in service: publish: sink vault: HTTP 503."
-    )
+    assert report["errors"][0] == ("No new client is in service: publish: sink vault: HTTP 503.")
     assert play.secrets == {OLD_PAIR["client_secret"]}
     assert play.held["sink vault"]["client_secret"] == OLD_PAIR["client_secret"]
 
