@@ -84,7 +84,7 @@ class ActionModule(ActionBase):  # type: ignore[misc] # Ansible ships no type in
     def _clients(
         self, spool: Spool, host: str, clients: Mapping[str, str], variables: Mapping[str, Any]
     ) -> list[str]:
-        """Return the fingerprints of the clients in the file; an unknown one leaves by the spool."""
+        """Return the fingerprints of the clients in the file; an unknown one goes to the spool."""
         content = self._content(variables)
         text = content.decode(errors="replace")
         found = [name for name, secret in clients.items() if contains(text, secret)]

@@ -91,7 +91,7 @@ class RotationRequests:
     def check_client(self, secret: str | None, dest: str) -> dict[str, Any]:
         """Issue a token and revoke it. While it may be alive, it is in its file."""
         left = self._stored(dest)
-        retired = self._revoke(left) if left else {"changed": False, "results": []}
+        retired: dict[str, Any] = self._revoke(left) if left else {"results": []}
         if not all(row["verified"] for row in retired["results"]):
             return {**retired, "probes": {}, "issued_at": None, "lifetime": 0.0}
         _remove(dest)

@@ -79,7 +79,7 @@ def checked_options(given: Any) -> dict[str, Any]:
     for name in set(options) - set(_TYPES):
         options[name] = str(options[name])
     _check_relations(options)
-    return {**options, "publish_tasks": _sinks(options["publish_tasks"])}
+    return {**options, "publish_tasks": _sinks(list(options["publish_tasks"]))}
 
 
 def require_known_names(variables: Mapping[str, Any], options: Any) -> None:

@@ -201,7 +201,6 @@ class RotationRun:
         self.lock_holder = tools.lock_holder
         self.result = StepResult()
         self._text = ""
-        self._answer: ClientAnswer | None = None
 
     # The steps
 
@@ -277,15 +276,23 @@ class RotationRun:
             self._verify_only(state)
             return
         if not planned.why:
-            self.values.put("prepared", True)
-            self.result.message = "No change."
-            self.result.due = self._rotates_clients and bool(self._due(state))
-            if not state.previous and not self._checks_old_client:
-                self._put_report(state)
-            return
-        if self.settings.check_mode:
+            self._change_nothing(state)
+        elif self.settings.check_mode:
             self._rehearse(state, planned)
-            return
+        else:
+            self._begin(state, planned, found, unknown)
+
+    def _change_nothing(self, state: State) -> None:
+        self.values.put("prepared", True)
+        self.result.message = "No change."
+        self.result.due = self._rotates_clients and bool(self._due(state))
+        if not state.previous and not self._checks_old_client:
+            self._put_report(state)
+
+    def _begin(
+        self, state: State, planned: Plan, found: Situation, unknown: list[Mapping[str, Any]]
+    ) -> None:
+        """Take the lock, issue a token or take the client, verify it, and choose the first hosts."""
         if self._rotates_clients and planned.mode != Mode.REPAIR.value and state.pending is None:
             self._verify_first(planned)
         self._discard_stored(state)
@@ -427,14 +434,17 @@ class RotationRun:
 
     def _verify_first(self, planned: Plan) -> None:
         """Verify the client of the options, before anything is changed for it."""
+        if self.values.get("verified"):
+            return  # the step continues after a save
         client = self.settings.client
-        self._answer = self._ask(client["client_id"], client["client_secret"])
-        self.values.put("reachable", not _client_problem(self._answer))
-        problem = _client_problem(self._answer)
+        found = self._ask(client["client_id"], client["client_secret"])
+        problem = _client_problem(found)
+        self.values.put("reachable", not problem)
         if problem:
             blocked = f"The client of the options is not verified: {problem}. {UNCHANGED}"
             is_emergency = planned.mode == Mode.EMERGENCY.value
             raise StepFailed(self._blocked_emergency(blocked) if is_emergency else blocked)
+        self.values.put("verified", asdict(found))
 
     def _ask(self, client_id: str, secret: str) -> ClientAnswer:
         """Ask for a token of a client; note the lifetime of the token."""
@@ -450,7 +460,12 @@ class RotationRun:
         if state.pending is None:
             state = rotation.set_pending(state, self.actor(), self._document(self.settings.client))
         (pending,) = present(state.pending)
-        found = self._answer or self._ask(pending.owner.client_id, pending.secret)
+        verified = self.values.get("verified")
+        found = (
+            ClientAnswer(**verified)
+            if verified
+            else self._ask(pending.owner.client_id, pending.secret)
+        )
         problem = _client_problem(found)
         if problem:
             return self._fail(state, "verify", problem)
@@ -632,11 +647,7 @@ class RotationRun:
         hosts = list(self.settings.members)
         where = f"{len(self.settings.hosts)} host(s): {', '.join(hosts)}"
         is_open = state.rotation is not None
-        new = (
-            "issue a token"
-            if self.settings.options.kind is Kind.ACCESS_TOKEN
-            else "verify the client"
-        )
+        new = "verify the client" if self._rotates_clients else "issue a token"
         verb = "resume the rotation on" if is_open else f"{new} and publish it to"
         if planned.mode == Mode.REPAIR.value:
             verb = f"publish the current {self._noun} again on"

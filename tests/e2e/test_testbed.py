@@ -206,8 +206,9 @@ def test_redis_returns_what_was_set_until_it_expires(redis: Redis) -> None:
     assert redis.get(KEY) is None
 
 
+@pytest.mark.usefixtures("redis")
 def test_dropped_token_is_replaced_by_one_of_the_new_client(
-    testbed: Testbed, simulator: ControlClient, redis: Redis
+    testbed: Testbed, simulator: ControlClient
 ) -> None:
     seed_client(testbed, {}, on_reload="drop", hosts=["shop"])
     first = observe(testbed)
@@ -241,8 +242,9 @@ def test_kept_token_is_used_until_it_is_refreshed_with_the_new_client(
     assert (refreshed["refused"], refreshed["failed"], refreshed["issued"]) == (0, 0, 2)
 
 
+@pytest.mark.usefixtures("redis")
 def test_revoked_cached_token_is_counted_as_refused(
-    testbed: Testbed, simulator: ControlClient, redis: Redis
+    testbed: Testbed, simulator: ControlClient
 ) -> None:
     seed_client(testbed, {}, on_reload="keep", hosts=["shop"])
     simulator.configure(suspension_kills_tokens=True)

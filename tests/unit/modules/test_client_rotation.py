@@ -280,7 +280,7 @@ def test_hosts_with_different_clients_are_refused_until_one_is_chosen() -> None:
     other = {"client_id": "0e0e", "client_secret": "another secret"}
     play = Rotation()
     play.held["c"] = other
-    with pytest.raises(StepFailed, match="^Clients that are not in the store: .* on c"):
+    with pytest.raises(StepFailed, match=r"^Clients that are not in the store: .* on c"):
         play.rotate()
     assert (play.store.writes, play.control.calls) == (0, [])
     play.again()
@@ -341,7 +341,7 @@ def test_store_of_tokens_is_refused() -> None:
     first = Play()
     first.rotate(**{name: {"fingerprints": [], "differs": True, "error": ""} for name in HOSTS})
     play = Rotation(first.state)
-    with pytest.raises(StepFailed, match="^credential_rotation_credential: the store contains"):
+    with pytest.raises(StepFailed, match=r"^credential_rotation_credential: the store contains"):
         play.rotate()
 
 
