@@ -292,7 +292,7 @@ class RotationRun:
     def _begin(
         self, state: State, planned: Plan, found: Situation, unknown: list[Mapping[str, Any]]
     ) -> None:
-        """Take the lock, issue a token or take the client, verify it, and choose the first hosts."""
+        """Take the lock, verify the new token or client, and choose the first hosts."""
         if self._rotates_clients and planned.mode != Mode.REPAIR.value and state.pending is None:
             self._verify_first(planned)
         self._discard_stored(state)
