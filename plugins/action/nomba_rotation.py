@@ -47,9 +47,7 @@ from ansible_collections.nomba.auth.plugins.plugin_utils._rotation_run import (
 )
 from ansible_collections.nomba.auth.plugins.plugin_utils._spool import Spool
 
-STEPS = (
-    *("load", "revoke_compromised", "prepare", "record", "revoke_found", "retire", "report"),
-)
+STEPS = (*("load", "revoke_compromised", "prepare", "record", "revoke_found", "retire", "report"),)
 # Connection options that module_defaults of the group nomba can set.
 _CONNECTION = ("validate_certs", "ca_path", "allow_http", "timeout", "deadline")
 
@@ -103,6 +101,11 @@ class ActionModule(ActionBase):  # type: ignore[misc] # Ansible ships no type in
             "publish": result.publish,
             "rounds": result.rounds,
             "due": result.due,
+            "sinks": {
+                name: path
+                for name, path in options["publish_tasks"].items()
+                if name in result.publish
+            },
             "step": step,
             "unsaved": is_unsaved,
             "repeat": result.repeat,
@@ -150,6 +153,9 @@ class ActionModule(ActionBase):  # type: ignore[misc] # Ansible ships no type in
                 has_old_client=bool(options["old_client_id"]),
                 retire_after=options["retire_after"],
                 fail_if_due=options["fail_if_due"],
+                plain_store=options["credential"] == "client"
+                and options["store"] == "file"
+                and not options["vault_password"],
                 token_lifetime=options["token_lifetime"],
             ),
             hosts,
@@ -159,6 +165,7 @@ class ActionModule(ActionBase):  # type: ignore[misc] # Ansible ships no type in
             old_client=_client(options["old_client_id"], options["old_client_secret"]),
             verify_only=options["verify_only"],
             has_sources=bool(options["token_sources"]),
+            sinks=tuple(options["publish_tasks"]),
             check_mode=is_check,
             command=resume_command(sys.argv),
         )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
@@ -29,6 +30,7 @@ _TEMPLATE_WITHOUT = (
     "credential_rotation_service.{field} to it"
 )
 _CLIENT = ("client_id", "client_secret")
+_FINGERPRINT = re.compile("sha256:[0-9a-f]{16}")
 _HIDDEN = "its output is hidden by no_log"
 
 
@@ -42,9 +44,11 @@ class ActionModule(ActionBase):  # type: ignore[misc] # Ansible ships no type in
         steps = {
             "inspect": self._inspect,
             "find": self._find,
+            "unread": self._unread,
             "write": self._write,
             "reloaded": self._reloaded,
             "healthy": self._healthy,
+            "published": self._published,
             "failed": self._failed,
         }
         step = self._task.args.get("step")
@@ -52,7 +56,8 @@ class ActionModule(ActionBase):  # type: ignore[misc] # Ansible ships no type in
             raise AnsibleActionFail(f"step: set one of {', '.join(steps)}")
         spool = Spool.opened(self._task.args.get("run"))
         try:
-            return steps[step](spool, str(variables["inventory_hostname"]), variables)
+            name = self._task.args.get("sink") or variables["inventory_hostname"]
+            return steps[step](spool, str(name), variables)
         finally:
             self._remove_tmp_path(self._connection._shell.tmpdir)
 
@@ -79,7 +84,7 @@ class ActionModule(ActionBase):  # type: ignore[misc] # Ansible ships no type in
     def _clients(
         self, spool: Spool, host: str, clients: Mapping[str, str], variables: Mapping[str, Any]
     ) -> list[str]:
-        """Return the fingerprints of the clients in the file; an unknown one leaves by the spool."""
+        """Return the fingerprints of the clients in the file; an unknown one goes to the spool."""
         content = self._content(variables)
         text = content.decode(errors="replace")
         found = [name for name, secret in clients.items() if contains(text, secret)]
@@ -129,14 +134,28 @@ class ActionModule(ActionBase):  # type: ignore[misc] # Ansible ships no type in
         del variables
         return self._advance(spool, host, healthy=True)
 
+    def _published(self, spool: Spool, sink: str, variables: Mapping[str, Any]) -> dict[str, Any]:
+        """Compare the fingerprint that was read back from a sink with that of the credential."""
+        del variables
+        rotation, target = spool.get("target", ["", ""])[:2]
+        found = str(self._task.args.get("fingerprint") or "")
+        if found != target:
+            shown = found if _FINGERPRINT.fullmatch(found) else "no fingerprint"
+            problem = f"the sink must hold {target}; credential_rotation_published says {shown}"
+            raise AnsibleActionFail(f"{sink}: {problem}. Set it to what was read back")
+        spool.put(f"evidence {sink}", asdict(HostEvidence(rotation, target)))
+        return self._advance(spool, sink, reloaded=True, healthy=True)
+
+    def _unread(self, spool: Spool, host: str, variables: Mapping[str, Any]) -> dict[str, Any]:
+        """Record that the task file of the user could not find tokens."""
+        del host
+        error = _failed_task(variables)
+        spool.put("unread", [f"credential_rotation_find_tokens_tasks: {error}"])
+        return {"changed": False, "msg": error}
+
     def _failed(self, spool: Spool, host: str, variables: Mapping[str, Any]) -> dict[str, Any]:
-        """Record which task failed. The text may be another program's, so tokens are hidden."""
-        task, result = variables.get("ansible_failed_task"), variables.get("ansible_failed_result")
-        # Ansible names no task if a task file cannot be loaded.
-        name = _field(task, "name") or "A task file cannot be loaded, see the error above"
-        is_hidden = bool(_field(task, "no_log") or _field(result, "_ansible_no_log"))
-        reason = _HIDDEN if is_hidden or _field(result, "censored") else _message(result or {})
-        error = f"{name}: {hide_tokens(reason)}"
+        """Record which task failed."""
+        error = _failed_task(variables)
         self._advance(spool, host, error=error)
         return {"changed": False, "msg": f"{host}: {error}"}
 
@@ -191,6 +210,16 @@ def contains(content: str, token: str) -> bool:
     encoded = (base64.b64encode(bytes(offset) + token.encode()).decode() for offset in range(3))
     # The first and the last characters also depend on the text around the token.
     return any(text[4 * bool(offset) : -4] in content for offset, text in enumerate(encoded))
+
+
+def _failed_task(variables: Mapping[str, Any]) -> str:
+    """Return which task failed. The text may be another program's, so tokens are hidden."""
+    task, result = variables.get("ansible_failed_task"), variables.get("ansible_failed_result")
+    # Ansible names no task if a task file cannot be loaded.
+    name = _field(task, "name") or "A task file cannot be loaded, see the error above"
+    is_hidden = bool(_field(task, "no_log") or _field(result, "_ansible_no_log"))
+    reason = _HIDDEN if is_hidden or _field(result, "censored") else _message(result or {})
+    return f"{name}: {hide_tokens(reason)}"
 
 
 def _message(result: Any) -> str:

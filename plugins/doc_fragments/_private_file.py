@@ -8,11 +8,6 @@ from __future__ import annotations
 class ModuleDocFragment:
     DOCUMENTATION = r"""
 options:
-  mode:
-    description:
-      - The mode of O(dest), C(0600) or stricter. Other users must never be able to read a token.
-    type: raw
-    default: '0600'
   unsafe_writes:
     description:
       - Has no effect. The file is always replaced atomically.

@@ -214,9 +214,7 @@ def set_pending(state: State, actor: Actor, credential: Mapping[str, Any]) -> St
     return _record_event(_renewed(state, actor), actor, "issue", outcome, new.fingerprint)
 
 
-def verify(
-    state: State, actor: Actor, new: str, old: str, issued_at: float | None = None
-) -> State:
+def verify(state: State, actor: Actor, new: str, old: str, issued_at: float | None = None) -> State:
     """Record the probes of the pending and of the current token; publishing may then begin.
 
     A refused pending token is set aside, and another one must be issued. issued_at: the `iat` of

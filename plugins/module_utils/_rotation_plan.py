@@ -50,7 +50,8 @@ class RotationOptions:
     client: the fingerprint of the client that shall be in service. has_old_client: whether the one
     to which a first rotation can return is given. retire_after: the grace period of a replaced
     client. fail_if_due: whether a client that is older than max_age is an error. token_lifetime:
-    the longest lifetime of a token that is known.
+    the longest lifetime of a token that is known. plain_store: whether the store contains client
+    secrets and is not encrypted.
     """
 
     owner: Owner
@@ -61,6 +62,7 @@ class RotationOptions:
     has_old_client: bool = False
     retire_after: float = 0.0
     fail_if_due: bool = False
+    plain_store: bool = False
     token_lifetime: float = 0.0
     force: bool = False
     emergency: bool = False
@@ -149,7 +151,9 @@ def _mode_and_reason(
         return rotation.mode, why
     if options.kind is Kind.CLIENT:
         why = _reason_to_rotate_client(state, options, found)
-        return (Mode.CLIENT, why) if why else (Mode.REPAIR, _reason_to_repair(state, options, found))
+        return (
+            (Mode.CLIENT, why) if why else (Mode.REPAIR, _reason_to_repair(state, options, found))
+        )
     why = _reason_to_rotate(state, actor, options, found.probe)
     if why:
         return Mode.CLIENT if _other_client(state.current, options) else Mode.TOKEN, why

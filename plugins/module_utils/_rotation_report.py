@@ -28,6 +28,7 @@ from ansible_collections.nomba.auth.plugins.module_utils._rotation_plan import (
 from ansible_collections.nomba.auth.plugins.module_utils._rotation_state import (
     Credential,
     Kind,
+    Mode,
     Phase,
     State,
 )
@@ -131,12 +132,13 @@ def _lines(
 ) -> list[str]:
     if findings.check_mode and findings.would:
         why = f" Reason: {findings.why}." if findings.why else ""
-        return [f"Check mode: a real run would {'; '.join(findings.would)}.{why}"]
+        first = f"Check mode: a real run would {'; '.join(findings.would)}.{why}"
+        return [first, *_ahead(findings, options)]
     if not findings.why:
         no_change = _no_change(state.current, findings, options, now)
         return [no_change, *_client_lines(state, findings, options, now)]
     lines = [_line(event) for event in events]
-    lines += _client_lines(state, findings, options, now)
+    lines += [*_client_lines(state, findings, options, now), *_ahead(findings, options)]
     return lines if any(findings.why in line for line in lines) else [findings.why, *lines]
 
 
@@ -178,7 +180,8 @@ def _client_lines(
         if one.kind is Kind.CLIENT and not one.withdrawn and end > now:
             lines.append(
                 f"The old client {one.owner.client_id} ({one.fingerprint}) is due at "
-                f"{show_time(end)}. Then delete it in Nomba's dashboard and run again."
+                f"{show_time(end)}. Run again then: that run revokes its tokens, and says when to "
+                "delete it in Nomba's dashboard."
             )
     retired = [row for row in findings.rows if row.get("outcome") == CLIENT_REFUSED]
     if retired:
@@ -188,7 +191,33 @@ def _client_lines(
         )
     if is_due(state, options, now) and state.current:
         lines.append(_due_client(state.current, options))
+    if options.plain_store:
+        lines.append(
+            "The store is a file that is not encrypted, and it contains client secrets. Set "
+            "credential_rotation_vault_password, or use the store hashi_vault."
+        )
     return lines
+
+
+def _refusals_ahead(options: RotationOptions, lifetime: float) -> str:
+    """Return what applications will meet; empty if the grace period is long enough.
+
+    lifetime: of the tokens seen, in seconds.
+    """
+    lifetime = max(lifetime, options.token_lifetime)
+    if options.retire_after >= lifetime:
+        return ""
+    return (
+        "An application that keeps its token when it is reloaded meets refusals when this token is "
+        f"revoked. To avoid them, set credential_rotation_retire_after to {lifetime:.0f} s or more."
+    )
+
+
+def _ahead(findings: Findings, options: RotationOptions) -> list[str]:
+    """Return the warning of refusals, for a run that publishes a client or that looks ahead."""
+    is_client = options.kind is Kind.CLIENT and findings.mode in ("", Mode.CLIENT.value)
+    ahead = _refusals_ahead(options, findings.lifetime)
+    return [ahead] if is_client and ahead else []
 
 
 def _due_client(current: Credential, options: RotationOptions) -> str:

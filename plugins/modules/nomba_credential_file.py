@@ -185,7 +185,8 @@ def run_module(module: AnsibleModule) -> dict[str, Any]:
     """Write the content, or the variables, to the file."""
     variables = module.params["variables"]
     if variables is None:
-        module.params["mode"] = module.params["mode"] or "0600"
+        if module.params["mode"] is None:
+            module.params["mode"] = "0600"
         new_content, find = partial(_content, module), _tokens
     else:
         require_writable(variables)

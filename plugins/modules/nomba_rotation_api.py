@@ -135,25 +135,13 @@ error:
       sample: forbidden
 """
 
-import base64
-import os
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.nomba.auth.plugins.module_utils._atomic_file import (
-    make_private,
-    read_file,
-)
 from ansible_collections.nomba.auth.plugins.module_utils._client import Client
 from ansible_collections.nomba.auth.plugins.module_utils._clock import SYSTEM
-from ansible_collections.nomba.auth.plugins.module_utils._ensure_token import (
-    TokenKeeper,
-    TokenRequirements,
-    outcome_row,
-)
 from ansible_collections.nomba.auth.plugins.module_utils._module import (
     NombaModule,
     connection,
@@ -161,22 +149,9 @@ from ansible_collections.nomba.auth.plugins.module_utils._module import (
     run,
     spec,
 )
-from ansible_collections.nomba.auth.plugins.module_utils._probe import probe_until_accepted
-from ansible_collections.nomba.auth.plugins.module_utils._revocation import (
-    Policy,
-    Proof,
-    Revocation,
-)
-from ansible_collections.nomba.auth.plugins.module_utils._secure_open import (
-    FileEntry,
-    open_entry,
-)
-from ansible_collections.nomba.auth.plugins.module_utils._stored_token import Owner, load
-from ansible_collections.nomba.auth.plugins.module_utils._token import Token, read
+from ansible_collections.nomba.auth.plugins.module_utils._rotation_requests import RotationRequests
+from ansible_collections.nomba.auth.plugins.module_utils._stored_token import Owner
 from ansible_collections.nomba.auth.plugins.module_utils._transport import HttpTransport
-
-# A token that expires within these seconds is not published.
-_MIN_REMAINING = 300.0
 
 
 def run_module(module: AnsibleModule) -> dict[str, Any]:
@@ -187,114 +162,30 @@ def run_module(module: AnsibleModule) -> dict[str, Any]:
     api = connection(params)
     owner = Owner(api.api_url, identity(params, "account_id"), identity(params, "client_id"))
     with closing(HttpTransport(api, SYSTEM)) as transport:
-        return _REQUESTS[params["request"]](_Api(params, owner, transport))
-
-
-class _Api:
-    """The options, and the client that sends the requests."""
-
-    def __init__(self, params: dict[str, Any], owner: Owner, transport: HttpTransport) -> None:
-        self.params = params
-        self.owner = owner
-        self.tokens = list(params["tokens"])
-        self.client = Client(transport, owner.account_id, owner.client_id)
-        self.remaining = transport.remaining
-
-    def probes(self, tokens: Sequence[str]) -> dict[str, str]:
-        """Probe tokens, the first one until the API accepts it."""
-        found = [read(text) for text in tokens]
-        statuses = probe_until_accepted(found, self.client, SYSTEM)
-        return {token.fingerprint: one.probe for token, one in zip(found, statuses)}
-
-    def issue(self, required: TokenRequirements) -> tuple[dict[str, Any], bytes]:
-        """Issue a token into the file; return the result, and the content of the file."""
-        keeper = TokenKeeper(self.client, SYSTEM, self.remaining, self.params["client_secret"])
-        with self._file() as entry:
-            done = dict(keeper.ensure(entry, required, make_private).values)
-            return done, read_file(entry) or b""
-
-    def stored(self) -> list[Token]:
-        """Return the tokens in the file."""
-        with self._file() as entry:
-            found = load(read_file(entry) or b"")
-        return [read(one) for one in (found.access_token, *found.replaced)] if found else []
-
-    def remove(self) -> None:
-        """Remove the file, if it exists."""
-        with suppress(FileNotFoundError):
-            os.unlink(self.params["dest"])  # noqa: PTH108 -- pathlib is slow to import
-
-    def revoke(self, tokens: Sequence[Token]) -> dict[str, Any]:
-        """Revoke tokens, also those whose exp is past: the clock may be wrong."""
-        policy = Policy(self.owner.account_id, skip_expired=False, proof=Proof.REQUIRED)
-        done = Revocation(self.client, SYSTEM, self.remaining, policy).run(tokens)
-        rows = [outcome_row(result) for result in done.results]
-        return {"changed": any(one.outcome.changed for one in done.results), "results": rows}
-
-    @contextmanager
-    def _file(self) -> Iterator[FileEntry]:
-        with open_entry("dest", self.params["dest"], follow_link=True) as found:
-            yield found.owned_by(os.geteuid())
-
-
-def _issue(api: _Api) -> dict[str, Any]:
-    done, content = api.issue(TokenRequirements(api.owner, _MIN_REMAINING, revoke_replaced=True))
-    if "error" in done:
-        return done
-    stored = load(content)
-    new = [stored.access_token] if stored else []
-    issued = base64.b64encode(content).decode()
-    return {"changed": done["changed"], "issued": issued, "probes": api.probes(new + api.tokens)}
-
-
-def _probe(api: _Api) -> dict[str, Any]:
-    return {"changed": False, "probes": api.probes(api.tokens)}
-
-
-def _revoke(api: _Api) -> dict[str, Any]:
-    limit = api.params["issued_until"]
-    found = [read(text) for text in api.tokens]
-    return api.revoke([one for one in found if limit is None or (one.issued_at or 0) <= limit])
-
-
-def _check_client(api: _Api) -> dict[str, Any]:
-    """Issue a token and revoke it. While it may be alive, it is in its file."""
-    left = api.stored()
-    retired = api.revoke(left) if left else {"results": []}
-    if not all(row["verified"] for row in retired["results"]):
-        return {**retired, "probes": {}, "issued_at": None, "lifetime": 0.0}
-    api.remove()
-    done, content = api.issue(TokenRequirements(api.owner, 0.0, force=True))
-    stored = load(content)
-    if "error" in done or stored is None:
-        return done
-    token = read(stored.access_token)
-    probes = api.probes([token.text])
-    revoked = api.revoke([token])
-    if all(row["verified"] for row in revoked["results"]):
-        api.remove()
-    lifetime = (token.expires_at or 0.0) - (token.issued_at or 0.0)
-    times = {"issued_at": token.issued_at, "lifetime": max(lifetime, 0.0)}
-    return {**revoked, "probes": probes, **times}
-
-
-_REQUESTS: dict[str, Callable[[_Api], dict[str, Any]]] = {
-    "issue": _issue,
-    "probe": _probe,
-    "revoke": _revoke,
-    "check_client": _check_client,
-}
+        client = Client(transport, owner.account_id, owner.client_id)
+        requests = RotationRequests(client, SYSTEM, transport.remaining, owner)
+        if params["request"] == "probe":
+            return requests.probe(params["tokens"])
+        if params["request"] == "revoke":
+            return requests.revoke(params["tokens"], params["issued_until"])
+        if params["request"] == "issue":
+            return requests.issue(params["client_secret"], params["dest"], params["tokens"])
+        return requests.check_client(params["client_secret"], params["dest"])
 
 
 def main() -> None:
     """Run the module."""
     module = NombaModule(
         argument_spec=spec(
-            request={"type": "str", "choices": list(_REQUESTS), "required": True},
+            request={
+                "type": "str",
+                "choices": ["issue", "probe", "revoke", "check_client"],
+                "required": True,
+            },
             tokens={"type": "list", "elements": "str", "default": [], "no_log": True},
+            issued_until={"type": "float"},
             client_secret={"type": "str", "no_log": True},
             dest={"type": "path"},
-            issued_until={"type": "float"},
         ),
         required_if=[("request", "issue", ["dest"]), ("request", "check_client", ["dest"])],
         supports_check_mode=True,

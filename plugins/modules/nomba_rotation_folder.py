@@ -153,7 +153,9 @@ def _write(entry: FileEntry, content: str, module: AnsibleModule) -> bool:
     if module.check_mode:
         require_unchanged(read_file(entry), expected)
         return True
-    return replace_if_unchanged(entry, lambda __: content.encode(), expected, make_private, SYSTEM)[1]
+    return replace_if_unchanged(entry, lambda __: content.encode(), expected, make_private, SYSTEM)[
+        1
+    ]
 
 
 def _finish(folder: str, params: dict[str, Any]) -> bool:

@@ -85,6 +85,11 @@ options:
         a run that was killed or whose revoke failed.
     type: bool
     default: false
+  mode:
+    description:
+      - The mode of O(dest), C(0600) or stricter. Other users must never be able to read a token.
+    type: raw
+    default: '0600'
 """
 
 EXAMPLES = r"""

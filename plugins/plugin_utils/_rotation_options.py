@@ -25,7 +25,7 @@ PREFIX = "credential_rotation_"
 # The variables that the role and the task files of users set.
 FACTS = tuple(
     f"{PREFIX}{name}"
-    for name in ("document", "version", "next", "service", "report", "found_tokens")
+    for name in ("document", "version", "next", "service", "report", "found_tokens", "published")
 )
 
 _NOTHING = "Nothing was done."
@@ -42,6 +42,7 @@ _TYPES: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "verify_only": ("true or false", check_type_bool),
     "env_names": ("a mapping of fields to names of variables", check_type_dict),
     "token_sources": ("a list of files and folders", check_type_list),
+    "publish_tasks": ("a list of task files", check_type_list),
 }
 _CHOICES = {
     "credential": ("client", "access_token"),
@@ -78,7 +79,7 @@ def checked_options(given: Any) -> dict[str, Any]:
     for name in set(options) - set(_TYPES):
         options[name] = str(options[name])
     _check_relations(options)
-    return options
+    return {**options, "publish_tasks": _sinks(list(options["publish_tasks"]))}
 
 
 def require_known_names(variables: Mapping[str, Any], options: Any) -> None:
@@ -120,12 +121,22 @@ def _check_relations(options: Mapping[str, Any]) -> None:
         _check_token_options(options)
     if options["old_client_id"] and not options["old_client_secret"]:
         raise _invalid("old_client_secret", f"{PREFIX}old_client_id needs it; set it")
-    for name in _FILES:
+    files = [(name, options[name]) for name in _FILES]
+    files += [("publish_tasks", str(path)) for path in options["publish_tasks"]]
+    for name, text in files:
         # Ansible searches for a relative path when it loads the file.
-        path = Path(options[name])
+        path = Path(text)
         if path.is_absolute() and not path.is_file():
             problem = f"{path} is not a file on the controller, where the play runs"
             raise _invalid(name, f"{problem}; correct the path or create the file")
+
+
+def _sinks(paths: list[Any]) -> dict[str, str]:
+    """Return the task file of each sink, by the name of the sink."""
+    named = {f"sink {Path(str(path)).stem}": str(path) for path in paths}
+    if len(named) < len(paths):
+        raise _invalid("publish_tasks", "two files have the same name; rename one of them")
+    return named
 
 
 def _check_client_options(options: Mapping[str, Any]) -> None:
@@ -150,7 +161,8 @@ def _check_client_options(options: Mapping[str, Any]) -> None:
 
 
 def _check_token_options(options: Mapping[str, Any]) -> None:
-    for name in ("verify_only", "token_sources", "find_tokens_tasks", "retire_after"):
+    names = ("verify_only", "token_sources", "find_tokens_tasks", "publish_tasks", "retire_after")
+    for name in names:
         if options[name]:
             raise _invalid(name, f"it applies to {PREFIX}credential=client only; omit it")
 

@@ -140,7 +140,8 @@ class RunSettings:
     hosts: all hosts of the play. batch: the number of hosts that get a token at a time, 0 for all.
     client: the client that shall be in service, old_client: the one that must be refused at the
     end, or to which a first rotation of clients can return. verify_only: only verify the client.
-    has_sources: whether files and folders of the hosts are searched for tokens.
+    has_sources: whether files and folders of the hosts are searched for tokens. sinks: what is no
+    file on a host and gets the client by a task file, each as `sink` and the name of that file.
     """
 
     options: RotationOptions
@@ -151,8 +152,14 @@ class RunSettings:
     old_client: Mapping[str, str] = field(default_factory=dict)
     verify_only: bool = False
     has_sources: bool = False
+    sinks: tuple[str, ...] = ()
     check_mode: bool = False
     command: str = ""
+
+    @property
+    def members(self) -> tuple[str, ...]:
+        """Whatever must hold the credential: the hosts, and the sinks after them."""
+        return (*self.hosts, *self.sinks)
 
 
 @dataclass
@@ -194,7 +201,6 @@ class RotationRun:
         self.lock_holder = tools.lock_holder
         self.result = StepResult()
         self._text = ""
-        self._answer: ClientAnswer | None = None
 
     # The steps
 
@@ -231,7 +237,6 @@ class RotationRun:
             self._would(f"revoke first: {', '.join(names) or 'no token is in the store'}")
             return
         if self._rotates_clients:
-            self.values.put("searched", True)
             rows = self._revoke_found(leaked)
         else:
             rows = self._revoke([*leaked, *(self._owned(one) for one in found)])
@@ -271,15 +276,23 @@ class RotationRun:
             self._verify_only(state)
             return
         if not planned.why:
-            self.values.put("prepared", True)
-            self.result.message = "No change."
-            self.result.due = self._rotates_clients and bool(self._due(state))
-            if not state.previous and not self._checks_old_client:
-                self._put_report(state)
-            return
-        if self.settings.check_mode:
+            self._change_nothing(state)
+        elif self.settings.check_mode:
             self._rehearse(state, planned)
-            return
+        else:
+            self._begin(state, planned, found, unknown)
+
+    def _change_nothing(self, state: State) -> None:
+        self.values.put("prepared", True)
+        self.result.message = "No change."
+        self.result.due = self._rotates_clients and bool(self._due(state))
+        if not state.previous and not self._checks_old_client:
+            self._put_report(state)
+
+    def _begin(
+        self, state: State, planned: Plan, found: Situation, unknown: list[Mapping[str, Any]]
+    ) -> None:
+        """Take the lock, verify the new token or client, and choose the first hosts."""
         if self._rotates_clients and planned.mode != Mode.REPAIR.value and state.pending is None:
             self._verify_first(planned)
         self._discard_stored(state)
@@ -367,9 +380,10 @@ class RotationRun:
                 self._would(f"revoke what an old client issued of: {', '.join(names)}")
             return
         self._require(self._blocked(state))
-        verified_at = state.current.issued_at if state.current else None
-        if verified_at is not None:
-            rows = self._revoke_found(due, verified_at)
+        limit = state.current.issued_at if state.current else None
+        is_emergency = any(one.compromised for one in due)
+        if is_emergency or limit is not None:
+            rows = self._revoke_found(due, None if is_emergency else limit)
             self._save(rotation.record_found(state, self.actor(), rows), last=True)
 
     # Parts of the steps
@@ -420,13 +434,17 @@ class RotationRun:
 
     def _verify_first(self, planned: Plan) -> None:
         """Verify the client of the options, before anything is changed for it."""
+        if self.values.get("verified"):
+            return  # the step continues after a save
         client = self.settings.client
-        self._answer = self._ask(client["client_id"], client["client_secret"])
-        problem = _client_problem(self._answer)
+        found = self._ask(client["client_id"], client["client_secret"])
+        problem = _client_problem(found)
+        self.values.put("reachable", not problem)
         if problem:
             blocked = f"The client of the options is not verified: {problem}. {UNCHANGED}"
             is_emergency = planned.mode == Mode.EMERGENCY.value
             raise StepFailed(self._blocked_emergency(blocked) if is_emergency else blocked)
+        self.values.put("verified", asdict(found))
 
     def _ask(self, client_id: str, secret: str) -> ClientAnswer:
         """Ask for a token of a client; note the lifetime of the token."""
@@ -442,7 +460,12 @@ class RotationRun:
         if state.pending is None:
             state = rotation.set_pending(state, self.actor(), self._document(self.settings.client))
         (pending,) = present(state.pending)
-        found = self._answer or self._ask(pending.owner.client_id, pending.secret)
+        verified = self.values.get("verified")
+        found = (
+            ClientAnswer(**verified)
+            if verified
+            else self._ask(pending.owner.client_id, pending.secret)
+        )
         problem = _client_problem(found)
         if problem:
             return self._fail(state, "verify", problem)
@@ -464,18 +487,21 @@ class RotationRun:
         for name in self.settings.hosts:
             missing = [f"{name}: it was not searched"] if self.settings.has_sources else []
             unread += self.values.get(f"unread {name}", missing)
-        return unread
+        return [*unread, *self.values.get("unread", [])]
 
     def _revoke_found(
         self, clients: Sequence[Credential], issued_until: float | None = None
     ) -> list[dict[str, Any]]:
-        """Revoke the tokens that were found; return the last row of each.
+        """Revoke the tokens that were found; return the last row of each that was not dead before.
 
         issued_until: when the current client was verified. Only another client can have issued a
         token until then; both times are those of the API. It is not known which client has issued
         a token, so each one asks until it is dead.
         """
-        left = self._found_tokens()
+        known = {str(one["fingerprint"]): one for one in self._notes.get("found", [])}
+        left = [
+            one for one in self._found_tokens() if not rotation.is_dead(known.get(fingerprint(one)))
+        ]
         rows: dict[str, dict[str, Any]] = {}
         for client_id in dict.fromkeys(one.owner.client_id for one in clients):
             at = show_time(self.actor().now)
@@ -483,7 +509,7 @@ class RotationRun:
                 rows[str(row["fingerprint"])] = {**row, "at": at}
                 self.result.changed = True
             left = [one for one in left if not rotation.is_dead(rows.get(fingerprint(one)))]
-        self._note(found=list(rows.values()))
+        self._note(found=list({**known, **rows}.values()))
         return list(rows.values())
 
     def _retired_clients(self, state: State) -> State:
@@ -493,6 +519,9 @@ class RotationRun:
         rows = []
         for one in self._due(state) if is_searched else []:
             found = self._ask(one.owner.client_id, one.secret)
+            if found.answer == "forbidden" and not self._is_reachable(state):
+                reason = "the API also refuses the current client from here; is its address allowed"
+                found = ClientAnswer("no_clear_answer", reason=f"{reason}?")
             row = {"fingerprint": one.fingerprint, "outcome": found.answer, "verified": False}
             row["reason"] = found.problem or found.reason
             if found.answer in CLIENT_REFUSALS and not alive and not found.problem:
@@ -501,6 +530,19 @@ class RotationRun:
             rows.append(row)
         self._note(rows=[*self._notes.get("rows", []), *rows])
         return rotation.without_withdrawn(rotation.retire(state, self.actor(), rows))
+
+    def _is_reachable(self, state: State) -> bool:
+        """Return whether the API issues a token from this address to the current client.
+
+        HTTP 403 also answers every request from an address that is not allowed. Only beside a
+        request that succeeds it is an answer about the old client.
+        """
+        if self.values.get("reachable") is None and state.current is not None:
+            found = self._ask(state.current.owner.client_id, state.current.secret)
+            if found.problem:
+                self._note(failure=found.problem)
+            self.values.put("reachable", not _client_problem(found))
+        return bool(self.values.get("reachable"))
 
     def _uses_new_client(self, state: State) -> bool:
         """Return whether the rotation to the client of the options is complete."""
@@ -526,7 +568,7 @@ class RotationRun:
         notes = self._notes
         findings = Findings(
             **{name: notes[name] for name in notes if name in Findings.__dataclass_fields__},
-            hosts=self.settings.hosts,
+            hosts=self.settings.members,
             old_client=self.values.get("old client", ""),
             unread=self._unread(),
             check_mode=self.settings.check_mode,
@@ -602,12 +644,13 @@ class RotationRun:
 
     def _rehearse(self, state: State, planned: Plan) -> None:
         """In check mode, say what a real run would do, and let the hosts compare their files."""
-        hosts = list(self.settings.hosts)
-        where = f"{len(hosts)} host(s): {', '.join(hosts)}"
+        hosts = list(self.settings.members)
+        where = f"{len(self.settings.hosts)} host(s): {', '.join(hosts)}"
         is_open = state.rotation is not None
-        verb = "resume the rotation on" if is_open else "issue a token and publish it to"
+        new = "verify the client" if self._rotates_clients else "issue a token"
+        verb = "resume the rotation on" if is_open else f"{new} and publish it to"
         if planned.mode == Mode.REPAIR.value:
-            verb = "publish the current token again on"
+            verb = f"publish the current {self._noun} again on"
         elif not is_open:
             self._offer(None)
         self._would(f"{verb} {where}")
@@ -616,7 +659,7 @@ class RotationRun:
 
     def _situation(self, state: State) -> tuple[Situation, list[Mapping[str, Any]]]:
         """Return what this run found, and the live tokens on hosts that are not in the store."""
-        hosts = {name: self._inspection(name) for name in self.settings.hosts}
+        hosts = {name: self._inspection(name) for name in self.settings.members}
         known = set(self.values.get("known", [])) | set(fingerprints(*state.credentials))
         texts: dict[str, Any] = {}
         holders: dict[str, tuple[str, ...]] = {}
@@ -640,6 +683,8 @@ class RotationRun:
         return situation, [self._document(texts[name]) for name in live]
 
     def _inspection(self, name: str) -> Inspection | None:
+        if name in self.settings.sinks:
+            return Inspection((), differs=False, error="")  # only what was published is known
         found = self.values.get(f"inspection {name}")
         if found is None:
             return None

@@ -21,7 +21,7 @@ from tests.simulator.tokens import fingerprint
 
 from .folder import pretty, write_private
 
-_PAUSE_SECONDS = 0.025
+_PAUSE_SECONDS = 0.1
 _TIMEOUT_SECONDS = 5.0
 # Between two writes of the statistics while nothing but their counts changes.
 _WRITE_SECONDS = 0.1

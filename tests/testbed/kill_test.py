@@ -14,8 +14,9 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -30,15 +31,6 @@ _EVENTS = {"begun", "issued", "accepted", "published", "promoted", "finished"}
 
 
 @dataclass(frozen=True)
-class KillPoint:
-    """A task, or an effect of a task, after which the run is killed."""
-
-    kind: str
-    number: int
-    task: str
-
-
-@dataclass(frozen=True)
 class KillTest:
     """A command that rotates, and the test environment in which it runs."""
 
@@ -47,51 +39,51 @@ class KillTest:
     hosts: Sequence[str]
 
     def run(self, every: str) -> int:
-        """Test all kill points, print the results, and return the exit status."""
-        points = self.find_points(every)
-        (self.testbed.folder / RESULTS).unlink(missing_ok=True)
-        faults = [fault for point in points for fault in self.test_point(point)]
-        self.report(f"{len(points)} kill points, {len(faults)} faults\n")
-        return 1 if faults or not points else 0
-
-    def find_points(self, every: str) -> list[KillPoint]:
-        """Run the command without a kill, and return the kill points.
+        """Test all kill points, print the results, and return the exit status.
 
         effect: after each module that has changed something, also between two modules of a task.
         task: also after each task.
         """
-        seed_test(self.testbed, {}, hosts=self.hosts)
-        log = self.testbed.folder / "tasks.jsonl"
-        log.unlink(missing_ok=True)
-        run = self.play({"KILL_LOG": str(log)})
-        if run.returncode:
-            raise SystemExit(f"the run without a kill failed:\n{run.stdout}")
-        lines = log.read_text(encoding="utf-8").splitlines()
-        points = [KillPoint(**json.loads(line)) for line in lines]
-        return [point for point in points if every in ("task", point.kind)]
+        (self.testbed.folder / RESULTS).unlink(missing_ok=True)
+        kinds = ("effect", "task") if every == "task" else ("effect",)
+        points = [point for kind in kinds for point in self.test_points(kind)]
+        faults = sum(points)
+        self.report(f"{len(points)} kill points, {faults} faults\n")
+        return 1 if faults or not points else 0
 
-    def test_point(self, point: KillPoint) -> list[str]:
-        """Kill a run at a point, run it again, and return the faults."""
-        seed_test(self.testbed, {}, hosts=self.hosts)
-        killed = self.play({f"KILL_{point.kind.upper()}": str(point.number)})
-        interrupted = observe(self.testbed)
-        resumed = self.play({})
-        observed = observe(self.testbed)
-        faults = find_faults(observed, self.hosts)
-        if killed.returncode != _KILLED:
-            faults.append(f"the first run was not killed: exit status {killed.returncode}")
-        if resumed.returncode:
-            faults.append(f"the second run failed:\n{resumed.stdout[-3000:]}")
-        self.report_point(point, len(interrupted["live"]), observed["consumers"], faults)
-        return faults
+    def test_points(self, kind: str) -> Iterator[int]:
+        """Kill a run after its first task or effect, then after its second, until a run ends.
+
+        Yield the number of faults for each kill point.
+        """
+        log = self.testbed.folder / "tasks.jsonl"
+        for number in count(1):
+            seed_test(self.testbed, {}, hosts=self.hosts)
+            log.unlink(missing_ok=True)
+            killed = self.play({"KILL_LOG": str(log), f"KILL_{kind.upper()}": str(number)})
+            if killed.returncode == 0:
+                return
+            interrupted = observe(self.testbed)
+            resumed = self.play({})
+            observed = observe(self.testbed)
+            faults = find_faults(observed, self.hosts)
+            if killed.returncode != _KILLED:
+                faults.append(f"the first run failed:\n{killed.stdout[-3000:]}")
+            if resumed.returncode:
+                faults.append(f"the second run failed:\n{resumed.stdout[-3000:]}")
+            task = json.loads(log.read_text(encoding="utf-8").splitlines()[-1])["task"]
+            where = f"{kind:6} {number:3} {task:58}"
+            self.report_point(where, len(interrupted["live"]), observed["consumers"], faults)
+            yield len(faults)
+            if killed.returncode != _KILLED:
+                return
 
     def report_point(
-        self, point: KillPoint, live: int, consumers: dict[str, Any], faults: list[str]
+        self, where: str, live: int, consumers: dict[str, Any], faults: list[str]
     ) -> None:
         """Print the result of one kill point."""
         calls = sum(one["calls"] for one in consumers.values())
         verdict = "FAULT" if faults else "ok"
-        where = f"{point.kind:6} {point.number:3} {point.task:58}"
         line = f"{where} live tokens {live}, calls {calls}"
         self.report(f"{verdict:5} {line}\n" + "".join(f"      {fault}\n" for fault in faults))
 

@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Run checks in lanes; print a line when one starts, and one with its time when it ends.
 
-The output of a check is printed only if the check fails, and then at once.
+A few lanes run at a time. The output of a check is printed only if the check fails, and then at
+once.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 RULER = "-" * 78
+# Lanes at a time. Two cores have work for three, because molecule and some tests often wait.
+WORKERS = 3
 # After this time without a line, print what is running.
 SILENCE_SECONDS = 45
 # The exit status of pytest without a test.
@@ -137,8 +140,8 @@ class Runner:
         self.outcomes: list[Outcome] = []
 
     def run(self, lanes: Sequence[Sequence[Check]]) -> None:
-        """Run all checks, also after a failed one."""
-        with ThreadPoolExecutor(len(lanes)) as pool:
+        """Run all checks, also after a failed one; a lane that waits starts when another ends."""
+        with ThreadPoolExecutor(WORKERS) as pool:
             jobs = [pool.submit(self._run_lane, lane) for lane in lanes]
             while not all(job.done() for job in jobs):
                 time.sleep(0.1)

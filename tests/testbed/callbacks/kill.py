@@ -60,10 +60,10 @@ class CallbackModule(CallbackBase):  # type: ignore[misc] # Ansible ships no typ
         self._end_task()
 
     def _end_task(self) -> None:
-        if self._last_task and self._tasks == self._last_task:
-            os.kill(self._process, signal.SIGKILL)
         if self._task:
             self._append("task", self._tasks, self._task)
+        if self._last_task and self._tasks == self._last_task:
+            os.kill(self._process, signal.SIGKILL)
 
     def _counting(self, execute_module: Any) -> Any:
         """Return the method that runs a module, with a count of those that changed something."""
@@ -81,10 +81,10 @@ class CallbackModule(CallbackBase):  # type: ignore[misc] # Ansible ships no typ
         with self._effects.get_lock():
             self._effects.value += 1
             number = self._effects.value
+        self._append("effect", number, task)
         if number == self._last_effect:
             os.kill(self._process, signal.SIGKILL)
             os.kill(os.getpid(), signal.SIGKILL)
-        self._append("effect", number, task)
 
     def _append(self, kind: str, number: int, task: str) -> None:
         if self._log:

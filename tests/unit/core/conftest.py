@@ -10,6 +10,7 @@ import os
 import tempfile
 from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, configuration, settings
 
 # The same examples in every run, however slow the machine, and nothing left in the tree.
@@ -22,3 +23,11 @@ settings.register_profile(
 )
 settings.load_profile("core")
 configuration.set_hypothesis_home_dir(Path(tempfile.gettempdir(), f"hypothesis.{os.getuid()}"))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the searches for counterexamples; the report of coverage needs the other tests only."""
+    for item in items:
+        is_search = getattr(getattr(item, "obj", None), "is_hypothesis_test", False)
+        if is_search and Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.search)

@@ -68,7 +68,9 @@ ALLOWED: dict[str, set[str]] = {
     "module_utils/_rotation_plan.py": {
         *("_rotation", "_rotation_state", "_stored_token", "_timestamps"),
     },
-    "module_utils/_rotation_report.py": {"_rotation", "_rotation_plan", "_rotation_state"},
+    "module_utils/_rotation_report.py": {
+        *("_rotation", "_rotation_plan", "_rotation_state", "_timestamps"),
+    },
     "module_utils/_ensure_token.py": {
         *("_client", "_clock", "_errors", "_issue", "_stored_token", "_probe", "_revocation"),
         *("_secure_open", "_token", "_atomic_file", "_timestamps"),
@@ -118,9 +120,15 @@ ALLOWED: dict[str, set[str]] = {
         *("_atomic_file", "_audit", "_clock", "_module", "_secure_open", "os"),
         "ansible.module_utils.basic",
     },
+    "modules/nomba_token_find.py": {
+        *("_clock", "_module", "_scan", "ansible.module_utils.basic"),
+    },
+    "module_utils/_rotation_requests.py": {
+        *("_atomic_file", "_client", "_clock", "_ensure_token", "_probe", "_revocation"),
+        *("_secure_open", "_stored_token", "_token", "os"),
+    },
     "modules/nomba_rotation_api.py": {
-        *("_atomic_file", "_client", "_clock", "_ensure_token", "_module", "_probe"),
-        *("_revocation", "_secure_open", "_stored_token", "_token", "_transport", "os"),
+        *("_client", "_clock", "_module", "_rotation_requests", "_stored_token", "_transport"),
         "ansible.module_utils.basic",
     },
     "modules/nomba_audit.py": {
@@ -132,8 +140,8 @@ ALLOWED: dict[str, set[str]] = {
         *("_timestamps", "_token"),
     },
     "plugin_utils/_control_host.py": {
-        *("_rotation", "_rotation_run", "_stored_token", "_token", "ansible.errors"),
-        "ansible.parsing.vault",
+        *("_rotation", "_rotation_report", "_rotation_run", "_stored_token", "_token"),
+        *("ansible.errors", "ansible.parsing.vault"),
     },
     "plugin_utils/_playbook_run.py": {
         *("_rotation", "ansible.parsing.splitter", "multiprocessing", "os", "pathlib"),
@@ -148,13 +156,15 @@ ALLOWED: dict[str, set[str]] = {
     "action/nomba_rotation.py": {
         *("_clock", "_control_host", "_errors", "_playbook_run", "_rotation_options"),
         *("_rotation_plan", "_rotation_run", "_rotation_state", "_spool", "_stored_token"),
-        *("ansible.errors", "ansible.executor", "ansible.plugins.action", "sys"),
+        *("_token", "ansible.errors", "ansible.executor", "ansible.plugins.action", "sys"),
     },
     "action/nomba_rotation_host.py": {
-        *("_rotation", "_spool", "_token", "ansible.errors", "ansible.plugins.action"),
+        *("_env_file", "_errors", "_rotation", "_spool", "_token"),
+        *("ansible.errors", "ansible.plugins.action"),
     },
     "lookup/rotation_value.py": {
-        *("_spool", "ansible.errors", "ansible.module_utils.secrets", "ansible.plugins.lookup"),
+        *("_rotation_state", "_spool", "ansible.errors"),
+        *("ansible.module_utils.secrets", "ansible.plugins.lookup"),
     },
     "plugin_utils/_variable_names.py": {"difflib"},
     "lookup/unknown_variables.py": {

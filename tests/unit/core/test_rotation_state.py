@@ -7,9 +7,9 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given

@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[3]
 DOCSITE = ROOT / "docs" / "docsite"
 GUIDES = {path.stem: path.read_text(encoding="utf-8") for path in DOCSITE.glob("rst/*.rst")}
 INDEX = (DOCSITE / "site" / "rst" / "index.rst").read_text(encoding="utf-8")
-EXAMPLES = sorted((ROOT / "docs" / "examples").glob("*.yml"))
+EXAMPLES = sorted((ROOT / "docs" / "examples").rglob("*.yml"))
 _BLOCK = re.compile(r"^( *)\.\. code-block:: (\w+)\n\n((?:\1 +.*\n|\n)+)", re.MULTILINE)
 
 

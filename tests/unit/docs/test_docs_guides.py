@@ -14,7 +14,10 @@ import pytest
 import yaml
 
 from ansible_collections.nomba.auth.plugins.module_utils._revocation import Outcome
-from ansible_collections.nomba.auth.plugins.plugin_utils._rotation_options import FACTS
+from ansible_collections.nomba.auth.plugins.plugin_utils._rotation_options import (
+    _DEFAULT_MAX_AGE,
+    FACTS,
+)
 from tests.simulator import settings
 from tests.simulator.faults import KINDS
 from tests.unit.modules.test_documents import MODULES, SPEAKING, _calls, declared
@@ -23,11 +26,13 @@ from tests.unit.tables import each_row
 
 from .guides import DOCSITE, EXAMPLES, GUIDES, INDEX, ROOT, blocks, commands, documents
 
-TEXTS = {**GUIDES, "index": INDEX, **{path.name: path.read_text() for path in EXAMPLES}}
+TEXTS = {**GUIDES, "index": INDEX, **{str(path): path.read_text() for path in EXAMPLES}}
 # Variables besides the options that the role shares with a user's task files.
 SHARED_FACTS = {
     "credential_rotation_document",
+    "credential_rotation_found_tokens",
     "credential_rotation_next",
+    "credential_rotation_published",
     "credential_rotation_report",
     "credential_rotation_service",
     "credential_rotation_version",
@@ -105,7 +110,7 @@ def test_commands_use_options_that_exist(monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_playbooks_are_given_variables_that_they_read() -> None:
     called = commands("ansible-playbook")
-    assert {one.guide for one in called} >= {"leaked", "rotation", "emergency", "new_client"}
+    assert {one.guide for one in called} >= {"leaked", "rotation", "emergency", "access_token"}
     for one in called:
         (name,) = (argument for argument in one.arguments if argument.startswith("nomba.auth."))
         text = (ROOT / "playbooks" / f"{name.rpartition('.')[2]}.yml").read_text()
@@ -151,12 +156,26 @@ def test_yaml_block_is_valid(guide: str, text: str) -> None:
 
 def test_documented_defaults_match_options() -> None:
     for name, text in (
-        ("max_age", "(900 seconds)"),
         ("lock_timeout", "(600)"),
+        ("token_lifetime", "(10800 seconds, 3 hours)"),
         ("dir", "(``~/.nomba``)"),
     ):
         assert f"``credential_rotation_{name}`` {text}" in GUIDES["rotation"]
         assert str(OPTIONS[f"credential_rotation_{name}"]["default"]) in text
+    assert OPTIONS["credential_rotation_retire_after"]["default"] == 0
+    assert "``credential_rotation_retire_after`` is 0, the default" in GUIDES["rotation"]
+
+
+@each_row(
+    ("guide", "credential", "text"),
+    [
+        ("rotation", "client", f"({_DEFAULT_MAX_AGE['client'] // 86400} days)"),
+        ("access_token", "access_token", f"({_DEFAULT_MAX_AGE['access_token']} seconds)"),
+    ],
+)
+def test_documented_max_age_is_the_default(guide: str, credential: str, text: str) -> None:
+    assert credential in OPTIONS["credential_rotation_credential"]["choices"]
+    assert f"``credential_rotation_max_age`` {text}" in GUIDES[guide]
 
 
 def test_first_page_begins_with_three_commands() -> None:

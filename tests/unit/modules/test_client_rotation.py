@@ -71,13 +71,14 @@ class Rotation(Play):
         self.step("load")
         if self.settings.options.emergency:
             self.step("revoke_compromised")
+            self.step("revoke_found")
         self.inspect(**found)
         result = self.step("prepare")
         for _round in range(result.rounds):
             result = self.write_hosts(result)
         if result.publish:
             result = self.write_hosts(result)
-        if result.due:
+        if result.due and not self.settings.options.emergency:
             self.step("revoke_found")
         self.step("retire")
         return self.report()
@@ -244,6 +245,26 @@ def test_old_client_is_kept_while_a_source_is_unread(unread: list[str] | None) -
     assert [one.secret for one in play.state.previous] == [OLD_PAIR["client_secret"]]
 
 
+@each_row(
+    ("current", "is_retired"),
+    [(GOOD, True), (ClientAnswer("forbidden"), False), (replace(GOOD, problem="alive"), False)],
+)
+def test_forbidden_is_proof_only_beside_a_request_that_succeeds(
+    current: ClientAnswer, is_retired: bool
+) -> None:
+    play = Rotation(retire_after=3600.0)
+    play.rotate()
+    later = Rotation(play.state)
+    later.held = play.held
+    later.control.clients = {
+        OLD_PAIR["client_secret"]: ClientAnswer("forbidden"),
+        NEW_PAIR["client_secret"]: current,
+    }
+    report = later.rotate()
+    assert later.control.calls == [CHECK_OLD, CHECK_NEW]
+    assert (later.state.previous == (), report["errors"] == []) == (is_retired, is_retired)
+
+
 def test_client_is_never_retired_without_a_search() -> None:
     play = Rotation()
     play.step("load")
@@ -259,7 +280,7 @@ def test_hosts_with_different_clients_are_refused_until_one_is_chosen() -> None:
     other = {"client_id": "0e0e", "client_secret": "another secret"}
     play = Rotation()
     play.held["c"] = other
-    with pytest.raises(StepFailed, match="^Clients that are not in the store: .* on c"):
+    with pytest.raises(StepFailed, match=r"^Clients that are not in the store: .* on c"):
         play.rotate()
     assert (play.store.writes, play.control.calls) == (0, [])
     play.again()
@@ -295,10 +316,9 @@ def test_check_mode_sends_nothing_and_says_what_a_run_would_do() -> None:
 
 
 def test_emergency_revokes_found_tokens_first_and_has_no_grace_period() -> None:
-    play = Rotation(
-        State(credential(OLD_PAIR)), emergency=True, incident="1", retire_after=86400.0
-    )
+    play = Rotation(State(credential(OLD_PAIR)), emergency=True, incident="1", retire_after=86400.0)
     play.values.put("found", [OLD])
+    play.values.put("found a", [OLD])
     report = play.rotate()
     assert report["errors"] == []
     assert play.control.calls == [f"revoke 0c0c {MARKS[OLD]}", CHECK_NEW, CHECK_OLD]
@@ -321,7 +341,7 @@ def test_store_of_tokens_is_refused() -> None:
     first = Play()
     first.rotate(**{name: {"fingerprints": [], "differs": True, "error": ""} for name in HOSTS})
     play = Rotation(first.state)
-    with pytest.raises(StepFailed, match="^credential_rotation_credential: the store contains"):
+    with pytest.raises(StepFailed, match=r"^credential_rotation_credential: the store contains"):
         play.rotate()
 
 
@@ -349,4 +369,33 @@ def test_no_secret_is_in_a_report() -> None:
     play = Rotation()
     play.values.put("found", [OLD])
     shown = str(play.rotate())
-    assert not [one for one in (OLD, *(p["client_secret"] for p in (OLD_PAIR, NEW_PAIR))) if one in shown]
+    assert not [
+        one for one in (OLD, *(p["client_secret"] for p in (OLD_PAIR, NEW_PAIR))) if one in shown
+    ]
+
+
+# Sinks
+
+
+def test_sink_is_published_after_the_hosts_and_recorded_like_one() -> None:
+    play = Rotation(sinks=("sink vault",), batch=3)
+    report = play.rotate()
+    assert (report["errors"], play.published) == ([], [list(HOSTS), ["sink vault"]])
+    assert play.state.hosts["sink vault"].uses(play.state.current)
+
+
+def test_failed_sink_returns_all_hosts_and_sinks_to_the_old_client() -> None:
+    play = Rotation(State(credential(OLD_PAIR)), sinks=("sink vault",))
+    play.sick = {"sink vault": (NEW_MARK,)}
+    report = play.rotate()
+    assert report["errors"][0] == ("No new client is in service: publish: sink vault: HTTP 503.")
+    assert play.secrets == {OLD_PAIR["client_secret"]}
+    assert play.held["sink vault"]["client_secret"] == OLD_PAIR["client_secret"]
+
+
+def test_sink_without_evidence_prevents_the_promotion() -> None:
+    play = Rotation(State(credential(OLD_PAIR)), sinks=("sink vault",))
+    play.lost = {"sink vault"}
+    report = play.rotate()
+    assert "sink vault" in " ".join(report["errors"])
+    assert CHECK_OLD not in play.control.calls

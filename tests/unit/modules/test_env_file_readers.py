@@ -20,7 +20,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
-from dotenv import dotenv_values
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -31,7 +30,7 @@ from ansible_collections.nomba.auth.plugins.module_utils._env_file import (
 )
 from ansible_collections.nomba.auth.plugins.module_utils._errors import InvalidOption
 
-# The library is in the environments of the newest Ansibles.
+# python-dotenv is in the environments of the newest Ansibles.
 pytestmark = pytest.mark.newest
 
 LIBRARIES = sorted(Path("/usr/lib").glob("**/systemd/libsystemd-shared-*.so"))
@@ -77,6 +76,8 @@ VALUES = st.text(st.sampled_from(ODD), max_size=8) | st.text(max_size=20)
 
 def dotenv(text: str) -> dict[str, str | None]:
     """Return what python-dotenv reads from a file, which it opens with universal newlines."""
+    from dotenv import dotenv_values  # not in the environment of the oldest Ansible
+
     return dict(dotenv_values(stream=io.TextIOWrapper(io.BytesIO(text.encode()), "utf-8")))
 
 

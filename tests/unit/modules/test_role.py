@@ -22,6 +22,8 @@ TASKS = ROLE / "tasks"
 PREFIXES = ("credential_rotation_", "_credential_rotation_")
 # The verbs that begin the name of a task.
 VERBS = {
+    "Forget",
+    "Compare",
     "Search",
     "Find",
     *("Check", "Continue", "Inspect", "Plan", "Promote", "Publish", "Read", "Record", "Reload"),
@@ -146,7 +148,8 @@ def test_include_by_variable_is_of_an_option() -> None:
     own = re.compile(r"\{\{ (\w+) \}\}")
     for task in every_task():
         given = task.get("ansible.builtin.include_tasks", "")
-        if "{{" in given and not included(task):
+        # The files of sinks are those of the option publish_tasks, which the action checks.
+        if "{{" in given and "_sink." not in given and not included(task):
             (option,) = own.findall(given)
             assert given == f"{{{{ {option} }}}}"
             assert OPTIONS[option]["type"] == "path"

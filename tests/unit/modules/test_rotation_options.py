@@ -31,6 +31,7 @@ VALID: dict[str, Any] = {
     "retire_after": 0,
     "token_lifetime": 10800,
     "token_sources": [],
+    "publish_tasks": [],
     "find_tokens_tasks": "",
     "fail_if_due": False,
     "env_names": {"client_id": "NOMBA_CLIENT_ID", "client_secret": "NOMBA_CLIENT_SECRET"},
@@ -77,7 +78,7 @@ def rejection(**changes: Any) -> str:
 
 
 def test_valid_options_are_returned() -> None:
-    assert checked_options(VALID) == {**VALID, "pause": "False"}
+    assert checked_options(VALID) == {**VALID, "pause": "False", "publish_tasks": {}}
 
 
 @each_row(
