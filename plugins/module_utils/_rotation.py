@@ -214,6 +214,20 @@ def set_pending(state: State, actor: Actor, credential: Mapping[str, Any]) -> St
     return _record_event(_renewed(state, actor), actor, "issue", outcome, new.fingerprint)
 
 
+def replace_pending(state: State, actor: Actor) -> State:
+    """Withdraw the pending client, because another one shall be in service.
+
+    Raises BadState without a pending client and a rotation of this run.
+    """
+    rotation, pending = _held_by(state, actor), _pending(state)
+    if pending.kind is not Kind.CLIENT:
+        raise BadState("only a pending client can be replaced")
+    previous = (*state.previous, replace(pending, withdrawn=True))
+    issuing = replace(rotation, phase=Phase.ISSUING)
+    state = replace(state, pending=None, previous=previous, rotation=issuing)
+    return _record_event(_renewed(state, actor), actor, "issue", "withdrawn", pending.fingerprint)
+
+
 def verify(state: State, actor: Actor, new: str, old: str, issued_at: float | None = None) -> State:
     """Record the probes of the pending and of the current token; publishing may then begin.
 

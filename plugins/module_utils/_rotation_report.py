@@ -63,6 +63,7 @@ class Findings:
     unread: Sequence[str] = ()
     lifetime: float = 0.0
     check_mode: bool = False
+    verify_only: bool = False
     command: str = ""
 
 
@@ -220,6 +221,25 @@ def _ahead(findings: Findings, options: RotationOptions) -> list[str]:
     return [ahead] if is_client and ahead else []
 
 
+def _client_errors(
+    state: State, findings: Findings, options: RotationOptions, now: float, is_alone: bool
+) -> list[str]:
+    """Return what a person must do about clients. is_alone: nothing else has failed."""
+    errors = []
+    if findings.unread:
+        errors.append(f"Not searched for tokens: {'; '.join(findings.unread)}.")
+    current = state.current
+    if current is None or current.kind is not Kind.CLIENT:
+        return errors
+    if options.fail_if_due and is_due(state, options, now):
+        errors.append(_due_client(current, options))
+    if is_alone and not findings.verify_only and current.fingerprint != options.client:
+        name = f"{current.owner.client_id} ({current.fingerprint})"
+        first = "An earlier rotation was finished first"
+        errors.append(f"{first}: the client {name} is in service. Run again.")
+    return errors
+
+
 def _due_client(current: Credential, options: RotationOptions) -> str:
     return (
         f"The client {current.owner.client_id} is older than {options.max_age:.0f} s. Make another "
@@ -256,10 +276,7 @@ def _errors(
     elif state.rotation is not None and not errors:
         errors.append(f"The rotation is not finished: it is {state.rotation.phase.value}.")
     errors += _old_client(findings.old_client)
-    if findings.unread:
-        errors.append(f"Not searched for tokens: {'; '.join(findings.unread)}.")
-    if options.fail_if_due and is_due(state, options, now) and state.current:
-        errors.append(_due_client(state.current, options))
+    errors += _client_errors(state, findings, options, now, is_alone=not errors)
     if errors and findings.command:
         errors.append(f"Next: {findings.command}")
     return errors

@@ -52,6 +52,7 @@ from ansible_collections.nomba.auth.plugins.module_utils._timestamps import show
 from ansible_collections.nomba.auth.plugins.module_utils._token import fingerprint
 
 _LEAK = "the credentials may have leaked"
+_RETURNED = "the options name the client again that is in service"
 _NOT_REVOKED_FIRST = (
     "The compromised tokens were not revoked: that task failed or was skipped. Run the role from "
     "its start."
@@ -293,10 +294,14 @@ class RotationRun:
         self, state: State, planned: Plan, found: Situation, unknown: list[Mapping[str, Any]]
     ) -> None:
         """Take the lock, verify the new token or client, and choose the first hosts."""
-        if self._rotates_clients and planned.mode != Mode.REPAIR.value and state.pending is None:
+        pending = state.pending.fingerprint if state.pending else ""
+        is_other = self._rotates_clients and pending != self.settings.options.client
+        if is_other and planned.mode != Mode.REPAIR.value:
             self._verify_first(planned)
         self._discard_stored(state)
         state = rotation.begin(state, self.actor(), planned.mode, planned.why)
+        if is_other and pending:
+            state = rotation.replace_pending(state, self.actor())
         if rotation.needs_another_token(state, found.probe):
             state = rotation.issue_another(state, self.actor())
         for found_first in self._adopted_first(state, unknown), unknown:
@@ -306,6 +311,8 @@ class RotationRun:
             )
         removed = self.settings.options.removed_hosts
         state = rotation.set_hosts(state, self.actor(), found.hosts, removed)
+        if self._returns(state) and rotation.can_roll_back(state):
+            state = rotation.roll_back(state, self.actor(), "plan", _RETURNED)
         state = self._save(state)
         if unknown and planned.mode == Mode.EMERGENCY.value:
             state = self._save(self._retired(state))
@@ -418,6 +425,11 @@ class RotationRun:
         if old:
             return [self._document(old)]
         return list(unknown) if len(unknown) == 1 else []
+
+    def _returns(self, state: State) -> bool:
+        """Return whether the options name the current client, in a rotation to another one."""
+        is_current = fingerprints(state.current) == [self.settings.options.client]
+        return self._rotates_clients and is_current and self._needs_token(state)
 
     def _verify_only(self, state: State) -> None:
         """Verify the client of the options; change nothing."""
@@ -572,6 +584,7 @@ class RotationRun:
             old_client=self.values.get("old client", ""),
             unread=self._unread(),
             check_mode=self.settings.check_mode,
+            verify_only=self.settings.verify_only,
             command=self.settings.command,
         )
         rendered = report(state, findings, self.settings.options, self.actor().now)

@@ -365,6 +365,37 @@ def test_run_that_was_killed_while_publishing_is_finished() -> None:
     assert play.state.previous == ()
 
 
+def test_rotation_that_was_killed_can_be_taken_back() -> None:
+    play = Rotation(batch=1)
+    play.step("load")
+    play.inspect()
+    play.write_hosts(play.step("prepare"))
+    back = Rotation(play.state, client=OLD_PAIR)
+    back.control.clients[OLD_PAIR["client_secret"]] = GOOD
+    back.held = play.held
+    report = back.rotate()
+    assert back.secrets == {OLD_PAIR["client_secret"]}
+    assert report["errors"][0].startswith("No new client is in service: plan: the options name")
+    assert (back.state.rotation, back.state.previous) == (None, ())
+    back.again()
+    assert back.rotate()["errors"] == []
+
+
+def test_pending_client_is_replaced_by_another_one() -> None:
+    play = Rotation(batch=1)
+    play.step("load")
+    play.inspect()
+    play.write_hosts(play.step("prepare"))
+    third = {"client_id": "0f0f", "client_secret": "a third secret"}
+    other = Rotation(play.state, client=third)
+    other.control.clients[NEW_PAIR["client_secret"]] = ClientAnswer("forbidden")
+    other.control.clients["a third secret"] = GOOD
+    other.held = play.held
+    assert other.rotate()["errors"] == []
+    assert other.secrets == {"a third secret"}
+    assert other.state.previous == ()
+
+
 def test_no_secret_is_in_a_report() -> None:
     play = Rotation()
     play.values.put("found", [OLD])
