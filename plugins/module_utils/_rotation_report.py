@@ -34,6 +34,10 @@ from ansible_collections.nomba.auth.plugins.module_utils._rotation_state import 
 )
 from ansible_collections.nomba.auth.plugins.module_utils._timestamps import show_time
 
+_SESSIONS = (
+    "To verify a client, a token is issued with it. If Nomba allows one session for each client or "
+    "account, this ends the session of an application, which must issue another token."
+)
 # The answers to an issue by which the API refuses a client.
 CLIENT_REFUSALS = ("forbidden", "unknown_client")
 
@@ -46,8 +50,9 @@ class Findings:
     failure: why the rotation is not finished. refused: the tokens that the API refused. seen: the
     id of the last event before this run. old_client: how the API answered the old client; empty if
     it was not asked. found: rows of the tokens that were found. unread: the sources that could not
-    be read. lifetime: of the tokens seen, in seconds. command: the command that resumes the
-    rotation.
+    be read. kept: the number of found tokens that only the new client can have issued. lifetime: of
+    the tokens seen, in seconds. verify_only: whether the run only verified the client. command: the
+    command that resumes the rotation.
     """
 
     hosts: Sequence[str] = ()
@@ -61,6 +66,7 @@ class Findings:
     old_client: str = ""
     found: Sequence[Mapping[str, Any]] = ()
     unread: Sequence[str] = ()
+    kept: int = 0
     lifetime: float = 0.0
     check_mode: bool = False
     verify_only: bool = False
@@ -184,6 +190,11 @@ def _client_lines(
                 f"{show_time(end)}. Run again then: that run revokes its tokens, and says when to "
                 "delete it in Nomba's dashboard."
             )
+    if findings.kept:
+        lines.append(
+            f"{findings.kept} token(s) that were found were issued after the new client was "
+            "verified, and were kept."
+        )
     retired = [row for row in findings.rows if row.get("outcome") == CLIENT_REFUSED]
     if retired:
         lines.append(
@@ -217,8 +228,10 @@ def _refusals_ahead(options: RotationOptions, lifetime: float) -> str:
 def _ahead(findings: Findings, options: RotationOptions) -> list[str]:
     """Return the warning of refusals, for a run that publishes a client or that looks ahead."""
     is_client = options.kind is Kind.CLIENT and findings.mode in ("", Mode.CLIENT.value)
+    if not is_client:
+        return []
     ahead = _refusals_ahead(options, findings.lifetime)
-    return [ahead] if is_client and ahead else []
+    return [_SESSIONS, ahead] if ahead else [_SESSIONS]
 
 
 def _client_errors(

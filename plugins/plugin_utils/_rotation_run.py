@@ -52,6 +52,7 @@ from ansible_collections.nomba.auth.plugins.module_utils._timestamps import show
 from ansible_collections.nomba.auth.plugins.module_utils._token import fingerprint
 
 _LEAK = "the credentials may have leaked"
+_NOTHING_KNOWN = "No token to revoke is known yet."
 _RETURNED = "the options name the client again that is in service"
 _NOT_REVOKED_FIRST = (
     "The compromised tokens were not revoked: that task failed or was skipped. Run the role from "
@@ -242,6 +243,8 @@ class RotationRun:
         else:
             rows = self._revoke([*leaked, *(self._owned(one) for one in found)])
         verdict = revocation_verdict(names, rows)
+        if self._rotates_clients and not names:
+            verdict = _NOTHING_KNOWN
         self.result.message = verdict
         try:
             self._require(self._blocked(state))
@@ -391,6 +394,7 @@ class RotationRun:
         is_emergency = any(one.compromised for one in due)
         if is_emergency or limit is not None:
             rows = self._revoke_found(due, None if is_emergency else limit)
+            self._note(kept=len(self._found_tokens()) - len(self._notes["found"]))
             self._save(rotation.record_found(state, self.actor(), rows), last=True)
 
     # Parts of the steps

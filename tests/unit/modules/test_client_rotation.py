@@ -221,6 +221,7 @@ def test_found_tokens_of_the_old_client_are_revoked_before_it_is_retired() -> No
     assert sorted(play.control.revoked) == sorted([MARKS[OLD], MARKS[FOREIGN]])
     assert play.control.calls[-1] == CHECK_OLD
     assert ("revoke_found", "revoked") in play.events
+    assert "1 token(s) that were found were issued after" in " ".join(report["lines"])
 
 
 def test_old_client_is_kept_while_one_of_its_tokens_may_be_alive() -> None:
@@ -306,13 +307,16 @@ def test_rehearsal_verifies_and_changes_nothing() -> None:
 
 
 def test_check_mode_sends_nothing_and_says_what_a_run_would_do() -> None:
-    play = Rotation(check_mode=True)
+    play = Rotation(check_mode=True, token_lifetime=10800.0)
     play.step("load")
     play.inspect()
     play.step("prepare")
     play.step("retire")
     assert (play.control.calls, play.store.writes) == ([], 0)
-    assert "publish it to 3 host(s): a, b, c" in play.report()["lines"][0]
+    lines = play.report()["lines"]
+    assert "publish it to 3 host(s): a, b, c" in lines[0]
+    assert "ends the session of an application" in lines[1]
+    assert "meets refusals" in lines[2]
 
 
 def test_emergency_revokes_found_tokens_first_and_has_no_grace_period() -> None:
