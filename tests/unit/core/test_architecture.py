@@ -49,7 +49,14 @@ ALLOWED: dict[str, set[str]] = {
         *("_answer", "_client", "_clock", "_token", "concurrent.futures", "threading"),
     },
     "module_utils/_containers.py": set(),
-    "module_utils/_scan.py": {"_clock", "_containers", "_token", "errno", "os", "stat"},
+    "module_utils/_scan.py": {
+        *("_clock", "_scan_archives", "_scan_text", "_token", "errno", "fnmatch", "os", "stat"),
+    },
+    "module_utils/_scan_archives.py": {
+        *("_containers", "bz2", "compression", "lzma", "struct", "zlib"),
+    },
+    "module_utils/_scan_encodings.py": {"_token", "bisect"},
+    "module_utils/_scan_text.py": {"_scan_encodings", "_token", "bisect"},
     "module_utils/_secure_open.py": {"_errors", "errno", "grp", "os", "pwd", "stat"},
     "module_utils/_progress.py": {
         *("_atomic_file", "_clock", "_errors", "_secure_open", "_timestamps", "os"),
@@ -164,6 +171,7 @@ ALLOWED: dict[str, set[str]] = {
 # Files without a clock, disk, network or Ansible of their own: these are arguments.
 PURE = (
     *("_errors", "_answer", "_containers", "_token", "_timestamps", "_rate_limit", "_client"),
+    *("_scan_archives", "_scan_encodings", "_scan_text"),
     *("_stored_token", "_issue", "_probe", "_revocation", "_revocation_report", "_rotation"),
     *("_rotation_state", "_rotation_plan", "_rotation_report"),
 )
