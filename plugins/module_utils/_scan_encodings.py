@@ -35,6 +35,8 @@ LOOKBEHIND = 2 * MAX_HEADER
 # not take more time than its size explains.
 _MAX_SEARCHES = 50
 _MAX_DEPTH = 3
+# Bytes for each of which a letter is rare.
+_RARE = 4096
 
 
 @dataclass(frozen=True)
@@ -54,20 +56,38 @@ class Encoded:
 class _Literal:
     """Text with which a token starts, and the index of a letter in it that is rare in text.
 
-    group: in base64, the number of characters before the literal in its group of four.
+    group: in base64, the number of characters before the literal in its group of four. pattern: the
+    letter inside the literal; a pattern that starts with one letter is the fastest to search for.
     """
 
     text: bytes
     rare: int
-    group: int = 0
+    group: int
+    pattern: re.Pattern[bytes]
+
+    @classmethod
+    def make(cls, text: bytes, rare: int, group: int = 0) -> _Literal:
+        before, after = text[: rare + 1], text[rare + 1 :]
+        pattern = b"%s(?<=%s)%s" % (text[rare : rare + 1], before, after)
+        return cls(text, rare, group, re.compile(pattern))
 
 
 # `{"` and a letter, as most headers and payloads start.
-_PLAIN = _Literal(b"eyJ", 2)
+_PLAIN = _Literal.make(b"eyJ", 2)
 # The same three characters in base64, for each position in a group of three bytes.
-_IN_BASE64 = (_Literal(b"ZXlK", 1), _Literal(b"V5S", 0, 2), _Literal(b"leU", 2, 3))
-# The same with escapes: %65%79%4A or \u0065\u0079\u004a.
-_IN_ESCAPES = re.compile(rb"(?:%(?:25)*|\\+u00|\\+x)65(?:%(?:25)*|\\+u00|\\+x)79")
+_IN_BASE64 = (
+    _Literal.make(b"ZXlK", 1),
+    _Literal.make(b"V5S", 0, 2),
+    _Literal.make(b"leU", 2, 3),
+)
+# The same with an escape for each character: %65%79%4A or \u0065\u0079\u004a.
+_IN_ESCAPES = (
+    (b"%", re.compile(rb"%(?:25)*65%(?:25)*79")),
+    (b"\\", re.compile(rb"\\(?:u00|x)65\\+(?:u00|x)79")),
+)
+# Such a token is longer than these bytes, and has an escape in each of _LONGEST_ESCAPE bytes.
+_SAMPLED = 512
+_LONGEST_ESCAPE = 12
 
 _CODE = rb"(?:%(?:25)*|=|\\+u00|\\+x)(?P<hex>[2-7][0-9A-Fa-f])"
 _COLOR = rb"(?:\x1b|\\+(?:u001[bB]|x1[bB]|033|e))\[[0-9;:]{0,40}[mK]"
@@ -127,10 +147,16 @@ def find_encoded(data: bytes, start: int, end: int, depth: int = 0) -> Iterator[
     for literal in _IN_BASE64:
         yield from _in_base64(data, literal, start, end, depth)
     yield from _interrupted(data, _occurrences(data, _PLAIN, start, end))
-    if data.find(b"%", start, end) >= 0 or data.find(b"\\", start, end) >= 0:
-        found = _IN_ESCAPES.finditer(data, start, min(len(data), end + 32))
-        starts = (match.start() for match in found if match.start() < end)
-        yield from _interrupted(data, starts)
+    sample = _sample(data, start)
+    for mark, pattern in _IN_ESCAPES:
+        if mark in sample:
+            found = pattern.finditer(data, start, min(len(data), end + 32))
+            yield from _interrupted(data, (one.start() for one in found if one.start() < end))
+
+
+def _sample(data: bytes, start: int) -> bytes:
+    """Return bytes among which is one of each sequence of escapes, as long as a token."""
+    return b"".join(data[start + index :: _SAMPLED] for index in range(_LONGEST_ESCAPE))
 
 
 def find_around(data: bytes, dot: int) -> Encoded | None:
@@ -146,7 +172,7 @@ def _occurrences(data: bytes, literal: _Literal, start: int, end: int) -> Iterat
     """
     text, rare = literal.text, literal.rare
     letter = text[rare : rare + 1]
-    left = (end - start) // 256 + 16
+    left = (end - start) // _RARE + 16
     at = data.find(letter, start + rare, end + rare)
     while at >= 0 and left:
         if data.startswith(text, at - rare):
@@ -155,8 +181,8 @@ def _occurrences(data: bytes, literal: _Literal, start: int, end: int) -> Iterat
         at = data.find(letter, at + 1, end + rare)
     if at >= 0:
         stop = min(len(data), end - 1 + len(text))
-        for match in re.compile(text).finditer(data, at - rare, stop):
-            yield match.start()
+        for match in literal.pattern.finditer(data, at, stop):
+            yield match.start() - rare
 
 
 @dataclass

@@ -23,6 +23,8 @@ from ansible_collections.nomba.auth.plugins.module_utils._token import Token, to
 
 # Tokens in one part of a stream that are searched for an interrupted header: bounds the time.
 _MAX_SEARCHES = 50
+# Bytes. A token in UTF-16 is longer, and each second byte of it is NUL.
+_EDGE = 256
 
 
 @dataclass(frozen=True)
@@ -45,11 +47,11 @@ def search_text(chunks: Iterable[bytes]) -> Iterator[TextFinding]:
     """Find tokens in a stream of bytes of any format; memory is bounded by the size of a chunk.
 
     A plain token may be cut short, or name no account; an encoded one is complete and names one.
-    NUL bytes are removed first, so that UTF-16 text is readable too.
+    The NUL bytes of UTF-16 text are removed first.
     """
     data, start, line, covered = b"", 0, 1, 0
     for chunk in chunks:
-        data += chunk.translate(None, b"\0") if b"\0" in chunk else chunk
+        data += chunk.translate(None, b"\0") if _may_be_utf16(chunk) else chunk
         end = len(data) - LOOKAHEAD
         if end <= start:
             continue
@@ -58,6 +60,12 @@ def search_text(chunks: Iterable[bytes]) -> Iterator[TextFinding]:
         line += data.count(b"\n", 0, keep)
         data, start, covered = data[keep:], end - keep, covered - keep
     yield from _search(data, start, len(data), line, covered)
+
+
+def _may_be_utf16(chunk: bytes) -> bool:
+    """Return whether a chunk contains a token in UTF-16 or UTF-32, or a part of one."""
+    edges = chunk[:_EDGE] + chunk[-_EDGE:]
+    return b"\0" in edges or b"\0" in chunk[::_EDGE] or b"\0" in chunk[1::_EDGE]
 
 
 def _search(
