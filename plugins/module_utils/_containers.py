@@ -24,7 +24,7 @@ _JOURNAL = (
 )
 _DUMP = "it is a database dump ({}), which is compressed; dump it as plain text and scan again"
 
-JOURNAL = "journal"
+JOURNAL_START = b"LPKSHHRH"
 # One pattern per format, anchored at the start of the file. Where the documented signature has only
 # two bytes, the pattern includes the bytes that must follow.
 _FORMATS: tuple[tuple[bytes, str, str], ...] = (
@@ -58,7 +58,7 @@ _FORMATS: tuple[tuple[bytes, str, str], ...] = (
     (rb"REDIS[0-9]{4}", _DUMP, "Redis"),
     (rb"PGDMP[\0-\x1f]", _DUMP, "pg_dump"),
     (rb"%PDF-", _PDF, ""),
-    (rb"LPKSHHRH", _JOURNAL, JOURNAL),
+    (JOURNAL_START, _JOURNAL, "journal"),
     (rb"\$ANSIBLE_VAULT;", _ENCRYPTED, "Ansible Vault"),
     (rb"age-encryption\.org/|-----BEGIN AGE ENCRYPTED FILE-----", _ENCRYPTED, "age"),
     (rb"-----BEGIN PGP MESSAGE-----", _ENCRYPTED, "OpenPGP"),

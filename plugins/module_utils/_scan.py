@@ -16,16 +16,28 @@ import os
 import re
 import stat
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
-from dataclasses import dataclass, field
+from contextlib import closing, suppress
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from itertools import chain
 
 from ansible_collections.nomba.auth.plugins.module_utils._clock import STOPPED
+from ansible_collections.nomba.auth.plugins.module_utils._containers import JOURNAL_START
 from ansible_collections.nomba.auth.plugins.module_utils._scan_archives import (
     Budget,
     Place,
     search_content,
 )
+from ansible_collections.nomba.auth.plugins.module_utils._scan_git import (
+    GitFailed,
+    GitObject,
+    Repository,
+    is_repository,
+    short,
+)
+from ansible_collections.nomba.auth.plugins.module_utils._scan_journal import export_journal
+from ansible_collections.nomba.auth.plugins.module_utils._scan_programs import ProgramFailed
+from ansible_collections.nomba.auth.plugins.module_utils._scan_reader import Problem
 from ansible_collections.nomba.auth.plugins.module_utils._scan_text import search_text
 from ansible_collections.nomba.auth.plugins.module_utils._token import (
     Token,
@@ -248,6 +260,7 @@ class _Scan:
         self._files: set[tuple[int, int]] = set()
         self._is_stopped = False
         self._unread_in_file = 0
+        self._findings = 0
 
     def add(self, token: Token, location: Location | None = None) -> None:
         """Add a token and its location."""
@@ -282,14 +295,18 @@ class _Scan:
         waiting = [source]
         while waiting:
             folder, folders = waiting.pop(), []
-            for name, kind in self._list(folder):
+            entries = self._list(folder)
+            names = {name for name, __ in entries}
+            has_objects = is_repository(names) and self._repository(folder)
+            for name, kind in entries:
                 path = os.path.join(folder, name)  # noqa: PTH118  a Path takes too long to make
                 if self._excludes and self._excludes.match(path, name):
                     self.result.excluded += 1
                     continue
                 self._search_path(path, name, may_be_link=kind not in ("folder", "file"))
                 if kind == "folder":
-                    folders.append(path)
+                    if not (has_objects and name == "objects"):
+                        folders.append(path)
                 elif kind == "file" or self._is_file(path):
                     self._file(path)
             waiting.extend(reversed(folders))
@@ -355,7 +372,10 @@ class _Scan:
             self.result.files += 1
             self._unread_in_file = 0
             chunks = self._chunks(path, descriptor, size)
-            search_content(Place(path), chunks, self, Budget.for_size(size))
+            first = next(chunks, b"")
+            if not (first.startswith(JOURNAL_START) and self._journal(path, descriptor)):
+                whole = chain([first], chunks)
+                search_content(Place(path), whole, self, Budget.for_size(size))
 
     def _chunks(self, path: str, descriptor: int, size: int) -> Iterator[bytes]:
         """Yield the content of a file, with at most _MAX_GROWTH more than its size when opened.
@@ -381,6 +401,61 @@ class _Scan:
             self._add_unread(path, _WOULD_BLOCK)
         except OSError as error:
             self._add_error(path, error)
+
+    def _journal(self, path: str, descriptor: int) -> bool:
+        """Search a systemd journal; return whether all of it was read."""
+        try:
+            with export_journal(descriptor, self._stopped) as chunks:
+                if chunks is None:
+                    return False
+                self.text(Place(path, " (journal export)"), chunks)
+        except ProgramFailed as failure:
+            self._add_unread(path, f"journalctl could not read all of it: {redact(str(failure))}")
+            return False
+        return True
+
+    def _repository(self, folder: str) -> bool:
+        """Search the objects of a Git repository; return whether all were read."""
+        found: set[str] = set()
+        try:
+            repository = Repository(folder, self._stopped)
+            with closing(repository.objects()) as objects:
+                for one in objects:
+                    self._object(Place(folder, f"@{short(one.name)}"), one, found)
+            if found:
+                self._name_objects(folder, repository.paths(found))
+        except (GitFailed, ProgramFailed, Problem) as failure:
+            self._add_unread(folder, redact(str(failure)))
+            return False
+        return True
+
+    def _object(self, place: Place, one: GitObject, found: set[str]) -> None:
+        """Search an object, and note it if it contains a token."""
+        self.result.objects += 1
+        self._unread_in_file = 0
+        if self._max_file_size is not None and one.size > self._max_file_size:
+            self.unread(place, _LARGER.format(self._max_file_size))
+            return
+        before = self._findings
+        search_content(place, self._counted(one.content), self, Budget.for_size(one.size))
+        if self._findings > before:
+            found.add(one.name)
+
+    def _counted(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
+        for chunk in chunks:
+            self.result.bytes += len(chunk)
+            yield chunk
+
+    def _name_objects(self, folder: str, paths: dict[str, bytes]) -> None:
+        """Add the paths of objects to their locations."""
+        names = {_shown(Place(folder, f"@{short(one)}")): paths[one] for one in paths}
+        length = len(next(iter(names), ""))
+        for locations in self.result.locations.values():
+            for index, location in enumerate(locations):
+                start, rest = location.path[:length], location.path[length:]
+                if start in names:
+                    path = f"{start}:{shown_path(os.fsdecode(names[start]))}{rest}"
+                    locations[index] = replace(location, path=path)
 
     # What a visitor does: see _scan_archives.
 
@@ -418,6 +493,7 @@ class _Scan:
 
     def _found(self, token: Token, location: Location) -> None:
         if token.accounts:
+            self._findings += 1
             self.add(token, location)
         else:
             self.other_jwts.add(token.fingerprint)

@@ -25,6 +25,11 @@ from ansible_collections.nomba.auth.plugins.module_utils._containers import (
     is_tar,
     recognize,
 )
+from ansible_collections.nomba.auth.plugins.module_utils._scan_reader import (
+    EARLY_END,
+    Problem,
+    Reader,
+)
 
 _KIB, _MIB = 1024, 1024 * 1024
 # Bytes of the start of a content that show its format.
@@ -46,7 +51,6 @@ _MAX_NAME = 64 * _KIB
 _BOMB = f"it unpacks to more than {_MAX_RATIO} times the size of the file"
 _DEEP = f"it is nested more than {_MAX_DEPTH} deep; unpack it and scan again"
 _DAMAGED = "it is damaged ({}): {}"
-_EARLY_END = "it ends early"
 _ENCRYPTED = "it is encrypted (zip), which is not opened; decrypt it and scan again"
 _METHOD = "it is compressed (zip method {}), which is not opened; unpack it and scan again"
 _NO_SIZE = "a member's header has no size"
@@ -97,82 +101,11 @@ class Budget:
         return self.left >= 0
 
 
-class _Problem(Exception):
-    """A content is damaged or a bomb; the text is the reason."""
-
-
-class _Reader:
-    """Reads a stream of chunks in pieces of any size."""
-
-    def __init__(self, chunks: Iterable[bytes]) -> None:
-        self._chunks = iter(chunks)
-        self._buffer = b""
-        self._start = 0  # of the bytes in the buffer that are left
-
-    def peek(self, size: int) -> bytes:
-        """Return the next bytes: this many, or fewer at the end of the stream."""
-        while len(self._buffer) - self._start < size and (chunk := next(self._chunks, b"")):
-            self.put_back(self._buffer[self._start :] + chunk)
-        return self._buffer[self._start : self._start + size]
-
-    def chunk(self) -> bytes:
-        """Return the next chunk of any size, empty at the end of the stream."""
-        if not self._buffer:
-            return next(self._chunks, b"")
-        chunk = self._buffer[self._start :] if self._start else self._buffer
-        self._buffer, self._start = b"", 0
-        return chunk or next(self._chunks, b"")
-
-    def put_back(self, data: bytes) -> None:
-        """Put the last chunk back, or its end."""
-        self._buffer, self._start = data, 0
-
-    def read(self, size: int) -> bytes:
-        """Return this many bytes. Raises _Problem at the end of the stream."""
-        data = self.peek(size)
-        self._start += len(data)
-        if len(data) < size:
-            raise _Problem(_EARLY_END)
-        return data
-
-    def unread(self, data: bytes) -> None:
-        """Put back what was read."""
-        self.put_back(data + self._buffer[self._start :])
-
-    def take(self, size: int) -> Iterator[bytes]:
-        """Yield this many bytes as chunks, fewer if the stream ends before."""
-        while size > 0:
-            data = self.peek(1)
-            if not data:
-                return
-            chunk = self._buffer[self._start : self._start + size]
-            self._start += len(chunk)
-            size -= len(chunk)
-            yield chunk
-
-    def skip(self, size: int) -> None:
-        """Skip this many bytes. Raises _Problem at the end of the stream."""
-        if sum(map(len, self.take(size))) < size:
-            raise _Problem(_EARLY_END)
-
-    def skip_zeros(self) -> None:
-        """Skip NUL bytes."""
-        while chunk := self.chunk():
-            if rest := chunk.lstrip(b"\0"):
-                self.put_back(rest)
-                return
-
-    def rest(self) -> Iterator[bytes]:
-        """Yield all chunks that are left."""
-        while chunk := self.chunk():
-            yield chunk
-
-
 def search_content(
     place: Place, chunks: Iterable[bytes], visitor: Visitor, budget: Budget, depth: int = 0
 ) -> None:
     """Search a content of any format: a text, or what it contains."""
-    reader = _Reader(chunks)
+    reader = Reader(chunks)
     head = reader.peek(_HEAD)
     container = recognize(head)
     if container is None or (container.weak and not _starts_well(container, head)):
@@ -187,14 +120,14 @@ def search_content(
         visitor.archive()
         try:
             opener(container, place, reader, visitor, budget, depth + 1)
-        except _Problem as problem:
+        except Problem as problem:
             visitor.unread(place, _reason(container.name, problem))
         if budget.left < 0:
             return
     visitor.text(place, reader.rest())
 
 
-def _search_text(place: Place, reader: _Reader, visitor: Visitor) -> None:
+def _search_text(place: Place, reader: Reader, visitor: Visitor) -> None:
     """Search a text. A program may end with a zip archive, which is not opened."""
     tail = b""
 
@@ -209,7 +142,7 @@ def _search_text(place: Place, reader: _Reader, visitor: Visitor) -> None:
         visitor.unread(place, _ZIP_AT_END)
 
 
-def _reason(name: str, problem: _Problem) -> str:
+def _reason(name: str, problem: Problem) -> str:
     text = str(problem)
     return text if text == _BOMB else _DAMAGED.format(name, text)
 
@@ -295,7 +228,7 @@ def _starts_well(container: Container, head: bytes) -> bool:
 
 
 def _unpack(
-    name: str, reader: _Reader, budget: Budget, problems: list[_Problem], several: bool
+    name: str, reader: Reader, budget: Budget, problems: list[Problem], several: bool
 ) -> Iterator[bytes]:
     """Yield the unpacked content of a stream, and note the problem that ended it.
 
@@ -306,25 +239,25 @@ def _unpack(
         while True:
             decompressor = _decompressor(name, memory)
             if decompressor is None:
-                raise _Problem("this Python has no library for it")
+                raise Problem("this Python has no library for it")
             while not decompressor.eof:
                 data = reader.chunk() if decompressor.needs_input else b""
                 if not data and decompressor.needs_input:
-                    raise _Problem(_EARLY_END)
+                    raise Problem(EARLY_END)
                 piece = decompressor.decompress(data, _PIECE)
                 if not budget.spend(len(piece)):
-                    raise _Problem(_BOMB)
+                    raise Problem(_BOMB)
                 if piece:
                     yield piece
             reader.unread(decompressor.unused_data)
             if not several or not _another(name, reader):
                 return
-    except _Problem as problem:
+    except Problem as problem:
         problems.append(problem)
     except _ERRORS as error:
-        problems.append(_Problem(_explain(error)))
+        problems.append(Problem(_explain(error)))
     except MemoryError:
-        problems.append(_Problem("it needs too much memory"))
+        problems.append(Problem("it needs too much memory"))
 
 
 def _explain(error: Exception) -> str:
@@ -332,7 +265,7 @@ def _explain(error: Exception) -> str:
     return "it needs too much memory" if large else "its content is not valid"
 
 
-def _another(name: str, reader: _Reader) -> bool:
+def _another(name: str, reader: Reader) -> bool:
     """Return whether another stream of the same format follows, after padding."""
     reader.skip_zeros()
     following = recognize(reader.peek(_HEAD))
@@ -340,15 +273,15 @@ def _another(name: str, reader: _Reader) -> bool:
 
 
 def _open_compressed(
-    container: Container, place: Place, reader: _Reader, visitor: Visitor, budget: Budget, depth: int
+    container: Container, place: Place, reader: Reader, visitor: Visitor, budget: Budget, depth: int
 ) -> None:
-    problems: list[_Problem] = []
+    problems: list[Problem] = []
     chunks = _unpack(container.name, reader, budget, problems, several=True)
     _search_with_memory(container.name, place, chunks, visitor, budget, depth)
     if problems:
         raise problems[0]
     if reader.peek(1):
-        raise _Problem(_TRAILING)
+        raise Problem(_TRAILING)
 
 
 def _search_with_memory(
@@ -379,7 +312,7 @@ _PAX_RECORD = re.compile(rb"\d+ (path|size|GNU\.sparse\.name)=([^\n]*)\n")
 
 
 def _open_tar(
-    _container: Container, place: Place, reader: _Reader, visitor: Visitor, budget: Budget, depth: int
+    _container: Container, place: Place, reader: Reader, visitor: Visitor, budget: Budget, depth: int
 ) -> None:
     """Search the members of a tar archive: those of POSIX and of GNU."""
     attributes: dict[bytes, bytes] = {}
@@ -391,9 +324,9 @@ def _open_tar(
         header = reader.read(_BLOCK)
         if not is_tar(header):
             reader.unread(header)
-            raise _Problem(_BAD_HEADER)
+            raise Problem(_BAD_HEADER)
         if not budget.spend(_MEMBER_COST):
-            raise _Problem(_BOMB)
+            raise Problem(_BOMB)
         kind = header[156:157]
         size = 0 if kind in _TAR_WITHOUT_DATA else _tar_size(attributes, header)
         if kind in b"LKxXg" and kind:
@@ -407,7 +340,7 @@ def _open_tar(
         _search_member(place, name, content, visitor, budget, depth)
         content.drain()
         if content.size < size:
-            raise _Problem(_EARLY_END)
+            raise Problem(EARLY_END)
         if reader.peek(1):
             reader.skip(-size % _BLOCK)
 
@@ -421,7 +354,7 @@ def _tar_size(attributes: dict[bytes, bytes], header: bytes) -> int:
         return int.from_bytes(field[1:], "big")
     digits = field.strip(b" \0")
     if digits and not re.fullmatch(rb"[0-7]+", digits):
-        raise _Problem(_BAD_HEADER)
+        raise Problem(_BAD_HEADER)
     return int(digits or b"0", 8)
 
 
@@ -431,10 +364,10 @@ def _tar_name(header: bytes) -> bytes:
     return prefix + b"/" + name if posix and prefix else name
 
 
-def _tar_attributes(kind: bytes, reader: _Reader, size: int) -> dict[bytes, bytes]:
+def _tar_attributes(kind: bytes, reader: Reader, size: int) -> dict[bytes, bytes]:
     """Read a header that describes the next member."""
     if size > _MIB:
-        raise _Problem(_BAD_HEADER)
+        raise Problem(_BAD_HEADER)
     data = reader.read(size)
     if reader.peek(1):
         reader.skip(-size % _BLOCK)
@@ -447,7 +380,7 @@ def _tar_attributes(kind: bytes, reader: _Reader, size: int) -> dict[bytes, byte
     return {}
 
 
-def _skip_sparse_headers(header: bytes, reader: _Reader) -> None:
+def _skip_sparse_headers(header: bytes, reader: Reader) -> None:
     more = header[482]
     while more:
         more = reader.read(_BLOCK)[504]
@@ -484,22 +417,22 @@ _AR_MEMBER = re.compile(rb"(.{16}).{32}([0-9]+) *`\n", re.DOTALL)
 
 
 def _open_deb(
-    _container: Container, place: Place, reader: _Reader, visitor: Visitor, budget: Budget, depth: int
+    _container: Container, place: Place, reader: Reader, visitor: Visitor, budget: Budget, depth: int
 ) -> None:
     """Search the members of an ar archive."""
     reader.skip(8)
     while reader.peek(1):
         header = _AR_MEMBER.fullmatch(reader.read(60))
         if not header:
-            raise _Problem(_BAD_HEADER)
+            raise Problem(_BAD_HEADER)
         if not budget.spend(_MEMBER_COST):
-            raise _Problem(_BOMB)
+            raise Problem(_BOMB)
         size = int(header[2])
         content = _Counted(reader.take(size))
         _search_member(place, header[1].rstrip(b" /"), content, visitor, budget, depth)
         content.drain()
         if content.size < size:
-            raise _Problem(_EARLY_END)
+            raise Problem(EARLY_END)
         if size % 2 and reader.peek(1):
             reader.skip(1)
 
@@ -515,23 +448,23 @@ _ZIP64 = 0xFFFFFFFF
 
 
 def _open_zip(
-    _container: Container, place: Place, reader: _Reader, visitor: Visitor, budget: Budget, depth: int
+    _container: Container, place: Place, reader: Reader, visitor: Visitor, budget: Budget, depth: int
 ) -> None:
     """Search the members of a zip archive by their local headers."""
     if reader.peek(4)[:4] in _ZIP_SPANNED:
         reader.skip(4)
     while (signature := reader.peek(4)[:4]) == _ZIP_MEMBER:
         if not budget.spend(_MEMBER_COST):
-            raise _Problem(_BOMB)
+            raise Problem(_BOMB)
         _open_zip_member(place, reader, visitor, budget, depth)
     if not signature:
-        raise _Problem(_EARLY_END)
+        raise Problem(EARLY_END)
     if signature not in _ZIP_ENDS:
-        raise _Problem(_BAD_HEADER)
+        raise Problem(_BAD_HEADER)
 
 
 def _open_zip_member(
-    place: Place, reader: _Reader, visitor: Visitor, budget: Budget, depth: int
+    place: Place, reader: Reader, visitor: Visitor, budget: Budget, depth: int
 ) -> None:
     fields = _ZIP_HEADER.unpack(reader.read(_ZIP_HEADER.size))
     __, __, flags, method, __, __, __, packed, unpacked, name_size, extra_size = fields
@@ -550,21 +483,21 @@ def _open_zip_member(
     if not has_size and (reason or compression in ("", "lzma")):
         if member is not None:
             visitor.unread(member, reason or _DAMAGED.format("zip", _NO_SIZE))
-        raise _Problem(_NO_SIZE)
+        raise Problem(_NO_SIZE)
     if reason:
         if member is not None:
             visitor.unread(member, reason)
     elif compression:
-        source = _Reader(content) if has_size else reader
+        source = Reader(content) if has_size else reader
         if compression == "lzma":
-            source = _Reader(_chain(_lzma_header(source), source.rest()))
+            source = Reader(_chain(_lzma_header(source), source.rest()))
         _open_zip_content(compression, member, source, visitor, budget, depth)
     elif member is not None:
         search_content(member, content, visitor, budget, depth)
     if has_size:
         content.drain()
         if content.size < packed:
-            raise _Problem(_EARLY_END)
+            raise Problem(EARLY_END)
     if flags & 8:
         _skip_descriptor(reader)
 
@@ -572,12 +505,12 @@ def _open_zip_member(
 def _open_zip_content(
     compression: str,
     member: Place | None,
-    reader: _Reader,
+    reader: Reader,
     visitor: Visitor,
     budget: Budget,
     depth: int,
 ) -> None:
-    problems: list[_Problem] = []
+    problems: list[Problem] = []
     chunks = _unpack(compression, reader, budget, problems, several=False)
     if member is None:
         for __ in chunks:
@@ -590,7 +523,7 @@ def _open_zip_content(
         visitor.unread(member, _reason("zip", problems[0]))
 
 
-def _lzma_header(reader: _Reader) -> bytes:
+def _lzma_header(reader: Reader) -> bytes:
     """Return the header of an lzma stream of unknown size, for that of a zip archive."""
     __, size = struct.unpack("<HH", reader.read(4))
     return reader.read(size) + b"\xff" * 8
@@ -604,10 +537,10 @@ def _zip64_size(extra: bytes, after_unpacked: bool) -> int:
         if kind == 1 and size >= offset + 4:
             return int(struct.unpack_from("<Q", extra, offset)[0])
         extra = extra[4 + size :]
-    raise _Problem(_BAD_HEADER)
+    raise Problem(_BAD_HEADER)
 
 
-def _skip_descriptor(reader: _Reader) -> None:
+def _skip_descriptor(reader: Reader) -> None:
     """Skip the sizes after a member: with or without a signature, of 4 or 8 bytes each."""
     data = reader.peek(28)
     for size in (16, 12, 24, 20):
@@ -616,7 +549,7 @@ def _skip_descriptor(reader: _Reader) -> None:
             return
 
 
-_Opener = Callable[[Container, str, _Reader, Visitor, Budget, int], None]
+_Opener = Callable[[Container, str, Reader, Visitor, Budget, int], None]
 _OPENERS: dict[str, _Opener] = {
     **dict.fromkeys(("gzip", "bzip2", "xz", "lzma", "zlib", "zstd"), _open_compressed),
     "tar": _open_tar,
