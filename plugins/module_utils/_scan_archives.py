@@ -17,6 +17,7 @@ import re
 import struct
 import zlib
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -36,19 +37,21 @@ _KIB, _MIB = 1024, 1024 * 1024
 _HEAD = 1024
 # Bytes that a decompressor returns at a time.
 _PIECE = 256 * _KIB
+# The same in damaged content, whose last piece is lost.
+_SMALL_PIECE = 64
 # A file may unpack to this many times its size, and always to this many bytes. A log that repeats
 # one line is compressed 1:150, a bomb 1:1000 and more.
 _MAX_RATIO = 200
 _MIN_UNPACKED = 1024 * _MIB
 # Bytes that an archive's member costs in addition to its content, which may be empty.
-_MEMBER_COST = _KIB
+_MEMBER_COST = 8 * _KIB
 _MAX_DEPTH = 8
 # Bytes of the dictionary of xz and lzma; `xz -9` needs 64 MiB. Nested ones share it.
 _MAX_DICTIONARY = 80 * _MIB
 # Bytes of a name in an archive.
 _MAX_NAME = 64 * _KIB
 
-_BOMB = f"it unpacks to more than {_MAX_RATIO} times the size of the file"
+_BOMB = f"it unpacks to more than 1 GiB and more than {_MAX_RATIO} times the size of the file"
 _DEEP = f"it is nested more than {_MAX_DEPTH} deep; unpack it and scan again"
 _DAMAGED = "it is damaged ({}): {}"
 _ENCRYPTED = "it is encrypted (zip), which is not opened; decrypt it and scan again"
@@ -56,6 +59,7 @@ _METHOD = "it is compressed (zip method {}), which is not opened; unpack it and 
 _NO_SIZE = "a member's header has no size"
 _BAD_HEADER = "a member has no valid header"
 _ZIP_AT_END = "it ends with a zip archive, which is not opened; unpack it and scan again"
+_TOO_MUCH_MEMORY = "it needs too much memory"
 _TRAILING = "other data follows its end"
 
 
@@ -180,7 +184,21 @@ class _Zlib:
         return not self._zlib.unconsumed_tail
 
     def decompress(self, data: bytes, max_length: int) -> bytes:
-        return self._zlib.decompress(self._zlib.unconsumed_tail + data, max_length)
+        data = self._zlib.unconsumed_tail + data
+        before = self._zlib.copy()
+        try:
+            return self._zlib.decompress(data, max_length)
+        except zlib.error:
+            # The valid part, which zlib does not return. The next call raises the error.
+            pieces = []
+            with suppress(zlib.error):
+                while piece := before.decompress(data, _SMALL_PIECE):
+                    pieces.append(piece)
+                    self._zlib, data = before, before.unconsumed_tail
+                    before = self._zlib.copy()
+            if not pieces:
+                raise
+            return b"".join(pieces)
 
 
 def _xz(memory: int, form: int = lzma.FORMAT_AUTO) -> _Decompressor:
@@ -222,8 +240,8 @@ def _starts_well(container: Container, head: bytes) -> bool:
         return False
     try:
         decompressor.decompress(head, _PIECE)
-    except _ERRORS:
-        return False
+    except _ERRORS as error:
+        return _explain(error) == _TOO_MUCH_MEMORY
     return True
 
 
@@ -257,12 +275,12 @@ def _unpack(
     except _ERRORS as error:
         problems.append(Problem(_explain(error)))
     except MemoryError:
-        problems.append(Problem("it needs too much memory"))
+        problems.append(Problem(_TOO_MUCH_MEMORY))
 
 
 def _explain(error: Exception) -> str:
     large = isinstance(error, lzma.LZMAError) and "limit" in str(error)
-    return "it needs too much memory" if large else "its content is not valid"
+    return _TOO_MUCH_MEMORY if large else "its content is not valid"
 
 
 def _another(name: str, reader: Reader) -> bool:

@@ -22,6 +22,9 @@ from pathlib import Path
 from .kinds import archive_zip, log, nested, tar
 
 MIB = 1024 * 1024
+# MiB to which a bomb unpacks. Tests set the limit of a scan, in bytes, to LIMIT.
+UNPACKED = 100
+LIMIT = 64 * MIB
 BOMB = "it unpacks to more than"
 
 
@@ -46,8 +49,8 @@ def gzip_of(data: bytes) -> bytes:
 
 
 def gzip_bomb(_token: str) -> bytes:
-    """Return 1.2 GiB of zeros in gzip."""
-    return zeros(zlib.compressobj(9, zlib.DEFLATED, 31), 1200)
+    """Return zeros in gzip."""
+    return zeros(zlib.compressobj(1, zlib.DEFLATED, 31), UNPACKED)
 
 
 def nested_bomb(_token: str) -> bytes:
@@ -56,23 +59,23 @@ def nested_bomb(_token: str) -> bytes:
 
 
 def bzip2_bomb(_token: str) -> bytes:
-    """Return 1.2 GiB of zeros in bzip2, in two levels: the outer one is tiny."""
-    part = bz2.compress(bytes(100 * MIB))
-    return bz2.compress(part * 12)
+    """Return zeros that are compressed twice with bzip2."""
+    part = bz2.compress(bytes(10 * MIB))
+    return bz2.compress(part * (UNPACKED // 10))
 
 
 def zip_bomb(_token: str) -> bytes:
-    """Return many names for the same small content, which unpacks to far more than 1 GiB."""
-    data = zeros(zlib.compressobj(9, zlib.DEFLATED, -15), 100)
+    """Return many members with zeros."""
+    data = zeros(zlib.compressobj(9, zlib.DEFLATED, -15), 10)
     header = struct.Struct("<4sHHHHHIIIHH")
-    member = header.pack(b"PK\3\4", 20, 0, 8, 0, 0, 0, len(data), 100 * MIB, 1, 0) + b"a" + data
-    return member * 12 + b"PK\5\6" + bytes(18)
+    member = header.pack(b"PK\3\4", 20, 0, 8, 0, 0, 0, len(data), 10 * MIB, 1, 0) + b"a" + data
+    return member * (UNPACKED // 10) + b"PK\5\6" + bytes(18)
 
 
 def many_members(_token: str) -> bytes:
-    """Return a tar archive with two million empty members, in gzip."""
+    """Return a tar archive with very many empty members, in gzip."""
     member = tarfile.TarInfo("a").tobuf()
-    return gzip_of(gzip_of(member * 1024) * 2048)
+    return gzip_of(gzip_of(member * 1024) * UNPACKED)
 
 
 def many_encrypted(_token: str) -> bytes:
@@ -97,11 +100,6 @@ def endless_name(_token: str) -> bytes:
     return member.tobuf(tarfile.GNU_FORMAT) + b"x" * 5000
 
 
-def cut_tar(token: str) -> bytes:
-    """Return a tar archive whose last member is longer than the archive."""
-    return tar(token)[:3800]
-
-
 def overwritten_tar(token: str) -> bytes:
     """Return a tar archive with a damaged header before the last member."""
     data = bytearray(tar(token))
@@ -119,10 +117,9 @@ def broken_gzip(token: str) -> bytes:
 
 
 def large_dictionary(token: str) -> bytes:
-    """Return an xz file that needs a dictionary of 1 GiB."""
-    filters = [{"id": lzma.FILTER_LZMA2, "preset": 0, "dict_size": 1024 * MIB}]
-    decoy = lzma.compress(log(token), lzma.FORMAT_ALONE)
-    return decoy[:1] + struct.pack("<I", filters[0]["dict_size"]) + decoy[5:]
+    """Return an lzma file that needs a dictionary of 256 MiB."""
+    data = lzma.compress(log(token), lzma.FORMAT_ALONE)
+    return data[:1] + struct.pack("<I", 256 * MIB) + data[5:]
 
 
 def executable_zip(token: str) -> bytes:
@@ -144,7 +141,7 @@ WITH_TOKEN = [
     Hostile("gzip, damaged", broken_gzip, ("it is damaged (gzip): its content is not valid",)),
     Hostile("gzip, with more", lambda t: gzip.compress(b"x") + log(t), ("other data follows",)),
     Hostile("zip, one encrypted", encrypted, ("it is encrypted (zip)",)),
-    Hostile("tar, truncated", lambda t: tar(t, name="a" * 90)[:-10_000], ("it ends early",)),
+    Hostile("tar, truncated", lambda t: tar(t)[: 3072 + len(log(t)) - 5], ("it ends early",)),
     Hostile("tar, damaged", overwritten_tar, ("a member has no valid header",)),
 ]
 WITHOUT_TOKEN = [
