@@ -74,7 +74,8 @@ _TAR = "tar"
 # Formats whose first bytes are not rare in other files: their content decides.
 _WEAK = ("zlib", "lzma")
 _COMPILED = tuple(
-    (re.compile(pattern, re.DOTALL), reason.format(name), name) for pattern, reason, name in _FORMATS
+    (re.compile(pattern, re.DOTALL), reason.format(name), name)
+    for pattern, reason, name in _FORMATS
 )
 _ANY = re.compile(b"|".join(b"(?:%s)" % pattern for pattern, __, __ in _FORMATS), re.DOTALL)
 _TAR_BLOCK = 512

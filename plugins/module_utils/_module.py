@@ -34,6 +34,7 @@ from ansible_collections.nomba.auth.plugins.module_utils._errors import (
 )
 from ansible_collections.nomba.auth.plugins.module_utils._http_session import Connection
 from ansible_collections.nomba.auth.plugins.module_utils._scan import (
+    ScanOptions,
     ScanResult,
     scan,
     shown_path,
@@ -60,6 +61,8 @@ TOKEN_OPTIONS: dict[str, dict[str, Any]] = {
     "access_token": {"type": "str", "no_log": True},
     "access_tokens": {"type": "list", "elements": "str", "no_log": True},
     "sources": {"type": "list", "elements": "path"},
+    "exclude": {"type": "list", "elements": "str"},
+    "max_file_size": {"type": "bytes"},
     "leeway": {"type": "float", "default": DEFAULT_LEEWAY},
 }
 
@@ -181,18 +184,25 @@ def workers(params: Mapping[str, Any]) -> int:
 
 
 def scan_tokens(module: AnsibleModule) -> ScanResult:
-    """Return all tokens of the options. Raises NoToken, LibraryMissing.
+    """Return all tokens of the options. Raises InvalidOption, NoToken, LibraryMissing.
 
     Replaces the paths in the option sources by their shown form: Ansible repeats all options in a
     result, and fails for a path that is not UTF-8.
     """
     tokens, sources = _given_tokens(module), module.params["sources"] or []
     module.params["sources"] = [shown_path(path) for path in sources] or None
-    found = scan(tokens, sources, lambda: SYSTEM.stopped_at() is not None)
+    found = scan(tokens, sources, lambda: SYSTEM.stopped_at() is not None, _scan_options(module))
     if found.other_jwts:
         ignored = f"sources: {found.other_jwts} JWT(s) name no Nomba account and were ignored."
         module.warn(f"{ignored} If one of them is Nomba's, set it as access_token.")
     return found
+
+
+def _scan_options(module: AnsibleModule) -> ScanOptions:
+    size = module.params["max_file_size"]
+    if size is not None and size < 1:
+        raise InvalidOption("max_file_size", "set a size like 100M, or omit it to read all files")
+    return ScanOptions(tuple(module.params["exclude"] or ()), size)
 
 
 @dataclass(frozen=True)

@@ -161,7 +161,7 @@ def scan(
     texts: Iterable[str],
     sources: Iterable[str],
     stopped: Callable[[], bool] = _never,
-    options: ScanOptions = ScanOptions(),  # noqa: B008  it is immutable
+    options: ScanOptions = ScanOptions(),
 ) -> ScanResult:
     """Return the tokens in `texts`, then those in the sources.
 

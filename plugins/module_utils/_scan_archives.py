@@ -18,7 +18,9 @@ import struct
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import chain
 from typing import Protocol
 
 from ansible_collections.nomba.auth.plugins.module_utils._containers import (
@@ -99,17 +101,29 @@ class Budget:
         """Return the budget of a file of this size in bytes."""
         return cls(max(_MIN_UNPACKED, size * _MAX_RATIO))
 
-    def spend(self, count: int) -> bool:
-        """Spend bytes; return whether there were so many left."""
+    def spend(self, count: int) -> None:
+        """Spend bytes. Raises Problem if there were not so many left."""
         self.left -= count
-        return self.left >= 0
+        if self.left < 0:
+            raise Problem(_BOMB)
 
 
-def search_content(
-    place: Place, chunks: Iterable[bytes], visitor: Visitor, budget: Budget, depth: int = 0
-) -> None:
+@dataclass(frozen=True)
+class _Context:
+    """What all parts of a file have in common, and the number of containers around a part."""
+
+    visitor: Visitor
+    budget: Budget
+    depth: int = 0
+
+
+def search_content(place: Place, chunks: Iterable[bytes], visitor: Visitor, budget: Budget) -> None:
     """Search a content of any format: a text, or what it contains."""
-    reader = Reader(chunks)
+    _search_content(place, chunks, _Context(visitor, budget))
+
+
+def _search_content(place: Place, chunks: Iterable[bytes], context: _Context) -> None:
+    reader, visitor = Reader(chunks), context.visitor
     head = reader.peek(_HEAD)
     container = recognize(head)
     if container is None or (container.weak and not _starts_well(container, head)):
@@ -118,15 +132,15 @@ def search_content(
     opener = _OPENERS.get(container.name)
     if opener is None or (container.name in _DECOMPRESSORS and not _decompressor(container.name)):
         visitor.unread(place, container.reason)
-    elif depth >= _MAX_DEPTH:
+    elif context.depth >= _MAX_DEPTH:
         visitor.unread(place, _DEEP)
     else:
         visitor.archive()
         try:
-            opener(container, place, reader, visitor, budget, depth + 1)
+            opener(place, reader, replace(context, depth=context.depth + 1))
         except Problem as problem:
             visitor.unread(place, _reason(container.name, problem))
-        if budget.left < 0:
+        if context.budget.left < 0:
             return
     visitor.text(place, reader.rest())
 
@@ -254,28 +268,31 @@ def _unpack(
     """
     memory = budget.memory
     try:
-        while True:
-            decompressor = _decompressor(name, memory)
-            if decompressor is None:
-                raise Problem("this Python has no library for it")
-            while not decompressor.eof:
-                data = reader.chunk() if decompressor.needs_input else b""
-                if not data and decompressor.needs_input:
-                    raise Problem(EARLY_END)
-                piece = decompressor.decompress(data, _PIECE)
-                if not budget.spend(len(piece)):
-                    raise Problem(_BOMB)
-                if piece:
-                    yield piece
-            reader.unread(decompressor.unused_data)
-            if not several or not _another(name, reader):
-                return
+        yield from _unpack_one(name, reader, budget, memory)
+        while several and _another(name, reader):
+            yield from _unpack_one(name, reader, budget, memory)
     except Problem as problem:
         problems.append(problem)
     except _ERRORS as error:
         problems.append(Problem(_explain(error)))
     except MemoryError:
         problems.append(Problem(_TOO_MUCH_MEMORY))
+
+
+def _unpack_one(name: str, reader: Reader, budget: Budget, memory: int) -> Iterator[bytes]:
+    """Yield the unpacked content of one stream. Raises Problem, and the errors of the library."""
+    decompressor = _decompressor(name, memory)
+    if decompressor is None:
+        raise Problem("this Python has no library for it")
+    while not decompressor.eof:
+        data = reader.chunk() if decompressor.needs_input else b""
+        if not data and decompressor.needs_input:
+            raise Problem(EARLY_END)
+        piece = decompressor.decompress(data, _PIECE)
+        budget.spend(len(piece))
+        if piece:
+            yield piece
+    reader.unread(decompressor.unused_data)
 
 
 def _explain(error: Exception) -> str:
@@ -290,36 +307,27 @@ def _another(name: str, reader: Reader) -> bool:
     return following is not None and following.name == name
 
 
-def _open_compressed(
-    container: Container, place: Place, reader: Reader, visitor: Visitor, budget: Budget, depth: int
-) -> None:
+def _open_compressed(name: str, place: Place, reader: Reader, context: _Context) -> None:
     problems: list[Problem] = []
-    chunks = _unpack(container.name, reader, budget, problems, several=True)
-    _search_with_memory(container.name, place, chunks, visitor, budget, depth)
+    chunks = _unpack(name, reader, context.budget, problems, several=True)
+    _search_unpacked(name, place, chunks, context)
     if problems:
         raise problems[0]
     if reader.peek(1):
         raise Problem(_TRAILING)
 
 
-def _search_with_memory(
-    name: str, place: Place, chunks: Iterator[bytes], visitor: Visitor, budget: Budget, depth: int
-) -> None:
+def _search_unpacked(name: str, place: Place, chunks: Iterator[bytes], context: _Context) -> None:
     """Search an unpacked content; the memory for dictionaries is shared with what is in it."""
+    budget = context.budget
     memory = budget.memory
     first = next(chunks, b"")  # this creates the decompressor
     if name in _DICTIONARIES:
         budget.memory //= 4
     try:
-        search_content(place, _chain(first, chunks), visitor, budget, depth)
+        _search_content(place, chain([first], chunks), context)
     finally:
         budget.memory = memory
-
-
-def _chain(first: bytes, chunks: Iterator[bytes]) -> Iterator[bytes]:
-    if first:
-        yield first
-    yield from chunks
 
 
 # Tar
@@ -329,9 +337,7 @@ _TAR_WITHOUT_DATA = b"123456"
 _PAX_RECORD = re.compile(rb"\d+ (path|size|GNU\.sparse\.name)=([^\n]*)\n")
 
 
-def _open_tar(
-    _container: Container, place: Place, reader: Reader, visitor: Visitor, budget: Budget, depth: int
-) -> None:
+def _open_tar(place: Place, reader: Reader, context: _Context) -> None:
     """Search the members of a tar archive: those of POSIX and of GNU."""
     attributes: dict[bytes, bytes] = {}
     while True:
@@ -343,8 +349,7 @@ def _open_tar(
         if not is_tar(header):
             reader.unread(header)
             raise Problem(_BAD_HEADER)
-        if not budget.spend(_MEMBER_COST):
-            raise Problem(_BOMB)
+        context.budget.spend(_MEMBER_COST)
         kind = header[156:157]
         size = 0 if kind in _TAR_WITHOUT_DATA else _tar_size(attributes, header)
         if kind in b"LKxXg" and kind:
@@ -354,11 +359,7 @@ def _open_tar(
         attributes = {}
         if kind == b"S":
             _skip_sparse_headers(header, reader)
-        content = _Counted(reader.take(size))
-        _search_member(place, name, content, visitor, budget, depth)
-        content.drain()
-        if content.size < size:
-            raise Problem(EARLY_END)
+        _search_member(place, name, reader, size, context)
         if reader.peek(1):
             reader.skip(-size % _BLOCK)
 
@@ -405,28 +406,32 @@ def _skip_sparse_headers(header: bytes, reader: Reader) -> None:
 
 
 class _Counted:
-    """Chunks that are counted. size: the number of bytes so far."""
+    """Chunks that are counted."""
 
     def __init__(self, chunks: Iterator[bytes]) -> None:
         self._chunks = chunks
-        self.size = 0
+        self._size = 0
 
     def __iter__(self) -> Iterator[bytes]:
         for chunk in self._chunks:
-            self.size += len(chunk)
+            self._size += len(chunk)
             yield chunk
 
-    def drain(self) -> None:
+    def require(self, size: int) -> None:
+        """Skip the chunks that are left. Raises Problem unless all have this many bytes."""
         for __ in self:
             pass
+        if self._size < size:
+            raise Problem(EARLY_END)
 
 
-def _search_member(
-    place: Place, name: bytes, chunks: Iterable[bytes], visitor: Visitor, budget: Budget, depth: int
-) -> None:
-    member = visitor.member(place, name[:_MAX_NAME])
+def _search_member(place: Place, name: bytes, reader: Reader, size: int, context: _Context) -> None:
+    """Search the next bytes as a member. Raises Problem if the stream ends before."""
+    content = _Counted(reader.take(size))
+    member = context.visitor.member(place, name[:_MAX_NAME])
     if member is not None:
-        search_content(member, chunks, visitor, budget, depth)
+        _search_content(member, content, context)
+    content.require(size)
 
 
 # Debian packages
@@ -434,23 +439,16 @@ def _search_member(
 _AR_MEMBER = re.compile(rb"(.{16}).{32}([0-9]+) *`\n", re.DOTALL)
 
 
-def _open_deb(
-    _container: Container, place: Place, reader: Reader, visitor: Visitor, budget: Budget, depth: int
-) -> None:
+def _open_deb(place: Place, reader: Reader, context: _Context) -> None:
     """Search the members of an ar archive."""
     reader.skip(8)
     while reader.peek(1):
         header = _AR_MEMBER.fullmatch(reader.read(60))
         if not header:
             raise Problem(_BAD_HEADER)
-        if not budget.spend(_MEMBER_COST):
-            raise Problem(_BOMB)
+        context.budget.spend(_MEMBER_COST)
         size = int(header[2])
-        content = _Counted(reader.take(size))
-        _search_member(place, header[1].rstrip(b" /"), content, visitor, budget, depth)
-        content.drain()
-        if content.size < size:
-            raise Problem(EARLY_END)
+        _search_member(place, header[1].rstrip(b" /"), reader, size, context)
         if size % 2 and reader.peek(1):
             reader.skip(1)
 
@@ -462,83 +460,97 @@ _ZIP_ENDS = (b"PK\1\2", b"PK\5\6", b"PK\6\6", b"PK\6\x08")
 _ZIP_TAIL = b"PK\5\6"
 _ZIP_HEADER = struct.Struct("<4sHHHHHIIIHH")
 _ZIP_METHODS = {0: "", 8: "deflate", 12: "bzip2", 14: "lzma", 93: "zstd", 95: "xz"}
+_ZIP_AES = 99
 _ZIP64 = 0xFFFFFFFF
 
 
-def _open_zip(
-    _container: Container, place: Place, reader: Reader, visitor: Visitor, budget: Budget, depth: int
-) -> None:
+@dataclass(frozen=True)
+class _ZipHeader:
+    """The local header of a member. packed: its size; None if only its content shows it."""
+
+    name: bytes
+    encrypted: bool
+    method: int
+    packed: int | None
+    has_descriptor: bool
+
+    @property
+    def compression(self) -> str | None:
+        """The name of the compression, empty without any; None if it is not known here."""
+        name = _ZIP_METHODS.get(self.method)
+        return name if not name or _decompressor(name) else None
+
+    def unread_reason(self) -> str:
+        """Return why the member cannot be read; empty if it can."""
+        if self.encrypted or self.method == _ZIP_AES:
+            return _ENCRYPTED
+        return _METHOD.format(self.method) if self.compression is None else ""
+
+
+def _open_zip(place: Place, reader: Reader, context: _Context) -> None:
     """Search the members of a zip archive by their local headers."""
-    if reader.peek(4)[:4] in _ZIP_SPANNED:
+    if reader.peek(4) in _ZIP_SPANNED:
         reader.skip(4)
-    while (signature := reader.peek(4)[:4]) == _ZIP_MEMBER:
-        if not budget.spend(_MEMBER_COST):
-            raise Problem(_BOMB)
-        _open_zip_member(place, reader, visitor, budget, depth)
+    while (signature := reader.peek(4)) == _ZIP_MEMBER:
+        context.budget.spend(_MEMBER_COST)
+        header = _zip_header(reader)
+        _open_zip_member(context.visitor.member(place, header.name), header, reader, context)
+        if header.has_descriptor:
+            _skip_descriptor(reader)
     if not signature:
         raise Problem(EARLY_END)
     if signature not in _ZIP_ENDS:
         raise Problem(_BAD_HEADER)
 
 
-def _open_zip_member(
-    place: Place, reader: Reader, visitor: Visitor, budget: Budget, depth: int
-) -> None:
+def _zip_header(reader: Reader) -> _ZipHeader:
     fields = _ZIP_HEADER.unpack(reader.read(_ZIP_HEADER.size))
     __, __, flags, method, __, __, __, packed, unpacked, name_size, extra_size = fields
     name, extra = reader.read(name_size), reader.read(extra_size)
     if packed == _ZIP64:
         packed = _zip64_size(extra, after_unpacked=unpacked == _ZIP64)
-    member = visitor.member(place, name)
-    compression = _ZIP_METHODS.get(method)
-    has_size = not flags & 8 or packed > 0
-    content = _Counted(reader.take(packed))
-    reason = ""
-    if flags & 1 or method == 99:
-        reason = _ENCRYPTED
-    elif compression is None or (compression and not _decompressor(compression)):
-        reason = _METHOD.format(method)
-    if not has_size and (reason or compression in ("", "lzma")):
+    has_descriptor = bool(flags & 8)
+    size = None if has_descriptor and not packed else packed
+    return _ZipHeader(name, bool(flags & 1), method, size, has_descriptor)
+
+
+def _open_zip_member(
+    member: Place | None, header: _ZipHeader, reader: Reader, context: _Context
+) -> None:
+    """Search a member, or skip it if it is None. Raises Problem if its end cannot be found."""
+    reason, compression = header.unread_reason(), header.compression
+    if header.packed is None and (reason or compression in ("", "lzma")):
         if member is not None:
-            visitor.unread(member, reason or _DAMAGED.format("zip", _NO_SIZE))
+            context.visitor.unread(member, reason or _DAMAGED.format("zip", _NO_SIZE))
         raise Problem(_NO_SIZE)
+    content = _Counted(reader.take(header.packed or 0))
+    source = reader if header.packed is None else Reader(content)
     if reason:
         if member is not None:
-            visitor.unread(member, reason)
+            context.visitor.unread(member, reason)
     elif compression:
-        source = Reader(content) if has_size else reader
-        if compression == "lzma":
-            source = Reader(_chain(_lzma_header(source), source.rest()))
-        _open_zip_content(compression, member, source, visitor, budget, depth)
+        _open_zip_content(compression, member, source, context)
     elif member is not None:
-        search_content(member, content, visitor, budget, depth)
-    if has_size:
-        content.drain()
-        if content.size < packed:
-            raise Problem(EARLY_END)
-    if flags & 8:
-        _skip_descriptor(reader)
+        _search_content(member, content, context)
+    content.require(header.packed or 0)
 
 
 def _open_zip_content(
-    compression: str,
-    member: Place | None,
-    reader: Reader,
-    visitor: Visitor,
-    budget: Budget,
-    depth: int,
+    compression: str, member: Place | None, reader: Reader, context: _Context
 ) -> None:
     problems: list[Problem] = []
-    chunks = _unpack(compression, reader, budget, problems, several=False)
+    if compression == "lzma":
+        reader = Reader(chain([_lzma_header(reader)], reader.rest()))
+    chunks = _unpack(compression, reader, context.budget, problems, several=False)
     if member is None:
         for __ in chunks:
             pass
-    else:
-        _search_with_memory(compression, member, chunks, visitor, budget, depth)
+        return
+    _search_unpacked(compression, member, chunks, context)
     if problems and str(problems[0]) == _BOMB:
         raise problems[0]
-    if problems and member is not None:
-        visitor.unread(member, _reason("zip", problems[0]))
+    if problems:
+        context.visitor.unread(member, _reason("zip", problems[0]))
 
 
 def _lzma_header(reader: Reader) -> bytes:
@@ -567,9 +579,12 @@ def _skip_descriptor(reader: Reader) -> None:
             return
 
 
-_Opener = Callable[[Container, str, Reader, Visitor, Budget, int], None]
+_Opener = Callable[[Place, Reader, _Context], None]
 _OPENERS: dict[str, _Opener] = {
-    **dict.fromkeys(("gzip", "bzip2", "xz", "lzma", "zlib", "zstd"), _open_compressed),
+    **{
+        name: partial(_open_compressed, name)
+        for name in ("gzip", "bzip2", "xz", "lzma", "zlib", "zstd")
+    },
     "tar": _open_tar,
     "zip": _open_zip,
     "deb": _open_deb,

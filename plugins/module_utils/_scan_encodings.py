@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import base64
 import re
+import string
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -29,7 +30,7 @@ from ansible_collections.nomba.auth.plugins.module_utils._token import (
 # twice the size of a token: without a token in it, none starts in its first half.
 _MAX_DECODED = 2 * (MAX_HEADER + MAX_CHARACTERS)
 LOOKAHEAD = 6 * _MAX_DECODED
-# Bytes before a payload in which its header is searched, if a line break hides the header's literal.
+# Bytes before a payload in which its header is searched, if a line break is in the header's start.
 LOOKBEHIND = 2 * MAX_HEADER
 # Searches for a hidden header in one part of a file, and encodings in encodings. Hostile text must
 # not take more time than its size explains.
@@ -133,6 +134,7 @@ _BASE64 = _alphabet(rb"A-Za-z0-9_+/-", whole_lines=False)
 _CODES = re.compile(_CODE)
 # What follows the last character of a line, or of a text in a line.
 _END_OF_LINE = re.compile(rb"[ \t]*(?:[,;.)\]}]*(?:\r|\n|\Z)|[\"'`<\\\x1b]|=\r?\n|%0)")
+_JWT_CHARACTERS = f"{string.ascii_letters}{string.digits}_-".encode()
 _JWT_CHARACTER = re.compile(rb"[A-Za-z0-9_-]")
 _TO_BASE64 = bytes.maketrans(b"-_", b"+/")
 
@@ -157,12 +159,6 @@ def find_encoded(data: bytes, start: int, end: int, depth: int = 0) -> Iterator[
 def _sample(data: bytes, start: int) -> bytes:
     """Return bytes among which is one of each sequence of escapes, as long as a token."""
     return b"".join(data[start + index :: _SAMPLED] for index in range(_LONGEST_ESCAPE))
-
-
-def find_around(data: bytes, dot: int) -> Encoded | None:
-    """Return the token whose payload starts at this dot, if line breaks interrupt its header."""
-    joined, __ = _join_around(data, dot, _JWT)
-    return next((one for one in _tokens(joined) if one.start < dot < one.end), None)
 
 
 def _occurrences(data: bytes, literal: _Literal, start: int, end: int) -> Iterator[int]:
@@ -278,15 +274,26 @@ def _encoding(code: bytes) -> str:
 
 def _interrupted(data: bytes, starts: Iterable[int]) -> Iterator[Encoded]:
     """Yield the tokens in the texts that start at these indexes, if something interrupts them."""
-    done = 0
+    done, left = 0, _MAX_SEARCHES
     for start in starts:
         if start < done:
             continue
         joined = _join(data, start, _JWT)
-        for found in _tokens(joined):
-            yield found
-            done = found.end
-        done = max(done, start + 1, _searched(joined))
+        found = list(_tokens(joined))
+        if not found and left and _has_hidden_header(data, start):
+            left -= 1
+            around, __ = _join_around(data, start, _JWT)
+            found = [one for one in _tokens(around) if one.start < start < one.end]
+        yield from found
+        done = max([start + 1, _searched(joined), *(one.end for one in found)])
+
+
+def _has_hidden_header(data: bytes, start: int) -> bool:
+    """Return whether a payload may start here, whose header does not start in the same line."""
+    if data[start - 1 : start] != b".":
+        return False
+    before = data[max(0, start - 1 - MAX_HEADER) : start - 1]
+    return not before[len(before.rstrip(_JWT_CHARACTERS)) :].startswith(b"ey")
 
 
 def _searched(joined: _Joined) -> int:
@@ -295,7 +302,7 @@ def _searched(joined: _Joined) -> int:
 
 
 def _tokens(joined: _Joined) -> Iterator[Encoded]:
-    """Yield the complete tokens of an account that are not plain in the original of a joined text."""
+    """Yield the complete tokens of an account in a joined text that were interrupted."""
     if not joined.size or joined.is_plain(0, joined.size):
         return
     text = joined.text()
@@ -345,7 +352,9 @@ def _in_decoded(joined: _Joined, skip: int, text: bytes, depth: int) -> Iterator
     plain = text.translate(None, b"\0")  # UTF-16
     scale = 4 / 3 * len(text) / max(1, len(plain))
     found = [(start, end, token) for start, end, token in _complete_tokens(plain)]
-    found += [(one.start, one.end, one.token) for one in find_encoded(plain, 0, len(plain), depth + 1)]
+    found += [
+        (one.start, one.end, one.token) for one in find_encoded(plain, 0, len(plain), depth + 1)
+    ]
     for start, end, token in found:
         first, last = (joined.original(skip + int(index * scale)) for index in (start, end))
         yield Encoded(first, last, token, "base64")

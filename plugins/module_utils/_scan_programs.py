@@ -49,7 +49,7 @@ class Program:
         """environment: all variables of the program, besides PATH and the language."""
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115  closed at the end of the context
         self._stopped = stopped
-        self._process = subprocess.Popen(
+        self._process = subprocess.Popen(  # noqa: S603  no part of the command is from a file
             list(command),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

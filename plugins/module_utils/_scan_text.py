@@ -16,13 +16,10 @@ from dataclasses import dataclass
 from ansible_collections.nomba.auth.plugins.module_utils._scan_encodings import (
     LOOKAHEAD,
     LOOKBEHIND,
-    find_around,
     find_encoded,
 )
 from ansible_collections.nomba.auth.plugins.module_utils._token import Token, tokens_in
 
-# Tokens in one part of a stream that are searched for an interrupted header: bounds the time.
-_MAX_SEARCHES = 50
 # Bytes. A token in UTF-16 is longer, and each second byte of it is NUL.
 _EDGE = 256
 
@@ -68,9 +65,7 @@ def _may_be_utf16(chunk: bytes) -> bool:
     return b"\0" in edges or b"\0" in chunk[::_EDGE] or b"\0" in chunk[1::_EDGE]
 
 
-def _search(
-    data: bytes, start: int, end: int, line: int, covered: int
-) -> Iterator[TextFinding]:
+def _search(data: bytes, start: int, end: int, line: int, covered: int) -> Iterator[TextFinding]:
     """Yield the tokens between two indexes, and return the index after the last one.
 
     line: that of index 0. covered: the index after the last encoded token that was found before.
@@ -78,19 +73,10 @@ def _search(
     encoded = sorted(find_encoded(data, start, end), key=lambda one: one.start)
     starts = [one.start for one in encoded]
     found = [_Found(one.start, one.token, one.encoding) for one in encoded]
-    left = _MAX_SEARCHES
     for dot, token in tokens_in(data, start, end):
         before = bisect_left(starts, dot)
-        if not token.well_formed and (dot < covered or (before and dot < encoded[before - 1].end)):
-            continue  # a part of a token that is wrapped over lines
-        whole = None
-        if not token.well_formed and left:
-            left -= 1
-            whole = find_around(data, dot)
-        if whole:
-            covered = whole.end
-            found.append(_Found(whole.start, whole.token, whole.encoding))
-        else:
+        is_part = dot < covered or (before > 0 and dot < encoded[before - 1].end)
+        if token.well_formed or not is_part:
             found.append(_Found(dot, token, ""))
     counted = 0
     for one in sorted(found, key=lambda one: one.index):

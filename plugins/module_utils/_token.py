@@ -73,7 +73,7 @@ _MAX_HEADERS_TRIED = 64
 # The start of a JSON object in base64url: a brace, then a quotation mark or white space.
 _OBJECT = rb"e(?:y[A-DI-L]|w[k-r0-3])"
 _OBJECT_START = re.compile(_OBJECT)
-# The start of a payload, with its dot. The pattern starts with a literal: that is fast to search for.
+# The start of a payload, with its dot. The pattern starts with a literal, which makes it fast.
 _PAYLOAD_START = re.compile(rb"\.e(?:y[A-DI-L]|w[k-r0-3])[A-Za-z0-9_-]{8}")
 _PAYLOAD_START_LENGTH = 12
 _PART = re.compile(rb"[A-Za-z0-9_-]*")

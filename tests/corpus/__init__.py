@@ -3,3 +3,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 """Files for scans: every kind of place with one token each, near misses, and hostile files."""
+
+from __future__ import annotations

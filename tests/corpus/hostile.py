@@ -137,7 +137,9 @@ def hidden_in_zip(_token: str) -> bytes:
 
 # Files in which the token is found as well.
 WITH_TOKEN = [
-    Hostile("gzip, truncated", lambda t: gzip.compress(log(t) + os.urandom(9000))[:-900], ("ends",)),
+    Hostile(
+        "gzip, truncated", lambda t: gzip.compress(log(t) + os.urandom(9000))[:-900], ("ends",)
+    ),
     Hostile("gzip, damaged", broken_gzip, ("it is damaged (gzip): its content is not valid",)),
     Hostile("gzip, with more", lambda t: gzip.compress(b"x") + log(t), ("other data follows",)),
     Hostile("zip, one encrypted", encrypted, ("it is encrypted (zip)",)),

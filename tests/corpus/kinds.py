@@ -245,7 +245,9 @@ WRAPPED = [
     Kind("mail, CR LF", on_line_two(lambda token: lines(token, 64, "\r\n"))),
     Kind("lines at dots", on_line_two(lambda token: token.replace(".", "\n."))),
     Kind("lines after dots", on_line_two(lambda token: token.replace(".", ".\n"))),
-    Kind("folded.yml", on_line_two(lambda token: "token: >-\n  " + lines(token, 60, "\n  ")), line=3),
+    Kind(
+        "folded.yml", on_line_two(lambda token: "token: >-\n  " + lines(token, 60, "\n  ")), line=3
+    ),
     Kind("shell", on_line_two(lambda token: "export TOKEN=" + lines(token, 60, "\\\n"))),
     Kind("JSON with line breaks", on_line_two(lambda token: json.dumps(lines(token, 64)))),
     Kind("python", on_line_two(lambda t: 'TOKEN = ("' + lines(t, 60, '"\n         "') + '")')),

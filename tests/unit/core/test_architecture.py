@@ -50,12 +50,19 @@ ALLOWED: dict[str, set[str]] = {
     },
     "module_utils/_containers.py": set(),
     "module_utils/_scan.py": {
-        *("_clock", "_scan_archives", "_scan_text", "_token", "errno", "fnmatch", "os", "stat"),
+        *("_clock", "_containers", "_scan_archives", "_scan_git", "_scan_journal"),
+        *("_scan_programs", "_scan_reader", "_scan_text", "_token"),
+        *("errno", "fnmatch", "itertools", "os", "stat"),
     },
     "module_utils/_scan_archives.py": {
-        *("_containers", "bz2", "compression", "lzma", "struct", "zlib"),
+        *("_containers", "_scan_reader", "bz2", "compression", "itertools", "lzma", "struct"),
+        "zlib",
     },
     "module_utils/_scan_encodings.py": {"_token", "bisect"},
+    "module_utils/_scan_git.py": {"_scan_programs", "_scan_reader", "os", "pathlib", "tempfile"},
+    "module_utils/_scan_journal.py": {"_scan_programs"},
+    "module_utils/_scan_programs.py": {"os", "select", "shutil", "subprocess", "tempfile"},
+    "module_utils/_scan_reader.py": set(),
     "module_utils/_scan_text.py": {"_scan_encodings", "_token", "bisect"},
     "module_utils/_secure_open.py": {"_errors", "errno", "grp", "os", "pwd", "stat"},
     "module_utils/_progress.py": {
@@ -171,7 +178,7 @@ ALLOWED: dict[str, set[str]] = {
 # Files without a clock, disk, network or Ansible of their own: these are arguments.
 PURE = (
     *("_errors", "_answer", "_containers", "_token", "_timestamps", "_rate_limit", "_client"),
-    *("_scan_archives", "_scan_encodings", "_scan_text"),
+    *("_scan_archives", "_scan_encodings", "_scan_reader", "_scan_text"),
     *("_stored_token", "_issue", "_probe", "_revocation", "_revocation_report", "_rotation"),
     *("_rotation_state", "_rotation_plan", "_rotation_report"),
 )

@@ -142,9 +142,7 @@ def test_configuration_of_repository_is_not_used(repository: Path, tmp_path: Pat
     assert not mark.exists()
 
 
-def test_environment_of_user_is_not_used(
-    repository: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_environment_of_user_is_not_used(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     commit(repository, "a", log(ONE))
     monkeypatch.setenv("GIT_ALTERNATE_OBJECT_DIRECTORIES", "/missing")
     monkeypatch.setenv("GIT_TRACE", "1")

@@ -45,7 +45,8 @@ def test_entries_are_read_by_journalctl(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, journal: Path
 ) -> None:
     script = f"""
-for file; do case $file in --file=*) head -c 8 "${{file#--file=}}"; esac; done | grep -q LPKSHHRH || exit 1
+for file; do case $file in --file=*) head -c 8 "${{file#--file=}}"; esac; done |
+    grep -q LPKSHHRH || exit 1
 test "$1 $2 $3 $4" = "--quiet --no-pager --all --output=export" || exit 2
 echo __CURSOR=1; echo MESSAGE={ONE}"""
     journalctl(tmp_path, monkeypatch, script)
