@@ -26,6 +26,7 @@ from ansible_collections.nomba.auth.plugins.module_utils._containers import JOUR
 from ansible_collections.nomba.auth.plugins.module_utils._scan_archives import (
     Budget,
     Place,
+    is_text,
     search_content,
 )
 from ansible_collections.nomba.auth.plugins.module_utils._scan_git import (
@@ -38,7 +39,10 @@ from ansible_collections.nomba.auth.plugins.module_utils._scan_git import (
 from ansible_collections.nomba.auth.plugins.module_utils._scan_journal import export_journal
 from ansible_collections.nomba.auth.plugins.module_utils._scan_programs import ProgramFailed
 from ansible_collections.nomba.auth.plugins.module_utils._scan_reader import Problem
-from ansible_collections.nomba.auth.plugins.module_utils._scan_text import search_text
+from ansible_collections.nomba.auth.plugins.module_utils._scan_text import (
+    is_clean,
+    search_text,
+)
 from ansible_collections.nomba.auth.plugins.module_utils._token import (
     Token,
     find_tokens,
@@ -48,6 +52,8 @@ from ansible_collections.nomba.auth.plugins.module_utils._token import (
 
 _MIB = 1024 * 1024
 _CHUNK = _MIB
+# Bytes. Smaller files get a fast first look.
+_SMALL = 64 * 1024
 # Bytes by which a file may grow while it is read. Also the limit for files that report no size,
 # such as those in /proc.
 _MAX_GROWTH = 64 * _MIB
@@ -298,8 +304,9 @@ class _Scan:
             entries = self._list(folder)
             names = {name for name, __ in entries}
             has_objects = is_repository(names) and self._repository(folder)
+            start = os.path.join(folder, "")  # noqa: PTH118  a Path takes too long to make
             for name, kind in entries:
-                path = os.path.join(folder, name)  # noqa: PTH118  a Path takes too long to make
+                path = start + name
                 if self._excludes and self._excludes.match(path, name):
                     self.result.excluded += 1
                     continue
@@ -370,12 +377,27 @@ class _Scan:
             self._add_unread(path, _LARGER.format(self._max_file_size))
         else:
             self.result.files += 1
+            if self._is_clean(descriptor, size):
+                return
             self._unread_in_file = 0
             chunks = self._chunks(path, descriptor, size)
             first = next(chunks, b"")
             if not (first.startswith(JOURNAL_START) and self._journal(path, descriptor)):
                 whole = chain([first], chunks)
                 search_content(Place(path), whole, self, Budget.for_size(size))
+
+    def _is_clean(self, descriptor: int, size: int) -> bool:
+        """Return whether a small file certainly contains nothing to find: a fast first look."""
+        if not 0 < size < _SMALL:
+            return False
+        try:
+            content = os.pread(descriptor, size + 1, 0)
+        except OSError:
+            return False  # reading it again reports the error
+        if len(content) != size or not is_clean(content) or not is_text(content):
+            return False
+        self.result.bytes += size
+        return True
 
     def _chunks(self, path: str, descriptor: int, size: int) -> Iterator[bytes]:
         """Yield the content of a file, with at most _MAX_GROWTH more than its size when opened.

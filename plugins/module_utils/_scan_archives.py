@@ -108,6 +108,12 @@ class Budget:
             raise Problem(_BOMB)
 
 
+def is_text(content: bytes) -> bool:
+    """Return whether a whole content is only text."""
+    tail = content[-len(_ZIP_TAIL) - 18 :]
+    return recognize(content[:_HEAD]) is None and not tail.startswith(_ZIP_TAIL)
+
+
 @dataclass(frozen=True)
 class _Context:
     """What all parts of a file have in common, and the number of containers around a part."""
@@ -171,9 +177,17 @@ def _reason(name: str, problem: Problem) -> str:
 class _Decompressor(Protocol):
     """The interface of the decompressors of bz2, lzma and zstd."""
 
-    eof: bool
-    needs_input: bool
-    unused_data: bytes
+    @property
+    def eof(self) -> bool:
+        """Whether the stream has ended."""
+
+    @property
+    def needs_input(self) -> bool:
+        """Whether it can return nothing more without more data."""
+
+    @property
+    def unused_data(self) -> bytes:
+        """The data after the end of the stream."""
 
     def decompress(self, data: bytes, max_length: int) -> bytes:
         """Return at most this many bytes."""

@@ -81,6 +81,7 @@ _IN_BASE64 = (
     _Literal.make(b"V5S", 0, 2),
     _Literal.make(b"leU", 2, 3),
 )
+BASE64_LITERALS = tuple(literal.text for literal in _IN_BASE64)
 # The same with an escape for each character: %65%79%4A or \u0065\u0079\u004a.
 _IN_ESCAPES = (
     (b"%", re.compile(rb"%(?:25)*65%(?:25)*79")),

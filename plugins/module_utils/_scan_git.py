@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 import re
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,7 +72,7 @@ class Repository:
             raise GitFailed(_NO_GIT)
         self._git = git
 
-    def objects(self) -> Iterator[GitObject]:
+    def objects(self) -> Generator[GitObject, None, None]:
         """Yield each object, without an order. Trees are included: they have names of files."""
         with self._run(*_ALL, "--batch") as program:
             reader = Reader(program.chunks())

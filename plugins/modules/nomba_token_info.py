@@ -167,8 +167,8 @@ summary:
       description: The number of objects of Git repositories that were read.
       type: int
     excluded:
-      description: The number of files, folders and members of archives that O(exclude) left out. The
-        content of an excluded folder is not counted.
+      description: The number of files, folders and members of archives that O(exclude) left out.
+        The content of an excluded folder is not counted.
       type: int
     unread:
       description: The number of rows in RV(unread).
