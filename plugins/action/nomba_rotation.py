@@ -28,6 +28,7 @@ from ansible_collections.nomba.auth.plugins.plugin_utils._control_host import (
     Folder,
     HashiVaultStore,
 )
+from ansible_collections.nomba.auth.plugins.plugin_utils._hidden_output import hidden_output
 from ansible_collections.nomba.auth.plugins.plugin_utils._playbook_run import (
     current_user,
     resume_command,
@@ -207,9 +208,10 @@ class ActionModule(ActionBase):  # type: ignore[misc] # Ansible ships no type in
             # No file on the control host then contains the arguments, which can be tokens.
             self._connection.set_option("pipelining", True)
         complete = _with_defaults(name, {**own, **arguments}, self._task, self._templar)
-        return dict(
-            self._execute_module(module_name=name, module_args=complete, task_vars=variables)
-        )
+        with hidden_output(self):
+            return dict(
+                self._execute_module(module_name=name, module_args=complete, task_vars=variables)
+            )
 
 
 def _client(client_id: str, secret: str) -> dict[str, str]:

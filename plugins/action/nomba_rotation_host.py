@@ -20,6 +20,7 @@ from ansible_collections.nomba.auth.plugins.module_utils._env_file import read_v
 from ansible_collections.nomba.auth.plugins.module_utils._errors import NombaError
 from ansible_collections.nomba.auth.plugins.module_utils._rotation import HostEvidence, hide_tokens
 from ansible_collections.nomba.auth.plugins.module_utils._token import fingerprint, jwts_in
+from ansible_collections.nomba.auth.plugins.plugin_utils._hidden_output import hidden_output
 from ansible_collections.nomba.auth.plugins.plugin_utils._spool import Spool
 
 _FILE_OPTIONS = ("dest", "content", "variables", "owner", "group", "mode")
@@ -97,14 +98,16 @@ class ActionModule(ActionBase):  # type: ignore[misc] # Ansible ships no type in
     def _content(self, variables: Mapping[str, Any]) -> bytes:
         """Return the content of the file; empty if there is none."""
         dest = {"src": self._task.args["dest"]}
-        result = self._execute_module("ansible.builtin.slurp", dest, task_vars=variables)
+        with hidden_output(self):
+            result = self._execute_module("ansible.builtin.slurp", dest, task_vars=variables)
         return base64.b64decode(result.get("content", ""))
 
     def _find(self, spool: Spool, host: str, variables: Mapping[str, Any]) -> dict[str, Any]:
         """Search files and folders of the host for tokens, which leave through the spool."""
         sources = {"sources": self._task.args.get("sources") or []}
         name = "nomba.auth.nomba_token_find"
-        result = self._execute_module(name, sources, task_vars=variables)
+        with hidden_output(self):
+            result = self._execute_module(name, sources, task_vars=variables)
         tokens = [str(one) for one in result.get("tokens", [])]
         unread = [f"{one['path']} ({one['reason']})" for one in result.get("unread", [])]
         if result.get("failed"):

@@ -154,18 +154,20 @@ ALLOWED: dict[str, set[str]] = {
         *("ansible", "ansible.errors", "cryptography.fernet", "os", "pathlib", "tempfile"),
     },
     "action/nomba_rotation.py": {
-        *("_clock", "_control_host", "_errors", "_playbook_run", "_rotation_options"),
+        *("_clock", "_control_host", "_errors", "_hidden_output", "_playbook_run"),
+        "_rotation_options",
         *("_rotation_plan", "_rotation_run", "_rotation_state", "_spool", "_stored_token"),
         *("_token", "ansible.errors", "ansible.executor", "ansible.plugins.action", "sys"),
     },
     "action/nomba_rotation_host.py": {
-        *("_env_file", "_errors", "_rotation", "_spool", "_token"),
+        *("_env_file", "_errors", "_hidden_output", "_rotation", "_spool", "_token"),
         *("ansible.errors", "ansible.plugins.action"),
     },
     "lookup/rotation_value.py": {
         *("_rotation_state", "_spool", "ansible.errors"),
         *("ansible.module_utils.secrets", "ansible.plugins.lookup"),
     },
+    "plugin_utils/_hidden_output.py": set(),
     "plugin_utils/_variable_names.py": {"difflib"},
     "lookup/unknown_variables.py": {
         *("_variable_names", "ansible.errors", "ansible.plugins.lookup"),
