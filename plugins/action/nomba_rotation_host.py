@@ -146,8 +146,9 @@ class ActionModule(ActionBase):  # type: ignore[misc] # Ansible ships no type in
             shown = found if _FINGERPRINT.fullmatch(found) else "no fingerprint"
             problem = f"the sink must hold {target}; credential_rotation_published says {shown}"
             raise AnsibleActionFail(f"{sink}: {problem}. Set it to what was read back")
-        spool.put(f"evidence {sink}", asdict(HostEvidence(rotation, target)))
-        return self._advance(spool, sink, reloaded=True, healthy=True)
+        evidence = HostEvidence(rotation, target, reloaded=True, healthy=True)
+        spool.put(f"evidence {sink}", asdict(evidence))
+        return {"changed": False, "msg": "Recorded."}
 
     def _unread(self, spool: Spool, host: str, variables: Mapping[str, Any]) -> dict[str, Any]:
         """Record that the task file of the user could not find tokens."""
@@ -222,7 +223,7 @@ def _failed_task(variables: Mapping[str, Any]) -> str:
     name = _field(task, "name") or "A task file cannot be loaded, see the error above"
     is_hidden = bool(_field(task, "no_log") or _field(result, "_ansible_no_log"))
     reason = _HIDDEN if is_hidden or _field(result, "censored") else _message(result or {})
-    return f"{name}: {hide_tokens(reason)}"
+    return f"{name}: {reason}"
 
 
 def _message(result: Any) -> str:

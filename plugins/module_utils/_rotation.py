@@ -186,8 +186,7 @@ def adopt(state: State, actor: Actor, found: Iterable[Mapping[str, Any]]) -> Sta
     if state.current is None and len(new) == 1 and not is_emergency:
         state = replace(state, current=new[0])
     else:
-        new = [replace(one, until=actor.now) if one.kind is Kind.CLIENT else one for one in new]
-        state = replace(state, previous=(*state.previous, *new))
+        state = replace(state, previous=(*state.previous, *(_replaced(one, actor) for one in new)))
     return _record_event(state, actor, "inspect", "adopted", *fingerprints(*new))
 
 
@@ -222,7 +221,7 @@ def replace_pending(state: State, actor: Actor) -> State:
     rotation, pending = _held_by(state, actor), _pending(state)
     if pending.kind is not Kind.CLIENT:
         raise BadState("only a pending client can be replaced")
-    previous = (*state.previous, replace(pending, withdrawn=True))
+    previous = (*state.previous, _withdrawn(pending))
     issuing = replace(rotation, phase=Phase.ISSUING)
     state = replace(state, pending=None, previous=previous, rotation=issuing)
     return _record_event(_renewed(state, actor), actor, "issue", "withdrawn", pending.fingerprint)
@@ -315,8 +314,7 @@ def promote(state: State, actor: Actor) -> State:
     if others and not rotation.current_dead:
         raise BadState(f"no evidence that these hosts use the new token: {', '.join(others)}")
     is_refused = rotation.current_dead and new.kind is Kind.ACCESS_TOKEN
-    old = [replace(one, refused=is_refused) for one in present(state.current)]
-    old = [replace(one, until=actor.now) if one.kind is Kind.CLIENT else one for one in old]
+    old = [replace(_replaced(one, actor), refused=is_refused) for one in present(state.current)]
     state = replace(
         state, current=new, pending=None, previous=(*state.previous, *old), rotation=following
     )
@@ -348,11 +346,7 @@ def roll_back(state: State, actor: Actor, failed_step: str, reason: str) -> Stat
         raise BadState("a rollback is not possible: the old token is dead")
     text = f"{failed_step}: {hide_tokens(reason)}"
     leaving = replace(rotation, phase=Phase.RETURNING, reason=text)
-    withdrawn = [
-        replace(one, withdrawn=True) if one.kind is Kind.CLIENT else one
-        for one in present(state.pending)
-    ]
-    previous = (*state.previous, *withdrawn)
+    previous = (*state.previous, *map(_withdrawn, present(state.pending)))
     hosts = {
         name: replace(host, error="") if state.pending and _holds(host, state.pending) else host
         for name, host in state.hosts.items()
@@ -383,8 +377,7 @@ def due(state: State, now: float, retire_after: float) -> list[Credential]:
 
 def retire_at(one: Credential, retire_after: float) -> float:
     """Return when a replaced credential is due (seconds since the epoch, UTC); 0 for now."""
-    is_graced = one.until is not None and not one.compromised
-    return one.until + retire_after if is_graced and one.until is not None else 0.0
+    return 0.0 if one.until is None or one.compromised else one.until + retire_after
 
 
 def without_withdrawn(state: State) -> State:
@@ -477,6 +470,16 @@ def holders(state: State, credential: Credential) -> list[str]:
 def hide_tokens(message: str) -> str:
     """Return a message of another program without tokens."""
     return _TOKEN.sub("(a token)", message)
+
+
+def _replaced(one: Credential, actor: Actor) -> Credential:
+    """Return a credential that leaves service; the grace period of a client begins."""
+    return replace(one, until=actor.now) if one.kind is Kind.CLIENT else one
+
+
+def _withdrawn(one: Credential) -> Credential:
+    """Return a pending credential that is given up; a client is not retired then."""
+    return replace(one, withdrawn=True) if one.kind is Kind.CLIENT else one
 
 
 def _holds(host: Host, credential: Credential) -> bool:

@@ -211,27 +211,18 @@ def _client_lines(
     return lines
 
 
-def _refusals_ahead(options: RotationOptions, lifetime: float) -> str:
-    """Return what applications will meet; empty if the grace period is long enough.
-
-    lifetime: of the tokens seen, in seconds.
-    """
-    lifetime = max(lifetime, options.token_lifetime)
+def _ahead(findings: Findings, options: RotationOptions) -> list[str]:
+    """Return what applications will meet, for a run that publishes a client or that looks ahead."""
+    if options.kind is not Kind.CLIENT or findings.mode not in ("", Mode.CLIENT.value):
+        return []
+    lifetime = max(findings.lifetime, options.token_lifetime)
     if options.retire_after >= lifetime:
-        return ""
-    return (
+        return [_SESSIONS]
+    refusals = (
         "An application that keeps its token when it is reloaded meets refusals when this token is "
         f"revoked. To avoid them, set credential_rotation_retire_after to {lifetime:.0f} s or more."
     )
-
-
-def _ahead(findings: Findings, options: RotationOptions) -> list[str]:
-    """Return the warning of refusals, for a run that publishes a client or that looks ahead."""
-    is_client = options.kind is Kind.CLIENT and findings.mode in ("", Mode.CLIENT.value)
-    if not is_client:
-        return []
-    ahead = _refusals_ahead(options, findings.lifetime)
-    return [_SESSIONS, ahead] if ahead else [_SESSIONS]
+    return [_SESSIONS, refusals]
 
 
 def _client_errors(
