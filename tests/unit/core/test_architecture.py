@@ -116,9 +116,9 @@ ALLOWED: dict[str, set[str]] = {
         *("_atomic_file", "_clock", "_env_file", "_errors", "_module", "_secure_open", "_token"),
         "ansible.module_utils.basic",
     },
+    "module_utils/_rotation_folder.py": {"_atomic_file", "_audit", "_clock", "_secure_open", "os"},
     "modules/nomba_rotation_folder.py": {
-        *("_atomic_file", "_audit", "_clock", "_module", "_secure_open", "os"),
-        "ansible.module_utils.basic",
+        *("_clock", "_module", "_rotation_folder", "ansible.module_utils.basic"),
     },
     "modules/nomba_token_find.py": {
         *("_clock", "_module", "_scan", "ansible.module_utils.basic"),
@@ -155,9 +155,9 @@ ALLOWED: dict[str, set[str]] = {
     },
     "action/nomba_rotation.py": {
         *("_clock", "_control_host", "_errors", "_hidden_output", "_playbook_run"),
-        "_rotation_options",
-        *("_rotation_plan", "_rotation_run", "_rotation_state", "_spool", "_stored_token"),
-        *("_token", "ansible.errors", "ansible.executor", "ansible.plugins.action", "sys"),
+        *("_rotation_folder", "_rotation_options", "_rotation_plan", "_rotation_run"),
+        *("_rotation_state", "_spool", "_stored_token", "_token"),
+        *("ansible.errors", "ansible.executor", "ansible.plugins.action", "os", "pathlib", "sys"),
     },
     "action/nomba_rotation_host.py": {
         *("_env_file", "_errors", "_hidden_output", "_rotation", "_spool", "_token"),
