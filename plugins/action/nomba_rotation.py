@@ -52,7 +52,10 @@ from ansible_collections.nomba.auth.plugins.plugin_utils._rotation_run import (
 )
 from ansible_collections.nomba.auth.plugins.plugin_utils._spool import Spool
 
-STEPS = (*("load", "revoke_compromised", "prepare", "record", "revoke_found", "retire", "report"),)
+STEPS = (
+    *("load", "revoke_compromised", "prepare", "record", "revoke_found", "retire"),
+    *("report", "verdict"),
+)
 # Connection options that module_defaults of the group nomba can set.
 _CONNECTION = ("validate_certs", "ca_path", "allow_http", "timeout", "deadline")
 
@@ -91,6 +94,8 @@ class ActionModule(ActionBase):  # type: ignore[misc] # Ansible ships no type in
         run = self._rotation_run(options, spool, variables)
         if step == "report":
             return self._report(run)
+        if step == "verdict":
+            return self._verdict(run)
         is_unsaved = False
         try:
             if step == "record":
@@ -119,16 +124,18 @@ class ActionModule(ActionBase):  # type: ignore[misc] # Ansible ships no type in
         }
 
     def _report(self, run: RotationRun) -> dict[str, Any]:
+        """Return the report for tasks; the next step prints it, and fails if the run has failed."""
         found = run.report()
-        errors, steps = found["errors"], found["lines"]
-        return {
-            "changed": False,
-            **found["values"],
-            "failed": bool(errors),
-            "msg": " ".join(errors) if errors else steps,
-            "steps": steps,
-            "_ansible_verbose_always": True,
-        }
+        return {"changed": False, **found["values"], "steps": found["lines"]}
+
+    def _verdict(self, run: RotationRun) -> dict[str, Any]:
+        """Print the report, and fail if the run has failed."""
+        found = run.report()
+        first, *others = found["shown"]
+        # Ansible repeats the message of a failed task.
+        failed = {"failed": True, "msg": first, "details": others}
+        shown = failed if found["errors"] else {"msg": [first, *others]}
+        return {"changed": False, **shown, "_ansible_verbose_always": True}
 
     def _rotation_run(
         self, options: Mapping[str, Any], spool: Spool, variables: Mapping[str, Any]

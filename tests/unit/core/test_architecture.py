@@ -69,8 +69,9 @@ ALLOWED: dict[str, set[str]] = {
         *("_rotation", "_rotation_state", "_stored_token", "_timestamps"),
     },
     "module_utils/_rotation_report.py": {
-        *("_rotation", "_rotation_plan", "_rotation_state", "_timestamps"),
+        *("_rotation", "_rotation_plan", "_rotation_state", "_rotation_verdict", "_timestamps"),
     },
+    "module_utils/_rotation_verdict.py": {"_rotation", "_rotation_state"},
     "module_utils/_ensure_token.py": {
         *("_client", "_clock", "_errors", "_issue", "_stored_token", "_probe", "_revocation"),
         *("_secure_open", "_token", "_atomic_file", "_timestamps"),
@@ -137,7 +138,7 @@ ALLOWED: dict[str, set[str]] = {
     },
     "plugin_utils/_rotation_run.py": {
         *("_errors", "_rotation", "_rotation_plan", "_rotation_report", "_rotation_state"),
-        *("_timestamps", "_token"),
+        *("_rotation_verdict", "_timestamps", "_token"),
     },
     "plugin_utils/_control_host.py": {
         *("_rotation", "_rotation_report", "_rotation_run", "_stored_token", "_token"),
@@ -194,7 +195,7 @@ PURE = (
         "_client",
     ),
     *("_stored_token", "_issue", "_probe", "_revocation", "_revocation_report", "_rotation"),
-    *("_rotation_state", "_rotation_plan", "_rotation_report"),
+    *("_rotation_state", "_rotation_plan", "_rotation_report", "_rotation_verdict"),
 )
 WORLD = {
     *("ansible", "fcntl", "http", "os", "pathlib", "requests", "socket", "ssl", "tempfile"),
