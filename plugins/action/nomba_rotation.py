@@ -55,7 +55,7 @@ from ansible_collections.nomba.auth.plugins.plugin_utils._spool import Spool
 
 STEPS = (
     *("load", "revoke_compromised", "prepare", "record", "revoke_found", "retire"),
-    *("report", "verdict"),
+    *("report", "verdict", "status"),
 )
 # Connection options that module_defaults of the group nomba can set.
 _CONNECTION = ("validate_certs", "ca_path", "allow_http", "timeout", "deadline")
@@ -88,7 +88,8 @@ class ActionModule(ActionBase):  # type: ignore[misc] # Ansible ships no type in
             spool = Spool.create()
         else:
             spool = Spool.opened(arguments.get("run"))
-        options = checked_options(arguments.get("options"))
+        reads_only = bool(arguments.get("reads_only"))
+        options = checked_options(arguments.get("options"), reads_only)
         if arguments.get("found"):
             texts = [str(one).encode() for one in arguments["found"]]
             spool.put("found", [token for one in texts for token in jwts_in(one)])
@@ -97,6 +98,8 @@ class ActionModule(ActionBase):  # type: ignore[misc] # Ansible ships no type in
             return self._report(run)
         if step == "verdict":
             return self._verdict(run, spool)
+        if step == "status":
+            return _status(run)
         is_unsaved = False
         try:
             if step == "record":
@@ -136,7 +139,7 @@ class ActionModule(ActionBase):  # type: ignore[misc] # Ansible ships no type in
     def _verdict(self, run: RotationRun, spool: Spool) -> dict[str, Any]:
         """Print the report, and fail if the run has failed."""
         found = RotationReport(**run.report())
-        unreported = spool.get("not_reported", [])
+        unreported: list[str] = spool.get("not_reported", [])
         shown = [*(unreported[:1] if not found.errors else []), *found.shown]
         if not found.errors and not unreported:
             return {"changed": False, "msg": shown, "_ansible_verbose_always": True}
@@ -187,6 +190,7 @@ class ActionModule(ActionBase):  # type: ignore[misc] # Ansible ships no type in
             verify_only=options["verify_only"],
             has_sources=bool(options["token_sources"]),
             sinks=tuple(options["publish_tasks"]),
+            store=_store_name(options),
             check_mode=is_check,
             command=resume_command(sys.argv),
         )
@@ -249,6 +253,18 @@ class ActionModule(ActionBase):  # type: ignore[misc] # Ansible ships no type in
             return dict(
                 self._execute_module(module_name=name, module_args=complete, task_vars=variables)
             )
+
+
+def _store_name(options: Mapping[str, Any]) -> str:
+    if options["store"] == "hashi_vault":
+        return f"{options['hashi_vault_mount']}/{options['hashi_vault_path']}"
+    return str(options["dir"])
+
+
+def _status(run: RotationRun) -> dict[str, Any]:
+    found = run.status()
+    shown = {"msg": list(found.lines), "metrics": found.metrics, **found.values}
+    return {"changed": False, **shown}
 
 
 def _client(client_id: str, secret: str) -> dict[str, str]:

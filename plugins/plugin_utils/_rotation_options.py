@@ -25,7 +25,16 @@ PREFIX = "credential_rotation_"
 # The variables that the role and the task files of users set.
 FACTS = tuple(
     f"{PREFIX}{name}"
-    for name in ("document", "version", "next", "service", "report", "found_tokens", "published")
+    for name in (
+        "document",
+        "version",
+        "next",
+        "service",
+        "report",
+        "status",
+        "found_tokens",
+        "published",
+    )
 )
 
 _NOTHING = "Nothing was done."
@@ -66,8 +75,11 @@ _REQUIRES = (
 )
 
 
-def checked_options(given: Any) -> dict[str, Any]:
-    """Return the options with their types. Raises InvalidOption, without the value."""
+def checked_options(given: Any, reads_only: bool = False) -> dict[str, Any]:
+    """Return the options with their types. Raises InvalidOption, without the value.
+
+    reads_only: the run sends no request, so that the options of the client can be missing.
+    """
     options = {name: "" if value is None else value for name, value in dict(given or {}).items()}
     if options.get("max_age") == "":
         options["max_age"] = _DEFAULT_MAX_AGE.get(str(options.get("credential")), 0)
@@ -78,6 +90,8 @@ def checked_options(given: Any) -> dict[str, Any]:
             raise _invalid(name, f"set one of {', '.join(choices)}")
     for name in set(options) - set(_TYPES):
         options[name] = str(options[name])
+    if not reads_only:
+        _check_client(options)
     _check_relations(options)
     return {**options, "publish_tasks": _sinks(list(options["publish_tasks"]))}
 
@@ -107,11 +121,16 @@ def _converted(name: str, value: Any, description: str, convert: Callable[[Any],
     return result
 
 
-def _check_relations(options: Mapping[str, Any]) -> None:
-    for name in ("account_id", "client_id"):
+def _check_client(options: Mapping[str, Any]) -> None:
+    needed = ["account_id", "client_id"]
+    needed += ["client_secret"] * (options["credential"] == "client")
+    for name in needed:
         if not options[name]:
             variable = f"the environment variable NOMBA_{name.upper()} of the controller"
             raise _invalid(name, f"set it, or {variable}")
+
+
+def _check_relations(options: Mapping[str, Any]) -> None:
     for name, value, needed in _REQUIRES:
         if options[name] == value and not options[needed]:
             raise _invalid(needed, f"{PREFIX}{name}={value} needs it; set it")
@@ -140,9 +159,6 @@ def _sinks(paths: list[Any]) -> dict[str, str]:
 
 
 def _check_client_options(options: Mapping[str, Any]) -> None:
-    if not options["client_secret"]:
-        variable = "the environment variable NOMBA_CLIENT_SECRET of the controller"
-        raise _invalid("client_secret", f"set the secret of the client, or {variable}")
     if options["force"]:
         problem = f"a client is not issued, so it cannot be forced; set {PREFIX}client_id"
         raise _invalid("force", f"{problem} and {PREFIX}client_secret to the next client")

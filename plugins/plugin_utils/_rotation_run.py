@@ -49,6 +49,7 @@ from ansible_collections.nomba.auth.plugins.module_utils._rotation_state import 
     present,
     text,
 )
+from ansible_collections.nomba.auth.plugins.module_utils._rotation_status import Status, status
 from ansible_collections.nomba.auth.plugins.module_utils._rotation_verdict import name_of
 from ansible_collections.nomba.auth.plugins.module_utils._timestamps import show_time
 from ansible_collections.nomba.auth.plugins.module_utils._token import fingerprint
@@ -146,6 +147,7 @@ class RunSettings:
     end, or to which a first rotation of clients can return. verify_only: only verify the client.
     has_sources: whether files and folders of the hosts are searched for tokens. sinks: what is no
     file on a host and gets the client by a task file, each as `sink` and the name of that file.
+    store: the name of the store in metrics.
     """
 
     options: RotationOptions
@@ -157,6 +159,7 @@ class RunSettings:
     verify_only: bool = False
     has_sources: bool = False
     sinks: tuple[str, ...] = ()
+    store: str = ""
     check_mode: bool = False
     command: str = ""
 
@@ -382,6 +385,17 @@ class RotationRun:
         elif not self.settings.check_mode and self._read() != parse(self.values.get("final", "")):
             raise StepFailed("The state at the end of the rotation was not saved. Run again.")
         return dict(found)
+
+    def status(self) -> Status:
+        """Return the status of the store and of the hosts; reads only."""
+        return status(
+            self._read(),
+            {name: self._inspection(name) for name in self.settings.hosts},
+            self.settings.sinks,
+            store=self.settings.store,
+            retire_after=self.settings.options.retire_after,
+            now=self.actor().now,
+        )
 
     def revoke_found(self) -> None:
         """Revoke the tokens that were found and that a client issued which is to be retired."""

@@ -73,6 +73,9 @@ ALLOWED: dict[str, set[str]] = {
         *("_rotation", "_rotation_plan", "_rotation_state", "_rotation_verdict", "_stored_token"),
         "_timestamps",
     },
+    "module_utils/_rotation_status.py": {
+        *("_rotation", "_rotation_state", "_rotation_verdict", "_timestamps"),
+    },
     "module_utils/_rotation_verdict.py": {"_rotation", "_rotation_state"},
     "module_utils/_ensure_token.py": {
         *("_client", "_clock", "_errors", "_issue", "_stored_token", "_probe", "_revocation"),
@@ -145,7 +148,7 @@ ALLOWED: dict[str, set[str]] = {
     },
     "plugin_utils/_rotation_run.py": {
         *("_errors", "_rotation", "_rotation_plan", "_rotation_report", "_rotation_state"),
-        *("_rotation_verdict", "_timestamps", "_token"),
+        *("_rotation_status", "_rotation_verdict", "_timestamps", "_token"),
     },
     "plugin_utils/_control_host.py": {
         *("_rotation", "_rotation_report", "_rotation_run", "_stored_token", "_token"),
@@ -204,7 +207,7 @@ PURE = (
     ),
     *("_stored_token", "_issue", "_probe", "_revocation", "_revocation_report", "_rotation"),
     *("_rotation_state", "_rotation_plan", "_rotation_report", "_rotation_verdict"),
-    "_incident_report",
+    *("_incident_report", "_rotation_status"),
 )
 WORLD = {
     *("ansible", "fcntl", "http", "os", "pathlib", "requests", "socket", "ssl", "tempfile"),

@@ -35,6 +35,7 @@ SHARED_FACTS = {
     "credential_rotation_published",
     "credential_rotation_report",
     "credential_rotation_service",
+    "credential_rotation_status",
     "credential_rotation_version",
 }
 FOLDERS = {

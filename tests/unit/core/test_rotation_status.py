@@ -1,0 +1,156 @@
+# Copyright (c) 2026, The nomba.auth contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The status of a store and its hosts: one screen, the worst first, and metrics."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.nomba.auth.plugins.module_utils._rotation import Inspection
+from ansible_collections.nomba.auth.plugins.module_utils._rotation_state import State
+from ansible_collections.nomba.auth.plugins.module_utils._rotation_status import Status, status
+from tests.unit.clock import NOW
+from tests.unit.tables import each_row
+
+from .rotation_factory import (
+    FOREIGN,
+    HOSTS,
+    MARKS,
+    NEW,
+    OLD,
+    OLDEST,
+    held,
+    publishing,
+    using,
+    whole_rotation,
+)
+
+pytestmark = pytest.mark.pure
+
+IN_SERVICE = State(held(OLD), hosts={name: using(OLD) for name in HOSTS})
+GOOD = Inspection((MARKS[OLD],))
+RULES = Path(__file__).parents[3] / "docs" / "examples" / "prometheus" / "rules.yml"
+
+
+def shown(state: State, *found: Inspection | None, sinks: tuple[str, ...] = ()) -> Status:
+    """Return the status 20 s after NOW, with what the hosts a, b, ... contain."""
+    hosts = dict(zip("abcdefghijklmnopqrstuvwxyz", found))
+    return status(state, hosts, sinks, store='a "store"', retire_after=86400, now=NOW + 20)
+
+
+# The state of host b, and the verdict, by what its file contains.
+SITUATIONS: dict[str, tuple[Inspection | None, State, str, str]] = {
+    "in line": (GOOD, IN_SERVICE, "in line", "IN LINE: 2 of 2 hosts and sinks in line"),
+    "unreachable": (
+        *(None, IN_SERVICE, "not inspected: it is unreachable"),
+        "NOT IN LINE: 1 of 2 hosts and sinks in line",
+    ),
+    "unreadable": (
+        *(Inspection((), error="permission denied"), IN_SERVICE),
+        *("not readable: permission denied", "NOT IN LINE: 1 of 2 hosts and sinks in line"),
+    ),
+    "nothing": (
+        *(Inspection(()), IN_SERVICE, "holds no credential"),
+        "NOT IN LINE: 1 of 2 hosts and sinks in line",
+    ),
+    "unknown": (
+        *(Inspection((MARKS[FOREIGN],)), IN_SERVICE, "holds an unknown credential"),
+        "NOT IN LINE: 1 of 2 hosts and sinks in line",
+    ),
+    "replaced": (
+        Inspection((MARKS[OLDEST],)),
+        replace(IN_SERVICE, previous=(held(OLDEST),)),
+        "holds another credential of the store",
+        "NOT IN LINE: 1 of 2 hosts and sinks in line",
+    ),
+    "two credentials": (
+        *(Inspection((MARKS[OLD], MARKS[FOREIGN])), IN_SERVICE, "holds an unknown credential"),
+        "NOT IN LINE: 1 of 2 hosts and sinks in line",
+    ),
+    "other content": (
+        *(Inspection((MARKS[OLD],), differs=True), IN_SERVICE),
+        "holds the credential; the rest of its file differs",
+        "NOT IN LINE: 1 of 2 hosts and sinks in line",
+    ),
+    "service not proved": (
+        GOOD,
+        replace(IN_SERVICE, hosts={"a": using(OLD)}),
+        "holds the credential; not proved that its service uses it",
+        "NOT IN LINE: 1 of 2 hosts and sinks in line",
+    ),
+    "open rotation": (
+        *(GOOD, publishing(), "in line"),
+        "ROTATION OPEN (publishing): 2 of 2 hosts and sinks in line",
+    ),
+    "not retired": (
+        *(GOOD, replace(IN_SERVICE, previous=(held(OLDEST),)), "in line"),
+        "NOT RETIRED: 1 replaced; 2 of 2 hosts and sinks in line",
+    ),
+    "empty store": (
+        *(GOOD, State(), "no credential is in the store"),
+        "NOTHING STORED: no rotation has finished with this store",
+    ),
+}
+
+
+@each_row("name", SITUATIONS)
+def test_every_situation_has_its_state_and_verdict(name: str) -> None:
+    found, state, expected, verdict = SITUATIONS[name]
+    one = shown(state, GOOD, found)
+    assert one.values["hosts"][1]["state"] == expected
+    assert one.values["verdict"] == one.lines[0] == verdict
+    assert "eyJ" not in repr(one)
+
+
+def test_screen_names_ages_and_puts_the_worst_host_first() -> None:
+    state = replace(IN_SERVICE, previous=(replace(held(OLDEST), until=NOW),))
+    assert shown(state, GOOD, None).lines == [
+        "NOT IN LINE: 1 of 2 hosts and sinks in line",
+        f"in service: token {MARKS[OLD]}, 2 min old, expires in 59 min",
+        f"replaced: token {MARKS[OLDEST]}, due 2027-01-16T08:00:00Z",
+        "b  nothing  not inspected: it is unreachable",
+        f"a  {MARKS[OLD]}  in line",
+    ]
+    done = shown(whole_rotation(), Inspection((MARKS[NEW],)), Inspection((MARKS[NEW],)))
+    assert [line for line in done.lines if line.startswith("last success: ")]
+
+
+def test_sinks_and_forgotten_hosts_are_listed() -> None:
+    state = replace(IN_SERVICE, hosts={**IN_SERVICE.hosts, "sink vault": using(OLD)})
+    one = shown(state, GOOD, sinks=("sink vault", "sink aws"))
+    assert {host["name"]: host["state"] for host in one.values["hosts"]} == {
+        "a": "in line",
+        "sink vault": "in line",
+        "sink aws": "not proved to hold the credential",
+        "b": "in the store, and not among these hosts",
+    }
+
+
+def test_many_hosts_fit_on_one_screen() -> None:
+    one = shown(IN_SERVICE, *[GOOD] * 26)
+    assert len(one.lines) <= 24
+    assert one.lines[-1] == "6 more are in hosts of credential_rotation_status."
+
+
+@pytest.mark.newest
+def test_metrics_can_be_parsed_and_the_alerts_use_them() -> None:
+    from prometheus_client.parser import text_string_to_metric_families
+
+    text = shown(whole_rotation(), Inspection((MARKS[NEW],)), None).metrics
+    found = {one.name: one.samples[0] for one in text_string_to_metric_families(text)}
+    assert {name: sample.value for name, sample in found.items()} == {
+        "nomba_credential_age_seconds": found["nomba_credential_age_seconds"].value,
+        "nomba_credential_expires_in_seconds": found["nomba_credential_expires_in_seconds"].value,
+        "nomba_credential_last_success_timestamp": NOW + 6,
+        "nomba_credential_rotation_open": 0,
+        "nomba_credential_not_proved_dead": 0,
+        "nomba_credential_hosts_not_in_line": 1,
+    }
+    assert {sample.labels["store"] for sample in found.values()} == {'a "store"'}
+    rules = RULES.read_text(encoding="utf-8")
+    assert all(name in rules for name in found)
