@@ -389,9 +389,12 @@ def pipeline_checks(tree: Path) -> list[Check]:
 
 
 @session("collections", **TESTBED)
-def kill_test(tree: Path, _arguments: str) -> Lanes:
-    """Kill a rotation after each task and finish it with the next run; takes hours."""
-    return [molecule_checks(tree, ["interrupted"], KILL_EVERY="task")]
+def kill_test(tree: Path, arguments: str) -> Lanes:
+    """Kill rotations of clients and tokens after each task, and complete them; takes hours."""
+    every = {"KILL_EVERY": "task"}
+    kinds = arguments.split() or ["client", "access_token"]
+    runs = [molecule_checks(tree, ["interrupted"], **every, KILL_CREDENTIAL=one) for one in kinds]
+    return [flat(runs)]
 
 
 @session()
