@@ -35,6 +35,7 @@ from ansible_collections.nomba.auth.plugins.module_utils._rotation_report import
     revocation_verdict,
 )
 from ansible_collections.nomba.auth.plugins.module_utils._rotation_state import (
+    SINK,
     Actor,
     Credential,
     Kind,
@@ -495,12 +496,17 @@ class RotationRun:
         names = [*(f"found {name}" for name in self.settings.hosts), "found"]
         return sorted({one for name in names for one in self.values.get(name, [])})
 
-    def _unread(self) -> list[str]:
-        """Return what could not be searched for tokens, if it was to be searched."""
+    def _unread(self, state: State) -> list[str]:
+        """Return what could not be searched for tokens, if it was to be searched.
+
+        That includes hosts that are not in the run, which only an emergency leaves out.
+        """
         if not self.values.get("searched"):
             return []
         unread = []
-        for name in self.settings.hosts:
+        absent = set(state.hosts) - set(self.settings.members)
+        hosts = [name for name in sorted(absent) if not name.startswith(SINK)]
+        for name in (*self.settings.hosts, *hosts):
             missing = [f"{name}: it was not searched"] if self.settings.has_sources else []
             unread += self.values.get(f"unread {name}", missing)
         return [*unread, *self.values.get("unread", [])]
@@ -531,7 +537,7 @@ class RotationRun:
     def _retired_clients(self, state: State) -> State:
         """Ask for a token of each client that is due, which the API must refuse."""
         alive = [one for one in self._notes.get("found", []) if not rotation.is_dead(one)]
-        is_searched = self.values.get("searched") and not self._unread()
+        is_searched = self.values.get("searched") and not self._unread(state)
         rows = []
         for one in self._due(state) if is_searched else []:
             found = self._ask(one.owner.client_id, one.secret)
@@ -586,7 +592,7 @@ class RotationRun:
             **{name: notes[name] for name in notes if name in Findings.__dataclass_fields__},
             hosts=self.settings.members,
             old_client=self.values.get("old client", ""),
-            unread=self._unread(),
+            unread=self._unread(state),
             check_mode=self.settings.check_mode,
             verify_only=self.settings.verify_only,
             command=self.settings.command,
@@ -816,10 +822,15 @@ class RotationRun:
         return state
 
     def _blocked_emergency(self, blocked: str) -> str:
-        """Return why no new token was issued after the compromised ones were revoked."""
+        """Return why nothing new is published after the compromised tokens were revoked."""
         reason = blocked.replace(f" {UNCHANGED}", "")
         command = f" Next: {self.settings.command}" if self.settings.command else ""
-        return f"The tokens of the store were revoked, but no new one was issued. {reason}{command}"
+        done = (
+            "The tokens that were found were revoked, but no new client was published."
+            if self._rotates_clients
+            else "The tokens of the store were revoked, but no new one was issued."
+        )
+        return f"{done} {reason}{command}"
 
     def _would(self, action: str) -> None:
         """In check mode, note what a real run would do."""
