@@ -399,7 +399,7 @@ def kill_test(tree: Path, arguments: str) -> Lanes:
 
 @session()
 def demo(tree: Path, arguments: str) -> None:
-    """Revoke, store and rotate tokens against a local simulator."""
+    """Revoke and store tokens, and rotate a client, against a local simulator."""
     run_in_tree(tree, f"python tests/demo/run.py {arguments}")
 
 

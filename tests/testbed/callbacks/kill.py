@@ -62,7 +62,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc] # Ansible ships no typ
         # Each task runs in a fork of this process, which inherits the replaced methods.
         self._of_task: Counter[str] = Counter()
         ActionBase._execute_module = self._counting_modules(ActionBase._execute_module)
-        Folder._run = self._counting_store(Folder._run)
+        setattr(Folder, "_run", self._counting_store(Folder._run))  # noqa: B010 -- mypy
 
     def v2_playbook_on_task_start(self, task: Any, is_conditional: bool) -> None:
         """The previous task has ended on every host."""
