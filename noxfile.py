@@ -210,7 +210,7 @@ def quick(tree: Path, arguments: str) -> None:
     run_in_tree(tree, f"python {PYTEST} {arguments or '-q -n 2 tests/unit'}")
 
 
-@session("next", "oldest", **TESTBED)
+@session("next", "oldest", "sinks", **TESTBED)
 def e2e(tree: Path, arguments: str) -> Lanes:
     """Run the tests that start processes on Ansible 2.21, and some on 2.22 and 2.16."""
     require_tests(tree, "tests/e2e")
@@ -321,7 +321,7 @@ def demo_check(name: str, tree: Path, collections: Path) -> Check:
     return Check(name, "python tests/demo/run.py", tree, env)
 
 
-@session("next", "oldest", "bare-3.9", "bare-3.13", "collections", **LINT, **TESTBED)
+@session("next", "oldest", "bare-3.9", "bare-3.13", "collections", "sinks", **LINT, **TESTBED)
 def test(tree: Path, _arguments: str) -> Lanes:
     """Run lint, sanity, units, e2e, integration, molecule and package: before each merge."""
     newest, others = units(tree, "") or ((), ())

@@ -24,7 +24,7 @@ from tests.simulator.tokens import fingerprint
 from tests.testbed.client_consumer import KEY, Redis, RedisError
 from tests.testbed.consumer import Statistics, classify, parse_env
 from tests.testbed.folder import HOSTS, Testbed, make_private, write_private
-from tests.testbed.hosts import await_sshd, prepare_hosts, start_sshd, user, write_inventory
+from tests.testbed.hosts import start_hosts
 from tests.testbed.kill_test import find_faults, find_faults_at_kill
 from tests.testbed.observation import observe
 from tests.testbed.processes import free_ports, is_ours
@@ -281,28 +281,6 @@ def write_other_client(testbed: Testbed, simulator: ControlClient) -> None:
     """Write the second client to the .env file of the host shop."""
     other = dict(simulator.settings["clients"][1])
     write_private(testbed.host("shop") / ".env", client_env(other, simulator.url))
-
-
-def start_hosts(testbed: Testbed) -> None:
-    """Start only the hosts."""
-    ports = dict(zip(HOSTS, free_ports(len(HOSTS)), strict=True))
-    prepare_hosts(testbed, ports)
-    pids = {f"sshd-{name}": start_sshd(testbed, name) for name in HOSTS}
-    record = {
-        **testbed.read(),
-        "bao": {"url": "", "token": ""},
-        "redis": 0,
-        "clients": [],
-        "hosts": {name: {"port": port} for name, port in ports.items()},
-        "key_path": str(testbed.folder / "ssh" / "client_key"),
-        "known_hosts": str(testbed.folder / "ssh" / "known_hosts"),
-        "pids": pids,
-        "user": user(),
-    }
-    testbed.write(record)
-    write_inventory(testbed, record)
-    for name, port in ports.items():
-        await_sshd(testbed, name, port, pids[f"sshd-{name}"])
 
 
 def ssh(testbed: Testbed, name: str) -> list[str]:
