@@ -22,8 +22,8 @@ from tests.testbed.seed import seed_client
 
 _TASKS = ROOT / "extensions" / "molecule" / "resources" / "tasks"
 _CHANGED = re.compile(r" changed=(\d+) ")
-# The report of a run: its steps, and why it failed.
-_REPORT = [re.compile(rf'"{name}": (\[\n.*?\n {{4}}\])', re.DOTALL) for name in ("steps", "errors")]
+# The result of a task.
+_RESULT = re.compile(r"=> (\{\n.*?\n\})", re.DOTALL)
 _ROW = "  {:<8} {:>8} {:>9} {:>7}   {}"
 
 
@@ -130,8 +130,9 @@ class Rotation:
             "STORE_PASSWORD": "a password of the demo",
         }
         output = self.operator.execute(command, client, expect_failure)
-        for found in (one for pattern in _REPORT for one in pattern.findall(output)):
-            print("".join(f"  {line}\n" for line in json.loads(found)), end="")
+        verdict = json.loads(_RESULT.findall(output)[-1])
+        lines = [verdict["msg"], *verdict["details"]] if expect_failure else verdict["msg"]
+        print("".join(f"  {line}\n" for line in lines), end="")
         return output
 
     def check_in_service(self, client: Mapping[str, str], name: str) -> None:
