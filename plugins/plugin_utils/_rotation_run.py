@@ -237,6 +237,8 @@ class RotationRun:
         names = [*fingerprints(*leaked), *(_fingerprint(one) for one in found)]
         if self._rotates_clients:
             # No request makes a client invalid. What it issued and what was found is revoked first.
+            self._find_leftover(leaked, found)
+            found = []
             names = [fingerprint(one) for one in self._found_tokens()]
         if self.settings.check_mode:
             self._would(f"revoke first: {', '.join(names) or 'no token is in the store'}")
@@ -497,6 +499,17 @@ class RotationRun:
         """Return the tokens that were found on hosts and by the task file of the user."""
         names = [*(f"found {name}" for name in self.settings.hosts), "found"]
         return sorted({one for name in names for one in self.values.get(name, [])})
+
+    def _find_leftover(
+        self, leaked: Iterable[Credential], leftover: Iterable[Mapping[str, Any]]
+    ) -> None:
+        """Add the issued tokens of these clients to those that were found.
+
+        A rotation of tokens has left them in the folder that it shares with this one.
+        """
+        names = {one.owner.client_id for one in leaked}
+        texts = [one["access_token"] for one in leftover if one["client_id"] in names]
+        self.values.put("found", [*self.values.get("found", []), *texts])
 
     def _unread(self, state: State) -> list[str]:
         """Return what could not be searched for tokens, if it was to be searched.

@@ -24,7 +24,7 @@ from ansible_collections.nomba.auth.plugins.plugin_utils._rotation_run import (
     StepFailed,
 )
 from tests.unit.clock import NOW
-from tests.unit.core.rotation_factory import FOREIGN, MARKS, OLD, OWNER
+from tests.unit.core.rotation_factory import FOREIGN, MARKS, OLD, OWNER, issued
 from tests.unit.core.rotation_factory import NEW as LATER
 from tests.unit.tables import each_row
 
@@ -340,6 +340,18 @@ def test_emergency_refuses_the_compromised_client_after_the_revocation() -> None
     with pytest.raises(StepFailed, match="this client is compromised"):
         play.rotate()
     assert play.control.calls == [f"revoke 0d0d {MARKS[OLD]}"]
+
+
+@each_row(("client_id", "revoked"), [("0c0c", [MARKS[FOREIGN]]), ("of another store", [])])
+def test_emergency_does_not_store_the_issued_token_of_a_rotation_of_tokens(
+    client_id: str, revoked: list[str]
+) -> None:
+    play = Rotation(State(credential(OLD_PAIR)), emergency=True, incident="1")
+    play.control.file = issued(FOREIGN, client_id=client_id)
+    assert play.rotate()["errors"] == []
+    assert play.control.revoked == revoked
+    assert (play.state.kind, play.state.previous) == (Kind.CLIENT, ())
+    assert play.control.file is not None
 
 
 def test_emergency_that_excludes_hosts_revokes_and_fails_until_all_are_in_the_run() -> None:
