@@ -210,7 +210,7 @@ def quick(tree: Path, arguments: str) -> None:
     run_in_tree(tree, f"python {PYTEST} {arguments or '-q -n 2 tests/unit'}")
 
 
-@session("next", "oldest", **TESTBED)
+@session("next", "oldest", "sinks", **TESTBED)
 def e2e(tree: Path, arguments: str) -> Lanes:
     """Run the tests that start processes on Ansible 2.21, and some on 2.22 and 2.16."""
     require_tests(tree, "tests/e2e")
@@ -321,7 +321,7 @@ def demo_check(name: str, tree: Path, collections: Path) -> Check:
     return Check(name, "python tests/demo/run.py", tree, env)
 
 
-@session("next", "oldest", "bare-3.9", "bare-3.13", "collections", **LINT, **TESTBED)
+@session("next", "oldest", "bare-3.9", "bare-3.13", "collections", "sinks", **LINT, **TESTBED)
 def test(tree: Path, _arguments: str) -> Lanes:
     """Run lint, sanity, units, e2e, integration, molecule and package: before each merge."""
     newest, others = units(tree, "") or ((), ())
@@ -389,14 +389,17 @@ def pipeline_checks(tree: Path) -> list[Check]:
 
 
 @session("collections", **TESTBED)
-def kill_test(tree: Path, _arguments: str) -> Lanes:
-    """Kill a rotation after each task and finish it with the next run; takes hours."""
-    return [molecule_checks(tree, ["interrupted"], KILL_EVERY="task")]
+def kill_test(tree: Path, arguments: str) -> Lanes:
+    """Kill rotations of clients and tokens after each task, and complete them; takes hours."""
+    every = {"KILL_EVERY": "task"}
+    kinds = arguments.split() or ["client", "access_token"]
+    runs = [molecule_checks(tree, ["interrupted"], **every, KILL_CREDENTIAL=one) for one in kinds]
+    return [flat(runs)]
 
 
 @session()
 def demo(tree: Path, arguments: str) -> None:
-    """Revoke, store and rotate tokens against a local simulator."""
+    """Revoke and store tokens, and rotate a client, against a local simulator."""
     run_in_tree(tree, f"python tests/demo/run.py {arguments}")
 
 

@@ -431,7 +431,12 @@ def _host_errors(
     state: State, findings: Findings, events: Iterable[Mapping[str, Any]]
 ) -> list[str]:
     was_rolled_back = any(one["outcome"] in ("failed", "rolled_back") for one in events)
-    failed = []
+    # Only an emergency leaves out a host that is known.
+    failed = [
+        f"{name}: it is not in this run, and may hold a compromised credential"
+        for name in sorted(set(state.hosts) - set(findings.hosts))
+        if not state.hosts[name].uses(state.current)
+    ]
     for name in findings.hosts:
         host = state.hosts.get(name)
         if host is None or not host.error:

@@ -20,6 +20,8 @@ from ansible_collections.nomba.auth.plugins.module_utils._stored_token import Ow
 from ansible_collections.nomba.auth.plugins.module_utils._token import fingerprint
 
 FORMAT = 1
+# The names of sinks begin with it, so that they are no names of hosts.
+SINK = "sink "
 _OWNER = ("api_url", "account_id", "client_id")
 
 

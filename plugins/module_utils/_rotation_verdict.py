@@ -18,12 +18,11 @@ from ansible_collections.nomba.auth.plugins.module_utils._rotation import (
     unreturned,
 )
 from ansible_collections.nomba.auth.plugins.module_utils._rotation_state import (
+    SINK,
     Credential,
     Kind,
     State,
 )
-
-SINK = "sink "  # begins the name of what is no file on a host
 
 
 def name_of(credential: Credential | None) -> str:

@@ -19,6 +19,7 @@ from ansible.module_utils.common.validation import (
 )
 
 from ansible_collections.nomba.auth.plugins.module_utils._errors import InvalidOption
+from ansible_collections.nomba.auth.plugins.module_utils._rotation_state import SINK
 from ansible_collections.nomba.auth.plugins.plugin_utils._variable_names import find_misspelled
 
 PREFIX = "credential_rotation_"
@@ -152,7 +153,7 @@ def _check_relations(options: Mapping[str, Any]) -> None:
 
 def _sinks(paths: list[Any]) -> dict[str, str]:
     """Return the task file of each sink, by the name of the sink."""
-    named = {f"sink {Path(str(path)).stem}": str(path) for path in paths}
+    named = {f"{SINK}{Path(str(path)).stem}": str(path) for path in paths}
     if len(named) < len(paths):
         raise _invalid("publish_tasks", "two files have the same name; rename one of them")
     return named

@@ -36,6 +36,7 @@ from ansible_collections.nomba.auth.plugins.module_utils._rotation_report import
     stopped_report,
 )
 from ansible_collections.nomba.auth.plugins.module_utils._rotation_state import (
+    SINK,
     Actor,
     Credential,
     Kind,
@@ -240,6 +241,8 @@ class RotationRun:
         names = [*fingerprints(*leaked), *(_fingerprint(one) for one in found)]
         if self._rotates_clients:
             # No request makes a client invalid. What it issued and what was found is revoked first.
+            self._find_leftover(leaked, found)
+            found = []
             names = [fingerprint(one) for one in self._found_tokens()]
         if self.settings.check_mode:
             self._would(f"revoke first: {', '.join(names) or 'no token is in the store'}")
@@ -515,12 +518,28 @@ class RotationRun:
         names = [*(f"found {name}" for name in self.settings.hosts), "found"]
         return sorted({one for name in names for one in self.values.get(name, [])})
 
-    def _unread(self) -> list[str]:
-        """Return what could not be searched for tokens, if it was to be searched."""
+    def _find_leftover(
+        self, leaked: Iterable[Credential], leftover: Iterable[Mapping[str, Any]]
+    ) -> None:
+        """Add the issued tokens of these clients to those that were found.
+
+        A rotation of tokens has left them in the folder that it shares with this one.
+        """
+        names = {one.owner.client_id for one in leaked}
+        texts = [one["access_token"] for one in leftover if one["client_id"] in names]
+        self.values.put("found", [*self.values.get("found", []), *texts])
+
+    def _unread(self, state: State) -> list[str]:
+        """Return what could not be searched for tokens, if it was to be searched.
+
+        That includes hosts that are not in the run, which only an emergency leaves out.
+        """
         if not self.values.get("searched"):
             return []
         unread = []
-        for name in self.settings.hosts:
+        absent = set(state.hosts) - set(self.settings.members)
+        hosts = [name for name in sorted(absent) if not name.startswith(SINK)]
+        for name in (*self.settings.hosts, *hosts):
             missing = [f"{name}: it was not searched"] if self.settings.has_sources else []
             unread += self.values.get(f"unread {name}", missing)
         return [*unread, *self.values.get("unread", [])]
@@ -551,7 +570,7 @@ class RotationRun:
     def _retired_clients(self, state: State) -> State:
         """Ask for a token of each client that is due, which the API must refuse."""
         alive = [one for one in self._notes.get("found", []) if not rotation.is_dead(one)]
-        is_searched = self.values.get("searched") and not self._unread()
+        is_searched = self.values.get("searched") and not self._unread(state)
         rows = []
         for one in self._due(state) if is_searched else []:
             found = self._ask(one.owner.client_id, one.secret)
@@ -606,7 +625,7 @@ class RotationRun:
             **{name: notes[name] for name in notes if name in Findings.__dataclass_fields__},
             hosts=self.settings.members,
             old_client=self.values.get("old client", ""),
-            unread=self._unread(),
+            unread=self._unread(state),
             check_mode=self.settings.check_mode,
             verify_only=self.settings.verify_only,
             command=self.settings.command,
@@ -836,10 +855,15 @@ class RotationRun:
         return state
 
     def _blocked_emergency(self, blocked: str) -> str:
-        """Return why no new token was issued after the compromised ones were revoked."""
+        """Return why nothing new is published after the compromised tokens were revoked."""
         reason = blocked.replace(f" {UNCHANGED}", "")
         command = f" Next: {self.settings.command}" if self.settings.command else ""
-        return f"The tokens of the store were revoked, but no new one was issued. {reason}{command}"
+        done = (
+            "The tokens that were found were revoked, but no new client was published."
+            if self._rotates_clients
+            else "The tokens of the store were revoked, but no new one was issued."
+        )
+        return f"{done} {reason}{command}"
 
     def _would(self, action: str) -> None:
         """In check mode, note what a real run would do."""

@@ -1,26 +1,29 @@
 # Copyright (c) 2026, The nomba.auth contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Rotate the token of three hosts while a service on each host sends API requests."""
+"""Rotate the client of three hosts while a service on each host sends API requests."""
 
 from __future__ import annotations
 
 import json
 import re
 import sys
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
 from tests.demo.commands import Operator
+from tests.simulator.tokens import fingerprint
 from tests.testbed.consumers import consumer_statistics, stop_consumers
 from tests.testbed.folder import HOSTS, Testbed, TestbedError, make_private, pretty, write_private
 from tests.testbed.observation import observe
 from tests.testbed.processes import ROOT, wait_until
-from tests.testbed.seed import seed, seed_token
+from tests.testbed.seed import seed_client
 
 _TASKS = ROOT / "extensions" / "molecule" / "resources" / "tasks"
 _CHANGED = re.compile(r" changed=(\d+) ")
-_MESSAGE = re.compile(r'"msg": (\[.*?\n {4}\])', re.DOTALL)
+# The result of a task.
+_RESULT = re.compile(r"=> (\{\n.*?\n\})", re.DOTALL)
 _ROW = "  {:<8} {:>8} {:>9} {:>7}   {}"
 
 
@@ -32,17 +35,17 @@ class Rotation:
         self.operator = operator
         self.simulator = operator.simulator
         self.testbed = testbed
-        self.old = ""
+        self.old, self.new = (dict(one) for one in self.simulator.settings["clients"][:2])
 
     def run(self) -> None:
         """Run all steps in order; stop the services at the end, also after an error."""
         make_private(self.testbed.logs)
         self.testbed.write({"pids": {}})
         try:
-            self.step("Set up three hosts, each with a service that uses the token", self.set_up)
-            self.step("Preview a rotation in check mode", self.preview)
-            self.step("Rotate while the services send requests", self.rotate)
-            self.step("Rotate again: the token is new, so nothing changes", self.rotate_again)
+            self.step("Set up three hosts, each with a service that uses a client", self.set_up)
+            self.step("Rotate to the new client while the services send requests", self.rotate)
+            self.step("Delete the old client in the dashboard, and run again", self.retire)
+            self.step("Run again: nothing changes", self.run_again)
             self.step("Requests of the services", self.report_requests)
         except TestbedError as error:
             self.check(f"the services run ({error})", False)
@@ -50,35 +53,38 @@ class Rotation:
             stop_consumers(self.testbed)
 
     def set_up(self) -> None:
-        self.old = seed_token(self.testbed, seed(self.testbed, {}), age=3600, lifetime=10800)
+        seed_client(self.testbed, {}, on_reload="drop")
         write_private(self.testbed.inventory, pretty({"nomba": self.group()}))
-        self.check_published(self.old, "the token from an hour ago")
-
-    def preview(self) -> None:
-        before = self.state()
-        self.check("the check run reports a change", self.playbook("--check") > 0)
-        self.check("the check run sent no write request", not self.simulator.writes())
-        self.check("the check run changed nothing", self.state() == before)
+        self.check_in_service(self.old, "the old client")
+        self.check("each service has logged a token", len(self.simulator.live()) == len(HOSTS))
 
     def rotate(self) -> None:
-        self.check("the run reports a change", self.playbook() > 0)
-        new = observe(self.testbed)["store"]["current"]
-        self.check("the store contains another token", new != self.old)
-        self.check_published(new, "the new token")
-        self.check("the API rejects the old token", not self.simulator.accepts(self.old))
+        output = self.playbook(expect_failure=True)
+        self.check("the run asks for the deletion of the old client", "Delete the client" in output)
+        self.check_in_service(self.new, "the new client")
+        owners = observe(self.testbed)["live_clients"]
+        self.check("the logged tokens of the old client are dead", owners == [self.id_of(self.new)])
 
-    def rotate_again(self) -> None:
+    def retire(self) -> None:
+        self.simulator.delete_client(self.id_of(self.old))
+        self.playbook()
+        audit = observe(self.testbed)["audit"]
+        self.check("the API refuses the old client", audit[-1] == "client_refused")
+        store = (self.testbed.rotation / "credentials.json").read_text(encoding="utf-8")
+        self.check("the store is encrypted", store.startswith("$ANSIBLE_VAULT;"))
+
+    def run_again(self) -> None:
         before = self.state()
-        self.check("the run reports no change", self.playbook() == 0)
+        output = self.playbook()
+        changed = sum(int(number) for number in _CHANGED.findall(output))
+        self.check("the run reports no change", changed == 0)
         self.check("no write request was sent", not self.simulator.writes())
         self.check("nothing changed", self.state() == before)
         self.wait_for_requests()
-        used = self.simulator.counters()["fingerprints"]
-        self.check("no request contains the old token", self.old not in used)
 
     def report_requests(self) -> None:
         stop_consumers(self.testbed)
-        print(_ROW.format("host", "requests", "rejected", "failed", "accepted with the new token"))
+        print(_ROW.format("host", "requests", "rejected", "failed", "accepted with the new client"))
         for name, row in self.counts().items():
             print(_ROW.format(name, *row))
         requests, rejected, failed, with_new = (
@@ -95,8 +101,9 @@ class Rotation:
         return {host: self.columns(one) for host, one in result.items() if one}
 
     def columns(self, result: dict[str, Any]) -> tuple[int, ...]:
-        """Return a table row; with the old token, a service has no requests with the new one."""
-        with_new = 0 if result["fingerprint"] == self.old else result["accepted_since_reload"]
+        """Return a table row; a service with the old client has no requests with the new one."""
+        is_new = result["client"] == fingerprint(self.new["client_secret"])
+        with_new = result["accepted_since_reload"] if is_new else 0
         return result["calls"], result["refused"], result["failed"], with_new
 
     def group(self) -> dict[str, Any]:
@@ -104,45 +111,49 @@ class Rotation:
         variables = {
             "ansible_connection": "local",
             "ansible_python_interpreter": sys.executable,
-            "credential_rotation_credential": "access_token",
             "credential_rotation_dir": str(self.testbed.rotation),
-            "credential_rotation_dest": "{{ consumer_dir }}/token.env",
+            "credential_rotation_vault_password": "{{ lookup('env', 'STORE_PASSWORD') }}",
+            "credential_rotation_dest": "{{ consumer_dir }}/.env",
+            "credential_rotation_token_sources": ["{{ consumer_dir }}/app.log"],
             "credential_rotation_reload_tasks": str(_TASKS / "reload.yml"),
-            "credential_rotation_health_tasks": str(_TASKS / "health.yml"),
+            "credential_rotation_health_tasks": str(_TASKS / "client_health.yml"),
         }
         hosts = {name: {"consumer_dir": str(self.testbed.host(name))} for name in HOSTS}
         return {"hosts": hosts, "vars": variables}
 
-    def playbook(self, *flags: str) -> int:
-        """Run the rotate playbook; return the number of changed tasks."""
-        command = [
-            "ansible-playbook",
-            "nomba.auth.rotate",
-            "-i",
-            str(self.testbed.inventory),
-            *flags,
-        ]
-        output = self.operator.execute(command, self.operator.secret)
-        for result in _MESSAGE.findall(output):
-            print("".join(f"  {line}\n" for line in json.loads(result)), end="")
-        return sum(int(number) for number in _CHANGED.findall(output))
+    def playbook(self, expect_failure: bool = False) -> str:
+        """Run the rotate playbook with the new client, print its report, and return its output."""
+        command = ["ansible-playbook", "nomba.auth.rotate", "-i", str(self.testbed.inventory)]
+        client = {
+            "NOMBA_CLIENT_ID": self.id_of(self.new),
+            "NOMBA_CLIENT_SECRET": self.new["client_secret"],
+            "STORE_PASSWORD": "a password of the demo",
+        }
+        output = self.operator.execute(command, client, expect_failure)
+        verdict = json.loads(_RESULT.findall(output)[-1])
+        lines = [verdict["msg"], *verdict["details"]] if expect_failure else verdict["msg"]
+        print("".join(f"  {line}\n" for line in lines), end="")
+        return output
 
-    def check_published(self, token: str, name: str) -> None:
-        """Check that one token is valid, and that all hosts and services use it."""
+    def check_in_service(self, client: Mapping[str, str], name: str) -> None:
+        """Check that all hosts and services use a client."""
         observed = observe(self.testbed)
         services = observed["consumers"].values()
-        used = [one["fingerprint"] for one in services if one["accepted_since_reload"]]
-        self.check(f"{name} is the only valid token", observed["live"] == [token])
-        self.check("it is the current token of the store", observed["store"]["current"] == token)
-        self.check("every host has it", list(observed["hosts"].values()) == [token] * len(HOSTS))
-        self.check("every service uses it", used == [token] * len(HOSTS))
+        mark = fingerprint(client["client_secret"])
+        used = [one["client"] for one in services if one["accepted_since_reload"]]
+        files = observed["env_clients"]
+        held = files == dict.fromkeys(HOSTS, self.id_of(client))
+        self.check(f"the .env file of each host has {name}, and nothing else has changed", held)
+        self.check("every service uses it", used == [mark] * len(HOSTS))
+
+    def id_of(self, client: Mapping[str, str]) -> str:
+        """Return the id of a client."""
+        return client["client_id"]
 
     def state(self) -> dict[str, Any]:
         """Return the state that a run without changes must preserve."""
         observed = observe(self.testbed)
-        return {
-            name: observed[name] for name in ("live", "store", "hosts", "audit_ids", "leftovers")
-        }
+        return {name: observed[name] for name in ("live", "env_clients", "audit_ids", "leftovers")}
 
     def wait_for_requests(self) -> None:
         """Wait until each service has sent another request."""

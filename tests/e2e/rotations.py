@@ -110,7 +110,7 @@ def writes(controller: Controller) -> list[str]:
 def message(run: PlaybookRun) -> str:
     """Return the message of the last failed task, with its details."""
     found = re.findall(r'"msg": (".*")', run.output)
-    details = re.findall(r'"details": (\[[^]]*\])', run.output)
+    details = re.findall(r'"details": (\[\n.*?\n {4}\])', run.output, re.DOTALL)
     return " ".join([json.loads(found[-1]), *(json.loads(details[-1]) if details else [])])
 
 

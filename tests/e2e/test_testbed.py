@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -23,8 +24,8 @@ from tests.simulator.tokens import fingerprint
 from tests.testbed.client_consumer import KEY, Redis, RedisError
 from tests.testbed.consumer import Statistics, classify, parse_env
 from tests.testbed.folder import HOSTS, Testbed, make_private, write_private
-from tests.testbed.hosts import await_sshd, prepare_hosts, start_sshd, user, write_inventory
-from tests.testbed.kill_test import find_faults
+from tests.testbed.hosts import start_hosts
+from tests.testbed.kill_test import find_faults, find_faults_at_kill
 from tests.testbed.observation import observe
 from tests.testbed.processes import free_ports, is_ours
 from tests.testbed.seed import seed, seed_client, seed_token
@@ -173,14 +174,16 @@ def test_kill_test_finds_an_unfinished_rotation(testbed: Testbed, seeded: str) -
     faults = find_faults(observe(testbed), HOSTS)
 
     assert seeded
-    assert faults == ["an event is missing", "0 tokens were issued"]
+    assert faults == ["0 tokens were issued", "an event is missing"]
 
 
 def test_kill_test_finds_a_host_with_another_token(testbed: Testbed, seeded: str) -> None:
     put_token(testbed, "shop", "another")
 
     assert seeded
-    assert "a host has another token" in find_faults(observe(testbed), HOSTS)
+    faults = find_faults(observe(testbed), HOSTS)
+    assert "a host has another token" in faults
+    assert find_faults_at_kill(observe(testbed)) == ["a host has a token that is not live"]
 
 
 @pytest.fixture
@@ -242,6 +245,27 @@ def test_kept_token_is_used_until_it_is_refreshed_with_the_new_client(
     assert (refreshed["refused"], refreshed["failed"], refreshed["issued"]) == (0, 0, 2)
 
 
+@pytest.mark.parametrize("has_redis", [True, False])
+def test_kill_test_finds_an_unfinished_rotation_of_a_client(
+    testbed: Testbed, simulator: ControlClient, request: pytest.FixtureRequest, has_redis: bool
+) -> None:
+    if has_redis:
+        request.getfixturevalue("redis")
+    seed_client(testbed, {}, on_reload="drop", hosts=["shop"])
+    log = (testbed.host("shop") / "app.log").read_text(encoding="utf-8")
+    before = observe(testbed)
+    faults = find_faults(before, ["shop"], "client")
+    write_other_client(testbed, simulator)
+    with (testbed.host("shop") / ".env").open("a", encoding="utf-8") as file:
+        file.write("# another byte\n")
+
+    assert find_faults_at_kill(before) == []
+    assert {"the old client is in service", "an event is missing"} <= set(faults)
+    assert "1 tokens are live, and the services have issued 0" in faults
+    assert find_faults_at_kill(observe(testbed)) == ["a file is neither the old nor the new one"]
+    assert fingerprint(re.findall(r"eyJ[\w.-]+", log)[0]) == before["seeded"]
+
+
 @pytest.mark.usefixtures("redis")
 def test_revoked_cached_token_is_counted_as_refused(
     testbed: Testbed, simulator: ControlClient
@@ -257,28 +281,6 @@ def write_other_client(testbed: Testbed, simulator: ControlClient) -> None:
     """Write the second client to the .env file of the host shop."""
     other = dict(simulator.settings["clients"][1])
     write_private(testbed.host("shop") / ".env", client_env(other, simulator.url))
-
-
-def start_hosts(testbed: Testbed) -> None:
-    """Start only the hosts."""
-    ports = dict(zip(HOSTS, free_ports(len(HOSTS)), strict=True))
-    prepare_hosts(testbed, ports)
-    pids = {f"sshd-{name}": start_sshd(testbed, name) for name in HOSTS}
-    record = {
-        **testbed.read(),
-        "bao": {"url": "", "token": ""},
-        "redis": 0,
-        "clients": [],
-        "hosts": {name: {"port": port} for name, port in ports.items()},
-        "key_path": str(testbed.folder / "ssh" / "client_key"),
-        "known_hosts": str(testbed.folder / "ssh" / "known_hosts"),
-        "pids": pids,
-        "user": user(),
-    }
-    testbed.write(record)
-    write_inventory(testbed, record)
-    for name, port in ports.items():
-        await_sshd(testbed, name, port, pids[f"sshd-{name}"])
 
 
 def ssh(testbed: Testbed, name: str) -> list[str]:

@@ -12,8 +12,8 @@ from pathlib import Path
 from tests.simulator.control_client import ControlClient
 
 from .controller import Controller
-from .openbao import ROOT_TOKEN, openbao, read_secret
 from .rotations import ROLE, held, message, options, outcomes, play_file, writes
+from .servers import ROOT_TOKEN, openbao, read_secret
 
 
 def test_state_is_kept_in_openbao(simulator: ControlClient, tmp_path: Path) -> None:

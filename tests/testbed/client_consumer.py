@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """python -m tests.testbed.client_consumer: a service that issues its own tokens.
 
-It reads a client from its .env file, caches its token in Redis and refreshes it before it expires.
+It reads a client from its .env file, caches its token in Redis or in a file, and refreshes it
+before it expires.
 """
 
 from __future__ import annotations
@@ -25,8 +26,10 @@ from urllib.parse import urlsplit
 from tests.simulator.tokens import fingerprint
 
 from .consumer import SIGNALS, Consumer, Statistics, parse_env
+from .folder import write_private
 
 KEY = "nomba:access_token"
+CACHE = "cache.json"
 # A token is refreshed when this part of its lifetime is left.
 _REFRESH_AT = 0.5
 _TIMEOUT_SECONDS = 5.0
@@ -89,16 +92,33 @@ class Redis:
         return line[0], line[1:]
 
 
+class FileCache:
+    """The cache of one service, for one key."""
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / CACHE
+
+    def get(self, _key: str) -> str | None:
+        """Return the value; None if there is none."""
+        return self._path.read_text(encoding="utf-8") if self._path.exists() else None
+
+    def set(self, _key: str, value: str, _seconds: float) -> None:
+        """Set the value. It contains its own expiry."""
+        write_private(self._path, value)
+
+
 class ClientConsumer(Consumer):
     """The service. It reads its client only at its start and when it is reloaded.
 
     A reload replaces the cached token (drop), or leaves it until it is refreshed (keep).
     """
 
-    def __init__(self, folder: Path, address: str, redis: Redis, on_reload: str) -> None:
+    def __init__(
+        self, folder: Path, address: str, cache: Redis | FileCache, on_reload: str
+    ) -> None:
         super().__init__(folder, address)
         self.statistics: ClientStatistics = ClientStatistics()
-        self.redis = redis
+        self.cache = cache
         self.drops_token = on_reload == "drop"
         self.client: Mapping[str, str] = {}
 
@@ -108,12 +128,12 @@ class ClientConsumer(Consumer):
         names = ("NOMBA_CLIENT_ID", "NOMBA_CLIENT_SECRET", "NOMBA_ACCOUNT_ID")
         self.client = {name: values[name] for name in names}
         self.statistics.client = fingerprint(values["NOMBA_CLIENT_SECRET"])
-        if self.redis.get(KEY) is None or (self.drops_token and self.statistics.reloads):
+        if self.cache.get(KEY) is None or (self.drops_token and self.statistics.reloads):
             self.issue()
 
     def request(self) -> str:
         """Send one request with the cached token, which is refreshed before it expires."""
-        cached = json.loads(self.redis.get(KEY) or "{}")
+        cached = json.loads(self.cache.get(KEY) or "{}")
         if cached.get("refresh_at", 0) <= time.time():
             cached = self.issue()
         token = str(cached.get("access_token", ""))
@@ -147,7 +167,7 @@ class ClientConsumer(Consumer):
             "client": self.statistics.client,
             "refresh_at": before + lifetime * (1 - _REFRESH_AT),
         }
-        self.redis.set(KEY, json.dumps(cached), lifetime)
+        self.cache.set(KEY, json.dumps(cached), lifetime)
         self.statistics.issued += 1
         return cached
 
@@ -172,14 +192,15 @@ def main() -> int:
     )
     parser.add_argument("--folder", type=Path, required=True, help="the folder of .env")
     parser.add_argument("--url", required=True, help="the simulator's http_url")
-    parser.add_argument("--redis", type=int, required=True, metavar="PORT")
+    text = f"the cache of all services (default: {CACHE} in the folder)"
+    parser.add_argument("--redis", type=int, metavar="PORT", help=text)
     parser.add_argument("--on-reload", choices=("drop", "keep"), default="drop")
     options = parser.parse_args()
     signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     try:
-        redis = Redis(options.redis)
+        cache = Redis(options.redis) if options.redis else FileCache(options.folder)
         address = urlsplit(options.url).netloc
-        ClientConsumer(options.folder, address, redis, options.on_reload).run()
+        ClientConsumer(options.folder, address, cache, options.on_reload).run()
     except (OSError, KeyError) as error:
         sys.stderr.write(f"consumer: {error}\n")
         return 1

@@ -11,12 +11,13 @@ import shlex
 import socket
 import subprocess
 import sys
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from .folder import HOSTS, Testbed, make_private, pretty, write_private
-from .processes import find_program, start, wait_until
+from .processes import find_program, free_ports, start, wait_until
 
 _CONFIG = """\
 Port {port}
@@ -66,6 +67,28 @@ def start_sshd(testbed: Testbed, name: str) -> int:
 def await_sshd(testbed: Testbed, name: str, port: int, pid: int) -> None:
     """Wait until an sshd sends its protocol version."""
     wait_until(partial(_sends_version, port), f"the sshd of {name}", pid, testbed.folder)
+
+
+def start_hosts(testbed: Testbed, names: Sequence[str] = HOSTS) -> None:
+    """Start some hosts and nothing else, and write an inventory with their addresses."""
+    ports = dict(zip(HOSTS, free_ports(len(HOSTS)), strict=True))
+    prepare_hosts(testbed, ports)
+    pids = {f"sshd-{name}": start_sshd(testbed, name) for name in names}
+    record = {
+        **testbed.read(),
+        "bao": {"url": "", "token": ""},
+        "redis": 0,
+        "clients": [],
+        "hosts": {name: {"port": port} for name, port in ports.items()},
+        "key_path": str(testbed.folder / "ssh" / "client_key"),
+        "known_hosts": str(testbed.folder / "ssh" / "known_hosts"),
+        "pids": pids,
+        "user": user(),
+    }
+    testbed.write(record)
+    write_inventory(testbed, record)
+    for name in names:
+        await_sshd(testbed, name, ports[name], pids[f"sshd-{name}"])
 
 
 def write_inventory(testbed: Testbed, record: dict[str, Any]) -> None:

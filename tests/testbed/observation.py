@@ -47,6 +47,7 @@ def observe(testbed: Testbed) -> dict[str, Any]:
         },
         "cached": _cached(testbed),
         "seeded": tokens[0]["fingerprint"] if tokens else None,
+        "seeded_client": tokens[0]["client_id"] if tokens else None,
         "issued": len(tokens) - 1,
         "operations": {name: order.count(name) for name in ("issue", "revoke")},
         "order": order,

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 
 from tests.simulator.control_client import ControlClient
 
-from .client_consumer import KEY, Redis
+from .client_consumer import KEY, FileCache, Redis
 from .consumers import start_consumers, stop_consumers, without_consumers
 from .folder import HOSTS, Testbed, write_private
 from .token_files import SeedToken, client_env, store_document, token_env
@@ -52,22 +52,38 @@ def seed_client(
 ) -> None:
     """Write the first client to the .env files of the hosts, and start services that use it.
 
-    on_reload: what a service does with its cached token, see client_consumer. The log of the first
-    host contains the first token, which all services use. The store is empty.
+    on_reload: what a service does with its cached token, see client_consumer. With a Redis, the
+    services share the token that the first one issues; without it, each one issues its own. Each
+    token is in the log of the host whose service has issued it. The store is empty.
     """
     simulator = seed(testbed, settings)
-    port = testbed.read()["redis"]
-    redis = Redis(port)
-    redis.flush()
+    port = testbed.read().get("redis")
+    program = ["tests.testbed.client_consumer", "--on-reload", on_reload]
+    if port:
+        redis = Redis(port)
+        redis.flush()
+        redis.close()
+        program += ["--redis", str(port)]
     for name in hosts:
         write_private(testbed.host(name) / ".env", client_env(client_of(simulator), simulator.url))
-    program = ["tests.testbed.client_consumer", "--redis", str(port), "--on-reload", on_reload]
     # The first service issues the token that the others find in Redis.
     for some in (hosts[:1], hosts[1:]):
         start_consumers(testbed, simulator.http_url, some, program)
-    write_private(testbed.host(hosts[0]) / "app.log", f"DEBUG cached {redis.get(KEY)}\n")
-    redis.close()
+    for name in hosts[:1] if port else hosts:
+        log = f"DEBUG cached {cached_token(testbed, name)}\n"
+        write_private(testbed.host(name) / "app.log", log)
     simulator.forget_requests()
+
+
+def cached_token(testbed: Testbed, name: str) -> str | None:
+    """Return what the service of a host has cached."""
+    port = testbed.read().get("redis")
+    if port is None:
+        return FileCache(testbed.host(name)).get(KEY)
+    redis = Redis(port)
+    cached = redis.get(KEY)
+    redis.close()
+    return cached
 
 
 def client_of(simulator: ControlClient) -> dict[str, str]:

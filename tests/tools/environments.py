@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 LOCKS = {
     "main": ("3.12", ("main", "collections", "docs", "rulebook", "importer", "release")),
     "oldest": ("3.10", ("oldest",)),
+    "sinks": ("3.12", ("sinks",)),
     "bare": ("3.9", ("bare", "tools", "ansible-test")),
 }
 # For each environment: its group, its lock, and the Pythons that it can have.
@@ -38,6 +39,7 @@ ENVIRONMENTS = {
     **{group: (group, "main", ("3.12",)) for group in LOCKS["main"][1]},
     "next": ("ansible", "main", ("3.13",)),
     "oldest": ("oldest", "oldest", ("3.10", "3.11")),
+    "sinks": ("sinks", "sinks", ("3.12",)),
     "bare-3.9": ("bare", "bare", ("3.9",)),
     "bare-3.13": ("bare", "bare", ("3.13",)),
 }

@@ -159,7 +159,8 @@ ALLOWED: dict[str, set[str]] = {
         *("shlex", "socket"),
     },
     "plugin_utils/_rotation_options.py": {
-        *("_errors", "_variable_names", "ansible.module_utils.common.validation", "pathlib"),
+        *("_errors", "_rotation_state", "_variable_names"),
+        *("ansible.module_utils.common.validation", "pathlib"),
     },
     "plugin_utils/_spool.py": {
         *("ansible", "ansible.errors", "cryptography.fernet", "os", "pathlib", "tempfile"),

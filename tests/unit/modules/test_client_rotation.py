@@ -14,6 +14,7 @@ import pytest
 
 from ansible_collections.nomba.auth.plugins.module_utils._rotation_state import (
     Credential,
+    Host,
     Kind,
     State,
 )
@@ -23,7 +24,7 @@ from ansible_collections.nomba.auth.plugins.plugin_utils._rotation_run import (
     StepFailed,
 )
 from tests.unit.clock import NOW
-from tests.unit.core.rotation_factory import FOREIGN, MARKS, OLD, OWNER
+from tests.unit.core.rotation_factory import FOREIGN, MARKS, OLD, OWNER, issued
 from tests.unit.core.rotation_factory import NEW as LATER
 from tests.unit.tables import each_row
 
@@ -339,6 +340,55 @@ def test_emergency_refuses_the_compromised_client_after_the_revocation() -> None
     with pytest.raises(StepFailed, match="this client is compromised"):
         play.rotate()
     assert play.control.calls == [f"revoke 0d0d {MARKS[OLD]}"]
+
+
+@each_row(("client_id", "revoked"), [("0c0c", [MARKS[FOREIGN]]), ("of another store", [])])
+def test_emergency_does_not_store_the_issued_token_of_a_rotation_of_tokens(
+    client_id: str, revoked: list[str]
+) -> None:
+    play = Rotation(State(credential(OLD_PAIR)), emergency=True, incident="1")
+    play.control.file = issued(FOREIGN, client_id=client_id)
+    assert play.rotate()["errors"] == []
+    assert play.control.revoked == revoked
+    assert (play.state.kind, play.state.previous) == (Kind.CLIENT, ())
+    assert play.control.file is not None
+
+
+def test_emergency_that_excludes_hosts_revokes_and_fails_until_all_are_in_the_run() -> None:
+    play = Rotation(State(credential(OLD_PAIR)), emergency=True, incident="1", excludes_hosts=True)
+    for first in ("The tokens that were found were revoked, but no new client", "The run excludes"):
+        play.values.put("found", [OLD])
+        with pytest.raises(StepFailed, match=first) as caught:
+            play.rotate()
+        assert "Run without --limit and without serial" in str(caught.value)
+        assert play.control.calls == [f"revoke 0c0c {MARKS[OLD]}"]
+        assert play.state.previous == (credential(OLD_PAIR, compromised=True),)
+        assert play.secrets == {OLD_PAIR["client_secret"]}
+        play.again()
+    play.settings = replace(play.settings, excludes_hosts=False)
+    assert play.rotate()["errors"] == []
+    assert play.secrets == {NEW_PAIR["client_secret"]}
+
+
+def test_emergency_fails_while_a_host_outside_the_run_may_hold_the_compromised_client() -> None:
+    known = dict.fromkeys((*HOSTS, "d", "sink vault"), Host((OLD_MARK,), in_service=True))
+    given: dict[str, Any] = {"emergency": True, "incident": "1", "has_sources": True}
+    play = Rotation(State(credential(OLD_PAIR), hosts=known), **given)
+    for name in HOSTS:
+        play.values.put(f"unread {name}", [])
+    errors = " ".join(play.rotate()["errors"])
+    assert "Not searched for tokens: d: it was not searched." in errors
+    assert "Failed hosts: d: it is not in this run, and may hold a compromised credential" in errors
+    assert "sink vault: it is not in this run" in errors
+    # The hosts of the run have the new client, and the old one is not forgotten.
+    assert play.secrets == {NEW_PAIR["client_secret"]}
+    assert [one.fingerprint for one in play.state.previous] == [OLD_MARK]
+    gone = Rotation(play.state, removed_hosts=("d", "sink vault"), **given)
+    gone.held = play.held
+    for name in HOSTS:
+        gone.values.put(f"unread {name}", [])
+    assert gone.rotate()["errors"] == []
+    assert (gone.state.previous, sorted(gone.state.hosts)) == ((), list(HOSTS))
 
 
 def test_store_of_tokens_is_refused() -> None:

@@ -393,6 +393,22 @@ def test_emergency_with_store_of_another_account_revokes_nothing() -> None:
     assert play.control.calls == []
 
 
+def test_emergency_that_excludes_hosts_revokes_and_fails() -> None:
+    play = Play(in_service(), emergency=True, excludes_hosts=True)
+    with pytest.raises(StepFailed, match=r"revoked, but no new .* The run excludes hosts of the"):
+        play.rotate()
+    assert (play.control.calls, play.published) == ([f"revoke {OWNER.client_id} {MARKS[OLD]}"], [])
+
+
+def test_emergency_fails_while_a_host_outside_the_run_may_hold_the_compromised_token() -> None:
+    play = Play(
+        replace(in_service(), hosts={**in_service().hosts, "d": using(OLD)}), emergency=True
+    )
+    errors = play.rotate()["errors"]
+    assert errors[0].startswith("Failed hosts: d: it is not in this run")
+    assert play.state.hosts["a"].uses(play.state.current)
+
+
 def test_finished_incident_is_not_repeated() -> None:
     play = Play(in_service(), emergency=True, incident="INC-1")
     assert play.rotate()["errors"] == []
