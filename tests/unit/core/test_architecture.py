@@ -180,6 +180,10 @@ ALLOWED: dict[str, set[str]] = {
         *("_rotation_state", "_spool", "ansible.errors"),
         *("ansible.module_utils.secrets", "ansible.plugins.lookup"),
     },
+    "callback/steps.py": {
+        *("ansible", "ansible.playbook.task_include", "ansible.plugins.callback.default"),
+        "pathlib",
+    },
     "plugin_utils/_hidden_output.py": set(),
     "plugin_utils/_variable_names.py": {"difflib"},
     "lookup/unknown_variables.py": {
@@ -223,7 +227,10 @@ OWNERS = {
     "jwt": {"module_utils/_token.py"},
     "time": {"module_utils/_clock.py"},
     "fcntl": {"module_utils/_atomic_file.py"},
-    "ansible": {"module_utils/_module.py", "modules/*", "plugin_utils/*", "lookup/*", "action/*"},
+    "ansible": {
+        *("module_utils/_module.py", "modules/*", "plugin_utils/*", "lookup/*", "action/*"),
+        "callback/*",
+    },
     "cryptography": {"plugin_utils/_spool.py"},
 }
 
