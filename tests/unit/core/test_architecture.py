@@ -184,6 +184,11 @@ ALLOWED: dict[str, set[str]] = {
         *("ansible", "ansible.playbook.task_include", "ansible.plugins.callback.default"),
         "pathlib",
     },
+    "lookup/stored_token.py": {
+        *("_atomic_file", "_clock", "_errors", "_rotation", "_secure_open", "_stored_token"),
+        *("_token", "ansible.errors", "ansible.module_utils.secrets", "ansible.plugins.lookup"),
+        *("os", "stat"),
+    },
     "plugin_utils/_hidden_output.py": set(),
     "plugin_utils/_variable_names.py": {"difflib"},
     "lookup/unknown_variables.py": {
