@@ -229,9 +229,8 @@ def test_every_action_is_documented() -> None:
 def test_documented_steps_are_those_of_the_actions() -> None:
     choices = {name: action(name)["options"]["step"]["choices"] for name in ACTIONS}
     assert choices["nomba_rotation"] == list(nomba_rotation.STEPS)
-    assert all(
-        callable(getattr(RotationRun, step)) for step in nomba_rotation.STEPS if step != "verdict"
-    )
+    of_run = set(nomba_rotation.STEPS) - {"verdict", "move"}
+    assert all(callable(getattr(RotationRun, step)) for step in of_run)
     for step in choices["nomba_rotation_host"]:
         assert callable(getattr(nomba_rotation_host.ActionModule, f"_{step}"))
 

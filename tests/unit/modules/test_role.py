@@ -25,6 +25,7 @@ VERBS = {
     "Forget",
     "Compare",
     "Make",
+    "Move",
     "Search",
     "Find",
     *(
@@ -148,7 +149,7 @@ def test_every_included_file_exists() -> None:
 
 
 def test_no_task_file_is_unused() -> None:
-    reached, waiting = set(), {"main.yml", "status.yml"}  # status.yml for tasks_from
+    reached, waiting = set(), {"main.yml", "status.yml", "move_store.yml"}  # for tasks_from
     while waiting:
         reached |= waiting
         waiting = {file for name in waiting for task in tasks(name) for file in included(task)}
