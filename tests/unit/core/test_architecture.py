@@ -122,6 +122,11 @@ ALLOWED: dict[str, set[str]] = {
         *("_atomic_file", "_clock", "_env_file", "_errors", "_module", "_secure_open", "_token"),
         "ansible.module_utils.basic",
     },
+    "module_utils/_preflight.py": {"_answer", "_client", "_clock", "_errors", "_token"},
+    "modules/nomba_preflight.py": {
+        *("_client", "_clock", "_module", "_preflight", "_rotation_requests", "_secure_open"),
+        *("_stored_token", "_transport", "ansible.module_utils.basic"),
+    },
     "module_utils/_incident_report.py": {"_errors", "_token"},
     "modules/nomba_report.py": {
         *("_atomic_file", "_clock", "_incident_report", "_module", "_secure_open"),
