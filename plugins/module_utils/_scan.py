@@ -28,6 +28,7 @@ from ansible_collections.nomba.auth.plugins.module_utils._scan_archives import (
     Place,
     is_text,
     search_content,
+    search_plain,
 )
 from ansible_collections.nomba.auth.plugins.module_utils._scan_git import (
     GitFailed,
@@ -40,6 +41,7 @@ from ansible_collections.nomba.auth.plugins.module_utils._scan_journal import ex
 from ansible_collections.nomba.auth.plugins.module_utils._scan_programs import ProgramFailed
 from ansible_collections.nomba.auth.plugins.module_utils._scan_reader import Problem
 from ansible_collections.nomba.auth.plugins.module_utils._scan_text import (
+    PackedFinding,
     is_clean,
     search_text,
 )
@@ -430,7 +432,8 @@ class _Scan:
             with export_journal(descriptor, self._stopped) as chunks:
                 if chunks is None:
                     return False
-                self.text(Place(path, " (journal export)"), chunks)
+                place = Place(path, " (journal export)")
+                search_plain(place, chunks, self, Budget.for_size(os.fstat(descriptor).st_size))
         except ProgramFailed as failure:
             self._add_unread(path, f"journalctl could not read all of it: {redact(str(failure))}")
             return False
@@ -481,9 +484,12 @@ class _Scan:
 
     # What a visitor does: see _scan_archives.
 
-    def text(self, place: Place, chunks: Iterator[bytes]) -> None:
-        """Search a text."""
+    def text(self, place: Place, chunks: Iterator[bytes]) -> Iterator[bytes | None]:
+        """Search a text, and yield what is compressed in it in base64."""
         for finding in search_text(chunks):
+            if isinstance(finding, PackedFinding):
+                yield finding.content
+                continue
             encoding = f" ({finding.encoding})" if finding.encoding else ""
             self._found(finding.token, Location(_shown(place) + encoding, finding.line))
 

@@ -28,6 +28,7 @@ from ansible_collections.nomba.auth.plugins.module_utils._containers import (
     is_tar,
     recognize,
 )
+from ansible_collections.nomba.auth.plugins.module_utils._scan_encodings import BASE64
 from ansible_collections.nomba.auth.plugins.module_utils._scan_reader import (
     EARLY_END,
     Problem,
@@ -62,6 +63,10 @@ _NO_SIZE = "a member's header has no size"
 _BAD_HEADER = "a member has no valid header"
 _ZIP_AT_END = "it ends with a zip archive, which is not opened; unpack it and scan again"
 _TOO_MUCH_MEMORY = "it needs too much memory"
+_LARGE_BASE64 = (
+    "it contains more than 4 MiB of compressed data in base64, which is not decoded; "
+    "decode it and scan again"
+)
 _TRAILING = "other data follows its end"
 
 
@@ -76,8 +81,11 @@ class Place:
 class Visitor(Protocol):
     """Receives what is in a content."""
 
-    def text(self, place: Place, chunks: Iterator[bytes]) -> None:
-        """Search a text, and read it to its end."""
+    def text(self, place: Place, chunks: Iterator[bytes]) -> Iterator[bytes | None]:
+        """Search a text to its end, and yield what is compressed in it in base64.
+
+        None if that is too large to decode.
+        """
 
     def member(self, place: Place, name: bytes) -> Place | None:
         """Search the name of a member; return its place, or None to leave it out."""
@@ -121,6 +129,7 @@ class _Context:
     visitor: Visitor
     budget: Budget
     depth: int = 0
+    in_base64: bool = False
 
 
 def search_content(place: Place, chunks: Iterable[bytes], visitor: Visitor, budget: Budget) -> None:
@@ -128,12 +137,17 @@ def search_content(place: Place, chunks: Iterable[bytes], visitor: Visitor, budg
     _search_content(place, chunks, _Context(visitor, budget))
 
 
+def search_plain(place: Place, chunks: Iterator[bytes], visitor: Visitor, budget: Budget) -> None:
+    """Search a content that is a text, whatever its start looks like."""
+    _search_plain(place, chunks, _Context(visitor, budget))
+
+
 def _search_content(place: Place, chunks: Iterable[bytes], context: _Context) -> None:
     reader, visitor = Reader(chunks), context.visitor
     head = reader.peek(_HEAD)
     container = recognize(head)
     if container is None or (container.weak and not _starts_well(container, head)):
-        _search_text(place, reader, visitor)
+        _search_text(place, reader, context)
         return
     opener = _OPENERS.get(container.name)
     if opener is None or (container.name in _DECOMPRESSORS and not _decompressor(container.name)):
@@ -148,10 +162,23 @@ def _search_content(place: Place, chunks: Iterable[bytes], context: _Context) ->
             visitor.unread(place, _reason(container.name, problem))
         if context.budget.left < 0:
             return
-    visitor.text(place, reader.rest())
+    _search_plain(place, reader.rest(), context)
 
 
-def _search_text(place: Place, reader: Reader, visitor: Visitor) -> None:
+def _search_plain(place: Place, chunks: Iterator[bytes], context: _Context) -> None:
+    """Search a text, and open what is compressed in it in base64."""
+    inner = replace(place, inside=f"{place.inside} ({BASE64})")
+    for content in context.visitor.text(place, chunks):
+        if content is None:
+            context.visitor.unread(inner, _LARGE_BASE64)
+        elif context.depth >= _MAX_DEPTH:
+            context.visitor.unread(inner, _DEEP)
+        else:
+            deeper = replace(context, depth=context.depth + 1, in_base64=True)
+            _search_content(inner, [content], deeper)
+
+
+def _search_text(place: Place, reader: Reader, context: _Context) -> None:
     """Search a text. A program may end with a zip archive, which is not opened."""
     tail = b""
 
@@ -161,9 +188,9 @@ def _search_text(place: Place, reader: Reader, visitor: Visitor) -> None:
             tail = chunk[-len(_ZIP_TAIL) - 18 :]
             yield chunk
 
-    visitor.text(place, chunks())
+    _search_plain(place, chunks(), context)
     if tail.startswith(_ZIP_TAIL):
-        visitor.unread(place, _ZIP_AT_END)
+        context.visitor.unread(place, _ZIP_AT_END)
 
 
 def _reason(name: str, problem: Problem) -> str:
@@ -327,7 +354,7 @@ def _open_compressed(name: str, place: Place, reader: Reader, context: _Context)
     _search_unpacked(name, place, chunks, context)
     if problems:
         raise problems[0]
-    if reader.peek(1):
+    if reader.peek(1) and not context.in_base64:  # where base64 ends is not always certain
         raise Problem(_TRAILING)
 
 

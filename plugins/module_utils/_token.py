@@ -229,8 +229,51 @@ def tokens_in(data: bytes, start: int, end: int) -> Iterator[tuple[int, Token]]:
         dot = match.start()
         if dot >= end:
             return
-        for token in _tokens_at(data, dot):
+        for token in tokens_at(data, dot):
             yield dot, token
+
+
+def tokens_at(data: bytes, dot: int) -> Iterator[Token]:
+    """Yield the tokens whose header ends at this dot.
+
+    With text directly before a token, there may be several possible headers. Without any, the token
+    is cut at its front.
+    """
+    payload, signature = _parts_after(data, dot)
+    before = _part_before(data, dot)
+    starts = _header_starts(before)
+    for start in starts:
+        header = before[start:]
+        lengths = _signature_lengths(header) or frozenset()
+        own = signature[: 1 + max(lengths)] if len(lengths) == 1 else signature
+        if not lengths or len(own) - 1 in lengths:
+            token = _read_found(header, payload, own)
+            if token.well_formed and token.readable:
+                yield token
+                continue
+        yield from _cut_token(header, payload, own)
+    if not starts:
+        yield from _cut_token(before, payload, signature)
+
+
+def payload_dot(data: bytes, start: int) -> int:
+    """Return the index of the dot before the payload, if a header or a payload starts here; or -1.
+
+    A payload that starts with white space is found by its header.
+    """
+    if data[start - 1 : start] == b".":
+        dot = start - 1
+    else:
+        dot = start + len(_run(data, start, start + MAX_HEADER))
+    return dot if _PAYLOAD_START.match(data, dot) else -1
+
+
+def cut_token(token: Token, length: int) -> Token:
+    """Return a token as it is if only so many characters of it are certain."""
+    if length >= len(token.text):
+        return token
+    text = token.text[:length]
+    return replace(token, text=text, fingerprint=fingerprint(text), well_formed=False)
 
 
 def fingerprints_in(data: bytes) -> list[str]:
@@ -404,29 +447,6 @@ def _findings(data: bytes, start: int, end: int, line: int) -> Iterator[Finding]
         line += data.count(b"\n", counted, dot)
         counted = dot
         yield Finding(token, line)
-
-
-def _tokens_at(data: bytes, dot: int) -> Iterator[Token]:
-    """Yield the tokens whose header ends at this dot.
-
-    With text directly before a token, there may be several possible headers. Without any, the token
-    is cut at its front.
-    """
-    payload, signature = _parts_after(data, dot)
-    before = _part_before(data, dot)
-    starts = _header_starts(before)
-    for start in starts:
-        header = before[start:]
-        lengths = _signature_lengths(header) or frozenset()
-        own = signature[: 1 + max(lengths)] if len(lengths) == 1 else signature
-        if not lengths or len(own) - 1 in lengths:
-            token = _read_found(header, payload, own)
-            if token.well_formed and token.readable:
-                yield token
-                continue
-        yield from _cut_token(header, payload, own)
-    if not starts:
-        yield from _cut_token(before, payload, signature)
 
 
 def _read_found(header: bytes, payload: bytes, signature: bytes) -> Token:

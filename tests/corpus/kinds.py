@@ -233,6 +233,58 @@ ENCODED = [
         " (escapes)",
     ),
     Kind(
+        "base64 of base64",
+        encode(lambda data: base64.b64encode(base64.b64encode(data)), "token: ", " and more"),
+        " (base64)",
+    ),
+    Kind(
+        "base64 of base64 in lines",
+        encode(lambda data: wrapped(76, base64.b64encode(data)), "token: ", " and more"),
+        " (base64)",
+    ),
+    Kind(
+        "base64 of UTF-16",
+        encode(lambda data: base64.b64encode(data.decode().encode("utf-16"))),
+        " (base64)",
+    ),
+    Kind(
+        "base64 of UTF-16, big-endian",
+        encode(lambda data: base64.b64encode(data.decode().encode("utf-16-be")), "~"),
+        " (base64)",
+    ),
+    *(
+        Kind(f"base64 of {name}", encode(compress, more, "\nthe last line\n"), " (base64)")
+        for name, compress, more in (
+            ("gzip", lambda data: base64.b64encode(gzip.compress(data)), "first\n"),
+            ("bzip2", lambda data: base64.b64encode(bz2.compress(data)), "first\n"),
+            ("xz", lambda data: base64.b64encode(lzma.compress(data)), "first\n"),
+            ("zlib", lambda data: base64.b64encode(zlib.compress(data)), "first\n"),
+            ("gzip in lines", lambda data: wrapped(76, gzip.compress(data)), "first\n"),
+            ("gzip, url", lambda data: urlsafe(gzip.compress(data)), "first\n"),
+            (
+                "base64 of gzip",
+                lambda data: base64.b64encode(base64.b64encode(gzip.compress(data))),
+                "first\n",
+            ),
+        )
+    ),
+    Kind(
+        "base64 of tar",
+        lambda token: b"payload: " + base64.b64encode(gzip.compress(tar(token))) + b"\n",
+        " (base64)!dir/app.log",
+    ),
+    Kind(
+        "indented base64",
+        on_line_two(
+            lambda token: "  " + lines(base64.b64encode(token.encode()).decode(), 64, "\n  ")
+        ),
+        " (base64)",
+    ),
+    Kind(
+        "JSON after white space",
+        lambda token: b"\n  " + json.dumps({"access_token": token}).encode(),
+    ),
+    Kind(
         "quoted-printable",
         lambda token: quopri.encodestring(b"the first line\n\xe9=" + token.encode() + b" end\n"),
         " (quoted-printable)",
@@ -241,6 +293,10 @@ ENCODED = [
 WRAPPED = [
     Kind("color", on_line_two(lambda t: f"\x1b[1;31m{t[:30]}\x1b[0m{t[30:90]}\x1b[K{t[90:]}")),
     Kind("mail", on_line_two(lambda token: lines(token, 76))),
+    *(
+        Kind(f"lines of {width}", on_line_two(lambda token, width=width: lines(token, width)))
+        for width in (20, 24, 32, 36)
+    ),
     Kind("mail, quoted", on_line_two(lambda token: "> " + lines(token, 70, "\n> "))),
     Kind("mail, CR LF", on_line_two(lambda token: lines(token, 64, "\r\n"))),
     Kind("lines at dots", on_line_two(lambda token: token.replace(".", "\n."))),

@@ -9,14 +9,20 @@ from __future__ import annotations
 import base64
 import gzip
 import json
+import random
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ansible_collections.nomba.auth.plugins.module_utils import _scan_text
 from ansible_collections.nomba.auth.plugins.module_utils._scan import Location, scan
-from ansible_collections.nomba.auth.plugins.module_utils._scan_text import search_text
+from ansible_collections.nomba.auth.plugins.module_utils._scan_text import (
+    TextFinding,
+    search_text,
+)
 from ansible_collections.nomba.auth.plugins.module_utils._token import fingerprint
 from tests.corpus.kinds import ARCHIVES, COMPRESSED, KINDS, Kind, lines, log
 from tests.unit.tables import each_row
@@ -31,8 +37,12 @@ HEADER, PAYLOAD, SIGNATURE = TOKEN.split(".")
 
 def found(data: bytes) -> list[tuple[str, int]]:
     """Return the complete tokens in a text, and their lines."""
-    findings = search_text([data])
-    return [(one.token.text, one.line) for one in findings if one.token.well_formed]
+    return [(one.token.text, one.line) for one in findings([data]) if one.token.well_formed]
+
+
+def findings(chunks: Iterable[bytes]) -> list[TextFinding]:
+    """Return all tokens in a text."""
+    return [one for one in search_text(chunks) if isinstance(one, TextFinding)]
 
 
 @each_row("kind", KINDS, ids=[kind.name for kind in KINDS])
@@ -78,7 +88,7 @@ def test_everything_in_one_folder_and_one_archive(tmp_path: Path) -> None:
 # Positions
 
 
-@given(st.integers(40, 200), st.integers(0, 60), st.sampled_from(["\n", "\r\n", "\n  ", "\\n"]))
+@given(st.integers(6, 200), st.integers(0, 60), st.sampled_from(["\n", "\r\n", "\n  ", "\\n"]))
 def test_token_in_lines_of_any_width_is_found(width: int, before: int, end: str) -> None:
     text = lines("x" * before + ":" + TOKEN, width, end)
     assert [text for text, __ in found(f"first\n{text}\n\nlast".encode())] == [TOKEN]
@@ -91,13 +101,43 @@ def test_base64_in_lines_of_any_width_is_found(width: int, before: bytes, after:
     assert {text for text, __ in found(f"first\n{text}\n\nlast".encode())} == {TOKEN}
 
 
-@given(st.integers(0, 150_000), st.sampled_from(KINDS[20:]), st.integers(1000, 200_000))
-def test_result_does_not_depend_on_the_chunks(before: int, kind: Kind, size: int) -> None:
-    if kind in (*COMPRESSED, *ARCHIVES):
-        return
-    data = b"0123456789 abcdef\n" * (before // 18) + kind.content(TOKEN)
-    chunks = (data[i : i + size] for i in range(0, len(data), size))
-    assert list(search_text(chunks)) == list(search_text([data]))
+TEXTS = [kind for kind in KINDS if kind not in (*COMPRESSED, *ARCHIVES)]
+
+
+@given(
+    *(st.integers(0, 300), st.sampled_from(TEXTS), st.integers(0, 300_000)),
+    st.sampled_from([2000, 40_000, 200_000]),
+)
+def test_result_does_not_depend_on_the_chunks(
+    before: int, kind: Kind, after: int, size: int
+) -> None:
+    line = b"0123456789 (abc) def\n"
+    data = line * (after // 21) + b"x" * before + b"\n" + kind.content(TOKEN) + line * 7000
+    expected = list(search_text([data]))
+    assert expected
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_scan_text, "_BLOCK", size)
+        chunks = (data[i : i + size] for i in range(0, len(data), size))
+        assert list(search_text(chunks)) == expected
+
+
+def test_large_base64_is_searched_in_parts(tmp_path: Path) -> None:
+    size, tokens = 200_000, [token(n=number) for number in range(24)]
+    text = "".join(f"{one}\n{'0123456789 (abc)' * (size // 16)}\n" for one in tokens).encode()
+    (tmp_path / "a").write_bytes(base64.b64encode(base64.b64encode(text)))
+    (tmp_path / "b").write_bytes(base64.encodebytes(base64.b64encode(text)))
+    for name in ("a", "b"):
+        scanned = scan([], [str(tmp_path / name)])
+        assert [one.text for one in scanned.tokens] == tokens
+        assert scanned.unread == []
+
+
+def test_large_compressed_content_in_base64_is_unread(tmp_path: Path) -> None:
+    noise = base64.b64encode(gzip.compress(log(TOKEN) + random.Random(1).randbytes(5 * 1024**2)))
+    (tmp_path / "a").write_bytes(b"key: " + noise)
+    ((path, reason),) = scan([], [str(tmp_path)]).unread
+    assert path == f"{tmp_path}/a (base64)"
+    assert "more than 4 MiB of compressed data in base64" in reason
 
 
 # Near misses
@@ -131,7 +171,49 @@ def test_near_miss_is_no_complete_token(text: str) -> None:
 @each_row("end", ["\n", '"', "\r\n", ""])
 def test_part_of_wrapped_token_is_not_listed_as_cut_short(end: str) -> None:
     data = ("first\n" + lines(TOKEN, 100) + end).encode()
-    assert [(one.token.text, one.token.well_formed) for one in search_text([data])] == [
+    assert [(one.token.text, one.token.well_formed) for one in findings([data])] == [(TOKEN, True)]
+
+
+CUT = TOKEN[:-9]
+
+
+@each_row(
+    "text",
+    [
+        f"{CUT}\nabcdefghI\n",
+        f"token={CUT}\r\nabcdefghI\r\n",
+        f"> {CUT}\n> abcdefghI\n",
+        f"  {CUT}\n  abcdefghI\n",
+        f'"{CUT}"\n"abcdefghI"\n',
+        json.dumps(f"{CUT}\nabcdefghI\n"),
+        f"{HEADER}.{PAYLOAD}.\n{SIGNATURE[:-1]}A\n",
+        lines(CUT, 64) + "\nabcdefghI\n",
+        base64.b64encode(CUT.encode()).decode() + "\n" + base64.b64encode(b"abcdefghI").decode(),
+    ],
+    ids=repr,
+)
+def test_cut_token_stays_malformed_if_the_next_line_completes_it(tmp_path: Path, text: str) -> None:
+    (tmp_path / "a.log").write_text(text)
+    (tmp_path / "b.log").write_text(TOKEN[:-9] + "abcdefgh8")
+    tokens = scan([], [str(tmp_path / "a.log")]).tokens
+    assert [one.well_formed for one in tokens] == [False]
+    assert TOKEN.startswith(tokens[0].text)
+
+
+@each_row(
+    "text",
+    [
+        lines(TOKEN, 60),
+        lines(TOKEN, 60, "\n> "),
+        f"{CUT}\\\n{TOKEN[-9:]}",
+        f'"{CUT}" +\n  "{TOKEN[-9:]}"',
+        f"{CUT}=\n{TOKEN[-9:]}",
+        "\n".join([f"{HEADER}.", f"{PAYLOAD}.", SIGNATURE]),
+    ],
+    ids=repr,
+)
+def test_wrapped_signature_is_complete_if_its_break_is_certain(text: str) -> None:
+    assert [(one.token.text, one.token.well_formed) for one in findings([text.encode()])] == [
         (TOKEN, True)
     ]
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import tarfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -25,7 +26,10 @@ from ansible_collections.nomba.auth.plugins.module_utils._scan_archives import (
     Place,
     search_content,
 )
-from ansible_collections.nomba.auth.plugins.module_utils._scan_text import search_text
+from ansible_collections.nomba.auth.plugins.module_utils._scan_text import (
+    PackedFinding,
+    search_text,
+)
 from ansible_collections.nomba.auth.plugins.module_utils._token import fingerprint
 from tests.corpus.hostile import LIMIT, WITH_TOKEN, WITHOUT_TOKEN, Hostile, write_tree
 from tests.corpus.kinds import ARCHIVES, COMPRESSED, KINDS, Kind, tar
@@ -74,10 +78,11 @@ def test_hostile_tree_is_read(tmp_path: Path) -> None:
 class Nobody:
     """A visitor that reads everything and keeps nothing."""
 
-    def text(self, _place: Place, chunks: object) -> None:
+    def text(self, _place: Place, chunks: Iterator[bytes]) -> Iterator[bytes | None]:
         """Read a text."""
-        for __ in search_text(chunks):  # type: ignore[arg-type]
-            pass
+        for one in search_text(chunks):
+            if isinstance(one, PackedFinding):
+                yield one.content
 
     def member(self, place: Place, _name: bytes) -> Place:
         """Return the same place."""
@@ -107,8 +112,12 @@ def test_archive_in_chunks_of_any_size_is_read(sample: bytes, size: int) -> None
     found: list[str] = []
 
     class Finder(Nobody):
-        def text(self, _place: Place, chunks: object) -> None:
-            found.extend(one.token.text for one in search_text(chunks))  # type: ignore[arg-type]
+        def text(self, _place: Place, chunks: Iterator[bytes]) -> Iterator[bytes | None]:
+            for one in search_text(chunks):
+                if isinstance(one, PackedFinding):
+                    yield one.content
+                else:
+                    found.append(one.token.text)
 
         def unread(self, _place: Place, reason: str) -> None:
             raise AssertionError(reason)
