@@ -30,6 +30,7 @@ from ansible_collections.nomba.auth.plugins.module_utils._scan_archives import (
     search_content,
     search_plain,
 )
+from ansible_collections.nomba.auth.plugins.module_utils._scan_batch import Batch
 from ansible_collections.nomba.auth.plugins.module_utils._scan_git import (
     GitFailed,
     GitObject,
@@ -42,7 +43,6 @@ from ansible_collections.nomba.auth.plugins.module_utils._scan_programs import P
 from ansible_collections.nomba.auth.plugins.module_utils._scan_reader import Problem
 from ansible_collections.nomba.auth.plugins.module_utils._scan_text import (
     PackedFinding,
-    is_clean,
     search_text,
 )
 from ansible_collections.nomba.auth.plugins.module_utils._token import (
@@ -54,7 +54,7 @@ from ansible_collections.nomba.auth.plugins.module_utils._token import (
 
 _MIB = 1024 * 1024
 _CHUNK = _MIB
-# Bytes. Smaller files get a fast first look.
+# Bytes. Smaller files are examined together.
 _SMALL = 64 * 1024
 # Bytes by which a file may grow while it is read. Also the limit for files that report no size,
 # such as those in /proc.
@@ -269,6 +269,7 @@ class _Scan:
         self._is_stopped = False
         self._unread_in_file = 0
         self._findings = 0
+        self._batch = Batch()
 
     def add(self, token: Token, location: Location | None = None) -> None:
         """Add a token and its location."""
@@ -285,6 +286,7 @@ class _Scan:
             self._source(path)
         except _Stopped:
             self._add_unread(path, _STOPPED)
+        self._search_batch()
 
     def _source(self, path: str) -> None:
         self._search_path(path, path, may_be_link=True)
@@ -341,6 +343,7 @@ class _Scan:
 
     def _search_name(self, place: Place, name: bytes) -> None:
         if b".e" in name:
+            self._search_batch()  # tokens are listed in the order of the files
             for finding in find_tokens([name]):
                 self._found(finding.token, Location(_shown(place), None))
 
@@ -379,8 +382,12 @@ class _Scan:
             self._add_unread(path, _LARGER.format(self._max_file_size))
         else:
             self.result.files += 1
-            if self._is_clean(descriptor, size):
+            small = self._small_text(descriptor, size)
+            if small:
+                if self._batch.add(path, small):
+                    self._search_batch()
                 return
+            self._search_batch()
             self._unread_in_file = 0
             chunks = self._chunks(path, descriptor, size)
             first = next(chunks, b"")
@@ -388,18 +395,24 @@ class _Scan:
                 whole = chain([first], chunks)
                 search_content(Place(path), whole, self, Budget.for_size(size))
 
-    def _is_clean(self, descriptor: int, size: int) -> bool:
-        """Return whether a small file certainly contains nothing to find: a fast first look."""
+    def _small_text(self, descriptor: int, size: int) -> bytes:
+        """Return the content of a small file that is only text, else nothing."""
         if not 0 < size < _SMALL:
-            return False
+            return b""
         try:
             content = os.pread(descriptor, size + 1, 0)
         except OSError:
-            return False  # reading it again reports the error
-        if len(content) != size or not is_clean(content) or not is_text(content):
-            return False
+            return b""  # reading it again reports the error
+        if len(content) != size or b"\0" in content or not is_text(content):
+            return b""
         self.result.bytes += size
-        return True
+        return content
+
+    def _search_batch(self) -> None:
+        """Search the small files that were read."""
+        for path, content in self._batch.take():
+            self._unread_in_file = 0
+            search_content(Place(path), [content], self, Budget.for_size(len(content)))
 
     def _chunks(self, path: str, descriptor: int, size: int) -> Iterator[bytes]:
         """Yield the content of a file, with at most _MAX_GROWTH more than its size when opened.

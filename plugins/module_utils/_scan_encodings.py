@@ -315,7 +315,7 @@ def _encoding(code: bytes) -> str:
 def _interrupted(data: bytes, marks: Iterable[Mark]) -> Iterator[Encoded]:
     """Yield the tokens in the texts that start at these indexes, if something interrupts them."""
     done, left = 0, _MAX_SEARCHES
-    for start, __, __ in marks:
+    for start in (mark.start for mark in marks):
         if start < done:
             continue
         joined = _join(data, start, _JWT)
@@ -388,7 +388,7 @@ def _in_base64(
     offset: the number of characters before them in their group of four.
     """
     joined, done, aligned, left = _Joined(0), 0, set[int](), _MAX_SEARCHES
-    for index, __, __ in marks:
+    for index in (mark.start for mark in marks):
         first = max(0, index - offset)
         if index >= done:
             joined, aligned = _join(data, first, _BASE64), set()

@@ -24,7 +24,7 @@ _RARE = 1024
 # A run is text that may be base64, in lines or not, and is long enough for a token that is encoded
 # twice, compressed, or in UTF-16. Every _STRIDE-th byte is examined.
 MIN_RUN = 320
-_STRIDE = 16
+_STRIDE, _FINE = 16, 3
 _SAMPLES = b"\1" * (MIN_RUN // _STRIDE - 1)
 _RUN_CHARACTERS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_\\\r\n"
 _IN_RUN = bytes(byte in _RUN_CHARACTERS for byte in range(256))
@@ -84,21 +84,23 @@ def find_marks(data: bytes, start: int = 0) -> list[Mark]:
 def _starts(data: bytes, start: int, sample: bytes) -> list[int]:
     """Return the indexes of starts, also of those with a line break in them."""
     found = []
-    for at in _letters(data, start, _LETTER_J, sample):
+    for at in _candidates(data, start, b"J", _LETTER_J, sample):
+        split = None
         if data.startswith(b"ey", at - 2):
             found.append(at - 2)
         elif data[at - 1] in _GAP_ENDS:
             split = _SPLIT_START.search(data, max(0, at - _MAX_SPLIT), at)
-            if split:
-                found.append(split.start())
+        if split:
+            found.append(split.start())
     return [index for index in found if index >= start]
 
 
 def _literals(data: bytes, start: int, text: bytes, sample: bytes) -> list[int]:
-    """Return the indexes of a literal."""
+    """Return the indexes of a literal, found by its rarest letter."""
     __, index = min((sample.count(text[i : i + 1]), i) for i in range(len(text)))
-    letters = _letters(data, start + index, _pattern(text, index), sample)
-    return [at - index for at in letters if data.startswith(text, at - index)]
+    pattern = _pattern(text, index)
+    found = _candidates(data, start + index, text[index : index + 1], pattern, sample)
+    return [at - index for at in found if data.startswith(text, at - index)]
 
 
 @lru_cache(maxsize=16)
@@ -108,21 +110,20 @@ def _pattern(text: bytes, index: int) -> re.Pattern[bytes]:
     return re.compile(b"%s(?<=%s)%s" % (letter, before, after))
 
 
-def _letters(data: bytes, start: int, pattern: re.Pattern[bytes], sample: bytes) -> list[int]:
+def _candidates(
+    data: bytes, start: int, letter: bytes, pattern: re.Pattern[bytes], sample: bytes
+) -> list[int]:
     """Return the indexes of the letter with which a pattern starts; at least those of the pattern.
 
-    A search for the letter alone is the fastest, until the letter is frequent.
+    A search for the letter alone is the fastest, unless the letter is frequent.
     """
-    letter, found, left = pattern.pattern[:1], [], 0
-    if sample.count(letter) * _RARE <= len(sample):
-        left = 4 * len(data) // _RARE + 16
-    at = data.find(letter, start) if left else start
-    while left and at >= 0:
-        found.append(at)
-        left -= 1
-        at = data.find(letter, at + 1)
-    if at >= 0:
-        found += [match.start() for match in pattern.finditer(data, at)]
+    if sample.count(letter) * _RARE > len(sample):
+        return [match.start() for match in pattern.finditer(data, start)]
+    found: list[int] = []
+    at, find, add = data.find(letter, start), data.find, found.append
+    while at >= 0:
+        add(at)
+        at = find(letter, at + 1)
     return found
 
 
@@ -142,12 +143,16 @@ def _runs(data: bytes, start: int) -> Iterator[tuple[int, int]]:
     sample, end = 0, start
     while (sample := samples.find(_SAMPLES, sample)) >= 0:
         at = start + sample * _STRIDE
+        # The last byte of these that is not part of a run: no run starts before it.
+        other = data[at : at + MIN_RUN - 2 * _STRIDE : _FINE].translate(_IN_RUN).rfind(b"\0")
+        if other >= 0:
+            sample += other * _FINE // _STRIDE + 1
+            continue
         run = _RUN.match(data, at)
         last = run.end() if run else at
-        if last - at > MIN_RUN - _STRIDE:
-            before = data[max(end, at - _STRIDE) : at]
-            first = at - len(before) + len(before.rstrip(_RUN_CHARACTERS))
-            if last - first >= MIN_RUN:
-                yield first, last
+        before = data[max(end, at - _STRIDE) : at]
+        first = at - len(before) + len(before.rstrip(_RUN_CHARACTERS))
+        if last - first >= MIN_RUN:
+            yield first, last
         end = last
         sample = (last - start) // _STRIDE + 1

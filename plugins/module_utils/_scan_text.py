@@ -82,11 +82,6 @@ def search_text(chunks: Iterable[bytes]) -> Iterator[TextFinding | PackedFinding
     yield from window.search(waiting, is_last=True)
 
 
-def is_clean(text: bytes) -> bool:
-    """Return whether a whole text certainly contains no token; fast for small texts."""
-    return b"\0" not in text and not find_marks(text)
-
-
 def _blocks(chunks: Iterable[bytes]) -> Iterator[bytes]:
     """Yield the chunks, those of UTF-16 without NUL bytes; short ones are joined."""
     waiting: list[bytes] = []

@@ -51,7 +51,7 @@ ALLOWED: dict[str, set[str]] = {
     "module_utils/_containers.py": set(),
     "module_utils/_env_file.py": {"_errors", "_token"},
     "module_utils/_scan.py": {
-        *("_clock", "_containers", "_scan_archives", "_scan_git", "_scan_journal"),
+        *("_clock", "_containers", "_scan_archives", "_scan_batch", "_scan_git", "_scan_journal"),
         *("_scan_programs", "_scan_reader", "_scan_text", "_token"),
         *("errno", "fnmatch", "itertools", "os", "stat"),
     },
@@ -68,6 +68,7 @@ ALLOWED: dict[str, set[str]] = {
         ),
         "zlib",
     },
+    "module_utils/_scan_batch.py": {"_scan_literals", "bisect"},
     "module_utils/_scan_encodings.py": {"_containers", "_scan_literals", "_token", "bisect"},
     "module_utils/_scan_git.py": {"_scan_programs", "_scan_reader", "os", "pathlib", "tempfile"},
     "module_utils/_scan_journal.py": {"_scan_programs"},
@@ -218,7 +219,8 @@ PURE = (
         "_rate_limit",
         "_client",
     ),
-    *("_scan_archives", "_scan_encodings", "_scan_literals", "_scan_reader", "_scan_text"),
+    *("_scan_archives", "_scan_batch", "_scan_encodings", "_scan_literals", "_scan_reader"),
+    "_scan_text",
     *("_stored_token", "_issue", "_probe", "_revocation", "_revocation_report", "_rotation"),
     *("_rotation_state", "_rotation_plan", "_rotation_report"),
 )

@@ -459,6 +459,7 @@ def test_growing_file_is_read_up_to_limit(tmp_path: Path, monkeypatch: pytest.Mo
 
     monkeypatch.setattr(os, "read", read_and_write)
     monkeypatch.setattr(_scan, "_MAX_GROWTH", 100_000)
+    monkeypatch.setattr(_scan, "_SMALL", 0)  # small files are read at once
     scanned = scan_folder(tmp_path)
     assert texts(scanned) == [ONE]
     assert [path for path, reason in scanned.unread if "it did not end" in reason] == [str(log)]
@@ -727,7 +728,8 @@ def test_folder_with_too_long_path_is_listed_as_unread(tmp_path: Path) -> None:
     assert reason == os.strerror(errno.ENAMETOOLONG)
 
 
-def test_stopped_scan_lists_unread_sources(tmp_path: Path) -> None:
+def test_stopped_scan_lists_unread_sources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_scan, "_SMALL", 0)  # small files are read at once
     first, second, third = (tmp_path / name for name in ("1", "2", "3"))
     for folder in (first, second, third):
         folder.mkdir()
