@@ -389,17 +389,16 @@ def _in_base64(
     """
     joined, done, aligned, left = _Joined(0), 0, set[int](), _MAX_SEARCHES
     for index in (mark.start for mark in marks):
-        first = max(0, index - offset)
         if index >= done:
-            joined, aligned = _join(data, first, _BASE64), set()
+            joined, aligned = _join(data, max(0, index - offset), _BASE64), set()
             done = _searched(joined)
-        skip = joined.own(first) % 4
+        skip = (joined.own(index) - offset) % 4 if joined.end > index else -1
         if skip in aligned:
             continue
         aligned.add(skip)
-        text = _decode(joined, skip)
+        text = _decode(joined, skip) if skip >= 0 else b""
         found = list(_in_decoded(joined, skip, text, depth))
-        if not found and left and _names_an_account(text):
+        if not found and left and (skip < 0 or _names_an_account(text)):
             left -= 1
             around, own = _join_around(data, index, _BASE64)
             skip = (own - offset) % 4

@@ -140,6 +140,46 @@ def test_large_compressed_content_in_base64_is_unread(tmp_path: Path) -> None:
     assert "more than 4 MiB of compressed data in base64" in reason
 
 
+PIECES = (
+    *(
+        b"eyJ",
+        b"ey",
+        b"J",
+        b"ZXlK",
+        b"V5S",
+        b"leU",
+        b"H4sI",
+        b"eJwt",
+        b".",
+        b".e",
+        b"%65%79",
+        b"%0A",
+    ),
+    *(
+        b"\\u0065\\u0079",
+        b"\n",
+        b"\r\n",
+        b"\n  ",
+        b" ",
+        b'"',
+        b"=",
+        b"\\n",
+        b"\\",
+        b"+",
+        b"\0",
+        b"\xff",
+    ),
+    *(b"x" * 400, b"QUJD" * 300, HEADER.encode(), PAYLOAD.encode(), SIGNATURE.encode()),
+    *(base64.b64encode(TOKEN.encode()), b"\x1b[0m", b"> ", b"'+'"),
+)
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=40))
+def test_any_text_is_searched(pieces: list[bytes]) -> None:
+    for one in search_text([b"".join(pieces)]):
+        assert one.line >= 1
+
+
 # Near misses
 
 
