@@ -49,6 +49,8 @@ class Program:
         """environment: all variables of the program, besides PATH and the language."""
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115  closed at the end of the context
         self._stopped = stopped
+        # run_command of Ansible collects the whole output in memory.
+        # pylint: disable-next=ansible-bad-function
         self._process = subprocess.Popen(  # noqa: S603  no part of the command is from a file
             list(command),
             stdin=subprocess.DEVNULL,
