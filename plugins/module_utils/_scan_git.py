@@ -25,7 +25,6 @@ from ansible_collections.nomba.auth.plugins.module_utils._scan_programs import (
 )
 from ansible_collections.nomba.auth.plugins.module_utils._scan_reader import Problem, Reader
 
-_MARKS = frozenset({"HEAD", "objects", "refs"})
 _NO_GIT = "it is a Git repository, and this host has no git to read its objects"
 _FAILED = "git could not read all of its objects: {}"
 # Bytes of the configuration that are searched for the format of the object names.
@@ -37,8 +36,6 @@ _MAX_LINE = 128
 _ALL = ("cat-file", "--batch-all-objects", "--unordered", "--buffer")
 # Folders above a file whose names are looked up, each in one pass over the trees.
 _MAX_LEVELS = 20
-# Characters of an object's name, as shown to users.
-_SHORT = 12
 _REGULAR = re.compile(rb"[0-7]{5,6} ([^\0]+)\0")
 
 
@@ -52,13 +49,8 @@ class GitObject:
     content: Iterator[bytes]
 
 
-class GitFailed(Exception):
+class GitFailed(Problem):
     """Not all objects can be read; the text is the reason, for users."""
-
-
-def is_repository(names: set[str]) -> bool:
-    """Return whether a folder with these names is the folder of a Git repository."""
-    return names >= _MARKS
 
 
 class Repository:
@@ -155,8 +147,3 @@ class Repository:
         except OSError:
             return False
         return _SHA256.search(text) is not None
-
-
-def short(name: str) -> str:
-    """Return the start of an object's name, as shown to users."""
-    return name[:_SHORT]

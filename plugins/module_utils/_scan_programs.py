@@ -14,6 +14,8 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import TracebackType
 
+from ansible_collections.nomba.auth.plugins.module_utils._scan_reader import Problem
+
 # Programs are searched here only, not in the PATH of the user.
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _PIECE = 256 * 1024
@@ -24,7 +26,7 @@ _LOOK = 0.5
 _MAX_MESSAGE = 4096
 
 
-class ProgramFailed(Exception):
+class ProgramFailed(Problem):
     """A program failed or ended early; the text is the reason, for users."""
 
 

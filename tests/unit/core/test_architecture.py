@@ -50,9 +50,10 @@ ALLOWED: dict[str, set[str]] = {
     },
     "module_utils/_containers.py": set(),
     "module_utils/_env_file.py": {"_errors", "_token"},
-    "module_utils/_scan.py": {
-        *("_clock", "_containers", "_scan_archives", "_scan_batch", "_scan_git", "_scan_journal"),
-        *("_scan_programs", "_scan_reader", "_scan_text", "_token"),
+    "module_utils/_scan.py": {"_scan_sources", "_token"},
+    "module_utils/_scan_sources.py": {
+        *("_clock", "_containers", "_scan", "_scan_archives", "_scan_batch", "_scan_git"),
+        *("_scan_journal", "_scan_reader", "_scan_text", "_token"),
         *("errno", "fnmatch", "itertools", "os", "stat"),
     },
     "module_utils/_scan_archives.py": {
@@ -73,7 +74,14 @@ ALLOWED: dict[str, set[str]] = {
     "module_utils/_scan_git.py": {"_scan_programs", "_scan_reader", "os", "pathlib", "tempfile"},
     "module_utils/_scan_journal.py": {"_scan_programs"},
     "module_utils/_scan_literals.py": set(),
-    "module_utils/_scan_programs.py": {"os", "select", "shutil", "subprocess", "tempfile"},
+    "module_utils/_scan_programs.py": {
+        "_scan_reader",
+        "os",
+        "select",
+        "shutil",
+        "subprocess",
+        "tempfile",
+    },
     "module_utils/_scan_reader.py": set(),
     "module_utils/_scan_text.py": {"_scan_encodings", "_scan_literals", "_token"},
     "module_utils/_secure_open.py": {"_errors", "errno", "grp", "os", "pwd", "stat"},

@@ -22,7 +22,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from ansible_collections.nomba.auth.plugins.module_utils import _scan
+from ansible_collections.nomba.auth.plugins.module_utils import _scan_sources
 from ansible_collections.nomba.auth.plugins.module_utils._scan import (
     Location,
     ScanResult,
@@ -128,7 +128,7 @@ def test_result_is_independent_of_read_size(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chunk: int
 ) -> None:
     (tmp_path / "log").write_text(f"first\n{ONE}\n{TWO}\n")
-    monkeypatch.setattr(_scan, "_CHUNK", chunk)
+    monkeypatch.setattr(_scan_sources, "_CHUNK", chunk)
     scanned = scan_folder(tmp_path)
     assert texts(scanned) == [ONE, TWO]
     assert (places(scanned, ONE), places(scanned, TWO)) == ([("log", 2)], [("log", 3)])
@@ -458,8 +458,8 @@ def test_growing_file_is_read_up_to_limit(tmp_path: Path, monkeypatch: pytest.Mo
         return read(descriptor, size)
 
     monkeypatch.setattr(os, "read", read_and_write)
-    monkeypatch.setattr(_scan, "_MAX_GROWTH", 100_000)
-    monkeypatch.setattr(_scan, "_SMALL", 0)  # small files are read at once
+    monkeypatch.setattr(_scan_sources, "_MAX_GROWTH", 100_000)
+    monkeypatch.setattr(_scan_sources, "_SMALL", 0)  # small files are read at once
     scanned = scan_folder(tmp_path)
     assert texts(scanned) == [ONE]
     assert [path for path, reason in scanned.unread if "it did not end" in reason] == [str(log)]
@@ -479,7 +479,7 @@ def test_file_of_impossible_size_is_not_read(
 ) -> None:
     (tmp_path / "core").write_text(ONE)
     (tmp_path / "log").write_text(TWO[:100])
-    monkeypatch.setattr(_scan, "_MAX_SIZE", len(ONE) - 1)
+    monkeypatch.setattr(_scan_sources, "_MAX_SIZE", len(ONE) - 1)
     scanned = scan_folder(tmp_path)
     assert scanned.files == 1
     ((path, reason),) = scanned.unread
@@ -729,7 +729,7 @@ def test_folder_with_too_long_path_is_listed_as_unread(tmp_path: Path) -> None:
 
 
 def test_stopped_scan_lists_unread_sources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_scan, "_SMALL", 0)  # small files are read at once
+    monkeypatch.setattr(_scan_sources, "_SMALL", 0)  # small files are read at once
     first, second, third = (tmp_path / name for name in ("1", "2", "3"))
     for folder in (first, second, third):
         folder.mkdir()
