@@ -115,27 +115,17 @@ class _Window:
 
     def search(self, block: bytes, is_last: bool = False) -> Iterator[TextFinding | PackedFinding]:
         """Search what follows, as far as what may start in it is complete."""
-        searched = self._run < 0 and self._start >= len(self._data) - _BORDER
-        if searched and not is_last and not self._is_marked(block):
-            self._forget(len(self._data))
-            self._data = block
-            self._start = max(0, len(block) - _BORDER)
-        else:
-            self._data += block
-            marks = self._marks()
-            limit = len(self._data) if is_last else len(self._data) - _BORDER
-            waiting = [mark.start for mark in marks if not (is_last or self._is_complete(mark))]
-            end = min([limit, *waiting])
-            marks = [mark for mark in marks if mark.start < end]
-            yield from self._search(marks)
-            self._start = end
-            if not is_last:
-                self._continue_run(marks)
-        self._forget(max(0, min(self._start, len(self._data)) - LOOKBEHIND))
-
-    def _is_marked(self, block: bytes) -> bool:
-        seam = self._data[-_SEAM:] + block[:_SEAM]
-        return bool(find_marks(block) or find_marks(seam))
+        self._data += block
+        marks = self._marks()
+        limit = len(self._data) if is_last else len(self._data) - _BORDER
+        waiting = [mark.start for mark in marks if not (is_last or self._is_complete(mark))]
+        end = min([limit, *waiting])
+        marks = [mark for mark in marks if mark.start < end]
+        yield from self._search(marks)
+        self._start = end
+        if not is_last:
+            self._continue_run(marks)
+        self._forget(max(0, self._start - LOOKBEHIND))
 
     def _marks(self) -> list[Mark]:
         """Return the marks in what is not yet searched, in order."""
