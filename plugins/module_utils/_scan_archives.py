@@ -39,7 +39,9 @@ _KIB, _MIB = 1024, 1024 * 1024
 # Bytes of the start of a content that show its format.
 _HEAD = 1024
 # Bytes that a decompressor returns at a time.
-_PIECE = 256 * _KIB
+_PIECE = 1024 * _KIB
+# Bytes that it is given at a time: what it does not yet need is copied each time.
+_INPUT = 64 * _KIB
 # The same in damaged content, whose last piece is lost.
 _SMALL_PIECE = 64
 # A file may unpack to this many times its size, and always to this many bytes. A log that repeats
@@ -326,7 +328,7 @@ def _unpack_one(name: str, reader: Reader, budget: Budget, memory: int) -> Itera
     if decompressor is None:
         raise Problem("this Python has no library for it")
     while not decompressor.eof:
-        data = reader.chunk() if decompressor.needs_input else b""
+        data = reader.part(_INPUT) if decompressor.needs_input else b""
         if not data and decompressor.needs_input:
             raise Problem(EARLY_END)
         piece = decompressor.decompress(data, _PIECE)

@@ -37,6 +37,14 @@ class Reader:
         self._buffer, self._start = b"", 0
         return chunk or next(self._chunks, b"")
 
+    def part(self, size: int) -> bytes:
+        """Return the next bytes, at most this many; empty at the end of the stream."""
+        if self._start >= len(self._buffer):
+            self.put_back(next(self._chunks, b""))
+        data = self._buffer[self._start : self._start + size]
+        self._start += len(data)
+        return data
+
     def put_back(self, data: bytes) -> None:
         """Put the last chunk back, or its end."""
         self._buffer, self._start = data, 0

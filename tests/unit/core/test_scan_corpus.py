@@ -7,8 +7,10 @@
 from __future__ import annotations
 
 import base64
+import errno
 import gzip
 import json
+import os
 import random
 from collections.abc import Iterable
 from pathlib import Path
@@ -25,6 +27,7 @@ from ansible_collections.nomba.auth.plugins.module_utils._scan_text import (
 )
 from ansible_collections.nomba.auth.plugins.module_utils._token import fingerprint
 from tests.corpus.kinds import ARCHIVES, COMPRESSED, KINDS, Kind, lines, log
+from tests.corpus.var_log import write_var_log
 from tests.unit.tables import each_row
 
 from .token_factory import ACCOUNT, jwt, rs256, token
@@ -83,6 +86,23 @@ def test_everything_in_one_folder_and_one_archive(tmp_path: Path) -> None:
     scanned = scan([], [str(tmp_path)])
     assert len(scanned.tokens) == len(KINDS)
     assert all(one.well_formed for one in scanned.tokens)
+
+
+def test_ordinary_var_log_is_clean_and_read_completely(tmp_path: Path) -> None:
+    write_var_log(tmp_path)
+    scanned = scan([], [str(tmp_path)])
+    assert (scanned.tokens, scanned.unread, scanned.other_jwts) == ([], [], 0)
+    assert (scanned.files, scanned.archives) == (39, 12)
+    (tmp_path / "auth.log.3.gz").write_bytes(gzip.compress(log(TOKEN)))
+    (places,) = scan([], [str(tmp_path)]).locations.values()
+    assert places == [Location(f"{tmp_path}/auth.log.3.gz", 2)]
+
+
+def test_logs_of_this_machine_hide_nothing() -> None:
+    scanned = scan([], ["/var/log"])
+    assert scanned.files
+    allowed = {os.strerror(errno.EACCES), os.strerror(errno.ENOENT)}
+    assert {reason for __, reason in scanned.unread} <= allowed
 
 
 # Positions
