@@ -410,11 +410,12 @@ def docs(tree: Path, _arguments: str) -> Lanes:
     return [[Check("docs", f"{PYTHON} -m tests.tools.docs {tree}/docs/docsite", ROOT, env)]]
 
 
-@session()
+@session("release")
 def bench(tree: Path, arguments: str) -> None:
     """Measure the collection against alternatives, into docs/; takes nearly an hour."""
     folders = f"--out {ROOT}/tests/benchmark/measured --docs {ROOT}/docs"
-    run_in_tree(tree, f"python -m tests.benchmark {folders} {arguments}")
+    scanners = f"PATH=$PATH:{location('release')}/bin"
+    run_in_tree(tree, f"{scanners} python -m tests.benchmark {folders} {arguments}")
 
 
 @session("collections")
