@@ -91,8 +91,7 @@ def _summary(results: Sequence[Result], found: ScanResult) -> dict[str, Any]:
         "verified": sum(result.verified for result in results),
         "not_verified": len(unproved),
         "outcomes": {kind.value: outcomes.count(kind) for kind in Outcome},
-        "files": found.files,
-        "other_jwts": found.other_jwts,
+        **found.counts(),
     }
 
 
