@@ -33,6 +33,8 @@ class ActionModule(ActionBase):  # type: ignore[misc] # Ansible ships no type in
             result = run_hidden(self, "nomba.auth.nomba_token_find", options, variables)
         except AnsibleConnectionFailure:
             spool.put(name, asdict(HostScan(error=UNREACHABLE)))
+            # The connection hid its reason with the output. This command fails with it.
+            self._low_level_execute_command("true", sudoable=False)
             raise
         finally:
             self._remove_tmp_path(self._connection._shell.tmpdir)

@@ -173,7 +173,7 @@ class FleetReport:
 
     def _not_scanned(self) -> dict[str, str]:
         """Return the reason for each host that was not scanned."""
-        none = HostScan(error="its scan did not run")
+        none = HostScan(error="its scan did not end")
         scans = {host: self.scans.get(host, none) for host in self.hosts}
         return {host: scan.error for host, scan in scans.items() if scan.error}
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import re
 import tempfile
 import zipfile
@@ -28,8 +29,7 @@ from tests.unit.modules.canary import make_canary
 
 from .controller import Controller, PlaybookRun
 from .rotations import UNREACHABLE
-
-pytestmark = pytest.mark.newest
+from .test_secrets import recorded_commands
 
 PLUGINS = Path(__file__).with_name("connection_plugins")
 PLAYBOOK = "nomba.auth.scan"
@@ -70,7 +70,9 @@ def controller(
     simulator: ControlClient, tmp_path: Path, testbed: dict[str, dict[str, Any]]
 ) -> Controller:
     """A control host that prints the output of modules with -vvv, and three hosts with a log."""
-    hosts = {host: {**variables} for host, variables in testbed.items()}
+    hosts = {
+        host: {**variables, "ansible_connection": "ssh"} for host, variables in testbed.items()
+    }
     for host, variables in hosts.items():
         folder = tmp_path / "logs" / host
         folder.mkdir(parents=True)
@@ -174,6 +176,7 @@ def test_each_token_is_revoked_once_and_a_second_run_changes_nothing(
     assert left(controller.folder) == []
 
 
+@pytest.mark.newest
 def test_secrets_of_a_partly_failed_scan_are_on_no_path(controller: Controller) -> None:
     canary = make_canary(controller.simulator)
     log(controller, "shop").write_text(f"Bearer {canary.token} of {canary.email}\n")
@@ -182,6 +185,7 @@ def test_secrets_of_a_partly_failed_scan_are_on_no_path(controller: Controller) 
     controller.simulator.forget_requests()
     controller.environment.update(
         ANSIBLE_ANY_ERRORS_FATAL="1",
+        ANSIBLE_BECOME_ALLOW_SAME_USER="1",
         ANSIBLE_BECOME_METHOD="su",
         ANSIBLE_CACHE_PLUGIN="jsonfile",
         ANSIBLE_CACHE_PLUGIN_CONNECTION=str(controller.folder / "cache"),
@@ -193,11 +197,14 @@ def test_secrets_of_a_partly_failed_scan_are_on_no_path(controller: Controller) 
     (private / "project").mkdir(parents=True)
     arguments = ["run", str(private), "--playbook", PLAYBOOK, "--ident", "1"]
     given = "--cmdline=-vvvv -e nomba_hosts=nomba -e nomba_become=true"
-    run = controller.execute("ansible-runner", *arguments, given)
+    with recorded_commands(os.getpid()) as commands:
+        run = controller.execute("ansible-runner", *arguments, given)
     assert run.status != 0, run.output
     assert revokes(controller) == {fingerprint(canary.token): 1}, run.output
     assert controller.simulator.live() == []
     zipped = f"{controller.folder}/logs/ledger/old.zip"
+    assert run.output.count("ESTABLISH SSH CONNECTION") > len(HOSTS)
+    assert "port 9: Connection refused" in run.output
     assert '"NOT SCANNED 1 of 3 hosts: payroll (unreachable)."' in run.output
     assert f'"PARTLY UNREAD 1 of 3 hosts: ledger ({zipped}!app.log: ' in run.output
     assert '"REVOKED AND VERIFIED 1 of 1 token."' in run.output
@@ -208,9 +215,13 @@ def test_secrets_of_a_partly_failed_scan_are_on_no_path(controller: Controller) 
     for path in artifacts:
         if path != log(controller, "shop"):
             assert (path, canary.leaks(path.read_bytes())) == (path, [])
-    assert canary.leaks(run.output) == []
+        # The key of the private file is in no artifact either.
+        assert (path, b'"key":' in path.read_bytes()) == (path, False)
+    assert any(b"nomba_hosts=nomba" in line for line in commands)
+    assert canary.leaks(run.output, *commands) == []
 
 
+@pytest.mark.newest
 def test_run_without_a_scanned_host_fails(controller: Controller) -> None:
     unreachable = {**UNREACHABLE, "nomba_sources": ["/var/log"]}
     controller.hosts.update(dict.fromkeys(HOSTS, unreachable))

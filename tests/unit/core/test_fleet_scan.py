@@ -219,7 +219,7 @@ def test_lines_and_rows_are_in_the_order_of_their_severity() -> None:
         "Next",
     ]
     assert lines[4:6] == [
-        "NOT SCANNED 2 of 3 hosts: db (unreachable), new (its scan did not run).",
+        "NOT SCANNED 2 of 3 hosts: db (unreachable), new (its scan did not end).",
         "PARTLY UNREAD 1 of 3 hosts: web (/a.zip: it is encrypted).",
     ]
     assert header.split() == ["OUTCOME", "TOKEN", "HOST", "FILE:LINE"]
@@ -246,7 +246,7 @@ def test_many_rows_and_names_are_counted() -> None:
     assert len(lines) == 6 + 1 + 20 + 1
     assert lines[0].startswith(f"NOT VERIFIED 1 of 2 tokens: {NAMES[A]} on host web0 in /log:1")
     assert " and in 2 other places: why. " in lines[0]
-    reason = "(its scan did not run)"
+    reason = "(its scan did not end)"
     named = ", ".join(f"web{number} {reason}" for number in range(8, 13))
     assert lines[1] == f"NOT SCANNED 22 of 30 hosts: {named} and 17 more."
     assert "web4 (/a: why, and 1 more) and 3 more." in lines[2]
