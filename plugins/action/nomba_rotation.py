@@ -6,9 +6,11 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Mapping
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
@@ -16,11 +18,13 @@ from ansible.plugins.action import ActionBase
 
 from ansible_collections.nomba.auth.plugins.module_utils._clock import SYSTEM
 from ansible_collections.nomba.auth.plugins.module_utils._errors import NombaError
+from ansible_collections.nomba.auth.plugins.module_utils._rotation_folder import use_folder
 from ansible_collections.nomba.auth.plugins.module_utils._rotation_plan import RotationOptions
 from ansible_collections.nomba.auth.plugins.module_utils._rotation_state import Actor, Kind
 from ansible_collections.nomba.auth.plugins.module_utils._stored_token import Owner
 from ansible_collections.nomba.auth.plugins.module_utils._token import fingerprint, jwts_in
 from ansible_collections.nomba.auth.plugins.plugin_utils._control_host import (
+    FOLDER_MODULE,
     ApiClient,
     CustomStore,
     FileStore,
@@ -47,7 +51,10 @@ from ansible_collections.nomba.auth.plugins.plugin_utils._rotation_run import (
 )
 from ansible_collections.nomba.auth.plugins.plugin_utils._spool import Spool
 
-STEPS = (*("load", "revoke_compromised", "prepare", "record", "revoke_found", "retire", "report"),)
+STEPS = (
+    *("load", "revoke_compromised", "prepare", "record", "revoke_found", "retire"),
+    *("report", "verdict"),
+)
 # Connection options that module_defaults of the group nomba can set.
 _CONNECTION = ("validate_certs", "ca_path", "allow_http", "timeout", "deadline")
 
@@ -86,6 +93,8 @@ class ActionModule(ActionBase):  # type: ignore[misc] # Ansible ships no type in
         run = self._rotation_run(options, spool, variables)
         if step == "report":
             return self._report(run)
+        if step == "verdict":
+            return self._verdict(run)
         is_unsaved = False
         try:
             if step == "record":
@@ -114,16 +123,18 @@ class ActionModule(ActionBase):  # type: ignore[misc] # Ansible ships no type in
         }
 
     def _report(self, run: RotationRun) -> dict[str, Any]:
+        """Return the report for tasks; the next step prints it, and fails if the run has failed."""
         found = run.report()
-        errors, steps = found["errors"], found["lines"]
-        return {
-            "changed": False,
-            **found["values"],
-            "failed": bool(errors),
-            "msg": " ".join(errors) if errors else steps,
-            "steps": steps,
-            "_ansible_verbose_always": True,
-        }
+        return {"changed": False, **found["values"], "steps": found["lines"]}
+
+    def _verdict(self, run: RotationRun) -> dict[str, Any]:
+        """Print the report, and fail if the run has failed."""
+        found = run.report()
+        first, *others = found["shown"]
+        # Ansible repeats the message of a failed task.
+        failed = {"failed": True, "msg": first, "details": others}
+        shown = failed if found["errors"] else {"msg": [first, *others]}
+        return {"changed": False, **shown, "_ansible_verbose_always": True}
 
     def _rotation_run(
         self, options: Mapping[str, Any], spool: Spool, variables: Mapping[str, Any]
@@ -196,10 +207,27 @@ class ActionModule(ActionBase):  # type: ignore[misc] # Ansible ships no type in
         document = str(self._task.args.get("document") or "")
         return CustomStore(document, folder, partial(spool.put, "document"))
 
+    def _is_here(self) -> bool:
+        """Return whether modules of the control host would run as this user on this machine."""
+        is_local = self._connection.transport == "local" and not self._connection.become
+        return is_local and not any(self._task.environment or ())  # which can set another HOME
+
+    def _use_folder(self, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Do what the module does, without the process of a module: half of a rotation's time."""
+        path = Path(os.path.expandvars(str(arguments["path"]))).expanduser()
+        absolute = self._loader.get_basedir() / path  # where a local module would run
+        options = {**arguments, "path": str(absolute)}
+        try:
+            return use_folder(options, bool(self._task.check_mode), SYSTEM)
+        except NombaError as error:
+            return {"failed": True, "msg": str(error), "error": {"code": error.code}}
+
     def _run_module(
         self, variables: Mapping[str, Any], name: str, arguments: Mapping[str, Any]
     ) -> Mapping[str, Any]:
         """Run a module on the control host, with the module_defaults that apply to it."""
+        if name == FOLDER_MODULE and self._is_here():
+            return self._use_folder(arguments)
         own = {}
         if name.startswith(("nomba.auth.nomba_token", "nomba.auth.nomba_rotation_api")):
             own = {one: self._task.args[one] for one in _CONNECTION if one in self._task.args}

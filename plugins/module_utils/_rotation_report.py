@@ -32,6 +32,7 @@ from ansible_collections.nomba.auth.plugins.module_utils._rotation_state import 
     Phase,
     State,
 )
+from ansible_collections.nomba.auth.plugins.module_utils._rotation_verdict import verdict
 from ansible_collections.nomba.auth.plugins.module_utils._timestamps import show_time
 
 _SESSIONS = (
@@ -46,7 +47,8 @@ CLIENT_REFUSALS = ("forbidden", "unknown_client")
 class Findings:
     """What a run found that the state does not contain.
 
-    mode and why: of the plan. would: what a real run would do. rows: of the revoked tokens.
+    before: the name of the credential that was in service when the run began. mode and why: of the
+    plan. would: what a real run would do. rows: of the revoked tokens.
     failure: why the rotation is not finished. refused: the tokens that the API refused. seen: the
     id of the last event before this run. old_client: how the API answered the old client; empty if
     it was not asked. found: rows of the tokens that were found. unread: the sources that could not
@@ -56,6 +58,7 @@ class Findings:
     """
 
     hosts: Sequence[str] = ()
+    before: str = ""
     mode: str = ""
     why: str = ""
     would: Sequence[str] = ()
@@ -75,11 +78,20 @@ class Findings:
 
 @dataclass(frozen=True)
 class RotationReport:
-    """The result of a run. errors: why it failed; empty if it succeeded."""
+    """The result of a run.
+
+    lines: what it did, the verdict first. errors: why it failed; empty if it succeeded.
+    """
 
     values: Mapping[str, Any]
     lines: Sequence[str]
     errors: Sequence[str] = field(default_factory=list)
+
+    @property
+    def shown(self) -> list[str]:
+        """The lines that a person reads: the verdict, and what explains it."""
+        verdict = [self.values["verdict"]] if self.values["verdict"] else []
+        return [*verdict, *(self.errors or self.lines)]
 
 
 def report(
@@ -90,6 +102,7 @@ def report(
     errors = _errors(state, findings, options, events, now)
     current = state.current
     values = {
+        "verdict": _verdict(state, findings, events, has_failed=bool(errors)),
         "mode": findings.mode,
         "reason": findings.why,
         "current": current.fingerprint if current else "",
@@ -104,6 +117,24 @@ def report(
         "errors": errors,
     }
     return RotationReport(values, _lines(state, findings, options, events, now), errors)
+
+
+def _verdict(
+    state: State, findings: Findings, events: Sequence[Mapping[str, Any]], has_failed: bool
+) -> str:
+    if findings.check_mode or (findings.verify_only and has_failed):
+        return ""
+    if findings.verify_only:
+        return "VERIFIED: the API accepts the client of the options"
+    return verdict(
+        state,
+        findings.before,
+        members=findings.hosts,
+        events=events,
+        rows=findings.rows,
+        found=findings.found,
+        has_failed=has_failed,
+    )
 
 
 def revocation_verdict(names: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str:

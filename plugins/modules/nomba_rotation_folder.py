@@ -98,95 +98,18 @@ error:
       sample: conflict
 """
 
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.nomba.auth.plugins.module_utils._atomic_file import (
-    checksum,
-    make_private,
-    read_file,
-    replace_if_unchanged,
-    require_unchanged,
-)
-from ansible_collections.nomba.auth.plugins.module_utils._audit import append
 from ansible_collections.nomba.auth.plugins.module_utils._clock import SYSTEM
 from ansible_collections.nomba.auth.plugins.module_utils._module import NombaModule, run
-from ansible_collections.nomba.auth.plugins.module_utils._secure_open import (
-    FileEntry,
-    create_folder,
-    open_entry,
-)
-
-_STATE = "credentials.json"
-_ISSUED = "issued.json"
-_AUDIT = "audit.jsonl"
+from ansible_collections.nomba.auth.plugins.module_utils._rotation_folder import use_folder
 
 
 def run_module(module: AnsibleModule) -> dict[str, Any]:
     """Read or write the folder."""
-    folder, content = module.params["path"], module.params["state_content"]
-    is_new = _create(folder, module.check_mode)
-    if is_new and module.check_mode:
-        return {"changed": True, "state_content": "", "issued": "", "checksum": ""}
-    changed = is_new
-    result: dict[str, Any] = {}
-    with _opened(folder, _STATE) as entry:
-        if content is None:
-            current = read_file(entry)
-            result = {"state_content": _text(current), "checksum": checksum(current)}
-            with _opened(folder, _ISSUED) as issued:
-                result["issued"] = _text(read_file(issued))
-        else:
-            changed |= _write(entry, content, module)
-            result["checksum"] = checksum(content.encode())
-    if not module.check_mode:
-        changed |= _finish(folder, module.params)
-    return {"changed": changed, **result}
-
-
-def _write(entry: FileEntry, content: str, module: AnsibleModule) -> bool:
-    expected = module.params["expected"]
-    if module.check_mode:
-        require_unchanged(read_file(entry), expected)
-        return True
-    return replace_if_unchanged(entry, lambda __: content.encode(), expected, make_private, SYSTEM)[
-        1
-    ]
-
-
-def _finish(folder: str, params: dict[str, Any]) -> bool:
-    """Remove the issued token and append the events; return whether this changed anything."""
-    changed = False
-    if params["discard_issued"]:
-        with suppress(FileNotFoundError):
-            os.unlink(f"{folder}/{_ISSUED}")  # noqa: PTH108 -- pathlib is slow to import
-            changed = True
-    if params["events"]:
-        with _opened(folder, _AUDIT) as log:
-            changed |= append(log, params["events"], SYSTEM) > 0
-    return changed
-
-
-def _create(folder: str, check_mode: bool) -> bool:
-    if os.path.isdir(folder):  # noqa: PTH112 -- pathlib is slow to import
-        return False
-    if not check_mode:
-        create_folder("path", folder)
-    return True
-
-
-@contextmanager
-def _opened(folder: str, name: str) -> Iterator[FileEntry]:
-    with open_entry("path", f"{folder}/{name}", follow_link=True) as entry:
-        yield entry.owned_by(os.geteuid())
-
-
-def _text(content: bytes | None) -> str:
-    return (content or b"").decode(errors="replace")
+    return use_folder(module.params, module.check_mode, SYSTEM)
 
 
 def main() -> None:

@@ -34,6 +34,7 @@ from ansible_collections.nomba.auth.plugins.plugin_utils._rotation_run import (
 # is in check mode. Returns its result.
 RunModule = Callable[..., Mapping[str, Any]]
 
+FOLDER_MODULE = "nomba.auth.nomba_rotation_folder"
 _ENCRYPTED = "$ANSIBLE_VAULT"
 _STOPPED = (
     "The run stopped here. Run again when the store is writable and no other rotation is active."
@@ -124,8 +125,7 @@ class Folder:
             self._remember("", result["checksum"])
 
     def _run(self, verb: str, **arguments: Any) -> Mapping[str, Any]:
-        name = "nomba.auth.nomba_rotation_folder"
-        result = self._run_module(name, {"path": self._path, **arguments})
+        result = self._run_module(FOLDER_MODULE, {"path": self._path, **arguments})
         if result.get("failed"):
             reason = f"the store could not be {verb}: {_message(result)}."
             stopped = f" {_STOPPED}" if verb == "written" else ""

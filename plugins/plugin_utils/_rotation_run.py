@@ -48,6 +48,7 @@ from ansible_collections.nomba.auth.plugins.module_utils._rotation_state import 
     present,
     text,
 )
+from ansible_collections.nomba.auth.plugins.module_utils._rotation_verdict import name_of
 from ansible_collections.nomba.auth.plugins.module_utils._timestamps import show_time
 from ansible_collections.nomba.auth.plugins.module_utils._token import fingerprint
 
@@ -216,7 +217,8 @@ class RotationRun:
             known |= {fingerprint(one): one for one in given}
             self.values.put("clients", known)
         self.values.put("known", list(known))
-        self._note(seen=str(state.events[-1]["id"]) if state.events else "")
+        seen = str(state.events[-1]["id"]) if state.events else ""
+        self._note(seen=seen, before=name_of(state.current))
         self.result.message = "The store was read."
 
     def revoke_compromised(self) -> None:
@@ -592,7 +594,7 @@ class RotationRun:
             command=self.settings.command,
         )
         rendered = report(state, findings, self.settings.options, self.actor().now)
-        self.values.put("report", asdict(rendered))
+        self.values.put("report", {**asdict(rendered), "shown": rendered.shown})
         self.values.put("final", text(state))
 
     def _issue_and_verify(self, state: State) -> State | None:

@@ -108,9 +108,10 @@ def writes(controller: Controller) -> list[str]:
 
 
 def message(run: PlaybookRun) -> str:
-    """Return the message of the last failed task."""
+    """Return the message of the last failed task, with its details."""
     found = re.findall(r'"msg": (".*")', run.output)
-    return str(json.loads(found[-1]))
+    details = re.findall(r'"details": (\[[^]]*\])', run.output)
+    return " ".join([json.loads(found[-1]), *(json.loads(details[-1]) if details else [])])
 
 
 def current(controller: Controller) -> str:

