@@ -16,7 +16,7 @@ from ansible_collections.nomba.auth.plugins.plugin_utils._fleet_scan import UNRE
 from ansible_collections.nomba.auth.plugins.plugin_utils._hidden_output import run_hidden
 from ansible_collections.nomba.auth.plugins.plugin_utils._spool import Spool
 
-_NOT_SCANNED = "This host was not scanned. The report at the end of the run states the reason."
+_NOT_SCANNED = "This host was not scanned. The verdict at the end of the run states the reason."
 
 
 class ActionModule(ActionBase):  # type: ignore[misc] # Ansible ships no type information

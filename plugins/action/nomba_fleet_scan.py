@@ -24,12 +24,12 @@ from ansible_collections.nomba.auth.plugins.plugin_utils._hidden_output import r
 from ansible_collections.nomba.auth.plugins.plugin_utils._playbook_run import resume_command
 from ansible_collections.nomba.auth.plugins.plugin_utils._spool import Spool
 
-STEPS = ("start", "revoke", "report")
+STEPS = ("start", "revoke", "verdict")
 _OWN = ("step", "run", "pattern_hosts")
 _NOT_RUN = {"msg": "the tokens were not revoked", "error": {}}
 _SERIAL = (
-    "serial: the tokens of all hosts are revoked together. Remove serial from this play; the play "
-    "that scans the hosts can have it."
+    "serial: a scan revokes the tokens of all hosts together. Remove serial, and limit the hosts "
+    "that are scanned at a time with forks or throttle."
 )
 
 
@@ -51,7 +51,7 @@ class ActionModule(ActionBase):  # type: ignore[misc] # Ansible ships no type in
             return {"changed": False, "run": Spool.create().handle}
         spool = Spool.opened(self._task.args.get("run"))
         try:
-            steps = {"revoke": self._revoke, "report": self._report}
+            steps = {"revoke": self._revoke, "verdict": self._verdict}
             return steps[step](spool, task_vars or {})
         finally:
             self._remove_tmp_path(self._connection._shell.tmpdir)
@@ -78,8 +78,8 @@ class ActionModule(ActionBase):  # type: ignore[misc] # Ansible ships no type in
         except AnsibleConnectionFailure as error:
             return {"failed": True, "msg": f"the control host is unreachable: {error}"}
 
-    def _report(self, spool: Spool, variables: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the verdict and the table, and fail if a token may be valid."""
+    def _verdict(self, spool: Spool, variables: Mapping[str, Any]) -> dict[str, Any]:
+        """Print the verdict and the table, and fail if a token may be valid."""
         scans, is_check = _scans(spool, variables), bool(self._task.check_mode)
         rows = spool.get("rows")
         if rows is None:
@@ -89,10 +89,11 @@ class ActionModule(ActionBase):  # type: ignore[misc] # Ansible ships no type in
         command = resume_command(sys.argv)
         report = FleetReport(hosts, scans, rows, is_check, len(others), command)
         spool.discard()
-        # Ansible prints the message of a failed task twice, so that it is short.
-        message, *lines = report.lines()
-        shown = {"failed": report.failed, "_ansible_verbose_always": True}
-        return {"changed": False, "msg": message, "report": lines, **shown}
+        first, *others = report.lines()
+        # Ansible repeats the message of a failed task.
+        failed = {"failed": True, "msg": first, "details": others}
+        shown = failed if report.failed else {"msg": [first, *others]}
+        return {"changed": False, **shown, "_ansible_verbose_always": True}
 
 
 def _scans(spool: Spool, variables: Mapping[str, Any]) -> dict[str, HostScan]:

@@ -122,9 +122,9 @@ def revokes(controller: Controller) -> dict[str, int]:
 
 def report(run: PlaybookRun) -> list[str]:
     """Return the lines of the report, which is the last task."""
-    text = run.output.rpartition("TASK [Report")[2].partition("=> ")[2]
+    text = run.output.rpartition("TASK [Print")[2].partition("=> ")[2]
     result, __ = json.JSONDecoder().raw_decode(text)
-    return [result["msg"], *result["report"]]
+    return result["msg"] if isinstance(result["msg"], list) else [result["msg"], *result["details"]]
 
 
 def left(folder: Path) -> list[str]:
