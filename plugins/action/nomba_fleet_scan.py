@@ -85,9 +85,9 @@ class ActionModule(ActionBase):  # type: ignore[misc] # Ansible ships no type in
         if rows is None:
             rows = token_rows(merge(scans), _NOT_RUN, is_check)
         hosts = list(variables["ansible_play_hosts_all"])
-        others = set(self._task.args.get("pattern_hosts") or []) - set(hosts)
+        excluded = set(self._task.args.get("pattern_hosts") or []) - set(hosts)
         command = resume_command(sys.argv)
-        report = FleetReport(hosts, scans, rows, is_check, len(others), command)
+        report = FleetReport(hosts, scans, rows, is_check, len(excluded), command)
         spool.discard()
         first, *others = report.lines()
         # Ansible repeats the message of a failed task.

@@ -236,7 +236,8 @@ class FleetReport:
 
     def _next_lines(self) -> Iterator[str]:
         if self.failed:
-            yield f"Next: remove the causes, then run {self.command or 'the scan again'}"
+            again = f"{self.command} --check" if self.check_mode else self.command
+            yield f"Next: remove the causes, then run {again if self.command else 'it again'}"
         elif self.check_mode and self.rows:
             yield f"Next: run {self.command or 'the scan without --check'}"
 

@@ -268,6 +268,18 @@ def test_run_without_hosts_fails() -> None:
     assert FleetReport([], {}, []).failed
 
 
+@each_row(
+    ("check", "command", "following"),
+    [
+        (False, COMMAND, f"Next: remove the causes, then run {COMMAND}"),
+        (True, COMMAND, f"Next: remove the causes, then run {COMMAND} --check"),
+        (True, "", "Next: remove the causes, then run it again"),
+    ],
+)
+def test_next_command_is_stated(check: bool, command: str, following: str) -> None:
+    assert following in report(*rows("refused"), check_mode=check, command=command).lines()
+
+
 def test_likely_cause_of_a_refusal_is_stated() -> None:
     (line, *__) = report(*rows("refused", http_status=404)).lines()
     assert "HTTP 404 means that client_id is unknown or suspended" in line
