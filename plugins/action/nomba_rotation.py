@@ -20,6 +20,7 @@ from ansible_collections.nomba.auth.plugins.module_utils._clock import SYSTEM
 from ansible_collections.nomba.auth.plugins.module_utils._errors import NombaError
 from ansible_collections.nomba.auth.plugins.module_utils._rotation_folder import use_folder
 from ansible_collections.nomba.auth.plugins.module_utils._rotation_plan import RotationOptions
+from ansible_collections.nomba.auth.plugins.module_utils._rotation_report import RotationReport
 from ansible_collections.nomba.auth.plugins.module_utils._rotation_state import Actor, Kind
 from ansible_collections.nomba.auth.plugins.module_utils._stored_token import Owner
 from ansible_collections.nomba.auth.plugins.module_utils._token import fingerprint, jwts_in
@@ -94,7 +95,7 @@ class ActionModule(ActionBase):  # type: ignore[misc] # Ansible ships no type in
         if step == "report":
             return self._report(run)
         if step == "verdict":
-            return self._verdict(run)
+            return self._verdict(run, spool)
         is_unsaved = False
         try:
             if step == "record":
@@ -103,6 +104,9 @@ class ActionModule(ActionBase):  # type: ignore[misc] # Ansible ships no type in
                 getattr(run, step)()
         except SaveRequired:
             is_unsaved = True
+        except NombaError as error:
+            spool.put("stopped", str(error))
+            raise
         result = run.result
         return {
             "changed": result.changed,
@@ -125,16 +129,21 @@ class ActionModule(ActionBase):  # type: ignore[misc] # Ansible ships no type in
     def _report(self, run: RotationRun) -> dict[str, Any]:
         """Return the report for tasks; the next step prints it, and fails if the run has failed."""
         found = run.report()
-        return {"changed": False, **found["values"], "steps": found["lines"]}
+        actor = run.actor().actor
+        return {"changed": False, **found["values"], "steps": found["lines"], "actor": actor}
 
-    def _verdict(self, run: RotationRun) -> dict[str, Any]:
+    def _verdict(self, run: RotationRun, spool: Spool) -> dict[str, Any]:
         """Print the report, and fail if the run has failed."""
-        found = run.report()
-        first, *others = found["shown"]
-        # Ansible repeats the message of a failed task.
-        failed = {"failed": True, "msg": first, "details": others}
-        shown = failed if found["errors"] else {"msg": [first, *others]}
-        return {"changed": False, **shown, "_ansible_verbose_always": True}
+        found = RotationReport(**run.report())
+        unreported = spool.get("not_reported", [])
+        shown = [*(unreported[:1] if not found.errors else []), *found.shown]
+        if not found.errors and not unreported:
+            return {"changed": False, "msg": shown, "_ansible_verbose_always": True}
+        # Ansible repeats the message of a failed task. A step that failed has printed its own.
+        is_known = bool(spool.get("stopped"))
+        first, *details = [*shown[:1], *(shown[2:] if is_known else shown[1:]), *unreported[1:]]
+        failed = {"failed": True, "msg": first, "details": details}
+        return {"changed": False, **failed, "_ansible_verbose_always": True}
 
     def _rotation_run(
         self, options: Mapping[str, Any], spool: Spool, variables: Mapping[str, Any]

@@ -50,6 +50,7 @@ class ActionModule(ActionBase):  # type: ignore[misc] # Ansible ships no type in
             "inspect": self._inspect,
             "find": self._find,
             "unread": self._unread,
+            "not_reported": self._not_reported,
             "write": self._write,
             "reloaded": self._reloaded,
             "healthy": self._healthy,
@@ -157,6 +158,15 @@ class ActionModule(ActionBase):  # type: ignore[misc] # Ansible ships no type in
         del host
         error = _failed_task(variables)
         spool.put("unread", [f"credential_rotation_find_tokens_tasks: {error}"])
+        return {"changed": False, "msg": error}
+
+    def _not_reported(
+        self, spool: Spool, host: str, variables: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Record that the report was not written or handed to the task file of the user."""
+        del host
+        error = f"NOT REPORTED: {_failed_task(variables)}"
+        spool.put("not_reported", [error])
         return {"changed": False, "msg": error}
 
     def _failed(self, spool: Spool, host: str, variables: Mapping[str, Any]) -> dict[str, Any]:

@@ -14,7 +14,7 @@ import fcntl
 import hashlib
 import os
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from types import TracebackType
@@ -246,6 +246,34 @@ def replace_if_unchanged(
             except OSError as error:
                 raise NotWritten(f"dest: {error.strerror}; it is unchanged") from None
         return current, True
+
+
+def write_new_files(
+    entry: FileEntry, contents: Mapping[str, bytes], clock: Clock, check_mode: bool
+) -> list[str]:
+    """Write private files that did not exist, beside an entry; return their names.
+
+    contents: by suffix. If a name exists, all names get the next number: `name-2.json`. Raises
+    InvalidOption, Locked, NotWritten.
+    """
+    with nullcontext() if check_mode else file_lock(entry, clock, _LOCK_TIMEOUT):
+        number = 1
+        while True:
+            stem = entry.name if number == 1 else f"{entry.name}-{number}"
+            entries = [entry.beside(stem + suffix, stem + suffix, "") for suffix in contents]
+            if not any(one.status() for one in entries):
+                break
+            number += 1
+        for one, content in zip(entries, contents.values()):
+            if not check_mode:
+                with AtomicReplacement(one) as replacement:
+                    make_private(replacement.file)
+                    try:
+                        replacement.commit(content)
+                    except OSError as error:
+                        problem = f"{entry.option}: {one.name}: {error.strerror}"
+                        raise NotWritten(f"{problem}; the report is incomplete") from None
+        return [one.name for one in entries]
 
 
 def read_all(descriptor: int, limit: int) -> bytes:

@@ -336,6 +336,7 @@ def outcome_row(result: Result) -> dict[str, Any]:
         "outcome": result.outcome.value,
         "verified": result.verified,
         "reason": result.reason,
+        "evidence": [one.row() for one in result.evidence],
     }
 
 

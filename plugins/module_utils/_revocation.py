@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from enum import Enum
+from typing import Any, NamedTuple
 
 from ansible_collections.nomba.auth.plugins.module_utils._answer import ApiResult, Verdict
 from ansible_collections.nomba.auth.plugins.module_utils._client import Client
@@ -26,6 +27,7 @@ from ansible_collections.nomba.auth.plugins.module_utils._probe import (
     Prober,
     ProbeResult,
 )
+from ansible_collections.nomba.auth.plugins.module_utils._timestamps import show_time
 from ansible_collections.nomba.auth.plugins.module_utils._token import (
     DEFAULT_LEEWAY,
     Token,
@@ -119,9 +121,30 @@ class Policy:
     abort_after: int = ABORT_AFTER
 
 
+class Observation(NamedTuple):
+    """An answer of the API about a token.
+
+    step: `probe_before`, `revoke` or `probe_after`. result: of a probe, or of the revoke. time: the
+    server's clock by its Date header (seconds since the epoch, UTC), if it sent one.
+    """
+
+    step: str
+    result: str
+    status: int | None
+    time: float | None
+
+    def row(self) -> dict[str, Any]:
+        """Return it as modules return it."""
+        known = {"step": self.step, "result": self.result, "http_status": self.status}
+        return {**known, "time": show_time(self.time)}
+
+
 @dataclass(frozen=True)
 class Result:
-    """The result for one token. verified: a probe proved that the API refuses it."""
+    """The result for one token.
+
+    verified: a probe proved that the API refuses it. evidence: the answers that decided, in order.
+    """
 
     token: Token
     outcome: Outcome
@@ -130,6 +153,7 @@ class Result:
     attempts: int = 0
     status: int | None = None
     code: str | None = None
+    evidence: tuple[Observation, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -263,7 +287,8 @@ class Revocation:
         before = self._observed(self._prober.probe(token))
         if before.proves_dead:
             reason = "this API already refuses it; if another API issued it, revoke it there"
-            return _result(token, Outcome.ALREADY_REVOKED, before.answer, reason, verified=True)
+            dead = _result(token, Outcome.ALREADY_REVOKED, before.answer, reason, verified=True)
+            return replace(dead, evidence=_evidence(before))
         if not before.answer.sent:
             return Result(token, Outcome.NOT_ATTEMPTED, before.answer.problem)
         if not self._policy.write:
@@ -299,7 +324,7 @@ class Revocation:
         )
         outcome, verified = decide(seen, self._policy.proof)
         result = _result(token, outcome, answer, _reason(seen, answer), verified)
-        return replace(result, attempts=answer.attempts)
+        return replace(result, attempts=answer.attempts, evidence=_evidence(before, answer, after))
 
     def _verify(self, token: Token, before: ProbeResult, answer: Verdict) -> ProbeResult | None:
         """Probe until the token is refused, no change is possible, or the proof window ends."""
@@ -381,6 +406,20 @@ def _result(
 ) -> Result:
     """Return a result with the status and code of the answer that decided it."""
     return Result(token, outcome, reason, verified, status=answer.status, code=answer.code)
+
+
+def _evidence(
+    before: ProbeResult, answer: ApiResult | None = None, after: ProbeResult | None = None
+) -> tuple[Observation, ...]:
+    """Return what the API answered about a token, in order."""
+    seen = [("probe_before", before.probe.value, before.answer)]
+    if answer is not None:
+        seen.append(("revoke", answer.verdict.value, answer))
+    if after is not None:
+        seen.append(("probe_after", after.probe.value, after.answer))
+    return tuple(
+        Observation(step, result, one.status, one.server_time) for step, result, one in seen
+    )
 
 
 def _reason(seen: Evidence, answer: ApiResult) -> str:

@@ -79,6 +79,7 @@ def _row(result: Result, found: ScanResult) -> dict[str, Any]:
         "attempts": result.attempts,
         "http_status": result.status,
         "code": result.code,
+        "evidence": [one.row() for one in result.evidence],
         "found_in": found.found_in(token),
     }
 

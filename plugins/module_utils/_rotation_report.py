@@ -27,12 +27,14 @@ from ansible_collections.nomba.auth.plugins.module_utils._rotation_plan import (
 )
 from ansible_collections.nomba.auth.plugins.module_utils._rotation_state import (
     Credential,
+    Host,
     Kind,
     Mode,
     Phase,
     State,
 )
 from ansible_collections.nomba.auth.plugins.module_utils._rotation_verdict import verdict
+from ansible_collections.nomba.auth.plugins.module_utils._stored_token import Owner
 from ansible_collections.nomba.auth.plugins.module_utils._timestamps import show_time
 
 _SESSIONS = (
@@ -111,12 +113,43 @@ def report(
         "outage": next((one["detail"] for one in events if one["outcome"] == "outage"), ""),
         "not_revoked": [one.fingerprint for one in state.previous],
         "retire_at": _retire_at(state, options),
+        "retired": [dict(row) for row in findings.rows],
         "found": [dict(row) for row in findings.found],
         "unread": list(findings.unread),
+        "hosts": [_host(state, name) for name in findings.hosts],
+        "unknown": _unknown(findings, options, now),
         "host_errors": _host_errors(state, findings, events),
         "errors": errors,
     }
     return RotationReport(values, _lines(state, findings, options, events, now), errors)
+
+
+def stopped_report(reason: str, command: str) -> RotationReport:
+    """Return the report of a run that stopped before its end.
+
+    reason: why a step failed; empty if tasks were skipped, or if the task of a user failed.
+    """
+    options = RotationOptions(Owner("", "", ""), max_age=0.0, lock_timeout=0.0)
+    found = report(State(), Findings(), options, 0.0)
+    first = "NOT FINISHED: the run stopped before its end"
+    errors = [reason or f"{first}.", *([f"Next: {command}"] if command else [])]
+    return RotationReport({**found.values, "verdict": first, "errors": errors}, [], errors)
+
+
+def _host(state: State, name: str) -> dict[str, Any]:
+    """Return what is proved about a host or sink, for the report."""
+    host = state.hosts.get(name, Host())
+    in_service = host.uses(state.current)
+    known = {"may_hold": list(host.may_hold), "in_service": in_service, "error": host.error}
+    return {"name": name, **known}
+
+
+def _unknown(findings: Findings, options: RotationOptions, now: float) -> list[str]:
+    """Return what no run can prove about clients that are retired."""
+    if not any(row.get("outcome") == CLIENT_REFUSED for row in findings.rows):
+        return []
+    end = show_time(now + max(findings.lifetime, options.token_lifetime))
+    return [f"Tokens that an old client issued and that were not found may live until {end}."]
 
 
 def _verdict(
@@ -212,7 +245,6 @@ def _client_lines(
 ) -> list[str]:
     """Return what a person must know and do about clients."""
     lines = []
-    lifetime = max(findings.lifetime, options.token_lifetime)
     for one in state.previous:
         end = retire_at(one, options.retire_after)
         if one.kind is Kind.CLIENT and not one.withdrawn and end > now:
@@ -226,12 +258,7 @@ def _client_lines(
             f"{findings.kept} token(s) that were found were issued after the new client was "
             "verified, and were kept."
         )
-    retired = [row for row in findings.rows if row.get("outcome") == CLIENT_REFUSED]
-    if retired:
-        lines.append(
-            f"Tokens that an old client issued and that were not found may live until "
-            f"{show_time(now + lifetime)}."
-        )
+    lines += _unknown(findings, options, now)
     if is_due(state, options, now) and state.current:
         lines.append(_due_client(state.current, options))
     if options.plain_store:

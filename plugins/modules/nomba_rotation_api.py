@@ -115,6 +115,10 @@ results:
     reason:
       description: The reason for the outcome.
       type: str
+    evidence:
+      description: The answers of the API that decided, see M(nomba.auth.nomba_token_revoke).
+      type: list
+      elements: dict
 error:
   description: Why the module failed. The code is for playbooks, RV(ignore:msg) is for users.
   returned: failure

@@ -173,6 +173,29 @@ results:
       description: The code in that answer, if any.
       type: str
       sample: "00"
+    evidence:
+      description: The answers of the API that decided the outcome, in order.
+      type: list
+      elements: dict
+      contains:
+        step:
+          description: V(probe_before), V(revoke) or V(probe_after).
+          type: str
+          sample: probe_after
+        result:
+          description: >-
+            Of a probe V(accepted), V(refused) or V(inconclusive); of the revoke V(succeeded),
+            V(rejected) or V(unknown).
+          type: str
+          sample: refused
+        http_status:
+          description: The HTTP status, if there was an answer.
+          type: int
+          sample: 401
+        time:
+          description: The time of the answer by the API's clock, in UTC, if it sent one.
+          type: str
+          sample: "2026-01-13T14:38:20Z"
     found_in:
       description: The files and the paths that contain the token.
       type: list

@@ -53,7 +53,7 @@ _CHOICES = {
 # Files on the controller.
 _FILES = (
     *("template", "reload_tasks", "health_tasks", "read_tasks", "write_tasks"),
-    "find_tokens_tasks",
+    *("find_tokens_tasks", "notify_tasks"),
 )
 # What a file of a client can contain.
 CLIENT_FIELDS = ("client_id", "client_secret", "account_id", "api_url")

@@ -33,6 +33,7 @@ from ansible_collections.nomba.auth.plugins.module_utils._rotation_report import
     Findings,
     report,
     revocation_verdict,
+    stopped_report,
 )
 from ansible_collections.nomba.auth.plugins.module_utils._rotation_state import (
     Actor,
@@ -371,11 +372,14 @@ class RotationRun:
         self._save(state, last=True)
 
     def report(self) -> dict[str, Any]:
-        """Return the report of this run, see RotationReport. Raises StepFailed."""
-        found = self.values.get("report")
-        if found is None:
-            raise StepFailed("The rotation is not finished. Run the role from its start.")
-        if not self.settings.check_mode and self._read() != parse(self.values.get("final", "")):
+        """Return the report of this run, see RotationReport. Raises StepFailed.
+
+        A run that stopped before its end, or whose tasks were skipped, has failed.
+        """
+        found, stopped = self.values.get("report"), str(self.values.get("stopped", ""))
+        if found is None or stopped:
+            found = asdict(stopped_report(stopped, self.settings.command))
+        elif not self.settings.check_mode and self._read() != parse(self.values.get("final", "")):
             raise StepFailed("The state at the end of the rotation was not saved. Run again.")
         return dict(found)
 
@@ -594,7 +598,7 @@ class RotationRun:
             command=self.settings.command,
         )
         rendered = report(state, findings, self.settings.options, self.actor().now)
-        self.values.put("report", {**asdict(rendered), "shown": rendered.shown})
+        self.values.put("report", asdict(rendered))
         self.values.put("final", text(state))
 
     def _issue_and_verify(self, state: State) -> State | None:

@@ -20,7 +20,7 @@ from tests.tools.project import BUILD, ROOT, VENV, VENVS, ToolError, exclusive, 
 
 COLLECTION = Path("ansible_collections") / "nomba" / "auth"
 # Other collections that this one works with.
-OTHERS = ("community/hashi_vault",)
+OTHERS = ("community/general", "community/hashi_vault")
 
 
 def lay_build_tree(base: Path = BUILD) -> Path:

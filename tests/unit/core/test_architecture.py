@@ -70,7 +70,8 @@ ALLOWED: dict[str, set[str]] = {
         *("_atomic_file", "_clock", "_errors", "_secure_open", "_timestamps", "os"),
     },
     "module_utils/_revocation.py": {
-        *("_answer", "_client", "_clock", "_probe", "_token", "concurrent.futures"),
+        *("_answer", "_client", "_clock", "_probe", "_timestamps", "_token"),
+        "concurrent.futures",
     },
     "module_utils/_revocation_report.py": {"_errors", "_revocation", "_scan", "_timestamps"},
     "module_utils/_atomic_file.py": {
@@ -83,7 +84,8 @@ ALLOWED: dict[str, set[str]] = {
         *("_rotation", "_rotation_state", "_stored_token", "_timestamps"),
     },
     "module_utils/_rotation_report.py": {
-        *("_rotation", "_rotation_plan", "_rotation_state", "_rotation_verdict", "_timestamps"),
+        *("_rotation", "_rotation_plan", "_rotation_state", "_rotation_verdict", "_stored_token"),
+        "_timestamps",
     },
     "module_utils/_rotation_verdict.py": {"_rotation", "_rotation_state"},
     "module_utils/_ensure_token.py": {
@@ -130,6 +132,11 @@ ALLOWED: dict[str, set[str]] = {
     "modules/nomba_credential_file.py": {
         *("_atomic_file", "_clock", "_env_file", "_errors", "_module", "_secure_open", "_token"),
         "ansible.module_utils.basic",
+    },
+    "module_utils/_incident_report.py": {"_errors", "_token"},
+    "modules/nomba_report.py": {
+        *("_atomic_file", "_clock", "_incident_report", "_module", "_secure_open"),
+        *("_timestamps", "ansible.module_utils.basic"),
     },
     "module_utils/_rotation_folder.py": {"_atomic_file", "_audit", "_clock", "_secure_open", "os"},
     "modules/nomba_rotation_folder.py": {
@@ -179,7 +186,8 @@ ALLOWED: dict[str, set[str]] = {
     },
     "action/nomba_rotation.py": {
         *("_clock", "_control_host", "_errors", "_hidden_output", "_playbook_run"),
-        *("_rotation_folder", "_rotation_options", "_rotation_plan", "_rotation_run"),
+        *("_rotation_folder", "_rotation_options", "_rotation_plan", "_rotation_report"),
+        "_rotation_run",
         *("_rotation_state", "_spool", "_stored_token", "_token"),
         *("ansible.errors", "ansible.plugins.action", "os", "pathlib", "sys"),
     },
@@ -221,6 +229,7 @@ PURE = (
     *("_scan_archives", "_scan_encodings", "_scan_reader", "_scan_text"),
     *("_stored_token", "_issue", "_probe", "_revocation", "_revocation_report", "_rotation"),
     *("_rotation_state", "_rotation_plan", "_rotation_report", "_rotation_verdict"),
+    "_incident_report",
 )
 WORLD = {
     *("ansible", "fcntl", "http", "os", "pathlib", "requests", "socket", "ssl", "tempfile"),

@@ -399,7 +399,8 @@ def test_values_of_report(case: Case) -> None:
     current = state.current.fingerprint if state.current else ""
     assert list(found.values) == [
         *("verdict", "mode", "reason", "current", "expires_at", "events", "outage", "not_revoked"),
-        *("retire_at", "found", "unread", "host_errors", "errors"),
+        *("retire_at", "retired", "found", "unread", "hosts", "unknown", "host_errors"),
+        "errors",
     ]
     assert found.values["current"] == current
     assert found.values["expires_at"] == (show_time(NOW + 3600) if current else "")

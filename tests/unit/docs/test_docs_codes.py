@@ -169,8 +169,8 @@ def test_every_key_of_the_report_has_one_row_and_is_documented() -> None:
     rendered = report(State(), Findings(), RotationOptions(Owner("", "", ""), 900, 600), 0.0)
     documentation = yaml.safe_load(ACTION.read_text(encoding="utf-8"))["RETURN"]
     returned = {name for name, one in documentation.items() if one["returned"] == REPORTED}
-    assert first_column("Rotation report") == sorted({*rendered.values, "steps"})
-    assert returned == {*rendered.values, "steps"}
+    assert first_column("Rotation report") == sorted({*rendered.values, "actor", "steps"})
+    assert returned == {*rendered.values, "actor", "steps"}
 
 
 def test_all_fields_of_an_event_are_listed() -> None:

@@ -71,8 +71,16 @@ def test_row_holds_the_reason(revoke: Revoke) -> None:
         "attempts": 1,
         "http_status": 200,
         "code": "00",
+        "evidence": result.row["evidence"],
         "found_in": [],
     }
+    seen = [(one["step"], one["result"], one["http_status"]) for one in result.row["evidence"]]
+    assert seen == [
+        ("probe_before", "accepted", 200),
+        ("revoke", "succeeded", 200),
+        ("probe_after", "refused", 401),
+    ]
+    assert all(one["time"].endswith("Z") for one in result.row["evidence"])
     assert result.row["reason"].startswith("HTTP 200, code 00")
     assert result.row["reason"].endswith("; valid before, rejected after")
 

@@ -33,6 +33,8 @@ VALID: dict[str, Any] = {
     "token_sources": [],
     "publish_tasks": [],
     "find_tokens_tasks": "",
+    "notify_tasks": "",
+    "report_path": "",
     "fail_if_due": False,
     "env_names": {"client_id": "NOMBA_CLIENT_ID", "client_secret": "NOMBA_CLIENT_SECRET"},
     "max_age": 900,

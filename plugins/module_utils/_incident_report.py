@@ -1,0 +1,189 @@
+# Copyright (c) 2026, The nomba.auth contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The report of a revocation or a rotation for the file of an incident, as JSON and as Markdown.
+
+docs/report.schema.json is the schema of the JSON document. Pure: no Ansible, no network, no clock,
+no disk.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from ansible_collections.nomba.auth.plugins.module_utils._errors import InvalidOption
+from ansible_collections.nomba.auth.plugins.module_utils._token import redact
+
+FORMAT = "nomba.auth report 1"
+# The outcomes after which a token can no longer be used.
+_DEAD = ("revoked", "already_revoked", "client_refused")
+_COLUMNS = ("Credential", "Outcome", "Proved", "Time (UTC)", "Found in", "Reason")
+
+
+@dataclass(frozen=True)
+class Made:
+    """Who made a report, where and when. time: RFC 3339, UTC. incident: its id, if it has one."""
+
+    time: str
+    actor: str
+    control_host: str
+    incident: str = ""
+
+
+def texts(
+    rotation: Mapping[str, Any] | None, revocations: Mapping[str, Any] | None, made: Made
+) -> tuple[str, str]:
+    """Return the JSON document and the Markdown of one of the two. Raises InvalidOption."""
+    try:
+        if rotation is not None:
+            document = rotation_document(rotation, made)
+        else:
+            document = revocation_document(revocations or {}, made)
+        return json_text(document), markdown(document)
+    except (AttributeError, KeyError, TypeError, ValueError):
+        option = "revocations" if rotation is None else "rotation"
+        problem = "it is not what the module or the role has returned; set the registered variable"
+        raise InvalidOption(option, problem) from None
+
+
+def revocation_document(hosts: Mapping[str, Mapping[str, Any]], made: Made) -> dict[str, Any]:
+    """Return the document about revocations. hosts: the results of nomba_token_revoke, by host."""
+    credentials, unread, problems = [], [], []
+    for host, result in hosts.items():
+        rows = result.get("results") or []
+        credentials += [_credential(row, host) for row in rows]
+        unread += [{"host": host, **one} for one in result.get("unread") or []]
+        if result.get("failed") or (not rows and "msg" in result and "results" not in result):
+            problems.append(f"{host}: {result.get('msg', 'no result')}")
+    credentials.sort(key=lambda one: (one["proved"], one["fingerprint"]))
+    dead = sum(one["proved"] for one in credentials)
+    verdict = f"{dead} of {len(credentials)} tokens are proved dead"
+    rest = {"credentials": credentials, "hosts": [], "unread": unread, "events": [], "unknown": []}
+    return _document("revocation", made, verdict, problems, rest)
+
+
+def rotation_document(report: Mapping[str, Any], made: Made) -> dict[str, Any]:
+    """Return the document about a rotation. report: credential_rotation_report of the role."""
+    credentials = [_credential(row, "") for row in (*report["retired"], *report["found"])]
+    if report["current"]:
+        row = {"fingerprint": report["current"], "outcome": "in_service"}
+        credentials.append(_credential(row, ""))
+    rest = {
+        "credentials": credentials,
+        "hosts": [dict(one) for one in report["hosts"]],
+        "unread": [{"host": "", "path": str(one), "reason": ""} for one in report["unread"]],
+        "events": [dict(one) for one in report["events"]],
+        "unknown": list(report["unknown"]),
+    }
+    verdict = report["verdict"] or " ".join(report["steps"][:1])
+    return _document("rotation", made, str(verdict), report["errors"], rest)
+
+
+def json_text(document: Mapping[str, Any]) -> str:
+    """Return the document as JSON, without tokens and e-mail addresses."""
+    return redact(json.dumps(document, indent=2, sort_keys=True)) + "\n"
+
+
+def markdown(document: Mapping[str, Any]) -> str:
+    """Return the document as Markdown, without tokens and e-mail addresses."""
+    lines = [
+        f"# Nomba credentials: {document['kind']} report",
+        "",
+        f"**{document['verdict']}**",
+        "",
+    ]
+    facts = ("time", "actor", "control_host", "incident")
+    names = ("Time (UTC)", "Actor", "Control host", "Incident")
+    lines += [f"- {name}: {document[key]}" for name, key in zip(names, facts) if document[key]]
+    lines += _section("Problems", [f"- {one}" for one in document["problems"]])
+    lines += _section("Credentials", _table(document["credentials"]))
+    lines += _section("Evidence", _evidence(document["credentials"]))
+    lines += _section("Hosts", [_host(one) for one in document["hosts"]])
+    unread = (f"- {one['host']} {one['path']} {one['reason']}" for one in document["unread"])
+    lines += _section("Not searched", [" ".join(one.split()) for one in unread])
+    lines += _section("Still unknown", [f"- {one}" for one in document["unknown"]])
+    lines += _section("Events", [_event(one) for one in document["events"]])
+    return redact("\n".join(lines)) + "\n"
+
+
+def _document(
+    kind: str, made: Made, verdict: str, problems: Iterable[str], rest: Mapping[str, Any]
+) -> dict[str, Any]:
+    found = list(problems)
+    head = {"format": FORMAT, "kind": kind, "verdict": verdict, "failed": bool(found)}
+    return {**head, **asdict(made), "problems": found, **rest}
+
+
+def _credential(row: Mapping[str, Any], host: str) -> dict[str, Any]:
+    evidence = [dict(one) for one in row.get("evidence") or []]
+    times = [one["time"] for one in evidence if one.get("time")]
+    return {
+        "fingerprint": row["fingerprint"],
+        "outcome": row["outcome"],
+        "proved": row.get("verified") is True and row["outcome"] in _DEAD,
+        "reason": row.get("reason") or "",
+        "time": times[-1] if times else row.get("at") or "",
+        "locations": [{"host": host, **one} for one in row.get("found_in") or []],
+        "evidence": evidence,
+    }
+
+
+def _section(title: str, lines: Sequence[str]) -> list[str]:
+    return ["", f"## {title}", "", *lines] if lines else []
+
+
+def _table(credentials: Sequence[Mapping[str, Any]]) -> list[str]:
+    rows = [
+        (
+            one["fingerprint"],
+            one["outcome"],
+            "yes" if one["proved"] else "no",
+            one["time"],
+            ", ".join(_place(place) for place in one["locations"]),
+            one["reason"],
+        )
+        for one in credentials
+    ]
+    if not rows:
+        return []
+    ruler = tuple("---" for __ in _COLUMNS)
+    return [f"| {' | '.join(_cell(one) for one in row)} |" for row in (_COLUMNS, ruler, *rows)]
+
+
+def _cell(text: object) -> str:
+    return " ".join(str(text).replace("|", "\\|").split())
+
+
+def _place(place: Mapping[str, Any]) -> str:
+    line = f":{place['line']}" if place.get("line") else ""
+    return f"{place['host']} {place.get('path', '')}{line}".strip()
+
+
+def _evidence(credentials: Iterable[Mapping[str, Any]]) -> list[str]:
+    lines = []
+    for one in credentials:
+        shown = [
+            f"{step['step']} {step['result']} (HTTP {step['http_status']}, {step['time']})"
+            for step in one["evidence"]
+        ]
+        if shown:
+            lines.append(f"- {one['fingerprint']}: {'; '.join(shown)}")
+    return lines
+
+
+def _host(host: Mapping[str, Any]) -> str:
+    state = "in service" if host.get("in_service") else "NOT PROVED"
+    holds = ", ".join(host.get("may_hold", [])) or "nothing"
+    error = f"; {host['error']}" if host.get("error") else ""
+    return f"- {host['name']}: {state}, holds {holds}{error}"
+
+
+def _event(event: Mapping[str, Any]) -> str:
+    names = ("time", "actor", "step", "outcome", "detail")
+    parts = [str(event.get(name) or "") for name in names]
+    parts.insert(4, " ".join(event.get("fingerprints", [])))
+    return f"- {'  '.join(one for one in parts if one)}"
