@@ -67,8 +67,8 @@ class ActionModule(ActionBase):  # type: ignore[misc] # Ansible ships no type in
             spool.put(f"found {host}", asdict(replace(scan, tokens={})))
         report = FleetReport(variables["ansible_play_hosts_all"], scans, rows)
         warnings = {"warnings": result["warnings"]} if result.get("warnings") else {}
-        changed = bool(result.get("changed"))
-        return {"changed": changed, "results": rows, "hosts": report.host_rows(), **warnings}
+        shown = {"results": rows, "hosts": report.host_rows(), "unread": report.unread_rows()}
+        return {"changed": bool(result.get("changed")), **shown, **warnings}
 
     def _run_module(self, tokens: list[str], variables: Mapping[str, Any]) -> Mapping[str, Any]:
         options = {name: one for name, one in self._task.args.items() if name not in _OWN}

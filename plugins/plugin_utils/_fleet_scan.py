@@ -143,16 +143,16 @@ class FleetReport:
 
     def host_rows(self) -> list[dict[str, Any]]:
         """Return a row for each host."""
-        missing, unread = self._not_scanned(), self._unread()
+        missing = self._not_scanned()
         return [
-            {
-                "host": host,
-                "scanned": host not in missing,
-                "error": missing.get(host, ""),
-                "unread": list(unread.get(host, ())),
-            }
+            {"host": host, "scanned": host not in missing, "error": missing.get(host, "")}
             for host in self.hosts
         ]
+
+    def unread_rows(self) -> list[dict[str, str]]:
+        """Return a row for each source that was not read completely, with its host."""
+        unread = self._unread().items()
+        return [{"host": host, **one} for host, sources in unread for one in sources]
 
     def lines(self) -> list[str]:
         """Return the verdict, the worst first, and the table."""

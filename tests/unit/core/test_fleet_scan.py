@@ -226,6 +226,7 @@ def test_lines_and_rows_are_in_the_order_of_their_severity() -> None:
     table = [one.split("  ")[0].strip() for one in made.lines()[10:]]
     failures = ["still_accepted", "unknown", "refused", "malformed", "not scanned", "not scanned"]
     assert table == [*failures, "unread", "expired", "already_revoked", "revoked"]
+    assert made.unread_rows() == [{"host": "web", "path": "/a.zip", "reason": "it is encrypted"}]
     assert [(one["host"], one["scanned"]) for one in made.host_rows()] == [
         ("web", True),
         ("db", False),

@@ -18,6 +18,10 @@ from ansible import constants
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
 
 from ansible_collections.nomba.auth.plugins.action import nomba_fleet_host, nomba_fleet_scan
+from ansible_collections.nomba.auth.plugins.module_utils._incident_report import (
+    Made,
+    revocation_document,
+)
 from ansible_collections.nomba.auth.plugins.plugin_utils._spool import Spool
 from tests.simulator.tokens import fingerprint
 from tests.unit.core.token_factory import token
@@ -97,7 +101,14 @@ def test_tokens_of_all_hosts_are_revoked_in_one_run_and_removed(module: Module) 
     assert module.calls == [("nomba.auth.nomba_token_revoke", arguments)]
     assert (result["changed"], result["warnings"]) == (True, ["a warning"])
     assert [len(row["found_in"]) for row in result["results"]] == [2, 1]
-    assert [row["host"] for row in result["hosts"]] == ["web", "db"]
+    assert result["hosts"] == [
+        {"host": host, "scanned": True, "error": ""} for host in ("web", "db")
+    ]
+    # The report for the file of an incident can be made of it.
+    document = revocation_document({"localhost": result}, Made("", "", ""))
+    found_on = [[one["host"] for one in row["locations"]] for row in document["credentials"]]
+    assert sorted(found_on) == [["web"], ["web", "db"]]
+    assert document["problems"] == []
     assert {one: spool.get(f"found {one}")["tokens"] for one in ("web", "db")} == {
         "web": {},
         "db": {},
