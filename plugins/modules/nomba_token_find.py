@@ -12,8 +12,9 @@ module: nomba_token_find
 short_description: Find the tokens in files and folders of a host
 version_added: 0.1.0
 description:
-  - A part of the role P(nomba.auth.credential_rotation#role), which runs it on the hosts. It is not
-    for playbooks, because its result contains tokens. Use M(nomba.auth.nomba_token_info) there.
+  - A part of the playbook C(nomba.auth.scan) and of the role
+    P(nomba.auth.credential_rotation#role), which run it on the hosts. It is not for playbooks of
+    users, because its result contains tokens. Use M(nomba.auth.nomba_token_info) there.
   - It reads only. It sends no request, and the host needs no client id and no route to the API.
 author:
   - The nomba.auth contributors (@nomba-auth)

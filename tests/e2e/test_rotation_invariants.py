@@ -67,7 +67,7 @@ def old(controller: Controller) -> str:
         pytest.param(
             {},
             ["--start-at-task=Retire the replaced credential", "--limit=alpha"],
-            "The rotation was not started by its first task",
+            "This run was not started by its first task",
             id="start-at-task",
         ),
     ],
