@@ -11,7 +11,7 @@ options:
   exclude:
     description:
       - Globs of files and folders to leave out of O(sources), such as V(*.pdf) or V(node_modules).
-        They are counted in RV(summary.excluded), and not RV(unread).
+        They are counted in C(excluded) of RV(summary), and not RV(unread).
       - A glob with a slash is compared with the whole path, any other with the name. C(*) also
         matches slashes. The globs apply to the members of archives too, with their path in the
         archive.

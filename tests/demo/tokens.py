@@ -40,7 +40,7 @@ class Tokens:
     """Three tokens of one client: one leaked in a chat, one in a log file, one expired."""
 
     def __init__(self, operator: Operator, folder: Path) -> None:
-        self.step, self.check = operator.step, operator.check
+        self.step, self.check, self.print = operator.step, operator.check, operator.print
         self.operator = operator
         simulator = self.simulator = operator.simulator
         self.token_file = folder / "token.json"
@@ -113,7 +113,7 @@ class Tokens:
     def inspect(self) -> None:
         result = self.module("nomba_token_info", f"sources={self.token_file}", "probe=true")
         (row,) = result["results"]
-        print(f"  {row['fingerprint']} {row['class']}, {row['probe']}, roles {row['roles']}")
+        self.print(f"  {row['fingerprint']} {row['class']}, {row['probe']}, roles {row['roles']}")
         self.check("the API accepts it", row["probe"] == "accepted")
         self.check("no write request was sent", not self.simulator.writes())
 
@@ -127,7 +127,9 @@ class Tokens:
         result = self.module(
             "nomba_token", f"dest={self.token_file}", *arguments, secrets=self.operator.secret
         )
-        print(f"  {result['fingerprint']} {result['action']}, valid until {result['expires_at']}")
+        self.print(
+            f"  {result['fingerprint']} {result['action']}, valid until {result['expires_at']}"
+        )
         return result
 
     def command(self, secrets: Mapping[str, str]) -> list[Row]:
@@ -137,7 +139,7 @@ class Tokens:
             Row(r["fingerprint"], r["outcome"], "verified" if r["verified"] else "not verified", "")
             for r in result["results"]
         ]
-        return show(rows)
+        return self.show(rows)
 
     def module(
         self, name: str, *arguments: str, secrets: Mapping[str, str] | None = None
@@ -159,15 +161,15 @@ class Tokens:
         self.check(f"the run reports changed={expect_changed}", changed is expect_changed)
         found = [(m[1].replace("would be ", ""), m) for m in _ROW.finditer(output)]
         rows = [Row(m[2], name, _PROOF.get(m[1], "not verified"), m[3]) for name, m in found]
-        return show(rows)
+        return self.show(rows)
 
-
-def show(rows: list[Row]) -> list[Row]:
-    """Print a table; return its rows."""
-    print(_FORMAT.format("token", "outcome", "", "found in"))
-    for row in rows:
-        print(_FORMAT.format(row.fingerprint, row.outcome, row.proof, Path(row.found).name))
-    return rows
+    def show(self, rows: list[Row]) -> list[Row]:
+        """Print a table; return its rows."""
+        self.print(_FORMAT.format("token", "outcome", "", "found in").rstrip())
+        for row in rows:
+            line = _FORMAT.format(row.fingerprint, row.outcome, row.proof, Path(row.found).name)
+            self.print(line.rstrip())
+        return rows
 
 
 def outcomes(rows: Sequence[Row]) -> dict[str, int]:

@@ -24,9 +24,14 @@ from tests.unit.modules.test_documents import MODULES, SPEAKING, _calls, declare
 from tests.unit.modules.test_role import OPTIONS, PROGRAM
 from tests.unit.tables import each_row
 
-from .guides import DOCSITE, EXAMPLES, GUIDES, INDEX, ROOT, blocks, commands, documents
+from .guides import DOCSITE, EXAMPLES, GUIDES, INDEX, README, ROOT, blocks, commands, documents
 
-TEXTS = {**GUIDES, "index": INDEX, **{str(path): path.read_text() for path in EXAMPLES}}
+TEXTS = {
+    **GUIDES,
+    "index": INDEX,
+    "README": README,
+    **{str(path): path.read_text() for path in EXAMPLES},
+}
 # Variables besides the options that the role shares with a user's task files.
 SHARED_FACTS = {
     "credential_rotation_document",
