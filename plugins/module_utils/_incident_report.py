@@ -86,6 +86,23 @@ def rotation_document(report: Mapping[str, Any], made: Made) -> dict[str, Any]:
     return _document("rotation", made, str(verdict), report["errors"], rest)
 
 
+def audit_events(document: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return an event for each credential, for nomba_audit; the id is that of its evidence."""
+    return [
+        {
+            "id": f"{one['time'] or document['time']} {one['fingerprint']} {one['outcome']}",
+            "time": one["time"] or document["time"],
+            "actor": document["actor"],
+            "host": document["control_host"],
+            "step": document["kind"],
+            "outcome": one["outcome"],
+            "fingerprints": [one["fingerprint"]],
+            "detail": "proved dead" if one["proved"] else "not proved dead",
+        }
+        for one in document["credentials"]
+    ]
+
+
 def json_text(document: Mapping[str, Any]) -> str:
     """Return the document as JSON, without tokens and e-mail addresses."""
     return redact(json.dumps(document, indent=2, sort_keys=True)) + "\n"

@@ -95,6 +95,11 @@ report:
   description: The document in the JSON file. C(docs/report.schema.json) is its schema.
   returned: success
   type: dict
+events:
+  description: An event for each credential, for M(nomba.auth.nomba_audit).
+  returned: success
+  type: list
+  elements: dict
 error:
   description: Why the module failed. The code is for playbooks, RV(ignore:msg) is for users.
   returned: failure
@@ -118,6 +123,7 @@ from ansible_collections.nomba.auth.plugins.module_utils._atomic_file import wri
 from ansible_collections.nomba.auth.plugins.module_utils._clock import SYSTEM
 from ansible_collections.nomba.auth.plugins.module_utils._incident_report import (
     Made,
+    audit_events,
     texts,
 )
 from ansible_collections.nomba.auth.plugins.module_utils._module import NombaModule, run
@@ -132,7 +138,8 @@ def run_module(module: AnsibleModule) -> dict[str, Any]:
     made = Made(time, params["actor"], params["control_host"], params["incident"])
     text, shown = texts(params["rotation"], params["revocations"], made)
     contents = {".json": text.encode(), ".md": shown.encode()}
-    result = {"report": json.loads(text)}
+    document = json.loads(text)
+    result = {"report": document, "events": audit_events(document)}
     if params["path"] is None:
         return {"changed": False, "paths": [], **result, "msg": "No file was written."}
     with open_entry("path", params["path"], follow_link=False) as entry:

@@ -29,6 +29,7 @@ def test_verdict_is_last_and_the_report_has_the_evidence(
         "nomba_sources": [str(log)],
         "nomba_report": str(tmp_path / "incident"),
         "nomba_incident": "INC-42",
+        "nomba_audit": str(tmp_path / "audit.jsonl"),
         "nomba_notify_tasks": task_file(controller, "notify", note),
     }
 
@@ -56,6 +57,10 @@ def test_verdict_is_last_and_the_report_has_the_evidence(
     assert (document["incident"], document["problems"]) == ("INC-42", [])
     assert {one["proved"] for one in document["credentials"]} == {True}
     assert document["credentials"][0]["locations"][0]["host"] == "localhost"
+    lines = (tmp_path / "audit.jsonl").read_text(encoding="utf-8").splitlines()
+    assert [json.loads(line)["outcome"] for line in lines] == ["still_accepted"] * 2 + [
+        "revoked"
+    ] * 2
     assert simulator.live() == []
     assert "eyJ" not in looked.output + alive.output + done.output
 
