@@ -70,7 +70,7 @@ def draw(lines: Sequence[str]) -> str:
     texts: list[str] = []
     row = 0
     for line in lines:
-        spans = []
+        spans: list[str] = []
         for part in _wrapped(line):
             left = _MARGIN + (round(4 * _CHARACTER) if spans else 0)
             top = _BAR + _MARGIN + row * _LINE
