@@ -56,6 +56,7 @@ LINT = {"shellcheck": "shellcheck"}
 TESTBED = {"sshd": "openssh-server", "redis-server": "redis-server"}
 JAVA = {"java": "openjdk-17-jre-headless"}
 GUIDES = {"curl": "curl", "jq": "jq"}
+BROWSER = {"chromium": "chromium"}
 
 
 def session(*names: str, **programs: str) -> Callable[[Function], Function]:
@@ -347,7 +348,7 @@ def beside(check: Check) -> Check:
     return check._replace(command=check.command.replace("python", str(PYTHON), 1))
 
 
-@session("oldest", "docs", "rulebook", "importer", "release", **LINT, **JAVA, **GUIDES)
+@session("oldest", "docs", "rulebook", "importer", "release", **LINT, **JAVA, **GUIDES, **BROWSER)
 def release_check(tree: Path, _arguments: str) -> Lanes:
     """Run the checks that a release needs besides test: docs, eda, Galaxy, CI examples, guides."""
     prepare_bootstrap()
@@ -403,18 +404,25 @@ def demo(tree: Path, arguments: str) -> None:
     run_in_tree(tree, f"python tests/demo/run.py {arguments}")
 
 
-@session("docs")
+@session("docs", **BROWSER)
 def docs(tree: Path, _arguments: str) -> Lanes:
-    """Build the site of guides and reference pages into docs/_build."""
+    """Build the site into docs/_build, and look at each page in Chromium, narrow and wide."""
     env = tree_environment(tree, location("docs"))
-    return [[Check("docs", f"{PYTHON} -m tests.tools.docs {tree}/docs/docsite", ROOT, env)]]
+    look = f"{PYTHON} -m tests.tools.check_site {ROOT}/docs/_build"
+    return [
+        [
+            Check("docs", f"{PYTHON} -m tests.tools.docs {tree}/docs/docsite", ROOT, env),
+            Check("docs in a browser", look, ROOT, env),
+        ]
+    ]
 
 
-@session()
+@session("release")
 def bench(tree: Path, arguments: str) -> None:
     """Measure the collection against alternatives, into docs/; takes nearly an hour."""
     folders = f"--out {ROOT}/tests/benchmark/measured --docs {ROOT}/docs"
-    run_in_tree(tree, f"python -m tests.benchmark {folders} {arguments}")
+    scanners = f"PATH=$PATH:{location('release')}/bin"
+    run_in_tree(tree, f"{scanners} python -m tests.benchmark {folders} {arguments}")
 
 
 @session("collections")

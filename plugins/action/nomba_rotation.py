@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
-from ansible.executor import module_common
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.nomba.auth.plugins.module_utils._clock import SYSTEM
@@ -33,7 +32,7 @@ from ansible_collections.nomba.auth.plugins.plugin_utils._control_host import (
     Folder,
     HashiVaultStore,
 )
-from ansible_collections.nomba.auth.plugins.plugin_utils._hidden_output import hidden_output
+from ansible_collections.nomba.auth.plugins.plugin_utils._hidden_output import run_hidden
 from ansible_collections.nomba.auth.plugins.plugin_utils._playbook_run import (
     current_user,
     resume_command,
@@ -271,14 +270,7 @@ class ActionModule(ActionBase):  # type: ignore[misc] # Ansible ships no type in
         own = {}
         if name.startswith(("nomba.auth.nomba_token", "nomba.auth.nomba_rotation_api")):
             own = {one: self._task.args[one] for one in _CONNECTION if one in self._task.args}
-        if self._connection.has_pipelining and not self._connection.become:
-            # No file on the control host then contains the arguments, which can be tokens.
-            self._connection.set_option("pipelining", True)
-        complete = _with_defaults(name, {**own, **arguments}, self._task, self._templar)
-        with hidden_output(self):
-            return dict(
-                self._execute_module(module_name=name, module_args=complete, task_vars=variables)
-            )
+        return run_hidden(self, name, {**own, **arguments}, variables)
 
 
 def _store_name(options: Mapping[str, Any]) -> str:
@@ -300,15 +292,3 @@ def _client(client_id: str, secret: str) -> dict[str, str]:
 
 def _mark(secret: str) -> str:
     return fingerprint(secret) if secret else ""
-
-
-def _with_defaults(name: str, arguments: dict[str, Any], task: Any, templar: Any) -> dict[str, Any]:
-    """Return the arguments of a module with its module_defaults, as Ansible's own actions do."""
-    if hasattr(module_common, "_apply_action_arg_defaults"):  # ansible-core 2.19 and newer
-        return dict(module_common._apply_action_arg_defaults(name, task, arguments, templar))
-    groups = task._parent._play._action_groups
-    return dict(
-        module_common.get_action_args_with_defaults(
-            name, arguments, task.module_defaults, templar, action_groups=groups
-        )
-    )

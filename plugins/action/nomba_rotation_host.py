@@ -20,7 +20,11 @@ from ansible_collections.nomba.auth.plugins.module_utils._env_file import read_v
 from ansible_collections.nomba.auth.plugins.module_utils._errors import NombaError
 from ansible_collections.nomba.auth.plugins.module_utils._rotation import HostEvidence, hide_tokens
 from ansible_collections.nomba.auth.plugins.module_utils._token import fingerprint, jwts_in
-from ansible_collections.nomba.auth.plugins.plugin_utils._hidden_output import hidden_output
+from ansible_collections.nomba.auth.plugins.plugin_utils._fleet_scan import HostScan
+from ansible_collections.nomba.auth.plugins.plugin_utils._hidden_output import (
+    hidden_output,
+    run_hidden,
+)
 from ansible_collections.nomba.auth.plugins.plugin_utils._spool import Spool
 
 _FILE_OPTIONS = ("dest", "content", "variables", "owner", "group", "mode")
@@ -107,15 +111,13 @@ class ActionModule(ActionBase):  # type: ignore[misc] # Ansible ships no type in
         """Search files and folders of the host for tokens, which leave through the spool."""
         sources = {"sources": self._task.args.get("sources") or []}
         name = "nomba.auth.nomba_token_find"
-        with hidden_output(self):
-            result = self._execute_module(name, sources, task_vars=variables)
-        tokens = [str(one) for one in result.get("tokens", [])]
-        unread = [f"{one['path']} ({one['reason']})" for one in result.get("unread", [])]
-        if result.get("failed"):
-            unread.append(_message(result))
-        spool.put(f"found {host}", tokens)
+        scan = HostScan.from_result(run_hidden(self, name, sources, variables))
+        unread = [f"{one['path']} ({one['reason']})" for one in scan.unread]
+        if scan.error:
+            unread.append(scan.error)
+        spool.put(f"found {host}", list(scan.tokens))
         spool.put(f"unread {host}", [f"{host}: {one}" for one in unread])
-        return {"changed": False, "msg": f"{len(tokens)} token(s) found.", "unread": unread}
+        return {"changed": False, "msg": f"{len(scan.tokens)} token(s) found.", "unread": unread}
 
     def _write(self, spool: Spool, host: str, variables: Mapping[str, Any]) -> dict[str, Any]:
         """Write the token file, and record that it was read back."""

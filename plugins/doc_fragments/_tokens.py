@@ -29,8 +29,16 @@ options:
         one that is named here is RV(unread).
       - The names of files and folders, and the targets of links, are scanned too.
       - A token that is cut short is V(malformed) if the rest of it names a Nomba account.
-      - Compressed, archived and encrypted files are not unpacked, but listed as RV(unread). JWTs
-        that name no Nomba account are counted and ignored.
+      - Compressed files and archives are opened in memory, nested ones too, and are detected by
+        their content. These are gzip, bzip2, xz, lzma, zlib, tar, zip (also JAR and office
+        documents), Debian packages, and zstd with Python 3.14 or newer.
+      - The objects of Git repositories are read with the C(git) of the host, also those that no
+        branch reaches. The files of the systemd journal are read with its C(journalctl).
+      - Tokens are also found in base64 and base64url, in UTF-16, with percent-encoding, escapes of
+        JSON, quoted-printable or ANSI colors, and wrapped over lines as in mails, YAML, shell
+        scripts and strings of source code.
+      - What cannot be read completely is listed as RV(unread), and the module fails. JWTs that name
+        no Nomba account are counted and ignored.
     type: list
     elements: path
   leeway:

@@ -33,6 +33,7 @@ REFUSED = "refused"
 # Codes that accompany results. No exception has them.
 SOURCE_UNREAD = "source_unread"
 NOT_RETIRED = "not_retired"
+PREFLIGHT_FAILED = "preflight_failed"
 
 
 class NombaError(Exception):

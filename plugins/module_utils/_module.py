@@ -37,6 +37,7 @@ from ansible_collections.nomba.auth.plugins.module_utils._errors import (
 )
 from ansible_collections.nomba.auth.plugins.module_utils._http_session import Connection
 from ansible_collections.nomba.auth.plugins.module_utils._scan import (
+    ScanOptions,
     ScanResult,
     scan,
     shown_path,
@@ -60,10 +61,15 @@ except ImportError:  # ansible-core 2.21 and older mask the values of no_log_val
 PRODUCTION = "https://api.nomba.com"
 
 _VARIABLE = "NOMBA_ACCESS_TOKEN"
+SCAN_OPTIONS: dict[str, dict[str, Any]] = {
+    "sources": {"type": "list", "elements": "path"},
+    "exclude": {"type": "list", "elements": "str"},
+    "max_file_size": {"type": "bytes"},
+}
 TOKEN_OPTIONS: dict[str, dict[str, Any]] = {
     "access_token": {"type": "str", "no_log": True},
     "access_tokens": {"type": "list", "elements": "str", "no_log": True},
-    "sources": {"type": "list", "elements": "path"},
+    **SCAN_OPTIONS,
     "leeway": {"type": "float", "default": DEFAULT_LEEWAY},
 }
 
@@ -185,18 +191,26 @@ def workers(params: Mapping[str, Any]) -> int:
 
 
 def scan_tokens(module: AnsibleModule) -> ScanResult:
-    """Return all tokens of the options. Raises NoToken, LibraryMissing.
-
-    Replaces the paths in the option sources by their shown form: Ansible repeats all options in a
-    result, and fails for a path that is not UTF-8.
-    """
-    tokens, sources = _given_tokens(module), module.params["sources"] or []
-    module.params["sources"] = [shown_path(path) for path in sources] or None
-    found = scan(tokens, sources, lambda: SYSTEM.stopped_at() is not None)
+    """Return all tokens of the options. Raises InvalidOption, NoToken, LibraryMissing."""
+    found = scan_sources(module, _given_tokens(module))
     if found.other_jwts:
         ignored = f"sources: {found.other_jwts} JWT(s) name no Nomba account and were ignored."
         module.warn(f"{ignored} If one of them is Nomba's, set it as access_token.")
     return found
+
+
+def scan_sources(module: AnsibleModule, texts: Collection[str] = ()) -> ScanResult:
+    """Return the tokens in texts, and in the option sources. Raises InvalidOption, LibraryMissing.
+
+    Replaces the paths in the option sources by their shown form: Ansible repeats all options in a
+    result, and fails for a path that is not UTF-8.
+    """
+    sources, size = module.params["sources"] or [], module.params["max_file_size"]
+    module.params["sources"] = [shown_path(path) for path in sources] or None
+    if size is not None and size < 1:
+        raise InvalidOption("max_file_size", "set a size like 100M, or omit it to read all files")
+    options = ScanOptions(tuple(module.params["exclude"] or ()), size)
+    return scan(texts, sources, lambda: SYSTEM.stopped_at() is not None, options)
 
 
 @dataclass(frozen=True)

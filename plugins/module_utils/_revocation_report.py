@@ -23,7 +23,7 @@ from ansible_collections.nomba.auth.plugins.module_utils._scan import ScanResult
 from ansible_collections.nomba.auth.plugins.module_utils._timestamps import show_time
 
 # The likely causes of a failure, by the HTTP status of the answer that decided.
-_HINTS = {
+HINTS = {
     401: "HTTP 401 means that the API did not accept the token: check account_id and api_url.",
     403: (
         "HTTP 403 has many causes: client_id or account_id of another account, the id of a "
@@ -92,8 +92,7 @@ def _summary(results: Sequence[Result], found: ScanResult) -> dict[str, Any]:
         "verified": sum(result.verified for result in results),
         "not_verified": len(unproved),
         "outcomes": {kind.value: outcomes.count(kind) for kind in Outcome},
-        "files": found.files,
-        "other_jwts": found.other_jwts,
+        **found.counts(),
     }
 
 
@@ -114,5 +113,5 @@ def _message(results: Sequence[Result], failed: Sequence[Result]) -> str:
     if failed:
         worst = failed[0]
         message += f" {worst.token.fingerprint} is {worst.outcome.value}: {worst.reason}."
-        message += f" {_HINTS[worst.status]}" if worst.status in _HINTS else ""
+        message += f" {HINTS[worst.status]}" if worst.status in HINTS else ""
     return message

@@ -2,46 +2,19 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Scans: find tokens in options, and in files and folders, which are read as streams."""
+"""Scans: find tokens in options, and in files and folders; their result.
+
+How files are read: see _scan_sources.
+"""
 
 from __future__ import annotations
 
-import errno
-import os
 import re
-import stat
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from ansible_collections.nomba.auth.plugins.module_utils._clock import STOPPED
-from ansible_collections.nomba.auth.plugins.module_utils._containers import hides_text
-from ansible_collections.nomba.auth.plugins.module_utils._token import (
-    Token,
-    find_tokens,
-    read,
-    redact,
-)
-
-_MIB = 1024 * 1024
-_CHUNK = _MIB
-# Bytes by which a file may grow while it is read. Also the limit for files that report no size,
-# such as those in /proc.
-_MAX_GROWTH = 64 * _MIB
-# Bytes. /proc/kcore reports 128 TiB. No file system in use can store this much data in one file.
-_MAX_SIZE = 64 * 1024**2 * _MIB
-# Bytes. Shorter holes of a sparse file are read like data: that takes less than a second, and does
-# not depend on how a file system reports data that is not yet written.
-_MIN_HOLE = 1024 * _MIB
-# O_NONBLOCK: neither opening nor reading may wait for a writer.
-_OPEN = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
-
-_NOT_A_FILE = "it is neither a file nor a folder"
-_TOO_LARGE = "it reports a size of more than 64 TiB, which no regular file has"
-_WOULD_BLOCK = "reading it would block until another process writes to it"
-_STOPPED = f"it was not read completely: {STOPPED}"
-_ENDLESS = f"it did not end {_MAX_GROWTH // _MIB} MiB after the size that it reported"
+from ansible_collections.nomba.auth.plugins.module_utils._token import Token, read, redact
 
 # Bytes that are not UTF-8 (surrogates), the backslash, and control characters of a terminal.
 _ESCAPED = re.compile(
@@ -53,7 +26,8 @@ _ESCAPED = re.compile(
 class Location:
     """Where a token was found: a path as of `shown_path`, and the first line in it (from 1).
 
-    line: None if the token is in the path itself.
+    path: the parts of archives are separated by `!`, as in `logs.tar.gz!dir/app.log`. An encoding
+    follows in brackets, as in `secret.yml (base64)`. line: None if the token is in the path itself.
     """
 
     path: str
@@ -66,7 +40,10 @@ class ScanResult:
 
     locations: by fingerprint, one per file and one per path. unread: shown path and reason of each
     source that was not read completely. other_jwts: the number of distinct JWTs that name no Nomba
-    account and were ignored. files: the number of files that were read.
+    account and were ignored. files, bytes: the number of files that were read, and their size.
+    archives: the number of compressed files and archives that were opened, nested ones included.
+    objects: the number of Git objects that were read. excluded: the number of files, folders and
+    members of archives that were excluded.
     """
 
     tokens: list[Token] = field(default_factory=list)
@@ -74,6 +51,31 @@ class ScanResult:
     unread: list[tuple[str, str]] = field(default_factory=list)
     other_jwts: int = 0
     files: int = 0
+    bytes: int = 0
+    archives: int = 0
+    objects: int = 0
+    excluded: int = 0
+
+    def add(self, token: Token, location: Location | None = None) -> None:
+        """Add a token and its location; in a file, only the first one."""
+        if token.fingerprint not in self.locations:
+            self.locations[token.fingerprint] = []
+            self.tokens.append(token)
+        locations = self.locations[token.fingerprint]
+        if location and not _is_listed(location, locations):
+            locations.append(location)
+
+    def counts(self) -> dict[str, int]:
+        """Return the numbers of the scan, as the summary of a result contains them."""
+        return {
+            "files": self.files,
+            "bytes": self.bytes,
+            "archives": self.archives,
+            "objects": self.objects,
+            "excluded": self.excluded,
+            "unread": len(self.unread),
+            "other_jwts": self.other_jwts,
+        }
 
     def found_in(self, token: Token) -> list[dict[str, object]]:
         """Return the locations of a token, as results contain them."""
@@ -94,26 +96,44 @@ class ScanResult:
         return f" sources: {len(self.unread)} could not be read, {path} first: {reason}."
 
 
+@dataclass(frozen=True)
+class ScanOptions:
+    """What to leave out of a scan.
+
+    exclude: globs of names, or of whole paths if they contain a slash. max_file_size: bytes; a
+    larger file is unread. None has no limit.
+    """
+
+    exclude: tuple[str, ...] = ()
+    max_file_size: int | None = None
+
+
 def _never() -> bool:
     return False
 
 
 def scan(
-    texts: Iterable[str], sources: Iterable[str], stopped: Callable[[], bool] = _never
+    texts: Iterable[str],
+    sources: Sequence[str],
+    stopped: Callable[[], bool] = _never,
+    options: ScanOptions = ScanOptions(),
 ) -> ScanResult:
-    """Return the tokens in `texts`, then those in the sources. Raises LibraryMissing.
+    """Return the tokens in `texts`, then those in the sources.
 
-    stopped: returns whether to stop early; the sources that are not read completely are unread.
+    Raises LibraryMissing if there are texts. stopped: returns whether to stop early; the sources
+    that are not read completely are unread.
     """
-    scan = _Scan(stopped)
+    result = ScanResult()
     for text in texts:
-        scan.add(read(text))
-    from_texts = len(scan.result.tokens)
-    for source in sources:
-        scan.source_unless_stopped(source)
-    scan.result.other_jwts = len(scan.other_jwts)
-    _merge_cut_tokens(scan.result, from_texts)
-    return scan.result
+        result.add(read(text))
+    from_texts = len(result.tokens)
+    if sources:
+        # here: slow to import, often not needed
+        from ansible_collections.nomba.auth.plugins.module_utils._scan_sources import Sources
+
+        Sources(result, stopped, options).scan(sources)
+        _merge_cut_tokens(result, from_texts)
+    return result
 
 
 @lru_cache(maxsize=16)  # one path is shown for each token in a file
@@ -134,6 +154,13 @@ def _escape(match: re.Match[str]) -> str:
     if 0xDC80 <= code <= 0xDCFF:
         return rf"\x{code - 0xDC00:02x}"
     return rf"\x{code:02x}" if code < 0x80 else rf"\u{code:04x}"
+
+
+def _is_listed(location: Location, locations: list[Location]) -> bool:
+    """Return whether a location is listed; a file is listed once, with its first line."""
+    if location.line is None:
+        return location in locations
+    return any(last.path == location.path and last.line is not None for last in locations[-1:])
 
 
 def _merge_cut_tokens(result: ScanResult, first: int) -> None:
@@ -157,176 +184,3 @@ def _merge_cut_tokens(result: ScanResult, first: int) -> None:
 
 def _signed_part(token: Token) -> str:
     return ".".join(token.text.split(".")[:2])
-
-
-class _Stopped(Exception):
-    """A signal stopped the run."""
-
-
-class _Scan:
-    """One scan: its result, and the files that it has read."""
-
-    def __init__(self, stopped: Callable[[], bool]) -> None:
-        self._stopped = stopped
-        self.result = ScanResult()
-        self.other_jwts: set[str] = set()
-        self._files: set[tuple[int, int]] = set()
-
-    def add(self, token: Token, location: Location | None = None) -> None:
-        """Add a token and its location."""
-        if token.fingerprint not in self.result.locations:
-            self.result.locations[token.fingerprint] = []
-            self.result.tokens.append(token)
-        locations = self.result.locations[token.fingerprint]
-        if location and not _is_listed(location, locations):
-            locations.append(location)
-
-    def source_unless_stopped(self, path: str) -> None:
-        """Read a file, or a folder recursively, until a signal stops the run."""
-        try:
-            self._source(path)
-        except _Stopped:
-            self._add_unread(path, _STOPPED)
-
-    def _source(self, path: str) -> None:
-        self._search_path(path, path)
-        status = self._status(path)
-        if status is None:
-            return
-        if stat.S_ISDIR(status.st_mode):
-            self._folder(path)
-        elif stat.S_ISREG(status.st_mode):
-            self._file(path)
-        else:
-            self._add_unread(path, _NOT_A_FILE)
-
-    def _folder(self, source: str) -> None:
-        """Read a folder recursively: first its files, then its folders, both by name."""
-        waiting = [source]
-        while waiting:
-            folder, folders = waiting.pop(), []
-            for name, is_folder in self._list(folder):
-                path = os.path.join(folder, name)  # noqa: PTH118  a Path takes too long to make
-                self._search_path(path, name)
-                if is_folder:
-                    folders.append(path)
-                else:
-                    self._file(path)
-            waiting.extend(reversed(folders))
-
-    def _list(self, folder: str) -> list[tuple[str, bool]]:
-        """Return the names in a folder, and whether each is a folder and not a link to one."""
-        found: list[tuple[str, bool]] = []
-        try:
-            with os.scandir(folder) as entries:
-                found.extend((entry.name, _is_folder(entry)) for entry in entries)
-        except OSError as error:
-            self._add_error(folder, error)
-        return sorted(found)
-
-    def _search_path(self, path: str, part: str) -> None:
-        """Search a part of a path, and the target of a link."""
-        texts = [part]
-        with suppress(OSError, ValueError):
-            texts.append(os.readlink(path))  # noqa: PTH115  an empty Path is the current folder
-        for text in texts:
-            if ".e" in text:
-                for finding in find_tokens([text.encode("utf-8", "surrogatepass")]):
-                    self._found(finding.token, Location(shown_path(path), None))
-
-    def _file(self, path: str) -> None:
-        """Read a file. Skip what is not a regular file, and a file that was already read."""
-        self._require_not_stopped()
-        status = self._status(path)
-        if status is None or not stat.S_ISREG(status.st_mode):
-            return
-        try:
-            descriptor = os.open(path, _OPEN)
-        except OSError as error:
-            self._add_error(path, error)
-            return
-        try:
-            self._read(path, descriptor)
-        except BlockingIOError:
-            self._add_unread(path, _WOULD_BLOCK)
-        except OSError as error:
-            self._add_error(path, error)
-        finally:
-            os.close(descriptor)
-
-    def _read(self, path: str, descriptor: int) -> None:
-        status = os.fstat(descriptor)  # of the open file: the name may now be another file's
-        file = (status.st_dev, status.st_ino)
-        if file in self._files:
-            return
-        self._files.add(file)
-        if not stat.S_ISREG(status.st_mode):
-            self._add_unread(path, _NOT_A_FILE)
-        elif status.st_size > _MAX_SIZE:
-            self._add_unread(path, _TOO_LARGE)
-        else:
-            self.result.files += 1
-            for finding in find_tokens(self._chunks(path, descriptor, status.st_size)):
-                self._found(finding.token, Location(shown_path(path), finding.line))
-
-    def _chunks(self, path: str, descriptor: int, size: int) -> Iterator[bytes]:
-        """Yield the content of a file, with at most _MAX_GROWTH more than its size when opened."""
-        position, limit = 0, size + _MAX_GROWTH
-        while chunk := os.read(descriptor, _CHUNK):
-            if position == 0 and (reason := hides_text(chunk)):
-                self._add_unread(path, reason)
-            yield chunk
-            self._require_not_stopped()
-            position = _skip_hole(descriptor, position + len(chunk), size)
-            if position > limit:
-                self._add_unread(path, _ENDLESS)
-                return
-
-    def _require_not_stopped(self) -> None:
-        if self._stopped():
-            raise _Stopped
-
-    def _found(self, token: Token, location: Location) -> None:
-        if token.accounts:
-            self.add(token, location)
-        else:
-            self.other_jwts.add(token.fingerprint)
-
-    def _status(self, path: str) -> os.stat_result | None:
-        try:
-            return os.stat(path)  # noqa: PTH116  an empty Path is the current folder
-        except (OSError, ValueError) as error:  # ValueError: an invalid file name
-            self._add_error(path, error)
-            return None
-
-    def _add_error(self, path: str, error: Exception) -> None:
-        self._add_unread(path, getattr(error, "strerror", None) or "it cannot be read")
-
-    def _add_unread(self, path: str, reason: str) -> None:
-        self.result.unread.append((shown_path(path), reason))
-
-
-def _is_listed(location: Location, locations: list[Location]) -> bool:
-    """Return whether a location is listed; a file is listed once, with its first line."""
-    if location.line is None:
-        return location in locations
-    return any(last.path == location.path and last.line is not None for last in locations[-1:])
-
-
-def _is_folder(entry: os.DirEntry[str]) -> bool:
-    try:
-        return entry.is_dir(follow_symlinks=False)
-    except OSError:
-        return False  # opening it as a file then reports the error
-
-
-def _skip_hole(descriptor: int, position: int, size: int) -> int:
-    """Skip a long hole of a sparse file, which has only NUL bytes; return the new offset."""
-    if size - position < _MIN_HOLE:
-        return position
-    try:
-        data = os.lseek(descriptor, position, os.SEEK_DATA)
-    except OSError as error:
-        data = size if error.errno == errno.ENXIO else position  # ENXIO: only a hole is left
-    offset = data if data - position >= _MIN_HOLE else position
-    return os.lseek(descriptor, offset, os.SEEK_SET)

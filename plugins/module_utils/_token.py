@@ -6,7 +6,7 @@
 
 Pure: no Ansible, no network, no clock. Nomba's tokens are JWTs, so far all signed with HS256. They
 are read without the key, so a claim is a hint and never a proof (Nomba OpenAPI specification,
-example token; developer notes of live calls).
+example token; developer notes of live calls). Finding tokens needs the standard library only.
 """
 
 from __future__ import annotations
@@ -67,16 +67,14 @@ _LAST_CHARACTERS = {2: "AQgw", 3: "AEIMQUYcgkosw048"}
 
 # Headers in use have 20 to 1000 characters; the longest contain a key. The bounds below keep the
 # time for hostile text proportional to its length.
-_MAX_HEADER = 2048
+MAX_HEADER = 2048
 _MAX_HEADERS_TRIED = 64
 
 # The start of a JSON object in base64url: a brace, then a quotation mark or white space.
 _OBJECT = rb"e(?:y[A-DI-L]|w[k-r0-3])"
 _OBJECT_START = re.compile(_OBJECT)
-# The start of a payload, with its dot. The first pattern is faster to search for, because it starts
-# with a literal. The second also matches a payload with a line break after the brace.
-_PAYLOAD_START = re.compile(rb"\.ey[A-DI-L][A-Za-z0-9_-]{8}")
-_ANY_PAYLOAD_START = re.compile(rb"\." + _OBJECT + rb"[A-Za-z0-9_-]{8}")
+# The start of a payload, with its dot. The pattern starts with a literal, which makes it fast.
+_PAYLOAD_START = re.compile(rb"\.e(?:y[A-DI-L]|w[k-r0-3])[A-Za-z0-9_-]{8}")
 _PAYLOAD_START_LENGTH = 12
 _PART = re.compile(rb"[A-Za-z0-9_-]*")
 _PART_CHARACTERS = f"{string.ascii_letters}{string.digits}_-".encode()
@@ -87,7 +85,7 @@ _ACCOUNT_CLAIM = re.compile(rb'"(G:[A-Za-z0-9_-]{1,64})"\s*:\s*')
 _LIKE_A_JWT = re.compile(r"eyJ[A-Za-z0-9_-]{13,}(?:\.[A-Za-z0-9_-]+)*")
 _JWT = re.compile(
     _OBJECT
-    + rb"[A-Za-z0-9_-]{1,%d}\.[A-Za-z0-9_-]{1,%d}\.[A-Za-z0-9_-]*" % (_MAX_HEADER, MAX_CHARACTERS)
+    + rb"[A-Za-z0-9_-]{1,%d}\.[A-Za-z0-9_-]{1,%d}\.[A-Za-z0-9_-]*" % (MAX_HEADER, MAX_CHARACTERS)
 )
 _EMAIL = re.compile(r"[^\s/\\@<>\"',;:()]{1,64}@[^\s/\\@<>\"',;:()]+\.[^\W\d_]{2,}")
 
@@ -151,8 +149,11 @@ def read(text: str) -> Token:
     Raises LibraryMissing without PyJWT.
     """
     text = strip(text)
+    return _token(text, _claims(text) if _is_jwt(text) else {})
+
+
+def _token(text: str, claims: Mapping[str, Any]) -> Token:
     is_jwt = _is_jwt(text)
-    claims = _claims(text) if is_jwt else {}
     return Token(
         text=text,
         fingerprint=fingerprint(text),
@@ -206,17 +207,73 @@ def find_tokens(chunks: Iterable[bytes]) -> Iterator[Finding]:
 
     Nomba's tokens name accounts; the others may be secrets of other services. A token that is cut
     short is found if the rest of its payload names an account. NUL bytes are removed first, so that
-    UTF-16 text is readable too. Raises LibraryMissing without PyJWT.
+    UTF-16 text is readable too.
     """
     data, start, line = b"", 0, 1
     for chunk in chunks:
         data += chunk.translate(None, b"\0") if b"\0" in chunk else chunk
         end = _complete(data)
         yield from _findings(data, start, end, line)
-        keep_from = max(0, end - _MAX_HEADER)
+        keep_from = max(0, end - MAX_HEADER)
         line += data.count(b"\n", 0, keep_from)
         data, start = data[keep_from:], end - keep_from
     yield from _findings(data, start, len(data), line)
+
+
+def tokens_in(data: bytes, start: int, end: int) -> Iterator[tuple[int, Token]]:
+    """Yield the tokens whose payload starts between two indexes, each with the index of its dot.
+
+    data: contains the MAX_HEADER bytes before `start`, and MAX_CHARACTERS after `end`, if any.
+    """
+    for match in _PAYLOAD_START.finditer(data, start, end + _PAYLOAD_START_LENGTH):
+        dot = match.start()
+        if dot >= end:
+            return
+        for token in tokens_at(data, dot):
+            yield dot, token
+
+
+def tokens_at(data: bytes, dot: int) -> Iterator[Token]:
+    """Yield the tokens whose header ends at this dot.
+
+    With text directly before a token, there may be several possible headers. Without any, the token
+    is cut at its front.
+    """
+    payload, signature = _parts_after(data, dot)
+    before = _part_before(data, dot)
+    starts = _header_starts(before)
+    for start in starts:
+        header = before[start:]
+        lengths = _signature_lengths(header) or frozenset()
+        own = signature[: 1 + max(lengths)] if len(lengths) == 1 else signature
+        if not lengths or len(own) - 1 in lengths:
+            token = _read_found(header, payload, own)
+            if token.well_formed and token.readable:
+                yield token
+                continue
+        yield from _cut_token(header, payload, own)
+    if not starts:
+        yield from _cut_token(before, payload, signature)
+
+
+def payload_dot(data: bytes, start: int) -> int:
+    """Return the index of the dot before the payload, if a header or a payload starts here; or -1.
+
+    A payload that starts with white space is found by its header.
+    """
+    if data[start - 1 : start] == b".":
+        dot = start - 1
+    else:
+        dot = start + len(_run(data, start, start + MAX_HEADER))
+    return dot if _PAYLOAD_START.match(data, dot) else -1
+
+
+def cut_token(token: Token, length: int) -> Token:
+    """Return a token as it is if only so many characters of it are certain."""
+    if length >= len(token.text):
+        return token
+    text = token.text[:length]
+    return replace(token, text=text, fingerprint=fingerprint(text), well_formed=False)
 
 
 def fingerprints_in(data: bytes) -> list[str]:
@@ -231,10 +288,7 @@ def jwts_in(data: bytes) -> list[str]:
 
 
 def redact(text: str) -> str:
-    """Replace each JWT in a text by its fingerprint, and each e-mail address by `<e-mail>`.
-
-    Raises LibraryMissing without PyJWT if the text contains a JWT.
-    """
+    """Replace each JWT in a text by its fingerprint, and each e-mail address by `<e-mail>`."""
     shown, done = [], 0
     for start, end, fingerprints in _token_spans(text):
         shown += [text[done:start], fingerprints]
@@ -388,46 +442,40 @@ def _complete(data: bytes) -> int:
 
 def _findings(data: bytes, start: int, end: int, line: int) -> Iterator[Finding]:
     """Yield the tokens whose payload starts between two indexes; `line`: the line of index 0."""
-    stop = end + _PAYLOAD_START_LENGTH
-    pattern = _PAYLOAD_START if data.find(b".ew", start, stop) < 0 else _ANY_PAYLOAD_START
     counted = 0
-    for match in pattern.finditer(data, start, stop):
-        dot = match.start()
-        if dot >= end:
-            return
-        for token in _tokens_at(data, dot):
-            line += data.count(b"\n", counted, dot)
-            counted = dot
-            yield Finding(token, line)
+    for dot, token in tokens_in(data, start, end):
+        line += data.count(b"\n", counted, dot)
+        counted = dot
+        yield Finding(token, line)
 
 
-def _tokens_at(data: bytes, dot: int) -> Iterator[Token]:
-    """Yield the tokens whose header ends at this dot.
+def _read_found(header: bytes, payload: bytes, signature: bytes) -> Token:
+    """Return a token that was found, read with the standard library. signature: with its dot."""
+    text = (header + b"." + payload + signature).decode("ascii")
+    return _token(text, _found_claims(header, payload) if _is_jwt(text) else {})
 
-    With text directly before a token, there may be several possible headers. Without any, the token
-    is cut at its front.
-    """
-    payload, signature = _parts_after(data, dot)
-    before = _part_before(data, dot)
-    starts = _header_starts(before)
-    for start in starts:
-        header = before[start:]
-        lengths = _signature_lengths(header) or frozenset()
-        own = signature[: 1 + max(lengths)] if len(lengths) == 1 else signature
-        if not lengths or len(own) - 1 in lengths:
-            token = read((header + b"." + payload + own).decode("ascii"))
-            if token.well_formed and token.readable:
-                yield token
-                continue
-        yield from _cut_token(header, payload, own)
-    if not starts:
-        yield from _cut_token(before, payload, signature)
+
+def _found_claims(header: bytes, payload: bytes) -> Mapping[str, Any]:
+    """Return the payload if it and the header are JSON objects, else an empty one."""
+    try:
+        claims = json.loads(_decode(payload)) if _is_object(header) else {}
+    except (ValueError, RecursionError):
+        return {}
+    return claims if isinstance(claims, dict) else {}
+
+
+@lru_cache(maxsize=256)
+def _is_object(part: bytes) -> bool:
+    try:
+        return isinstance(json.loads(_decode(part)), dict)
+    except (ValueError, RecursionError):
+        return False
 
 
 def _cut_token(header: bytes, payload: bytes, signature: bytes) -> Iterator[Token]:
     """Yield a token that is cut short if the rest of it names an account."""
     if accounts := _accounts_in(payload):
-        token = read((header + b"." + payload + signature).decode("ascii"))
+        token = _read_found(header, payload, signature)
         yield replace(token, well_formed=False, accounts=accounts)
 
 
@@ -443,9 +491,9 @@ def _parts_after(data: bytes, dot: int) -> tuple[bytes, bytes]:
         return payload, b""
     signature = _run(data, end + 1, stop)
     next_dot = end + 1 + len(signature)
-    if next_dot + _PAYLOAD_START_LENGTH <= stop and _ANY_PAYLOAD_START.match(data, next_dot):
-        for start in _header_starts(signature[-_MAX_HEADER:])[:1]:
-            signature = signature[: max(0, len(signature) - _MAX_HEADER) + start]
+    if next_dot + _PAYLOAD_START_LENGTH <= stop and _PAYLOAD_START.match(data, next_dot):
+        for start in _header_starts(signature[-MAX_HEADER:])[:1]:
+            signature = signature[: max(0, len(signature) - MAX_HEADER) + start]
     return payload, b"." + signature
 
 
@@ -456,8 +504,8 @@ def _run(data: bytes, start: int, stop: int) -> bytes:
 
 
 def _part_before(data: bytes, dot: int) -> bytes:
-    """Return the base64url characters before a dot, at most _MAX_HEADER."""
-    before = data[max(0, dot - _MAX_HEADER) : dot]
+    """Return the base64url characters before a dot, at most MAX_HEADER."""
+    before = data[max(0, dot - MAX_HEADER) : dot]
     return before[len(before.rstrip(_PART_CHARACTERS)) :]
 
 

@@ -12,12 +12,14 @@ module: nomba_token_find
 short_description: Find the tokens in files and folders of a host
 version_added: 0.1.0
 description:
-  - A part of the role P(nomba.auth.credential_rotation#role), which runs it on the hosts. It is not
-    for playbooks, because its result contains tokens. Use M(nomba.auth.nomba_token_info) there.
+  - A part of the playbook C(nomba.auth.scan) and of the role
+    P(nomba.auth.credential_rotation#role), which run it on the hosts. It is not for playbooks of
+    users, because its result contains tokens. Use M(nomba.auth.nomba_token_info) there.
   - It reads only. It sends no request, and the host needs no client id and no route to the API.
 author:
   - The nomba.auth contributors (@nomba-auth)
 extends_documentation_fragment:
+  - nomba.auth._scan
   - nomba.auth._attributes
 attributes:
   check_mode:
@@ -36,7 +38,8 @@ attributes:
 options:
   sources:
     description:
-      - Files and folders. Folders are read with all that is in them.
+      - Files and folders. Folders are read with all that is in them. What is opened and decoded is
+        the same as for O(nomba.auth.nomba_token_info#module:sources).
     type: list
     elements: path
     required: true
@@ -56,6 +59,18 @@ tokens:
   returned: success
   type: list
   elements: str
+found_in:
+  description:
+    - The locations of each token, by its fingerprint. They are shown as in
+      RV(nomba.auth.nomba_token_info#module:results[].found_in).
+  returned: success
+  type: dict
+summary:
+  description:
+    - The number of tokens, and the numbers of the scan, which are those of
+      RV(nomba.auth.nomba_token_info#module:summary).
+  returned: success
+  type: dict
 unread:
   description: The sources that could not be read completely. They may contain live tokens.
   returned: success
@@ -75,33 +90,40 @@ error:
   contains:
     code:
       description:
-        - V(library_missing), PyJWT is not installed on the host.
+        - V(invalid_option), an option cannot be used.
       type: str
-      sample: library_missing
+      sample: invalid_option
 """
 
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.nomba.auth.plugins.module_utils._clock import SYSTEM
-from ansible_collections.nomba.auth.plugins.module_utils._module import NombaModule, run
-from ansible_collections.nomba.auth.plugins.module_utils._scan import scan, shown_path
+from ansible_collections.nomba.auth.plugins.module_utils._module import (
+    SCAN_OPTIONS,
+    NombaModule,
+    run,
+    scan_sources,
+)
 
 
 def run_module(module: AnsibleModule) -> dict[str, Any]:
     """Return the tokens in the sources."""
-    sources = module.params["sources"]
-    module.params["sources"] = [shown_path(path) for path in sources]
-    found = scan([], sources, lambda: SYSTEM.stopped_at() is not None)
-    tokens = [token.text for token in found.tokens]
-    return {"changed": False, "tokens": tokens, "unread": found.unread_rows()}
+    found = scan_sources(module)
+    return {
+        "changed": False,
+        "tokens": [token.text for token in found.tokens],
+        "found_in": {token.fingerprint: found.found_in(token) for token in found.tokens},
+        "summary": {"tokens": len(found.tokens), **found.counts()},
+        "unread": found.unread_rows(),
+    }
 
 
 def main() -> None:
     """Run the module."""
+    sources = {**SCAN_OPTIONS["sources"], "required": True}
     module = NombaModule(
-        argument_spec={"sources": {"type": "list", "elements": "path", "required": True}},
+        argument_spec={**SCAN_OPTIONS, "sources": sources},
         supports_check_mode=True,
     )
     run(module, run_module)

@@ -22,6 +22,7 @@ author:
 extends_documentation_fragment:
   - nomba.auth._connection
   - nomba.auth._tokens
+  - nomba.auth._scan
   - nomba.auth._attributes
 attributes:
   check_mode:
@@ -122,12 +123,17 @@ results:
           description:
             - The path of the file. If the token is in a name or in the target of a link, the path
               of that file or folder.
+            - An exclamation mark separates the parts of an archive, C(logs.tar.gz!dir/app.log). For
+              a Git repository, the name of the object and its path follow,
+              C(/srv/app/.git@3f2a90c1d5e7:config/app.env). An encoding follows in brackets,
+              C(secret.yml (base64)).
             - A token in a path is shown as its fingerprint, an e-mail address as C(<e-mail>), a
               byte that is not UTF-8 as V(\\xff), a control character as V(\\x0a), and a backslash
               doubled.
           type: str
         line:
-          description: The first line with the token, from 1. Null if the path contains it.
+          description: The first line with the token in the unpacked file, from 1. Null if the path
+            contains it.
           type: int
     probe:
       description:
@@ -152,25 +158,43 @@ summary:
     files:
       description: The number of files read.
       type: int
+    bytes:
+      description: The number of bytes read, before anything is unpacked.
+      type: int
+    archives:
+      description: The number of compressed files and archives that were opened.
+      type: int
+    objects:
+      description: The number of objects of Git repositories that were read.
+      type: int
+    excluded:
+      description: The number of files, folders and members of archives that O(exclude) left out.
+        The content of an excluded folder is not counted.
+      type: int
+    unread:
+      description: The number of rows in RV(unread).
+      type: int
     other_jwts:
       description: The number of distinct JWTs in the sources that name no Nomba account.
       type: int
 unread:
   description:
     - The sources that could not be read completely. They may contain live tokens.
-    - A compressed, archived or encrypted file is detected by its content and listed here. Its
-      plain text is scanned nevertheless.
+    - A file that is encrypted, damaged, compressed in a format that is not opened, larger than
+      O(max_file_size), or unpacks to an extreme size is listed here. What can be read of it is
+      scanned nevertheless.
   returned: when the options are valid
   type: list
   elements: dict
   contains:
     path:
-      description: The file or folder, shown like the paths in RV(results[].found_in).
+      description: The file or folder, or the part of an archive, shown like the paths in
+        RV(results[].found_in).
       type: str
     reason:
       description: The operating system's error, or why the file was not read completely.
       type: str
-      sample: it is compressed (gzip), which is not opened; unpack it and scan again
+      sample: it is encrypted (zip), which is not opened; decrypt it and scan again
 error:
   description: Why the module failed. The code is for playbooks, RV(ignore:msg) is for users.
   returned: failure
@@ -231,7 +255,7 @@ def run_module(module: AnsibleModule) -> dict[str, Any]:
     result: dict[str, Any] = {
         "changed": False,
         "results": rows,
-        "summary": {"tokens": len(rows), "files": found.files, "other_jwts": found.other_jwts},
+        "summary": {"tokens": len(rows), **found.counts()},
         "unread": found.unread_rows(),
         "msg": f"{len(rows)} token(s)." + found.unread_message(),
     }

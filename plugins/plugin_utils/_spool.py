@@ -2,14 +2,14 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Values that the tasks of one rotation pass to each other on the controller.
+"""Values that the tasks of one rotation or scan pass to each other on the controller.
 
 Ansible runs each task in a process of its own, and prints, logs and caches what tasks return. A
 token that one task reads and another one writes is therefore passed in a file, encrypted with a key
 that the first task returns and no file contains. Evidence about a host is passed in the same way:
 no variable can replace it, and another run of the role in the same play, which has another key,
-cannot read it. Ansible removes the folder at the end of the run; what a killed run leaves is
-unreadable.
+cannot read it. Ansible removes the folder at the end of the run. What a killed run leaves is
+unreadable, and the next run removes it.
 """
 
 from __future__ import annotations
@@ -17,13 +17,17 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, unquote
 
 from ansible import constants
 from ansible.errors import AnsibleError
+
+from ansible_collections.nomba.auth.plugins.plugin_utils._playbook_run import state_of, this_run
 
 try:
     from cryptography.fernet import Fernet, InvalidToken
@@ -31,9 +35,12 @@ except ImportError:  # ansible-core requires it, but ansible-test imports plugin
     Fernet = None  # type: ignore[assignment,misc]
     InvalidToken = ValueError  # type: ignore[assignment,misc]
 
+_PREFIX = "nomba-"
+_AFTER_RUN = "~"
+
 
 class Spool:
-    """The values of one run of the role, by name."""
+    """The values of one run, by name."""
 
     def __init__(self, folder: str, key: str) -> None:
         self.folder = Path(folder)
@@ -42,7 +49,9 @@ class Spool:
     @classmethod
     def create(cls) -> Spool:
         """Create an empty spool with a new key, in Ansible's temporary folder of this run."""
-        folder = tempfile.mkdtemp(prefix="rotation-", dir=constants.DEFAULT_LOCAL_TMP)
+        _remove_spools_of_dead_runs()
+        prefix = f"{_PREFIX}{quote(this_run(), safe='')}{_AFTER_RUN}"
+        folder = tempfile.mkdtemp(prefix=prefix, dir=constants.DEFAULT_LOCAL_TMP)
         return cls(folder, Fernet.generate_key().decode())
 
     @classmethod
@@ -50,8 +59,8 @@ class Spool:
         """Return the spool that a handle names. Raises AnsibleError."""
         if not isinstance(handle, Mapping) or not {"folder", "key"} <= set(handle):
             raise AnsibleError(
-                "The rotation was not started by its first task. Run the role from its start, "
-                "without --start-at-task, --tags and --skip-tags."
+                "This run was not started by its first task. Run it from its start, without "
+                "--start-at-task, --tags and --skip-tags."
             )
         return cls(str(handle["folder"]), str(handle["key"]))
 
@@ -81,6 +90,18 @@ class Spool:
         """Remove a value, if it exists."""
         self._path(name).unlink(missing_ok=True)
 
+    def discard(self) -> None:
+        """Remove the folder with all values."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
     def _path(self, name: str) -> Path:
         # A host's name can contain any character.
         return self.folder / hashlib.sha256(name.encode()).hexdigest()
+
+
+def _remove_spools_of_dead_runs() -> None:
+    """Remove what killed runs have left in Ansible's temporary folders on this machine."""
+    for folder in Path(constants.DEFAULT_LOCAL_TMP).parent.glob(f"*/{_PREFIX}*{_AFTER_RUN}*"):
+        run = unquote(folder.name[len(_PREFIX) :].rpartition(_AFTER_RUN)[0])
+        if state_of(run) == "dead":
+            shutil.rmtree(folder, ignore_errors=True)

@@ -31,7 +31,7 @@ _LOW_TRAFFIC = (1, 2.0)
 
 @dataclass(frozen=True)
 class Size:
-    """The size of a benchmark run."""
+    """The size of a benchmark run. scanned: MiB of the largest log."""
 
     runs: int
     tokens: int
@@ -44,6 +44,8 @@ class Size:
     many: int
     latencies: tuple[int, ...]
     hosts: tuple[tuple[int, float], ...]
+    scanned: int
+    scanned_files: int
     growth: tuple[int, ...]
     workers: tuple[int, ...]
 
@@ -60,6 +62,8 @@ FULL = Size(
     many=10_000,
     latencies=(0, 20, 100),
     hosts=((3, 2.0), (30, 1.3), (100, 1.15)),
+    scanned=512,
+    scanned_files=100_000,
     growth=(1, 10, 100, 1000, 10_000),
     workers=(1, 4, 16, 64),
 )
@@ -75,6 +79,8 @@ QUICK = Size(
     many=100,
     latencies=(20,),
     hosts=((3, 2.0),),
+    scanned=8,
+    scanned_files=300,
     growth=(1, 10),
     workers=(1, 4),
 )
@@ -369,6 +375,37 @@ def memory(testbed: Testbed, size: Size) -> Results:
     return results
 
 
+def scans(testbed: Testbed, size: Size) -> Results:
+    """Measure the scan of logs and of many small files against other scanners."""
+    mib, tokens, many = size.scanned, testbed.expired(14), testbed.expired(1000)
+    log = testbed.log("14.log", mib, tokens)
+    dense = testbed.log("1000.log", mib // 2, many)
+    packed = testbed.packed_log("14.log.gz", log)
+    files = testbed.small_files("small", size.scanned_files, tokens)
+    results = Results()
+    ours = "the scanning process"
+    for what, place, found, peers in (
+        (f"{mib} MiB of log with 14 tokens", log, 14, {"rg": 3.0, "kingfisher": 2.0}),
+        (f"{mib // 2} MiB of log with 1,000 tokens", dense, 1000, {"kingfisher": 1 / 3}),
+        (f"{mib} MiB of log in gzip", packed, 14, {"kingfisher": 1.0}),
+        (f"{size.scanned_files:,} small files", files, 14, {"rg": 1.5}),
+    ):
+        sides: dict[str, Callable[[], Sample]] = {ours: partial(testbed.scan, place, found)}
+        sides.update({peer: partial(getattr(testbed, peer), place) for peer in peers})
+        if "rg" in peers:
+            sides["start of Python"] = lambda: testbed.python("pass")
+        samples = interleave(sides, size.runs)
+        results.add_samples(what, samples)
+        for peer, bound in peers.items():
+            gains = ratios(samples[ours], samples[peer])
+            row = Row(f"{what}: time, relative to {peer}", "x", gains, size.runs, AT_MOST, bound)
+            results.rows.append(row)
+        peak = _peak(samples[ours])
+        results.rows.append(Row(f"{what}: memory", "MB", peak, size.runs, AT_MOST, 60.0))
+        results.rows += [_seconds(what, samples, name) for name in sides]
+    return results
+
+
 def growth(testbed: Testbed, size: Size) -> Results:
     """Measure the time by number of tokens and workers, at 20 ms."""
     results = Results()
@@ -428,5 +465,6 @@ CASES: dict[str, Callable[[Testbed, Size], Results]] = {
     "limits": limits,
     "expired": expired,
     "memory": memory,
+    "scans": scans,
     "growth": growth,
 }

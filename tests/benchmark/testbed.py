@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -17,6 +18,7 @@ from typing import Any
 
 from tests.simulator.control_client import ControlClient
 
+from . import logs
 from .timing import BenchmarkError, Sample, timed
 
 _HERE = Path(__file__).parent
@@ -27,6 +29,22 @@ _QUIET = {
     "ANSIBLE_INVENTORY_UNPARSED_WARNING": "false",
     "ANSIBLE_NOCOLOR": "true",
 }
+
+
+# A token as a pattern, for programs that do not read claims.
+_TOKEN = r"eyJ[A-Za-z0-9_-]+\.eyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+"
+_SCAN = """
+from ansible_collections.nomba.auth.plugins.module_utils._scan import scan
+found = scan([], [{place!r}])
+assert (len(found.tokens), found.unread) == ({found}, []), found
+"""
+
+
+def _program(name: str) -> str:
+    path = shutil.which(name)
+    if path is None:
+        raise BenchmarkError(f"{name} is not installed")
+    return path
 
 
 class Testbed:
@@ -55,6 +73,18 @@ class Testbed:
         with path.open("w", encoding="utf-8") as file:
             file.writelines(f"10:41:09 DEBUG GET /v1 Bearer {token} 200\n" for token in tokens)
         return str(path)
+
+    def log(self, name: str, size: int, tokens: Sequence[str]) -> Path:
+        """Write a log of this size in MiB."""
+        return logs.write_log(self._folder / name, size, tokens)
+
+    def packed_log(self, name: str, log: Path) -> Path:
+        """Write a log in gzip."""
+        return logs.write_gzip(self._folder / name, log)
+
+    def small_files(self, name: str, count: int, tokens: Sequence[str]) -> Path:
+        """Write many small files."""
+        return logs.write_small_files(self._folder / name, count, tokens)
 
     def _mint(self, count: int, **options: object) -> list[str]:
         parts = [min(_MINT_BATCH, count - done) for done in range(0, count, _MINT_BATCH)]
@@ -110,6 +140,26 @@ class Testbed:
     def python(self, code: str) -> Sample:
         """Run Python code, to measure imports."""
         return self._run([sys.executable, "-c", code])
+
+    def scan(self, place: Path, found: int) -> Sample:
+        """Scan a place with this collection, without Ansible and without a module."""
+        return self.python(_SCAN.format(place=str(place), found=found))
+
+    def rg(self, place: Path) -> Sample:
+        """Search a place with ripgrep, which reports the text of each token."""
+        options = ["-a", "-o", "--no-messages", "-uuu", _TOKEN]
+        return self._run([_program("rg"), *options, str(place)])
+
+    def kingfisher(self, place: Path) -> Sample:
+        """Scan a place with Kingfisher and the rule of this collection alone."""
+        rules = _HERE.parents[1] / "docs" / "examples" / "kingfisher"
+        options = ["--rules-path", str(rules), "--rule", "nomba.access_token", "--no-validate"]
+        options += ["--no-update-check", "--max-file-size", "4096", "--format", "json"]
+        options += ["--rule-cache-dir", str(self._folder), "--output", os.devnull]
+        # The exit status is 200 if there are findings.
+        command = 'test "$("$@" >/dev/null 2>&1; echo $?)" = 200'
+        kingfisher = [_program("kingfisher"), "scan", str(place), *options]
+        return self._run(["sh", "-c", command, "sh", *kingfisher])
 
     def _run(self, command: Sequence[str]) -> Sample:
         return timed(command, self._environment)

@@ -18,18 +18,26 @@ class Operator:
     def __init__(self, simulator: ControlClient) -> None:
         self.simulator = simulator
         self.failures: list[str] = []
+        self.printed: dict[str, list[str]] = {}  # the lines of each step, by its title
 
     def step(self, title: str, action: Callable[[], None]) -> None:
         """Print the title, empty the request log, and run the step."""
-        print(f"\n{title}", flush=True)
+        print()
+        self.printed[title] = []
+        self.print(title)
         self.simulator.forget_requests()
         action()
+
+    def print(self, line: str) -> None:
+        """Print a line of the current step, and keep it for the picture."""
+        [*self.printed.values()][-1].append(line)
+        print(line, flush=True)
 
     def execute(
         self, command: Sequence[str], secrets: Mapping[str, str], expect_failure: bool = False
     ) -> str:
         """Run a command; return its standard output. Secrets are passed in the environment."""
-        print("  $ " + " ".join(part if " " not in part else f"'{part}'" for part in command))
+        self.print("  $ " + " ".join(part if " " not in part else f"'{part}'" for part in command))
         connection = {
             "NOMBA_BASE_URL": self.simulator.url,
             "NOMBA_ACCOUNT_ID": self.simulator.account_id,
@@ -49,7 +57,7 @@ class Operator:
 
     def check(self, description: str, passed: bool) -> None:
         """Print the result of a check; record a failure."""
-        print(f"  {'ok' if passed else 'FAILED'}: {description}")
+        self.print(f"  {'ok' if passed else 'FAILED'}: {description}")
         if not passed:
             self.failures.append(description)
 

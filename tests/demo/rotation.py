@@ -31,7 +31,7 @@ class Rotation:
     """A rotation on three simulated hosts. The hosts are folders, the services are processes."""
 
     def __init__(self, operator: Operator, testbed: Testbed) -> None:
-        self.step, self.check = operator.step, operator.check
+        self.step, self.check, self.print = operator.step, operator.check, operator.print
         self.operator = operator
         self.simulator = operator.simulator
         self.testbed = testbed
@@ -84,13 +84,15 @@ class Rotation:
 
     def report_requests(self) -> None:
         stop_consumers(self.testbed)
-        print(_ROW.format("host", "requests", "rejected", "failed", "accepted with the new client"))
+        self.print(
+            _ROW.format("host", "requests", "rejected", "failed", "accepted with the new client")
+        )
         for name, row in self.counts().items():
-            print(_ROW.format(name, *row))
+            self.print(_ROW.format(name, *row))
         requests, rejected, failed, with_new = (
             sum(column) for column in zip(*self.counts().values(), strict=True)
         )
-        print(_ROW.format("total", requests, rejected, failed, with_new))
+        self.print(_ROW.format("total", requests, rejected, failed, with_new))
         self.check("the service of each host sent requests", len(self.counts()) == len(HOSTS))
         self.check("no request was rejected", rejected == 0)
         self.check("no request failed", failed == 0)
@@ -132,7 +134,8 @@ class Rotation:
         output = self.operator.execute(command, client, expect_failure)
         verdict = json.loads(_RESULT.findall(output)[-1])
         lines = [verdict["msg"], *verdict["details"]] if expect_failure else verdict["msg"]
-        print("".join(f"  {line}\n" for line in lines), end="")
+        for line in lines:
+            self.print(f"  {line}")
         return output
 
     def check_in_service(self, client: Mapping[str, str], name: str) -> None:

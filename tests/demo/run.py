@@ -4,11 +4,13 @@
 """The demo: a leaked token, the life of a stored token, and a rotation of a client.
 
 `make demo` runs it against a simulator on this machine. The checks of each step use the request log
-and the token registry of the simulator. The exit status is 1 if a check fails.
+and the token registry of the simulator. The exit status is 1 if a check fails. The last check
+compares docs/demo.svg with the output. `make demo ARGS="--draw $PWD/docs/demo.svg"` draws it again.
 """
 
 from __future__ import annotations
 
+import argparse
 import os
 import signal
 import subprocess
@@ -18,11 +20,22 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.demo import picture
 from tests.demo.commands import Operator
 from tests.demo.rotation import Rotation
 from tests.demo.tokens import Tokens
 from tests.simulator.control_client import ControlClient
 from tests.testbed.folder import Testbed
+from tests.testbed.processes import ROOT
+
+_PICTURE = ROOT / "docs" / "demo.svg"
+# The steps in the picture: all lines, or those without the checks.
+_SHOWN = {
+    "Playbook: revoke all tokens in the folder": False,
+    "Rotate to the new client while the services send requests": False,
+    "Delete the old client in the dashboard, and run again": False,
+    "Requests of the services": True,
+}
 
 
 @contextmanager
@@ -38,11 +51,27 @@ def simulator(announcement: Path) -> Iterator[ControlClient]:
             process.terminate()
 
 
+def compare_picture(operator: Operator, drawn: Path | None) -> None:
+    """Check that the picture of the README shows this run, or draw it."""
+    lines: list[str] = []
+    for title, with_checks in _SHOWN.items():
+        step = operator.printed.get(title, [])
+        lines += ["", *(one for one in step if with_checks or not one.startswith("  ok: "))]
+    if drawn and not operator.failures:
+        drawn.write_text(picture.draw(lines[1:]), encoding="utf-8")
+    shown = picture.shown((drawn or _PICTURE).read_text(encoding="utf-8"))
+    same = picture.is_same_output(shown, lines[1:])
+    operator.step("The picture of this run", lambda: operator.check("docs/demo.svg is true", same))
+
+
 def main() -> int:
     """Run the demo in a temporary folder."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--draw", type=Path, help="write the picture of the run to this file")
+    drawn = parser.parse_args().draw
     # SIGTERM also stops the processes that the demo started.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
-    with tempfile.TemporaryDirectory() as name:
+    with tempfile.TemporaryDirectory(prefix="nomba-demo-") as name:
         testbed = Testbed(Path(name))
         # Ansible looks for results every millisecond, which takes a tenth of the CPU time of a run.
         configuration = testbed.folder / "ansible.cfg"
@@ -53,6 +82,7 @@ def main() -> int:
             operator = Operator(client)
             Tokens(operator, testbed.folder).run()
             Rotation(operator, testbed).run()
+            compare_picture(operator, drawn)
     failures = operator.failures
     print("\nAll checks passed." if not failures else f"\nFAILED: {failures}")
     return 1 if failures else 0

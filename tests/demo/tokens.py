@@ -15,7 +15,9 @@ from typing import Any
 
 from tests.demo.commands import Operator
 
-_ROW = re.compile(r"(sha256:[0-9a-f]{16}) +(\w+) +(NOT VERIFIED|verified|check mode) *([^\s\"]*)")
+# A row of the table that the playbook prints: its outcome `revoked` is a verified one.
+_ROW = re.compile(r"\"([a-z][a-z_ ]+?) +(sha256:[0-9a-f]{16})  \S+ +([^\s\"]+)\"")
+_PROOF = {"revoked": "verified", "already_revoked": "verified", "would be revoked": "check mode"}
 _FORMAT = "  {:<24} {:<16} {:<13} {}"
 
 
@@ -38,7 +40,7 @@ class Tokens:
     """Three tokens of one client: one leaked in a chat, one in a log file, one expired."""
 
     def __init__(self, operator: Operator, folder: Path) -> None:
-        self.step, self.check = operator.step, operator.check
+        self.step, self.check, self.print = operator.step, operator.check, operator.print
         self.operator = operator
         simulator = self.simulator = operator.simulator
         self.token_file = folder / "token.json"
@@ -111,7 +113,7 @@ class Tokens:
     def inspect(self) -> None:
         result = self.module("nomba_token_info", f"sources={self.token_file}", "probe=true")
         (row,) = result["results"]
-        print(f"  {row['fingerprint']} {row['class']}, {row['probe']}, roles {row['roles']}")
+        self.print(f"  {row['fingerprint']} {row['class']}, {row['probe']}, roles {row['roles']}")
         self.check("the API accepts it", row["probe"] == "accepted")
         self.check("no write request was sent", not self.simulator.writes())
 
@@ -125,7 +127,9 @@ class Tokens:
         result = self.module(
             "nomba_token", f"dest={self.token_file}", *arguments, secrets=self.operator.secret
         )
-        print(f"  {result['fingerprint']} {result['action']}, valid until {result['expires_at']}")
+        self.print(
+            f"  {result['fingerprint']} {result['action']}, valid until {result['expires_at']}"
+        )
         return result
 
     def command(self, secrets: Mapping[str, str]) -> list[Row]:
@@ -135,7 +139,7 @@ class Tokens:
             Row(r["fingerprint"], r["outcome"], "verified" if r["verified"] else "not verified", "")
             for r in result["results"]
         ]
-        return show(rows)
+        return self.show(rows)
 
     def module(
         self, name: str, *arguments: str, secrets: Mapping[str, str] | None = None
@@ -155,16 +159,17 @@ class Tokens:
         output = self.operator.execute(command, {})
         changed = "changed=1" in output
         self.check(f"the run reports changed={expect_changed}", changed is expect_changed)
-        rows = [Row(m[1], m[2], m[3], m[4]) for m in _ROW.finditer(output)]
-        return show(rows)
+        found = [(m[1].replace("would be ", ""), m) for m in _ROW.finditer(output)]
+        rows = [Row(m[2], name, _PROOF.get(m[1], "not verified"), m[3]) for name, m in found]
+        return self.show(rows)
 
-
-def show(rows: list[Row]) -> list[Row]:
-    """Print a table; return its rows."""
-    print(_FORMAT.format("token", "outcome", "", "found in"))
-    for row in rows:
-        print(_FORMAT.format(row.fingerprint, row.outcome, row.proof, Path(row.found).name))
-    return rows
+    def show(self, rows: list[Row]) -> list[Row]:
+        """Print a table; return its rows."""
+        self.print(_FORMAT.format("token", "outcome", "", "found in").rstrip())
+        for row in rows:
+            line = _FORMAT.format(row.fingerprint, row.outcome, row.proof, Path(row.found).name)
+            self.print(line.rstrip())
+        return rows
 
 
 def outcomes(rows: Sequence[Row]) -> dict[str, int]:

@@ -105,13 +105,17 @@ class Controller:
 
     def run(self, playbook: str, *arguments: str, **extra_variables: Any) -> PlaybookRun:
         """Run a playbook by its name or path; the extra variables keep their types."""
+        if extra_variables:
+            arguments = (*arguments, "--extra-vars", json.dumps(extra_variables))
+        return self.execute("ansible-playbook", playbook, *arguments)
+
+    def execute(self, name: str, *arguments: str) -> PlaybookRun:
+        """Run a program of Ansible with the inventory."""
         inventory = self.folder / "inventory.json"
         inventory.write_text(json.dumps(self._inventory()), encoding="utf-8")
         (self.folder / "ansible.cfg").write_text(CONFIGURATION, encoding="utf-8")
-        program = Path(sys.executable).with_name("ansible-playbook")
-        command = [str(program), playbook, "--inventory", str(inventory), *arguments]
-        if extra_variables:
-            command += ["--extra-vars", json.dumps(extra_variables)]
+        program = Path(sys.executable).with_name(name)
+        command = [str(program), *arguments, "--inventory", str(inventory)]
         run = subprocess.run(
             command,
             cwd=self.folder,

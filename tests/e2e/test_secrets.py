@@ -66,7 +66,7 @@ class Terminal:
                 stdout=output,
                 stderr=subprocess.STDOUT,
             ) as process,
-            _recorded_commands(process.pid) as commands,
+            recorded_commands(process.pid) as commands,
         ):
             self.simulator.wait_for_requests(1, timeout=60)
             commands.extend(_command_lines(process.pid))
@@ -120,7 +120,7 @@ def terminal(simulator: ControlClient) -> Iterator[Terminal]:
 
 
 @contextmanager
-def _recorded_commands(root: int) -> Iterator[list[bytes]]:
+def recorded_commands(root: int) -> Iterator[list[bytes]]:
     """Record the command lines of a process and of all its children until the block ends."""
     seen: list[bytes] = []
     done = threading.Event()

@@ -93,7 +93,7 @@ def start_hosts(testbed: Testbed, names: Sequence[str] = HOSTS) -> None:
 
 def write_inventory(testbed: Testbed, record: dict[str, Any]) -> None:
     """Write the inventory as JSON, which is also YAML."""
-    hosts = {name: _host(testbed, record, name) for name in HOSTS}
+    hosts = {name: host_variables(testbed, record, name) for name in HOSTS}
     local = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
     variables = {
         "simulator_url": record["simulator"]["url"],
@@ -109,12 +109,8 @@ def write_inventory(testbed: Testbed, record: dict[str, Any]) -> None:
     write_private(testbed.inventory, pretty({"all": everything}))
 
 
-def user() -> str:
-    """Return the name of the user, independent of the environment variables."""
-    return pwd.getpwuid(os.getuid()).pw_name
-
-
-def _host(testbed: Testbed, record: dict[str, Any], name: str) -> dict[str, object]:
+def host_variables(testbed: Testbed, record: dict[str, Any], name: str) -> dict[str, object]:
+    """Return the variables with which Ansible connects to a host."""
     options = [
         f'UserKnownHostsFile="{record["known_hosts"]}"',
         "StrictHostKeyChecking=yes",
@@ -132,6 +128,11 @@ def _host(testbed: Testbed, record: dict[str, Any], name: str) -> dict[str, obje
         "ansible_python_interpreter": sys.executable,
         "consumer_dir": str(testbed.host(name)),
     }
+
+
+def user() -> str:
+    """Return the name of the user, independent of the environment variables."""
+    return pwd.getpwuid(os.getuid()).pw_name
 
 
 def _make_key(path: Path) -> None:

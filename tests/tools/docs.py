@@ -14,6 +14,8 @@ import sys
 import zlib
 from pathlib import Path
 
+import yaml
+
 from tests.tools.project import BUILD, ROOT
 
 SITE = BUILD / "docs"
@@ -29,17 +31,35 @@ INVENTORY = b"""\
 ansible_configuration_settings std:label -1 reference_appendices/config.html -
 common_return_values std:label -1 reference_appendices/common_return_values.html -
 """
+# The collection is not on Ansible Galaxy.
+CONFIGURATION = """\
+collection_install = {
+nomba.auth = ansible-galaxy collection install .
+}
+"""
 
 
 def main(docsite: Path) -> int:
     """Write the reference pages and the index, and build the site."""
     prepare(docsite)
     how = ["--use-current", "--squash-hierarchy", "--no-indexes", "--fail-on-error"]
-    pages = ["antsibull-docs", "collection", *how, "--dest-dir", str(SITE / "rst"), "nomba.auth"]
+    (SITE / "antsibull-docs.cfg").write_text(CONFIGURATION, encoding="utf-8")
+    configured = ["antsibull-docs", "--config-file", str(SITE / "antsibull-docs.cfg")]
+    pages = [*configured, "collection", *how, "--dest-dir", str(SITE / "rst"), "nomba.auth"]
     subprocess.run(pages, cwd=SITE, check=True)
     write_index(docsite)
     strict = ["--fail-on-warning", "--keep-going", "--fresh-env", "--quiet"]
-    build = ["sphinx-build", *strict, "--conf-dir", str(SITE), str(SITE / "rst"), str(OUTPUT)]
+    version = yaml.safe_load((docsite.parents[1] / "galaxy.yml").read_text("utf-8"))["version"]
+    values = ["-D", f"version={version}", "-D", f"html_title=nomba.auth {version}"]
+    build = [
+        "sphinx-build",
+        *strict,
+        *values,
+        "--conf-dir",
+        str(SITE),
+        str(SITE / "rst"),
+        str(OUTPUT),
+    ]
     return subprocess.run(build, cwd=SITE, check=False).returncode
 
 
@@ -49,6 +69,7 @@ def prepare(docsite: Path) -> None:
         shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(docsite / "site", SITE)
     shutil.copytree(docsite / "rst" / "images", SITE / "rst" / "docsite" / "images")
+    shutil.copy(docsite.parent / "demo.svg", SITE / "rst" / "docsite" / "images")
     # The guides find them two folders up, as in the repository.
     shutil.copytree(docsite.parent / "examples", SITE / "examples")
     # antsibull-docs requires a folder that nobody else can write to.

@@ -7,14 +7,16 @@ from __future__ import annotations
 
 project = "nomba.auth"
 project_copyright = "The nomba.auth contributors"
-html_title = "nomba.auth"
+# tests/tools/docs.py sets version and html_title from galaxy.yml.
 
-extensions = ["sphinx.ext.intersphinx", "sphinx_antsibull_ext"]
+extensions = ["sphinx.ext.intersphinx", "sphinx_antsibull_ext", "sphinx_copybutton"]
+# Copy the commands without their prompts.
+copybutton_exclude = ".linenos, .gp"
 # tests/tools/docs.py writes ansible.inv. The build fetches nothing and fails on a broken link.
 intersphinx_mapping = {"ansible": ("https://docs.ansible.com/ansible/latest/", "../ansible.inv")}
 
-pygments_style = "friendly"
-pygments_dark_style = "monokai"
+pygments_style = "a11y-high-contrast-light"
+pygments_dark_style = "a11y-high-contrast-dark"
 highlight_language = "YAML+Jinja"
 default_role = "any"
 nitpicky = True
@@ -22,6 +24,7 @@ nitpicky = True
 html_theme = "furo"
 html_static_path = ["static"]
 html_css_files = ["site.css"]
+html_js_files = ["site.js"]
 html_copy_source = False
 html_show_sphinx = False
 html_show_sourcelink = False

@@ -50,7 +50,40 @@ ALLOWED: dict[str, set[str]] = {
     },
     "module_utils/_containers.py": set(),
     "module_utils/_env_file.py": {"_errors", "_token"},
-    "module_utils/_scan.py": {"_clock", "_containers", "_token", "errno", "os", "stat"},
+    "module_utils/_scan.py": {"_scan_sources", "_token"},
+    "module_utils/_scan_sources.py": {
+        *("_clock", "_containers", "_scan", "_scan_archives", "_scan_batch", "_scan_git"),
+        *("_scan_journal", "_scan_reader", "_scan_text", "_token"),
+        *("errno", "fnmatch", "itertools", "os", "stat"),
+    },
+    "module_utils/_scan_archives.py": {
+        *(
+            "_containers",
+            "_scan_encodings",
+            "_scan_reader",
+            "bz2",
+            "compression",
+            "itertools",
+            "lzma",
+            "struct",
+        ),
+        "zlib",
+    },
+    "module_utils/_scan_batch.py": {"_scan_literals", "bisect"},
+    "module_utils/_scan_encodings.py": {"_containers", "_scan_literals", "_token", "bisect"},
+    "module_utils/_scan_git.py": {"_scan_programs", "_scan_reader", "os", "pathlib", "tempfile"},
+    "module_utils/_scan_journal.py": {"_scan_programs"},
+    "module_utils/_scan_literals.py": set(),
+    "module_utils/_scan_programs.py": {
+        "_scan_reader",
+        "os",
+        "select",
+        "shutil",
+        "subprocess",
+        "tempfile",
+    },
+    "module_utils/_scan_reader.py": set(),
+    "module_utils/_scan_text.py": {"_scan_encodings", "_scan_literals", "_token"},
     "module_utils/_secure_open.py": {"_errors", "errno", "grp", "os", "pwd", "stat"},
     "module_utils/_progress.py": {
         *("_atomic_file", "_clock", "_errors", "_secure_open", "_timestamps", "os"),
@@ -122,6 +155,11 @@ ALLOWED: dict[str, set[str]] = {
         *("_atomic_file", "_clock", "_env_file", "_errors", "_module", "_secure_open", "_token"),
         "ansible.module_utils.basic",
     },
+    "module_utils/_preflight.py": {"_answer", "_client", "_clock", "_errors", "_token"},
+    "modules/nomba_preflight.py": {
+        *("_client", "_clock", "_module", "_preflight", "_rotation_requests", "_secure_open"),
+        *("_stored_token", "_transport", "ansible.module_utils.basic"),
+    },
     "module_utils/_incident_report.py": {"_errors", "_token"},
     "modules/nomba_report.py": {
         *("_atomic_file", "_clock", "_incident_report", "_module", "_secure_open"),
@@ -132,7 +170,7 @@ ALLOWED: dict[str, set[str]] = {
         *("_clock", "_module", "_rotation_folder", "ansible.module_utils.basic"),
     },
     "modules/nomba_token_find.py": {
-        *("_clock", "_module", "_scan", "ansible.module_utils.basic"),
+        *("_module", "ansible.module_utils.basic"),
     },
     "module_utils/_rotation_requests.py": {
         *("_atomic_file", "_client", "_clock", "_ensure_token", "_probe", "_revocation"),
@@ -166,23 +204,33 @@ ALLOWED: dict[str, set[str]] = {
         *("ansible.module_utils.common.validation", "pathlib"),
     },
     "plugin_utils/_spool.py": {
-        *("ansible", "ansible.errors", "cryptography.fernet", "os", "pathlib", "tempfile"),
+        *("_playbook_run", "ansible", "ansible.errors", "cryptography.fernet", "os", "pathlib"),
+        *("shutil", "tempfile"),
+    },
+    "plugin_utils/_fleet_scan.py": {"_revocation", "_revocation_report", "_rotation", "_token"},
+    "action/nomba_fleet_host.py": {
+        *("_fleet_scan", "_hidden_output", "_spool", "ansible.errors", "ansible.plugins.action"),
+    },
+    "action/nomba_fleet_scan.py": {
+        *("_fleet_scan", "_hidden_output", "_playbook_run", "_spool"),
+        *("ansible.errors", "ansible.plugins.action", "sys"),
     },
     "action/nomba_rotation.py": {
         *("_clock", "_control_host", "_errors", "_hidden_output", "_playbook_run"),
         *("_rotation_folder", "_rotation_options", "_rotation_plan", "_rotation_report"),
         "_rotation_run",
         *("_rotation_state", "_spool", "_store_move", "_stored_token", "_token"),
-        *("ansible.errors", "ansible.executor", "ansible.plugins.action", "os", "pathlib", "sys"),
+        *("ansible.errors", "ansible.plugins.action", "os", "pathlib", "sys"),
     },
     "action/nomba_rotation_host.py": {
-        *("_env_file", "_errors", "_hidden_output", "_rotation", "_spool", "_token"),
+        *("_env_file", "_errors", "_fleet_scan", "_hidden_output", "_rotation", "_spool", "_token"),
         *("ansible.errors", "ansible.plugins.action"),
     },
     "lookup/rotation_value.py": {
         *("_rotation_state", "_spool", "ansible.errors"),
         *("ansible.module_utils.secrets", "ansible.plugins.lookup"),
     },
+    "plugin_utils/_hidden_output.py": {"ansible.executor"},
     "callback/steps.py": {
         *("ansible", "ansible.playbook.task_include", "ansible.plugins.callback.default"),
         "pathlib",
@@ -192,7 +240,6 @@ ALLOWED: dict[str, set[str]] = {
         *("_token", "ansible.errors", "ansible.module_utils.secrets", "ansible.plugins.lookup"),
         *("os", "stat"),
     },
-    "plugin_utils/_hidden_output.py": set(),
     "plugin_utils/_variable_names.py": {"difflib"},
     "lookup/unknown_variables.py": {
         *("_variable_names", "ansible.errors", "ansible.plugins.lookup"),
@@ -203,6 +250,7 @@ ALLOWED: dict[str, set[str]] = {
     "doc_fragments/_attributes.py": set(),
     "doc_fragments/_connection.py": set(),
     "doc_fragments/_private_file.py": set(),
+    "doc_fragments/_scan.py": set(),
     "doc_fragments/_tokens.py": set(),
 }
 
@@ -218,6 +266,8 @@ PURE = (
         "_rate_limit",
         "_client",
     ),
+    *("_scan_archives", "_scan_batch", "_scan_encodings", "_scan_literals", "_scan_reader"),
+    "_scan_text",
     *("_stored_token", "_issue", "_probe", "_revocation", "_revocation_report", "_rotation"),
     *("_rotation_state", "_rotation_plan", "_rotation_report", "_rotation_verdict"),
     *("_incident_report", "_rotation_status"),
@@ -297,8 +347,9 @@ def test_imports_have_no_cycle() -> None:
     assert order.index("_errors") < order.index("_transport") < order.index("_module")
 
 
-def test_steps_of_a_rotation_have_effects_only_through_their_tools() -> None:
-    assert ALLOWED["plugin_utils/_rotation_run.py"] & WORLD == set()
+@pytest.mark.parametrize("name", ["_fleet_scan", "_rotation_run"])
+def test_decisions_on_the_controller_have_no_effects_of_their_own(name: str) -> None:
+    assert ALLOWED[f"plugin_utils/{name}.py"] & WORLD == set()
 
 
 def test_managed_hosts_need_no_file_of_the_controller() -> None:

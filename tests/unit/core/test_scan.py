@@ -7,13 +7,11 @@
 from __future__ import annotations
 
 import errno
-import gzip
 import itertools
 import json
 import os
 import subprocess
 import unicodedata
-import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,7 +22,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from ansible_collections.nomba.auth.plugins.module_utils import _scan
+from ansible_collections.nomba.auth.plugins.module_utils import _scan_sources
 from ansible_collections.nomba.auth.plugins.module_utils._scan import (
     Location,
     ScanResult,
@@ -130,7 +128,7 @@ def test_result_is_independent_of_read_size(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chunk: int
 ) -> None:
     (tmp_path / "log").write_text(f"first\n{ONE}\n{TWO}\n")
-    monkeypatch.setattr(_scan, "_CHUNK", chunk)
+    monkeypatch.setattr(_scan_sources, "_CHUNK", chunk)
     scanned = scan_folder(tmp_path)
     assert texts(scanned) == [ONE, TWO]
     assert (places(scanned, ONE), places(scanned, TWO)) == ([("log", 2)], [("log", 3)])
@@ -179,7 +177,7 @@ def test_jwts_of_other_services_are_counted_once(tmp_path: Path) -> None:
 def test_files_without_token_are_read_and_counted(tmp_path: Path) -> None:
     (tmp_path / "empty").touch()
     (tmp_path / "text").write_text("nothing here")
-    assert scan_folder(tmp_path) == ScanResult(files=2)
+    assert scan_folder(tmp_path) == ScanResult(files=2, bytes=12)
 
 
 def test_empty_folder_gives_empty_result(tmp_path: Path) -> None:
@@ -460,7 +458,8 @@ def test_growing_file_is_read_up_to_limit(tmp_path: Path, monkeypatch: pytest.Mo
         return read(descriptor, size)
 
     monkeypatch.setattr(os, "read", read_and_write)
-    monkeypatch.setattr(_scan, "_MAX_GROWTH", 100_000)
+    monkeypatch.setattr(_scan_sources, "_MAX_GROWTH", 100_000)
+    monkeypatch.setattr(_scan_sources, "_SMALL", 0)  # small files are read at once
     scanned = scan_folder(tmp_path)
     assert texts(scanned) == [ONE]
     assert [path for path, reason in scanned.unread if "it did not end" in reason] == [str(log)]
@@ -480,7 +479,7 @@ def test_file_of_impossible_size_is_not_read(
 ) -> None:
     (tmp_path / "core").write_text(ONE)
     (tmp_path / "log").write_text(TWO[:100])
-    monkeypatch.setattr(_scan, "_MAX_SIZE", len(ONE) - 1)
+    monkeypatch.setattr(_scan_sources, "_MAX_SIZE", len(ONE) - 1)
     scanned = scan_folder(tmp_path)
     assert scanned.files == 1
     ((path, reason),) = scanned.unread
@@ -529,19 +528,13 @@ def test_proc_file_of_size_zero_is_read() -> None:
 # Containers
 
 
-def test_container_is_scanned_raw_and_listed_as_unread(tmp_path: Path) -> None:
-    with zipfile.ZipFile(tmp_path / "logs", "w") as archive:
-        archive.writestr("app.log", ONE)
-    with gzip.open(tmp_path / "app.log", "w") as stream:
-        stream.write(TWO.encode())
+def test_container_that_is_not_opened_is_scanned_raw_and_unread(tmp_path: Path) -> None:
+    (tmp_path / "logs").write_bytes(b"7z\xbc\xaf\x27\x1c\0\x04" + ONE.encode())
     scanned = scan_folder(tmp_path)
-    assert texts(scanned) == [ONE]
-    assert [name for name, __ in places(scanned, ONE)] == ["logs"]
+    assert (texts(scanned), scanned.archives) == ([ONE], 0)
     assert [(Path(path).name, reason.split(",")[0]) for path, reason in scanned.unread] == [
-        ("app.log", "it is compressed (gzip)"),
-        ("logs", "it is an archive (zip)"),
+        ("logs", "it is an archive (7z)"),
     ]
-    assert scanned.files == 2
 
 
 def test_container_is_detected_by_content_not_name(tmp_path: Path) -> None:
@@ -735,7 +728,8 @@ def test_folder_with_too_long_path_is_listed_as_unread(tmp_path: Path) -> None:
     assert reason == os.strerror(errno.ENAMETOOLONG)
 
 
-def test_stopped_scan_lists_unread_sources(tmp_path: Path) -> None:
+def test_stopped_scan_lists_unread_sources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_scan_sources, "_SMALL", 0)  # small files are read at once
     first, second, third = (tmp_path / name for name in ("1", "2", "3"))
     for folder in (first, second, third):
         folder.mkdir()

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Parse the guides: their text, their code blocks, and the commands in these."""
+"""Parse the guides and the README: their text, their code blocks, and the commands in these."""
 
 from __future__ import annotations
 
@@ -21,8 +21,10 @@ ROOT = Path(__file__).parents[3]
 DOCSITE = ROOT / "docs" / "docsite"
 GUIDES = {path.stem: path.read_text(encoding="utf-8") for path in DOCSITE.glob("rst/*.rst")}
 INDEX = (DOCSITE / "site" / "rst" / "index.rst").read_text(encoding="utf-8")
+README = (ROOT / "README.md").read_text(encoding="utf-8")
 EXAMPLES = sorted((ROOT / "docs" / "examples").rglob("*.yml"))
 _BLOCK = re.compile(r"^( *)\.\. code-block:: (\w+)\n\n((?:\1 +.*\n|\n)+)", re.MULTILINE)
+_FENCE = re.compile(r"^```(\w+)\n(.+?)^```$", re.MULTILINE | re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,10 @@ class Command:
 
 
 def blocks(language: str) -> Iterator[tuple[str, str]]:
-    """Yield each code block of a language, with its guide."""
+    """Yield each code block of a language, with its guide or README."""
+    for kind, content in _FENCE.findall(README):
+        if kind == language:
+            yield "README", content
     for guide, text in GUIDES.items():
         for _indent, kind, content in _BLOCK.findall(text):
             if kind == language:

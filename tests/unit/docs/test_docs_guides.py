@@ -24,9 +24,14 @@ from tests.unit.modules.test_documents import MODULES, SPEAKING, _calls, declare
 from tests.unit.modules.test_role import OPTIONS, PROGRAM
 from tests.unit.tables import each_row
 
-from .guides import DOCSITE, EXAMPLES, GUIDES, INDEX, ROOT, blocks, commands, documents
+from .guides import DOCSITE, EXAMPLES, GUIDES, INDEX, README, ROOT, blocks, commands, documents
 
-TEXTS = {**GUIDES, "index": INDEX, **{str(path): path.read_text() for path in EXAMPLES}}
+TEXTS = {
+    **GUIDES,
+    "index": INDEX,
+    "README": README,
+    **{str(path): path.read_text() for path in EXAMPLES},
+}
 # Variables besides the options that the role shares with a user's task files.
 SHARED_FACTS = {
     "credential_rotation_document",
@@ -148,7 +153,8 @@ def test_requests_to_simulator_use_known_settings_and_faults() -> None:
 
 def test_shown_credentials_are_those_of_simulator() -> None:
     shown = {one for text in GUIDES.values() for one in re.findall(r"[0-9a-f]{8}-[-0-9a-f]+", text)}
-    assert shown == {settings.DEFAULT_ACCOUNT_ID, settings.DEFAULT_CLIENT_ID}
+    clients = {settings.DEFAULT_CLIENT_ID, settings.SECOND_CLIENT_ID}
+    assert shown == {settings.DEFAULT_ACCOUNT_ID, *clients}
 
 
 @each_row(("guide", "text"), list(blocks("yaml")))

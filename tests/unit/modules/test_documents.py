@@ -18,7 +18,11 @@ import pytest
 import yaml
 from ansible.module_utils.basic import FILE_COMMON_ARGUMENTS
 
-from ansible_collections.nomba.auth.plugins.action import nomba_rotation, nomba_rotation_host
+from ansible_collections.nomba.auth.plugins.action import (
+    nomba_fleet_scan,
+    nomba_rotation,
+    nomba_rotation_host,
+)
 from ansible_collections.nomba.auth.plugins.doc_fragments import _attributes
 from ansible_collections.nomba.auth.plugins.module_utils import _errors
 from ansible_collections.nomba.auth.plugins.module_utils._revocation import WORST_FIRST, Outcome
@@ -175,9 +179,10 @@ def test_playbooks_use_options_that_exist(monkeypatch: pytest.MonkeyPatch) -> No
     playbooks = sorted((ROOT / "playbooks").glob("*.yml"))
     assert playbooks
     known = {name: set(declared(name, monkeypatch)) for name in MODULES}
+    known |= {name: _action_options(name) for name in ACTIONS}
     for playbook in playbooks:
         plays = yaml.safe_load(playbook.read_text(encoding="utf-8"))
-        calls = {name: list(_calls(plays, name)) for name in MODULES}
+        calls = {name: list(_calls(plays, name)) for name in known}
         roles = [role["role"] for play in plays for role in play.get("roles", [])]
         tasks = [task for play in plays for task in play.get("tasks", [])]
         include = "ansible.builtin.include_role"
@@ -186,10 +191,20 @@ def test_playbooks_use_options_that_exist(monkeypatch: pytest.MonkeyPatch) -> No
         assert any(calls.values()) or roles or imported, playbook.name
         assert {f"nomba.auth.{path.stem}" for path in playbooks} >= set(imported)
         assert {f"nomba.auth.{path.name}" for path in (ROOT / "roles").iterdir()} >= set(roles)
-        unknown = {
-            (name, option) for name in MODULES for call in calls[name] for option in call
-        } - {(name, option) for name in MODULES for option in known[name]}
+        unknown = {(name, option) for name in known for call in calls[name] for option in call} - {
+            (name, option) for name in known for option in known[name]
+        }
         assert (playbook.name, unknown) == (playbook.name, set())
+
+
+def _action_options(name: str) -> set[str]:
+    """Return the options of an action, with those of its fragments."""
+    own = action(name)
+    shared = [
+        yaml.safe_load(FRAGMENTS[one].DOCUMENTATION).get("options") or {}
+        for one in own["extends_documentation_fragment"]
+    ]
+    return set().union(own["options"], *shared)
 
 
 def test_playbook_revoke_calls_nomba_token_revoke() -> None:
@@ -227,7 +242,9 @@ def test_every_action_is_documented() -> None:
 
 
 def test_documented_steps_are_those_of_the_actions() -> None:
-    choices = {name: action(name)["options"]["step"]["choices"] for name in ACTIONS}
+    documents = {name: action(name)["options"] for name in ACTIONS}
+    choices = {name: one["step"]["choices"] for name, one in documents.items() if "step" in one}
+    assert choices["nomba_fleet_scan"] == list(nomba_fleet_scan.STEPS)
     assert choices["nomba_rotation"] == list(nomba_rotation.STEPS)
     of_run = set(nomba_rotation.STEPS) - {"verdict", "move"}
     assert all(callable(getattr(RotationRun, step)) for step in of_run)

@@ -7,12 +7,14 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import json
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from tests.corpus.kinds import tar
 from tests.simulator.tokens import fingerprint
 
 from .harness import Revoke
@@ -140,6 +142,11 @@ def test_summary_counts_tokens_outcomes_files_and_other_jwts(
         "not_verified": 0,
         "outcomes": outcomes,
         "files": 2,
+        "bytes": sum(file.stat().st_size for file in tmp_path.iterdir()),
+        "archives": 0,
+        "objects": 0,
+        "excluded": 0,
+        "unread": 0,
         "other_jwts": 1,
     }
     assert len(revoke.simulator.writes()) == 2
@@ -153,3 +160,33 @@ def test_second_scan_of_a_folder_changes_nothing(revoke: Revoke, tmp_path: Path)
     assert result.outcomes == ["already_revoked"] * 3
     assert (result["changed"], result.failed) == (False, False)
     assert revoke.simulator.writes() == []
+
+
+def test_token_in_an_archive_is_revoked_with_its_place(revoke: Revoke, tmp_path: Path) -> None:
+    live = revoke.simulator.mint()
+    (tmp_path / "logs.tar.gz").write_bytes(gzip.compress(tar(live)))
+    result = revoke(sources=[str(tmp_path)])
+    assert result.outcomes == ["revoked"]
+    place = {"path": f"{tmp_path}/logs.tar.gz!dir/app.log", "line": 2}
+    assert result["results"][0]["found_in"] == [place]
+    assert result["summary"]["archives"] == 2
+
+
+def test_excluded_and_large_files_are_not_read(revoke: Revoke, tmp_path: Path) -> None:
+    one, two, three = revoke.simulator.mint_many(3)
+    (tmp_path / "a.log").write_text(one)
+    (tmp_path / "b.pdf").write_text(two)
+    (tmp_path / "c.log").write_text("x" * 2000 + three)
+    result = revoke(sources=[str(tmp_path)], exclude=["*.pdf"], max_file_size="2K")
+    assert (result.error, result.outcomes) == ("source_unread", ["revoked"])
+    assert result["summary"]["excluded"] == 1
+    reason = "it is larger than max_file_size (2048 bytes) and was not read"
+    assert result["unread"] == [{"path": str(tmp_path / "c.log"), "reason": reason}]
+    assert [revoke.simulator.accepts(text) for text in (one, two, three)] == [False, True, True]
+
+
+def test_invalid_file_size_is_refused(revoke: Revoke, tmp_path: Path) -> None:
+    (tmp_path / "a.log").write_text(revoke.simulator.mint())
+    result = revoke(sources=[str(tmp_path)], max_file_size="0")
+    assert result.error == "invalid_option"
+    assert revoke.simulator.requests() == []

@@ -16,6 +16,7 @@ from ansible.errors import AnsibleError, AnsibleLookupError
 from cryptography.fernet import Fernet
 
 from ansible_collections.nomba.auth.plugins.lookup import rotation_value
+from ansible_collections.nomba.auth.plugins.plugin_utils import _spool
 from ansible_collections.nomba.auth.plugins.plugin_utils._spool import Spool
 from tests.unit.core.token_factory import token
 from tests.unit.tables import each_row
@@ -26,8 +27,15 @@ SECRET = token(jti="a secret")
 @pytest.fixture
 def spool(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Spool:
     """An empty spool in the temporary folder of a run."""
-    monkeypatch.setattr(constants, "DEFAULT_LOCAL_TMP", str(tmp_path))
+    monkeypatch.setattr(constants, "DEFAULT_LOCAL_TMP", str(temporary_folder(tmp_path, "this")))
     return Spool.create()
+
+
+def temporary_folder(tmp_path: Path, run: str) -> Path:
+    """Create Ansible's temporary folder of a run."""
+    folder = tmp_path / f"ansible-local-{run}"
+    folder.mkdir()
+    return folder
 
 
 def files(spool: Spool) -> list[Path]:
@@ -101,6 +109,33 @@ def test_damaged_file_is_a_missing_value(spool: Spool) -> None:
     for content in (b"", b"x", file.read_bytes()[:-1], b"\xff" * 100):
         file.write_bytes(content)
         assert spool.get("name", "default") == "default"
+
+
+def test_discarded_spool_leaves_nothing(spool: Spool) -> None:
+    spool.put("credential", SECRET)
+    spool.discard()
+    spool.discard()
+    assert not spool.folder.exists()
+    assert spool.get("credential") is None
+
+
+def test_spools_of_dead_runs_are_removed(
+    spool: Spool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    spool.put("credential", SECRET)
+    states = {"dead": "dead", "a/b.c/1": "dead", "alive": "alive", "elsewhere": "elsewhere"}
+    left = {}
+    for number, run in enumerate(states):
+        other = temporary_folder(tmp_path, str(number))
+        monkeypatch.setattr(constants, "DEFAULT_LOCAL_TMP", str(other))
+        monkeypatch.setattr(_spool, "this_run", lambda run=run: run)
+        left[run] = Spool.create()
+        left[run].put("credential", SECRET)
+    (tmp_path / "ansible-local-0" / "nomba-other-file").touch()
+    monkeypatch.setattr(_spool, "state_of", lambda run: states.get(run, "alive"))
+    Spool.create()
+    assert {run for run, one in left.items() if one.folder.exists()} == {"alive", "elsewhere"}
+    assert spool.get("credential") == SECRET
 
 
 @each_row("handle", [None, "", {}, {"folder": "x"}, {"key": "x"}, "folder key", ["folder", "key"]])

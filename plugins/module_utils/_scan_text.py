@@ -1,0 +1,203 @@
+# Copyright (c) 2026, The nomba.auth contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Searching a stream of bytes for tokens, plain and encoded, in one pass and little memory. Pure.
+
+Most text never leaves the fast part, which is _scan_literals.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from ansible_collections.nomba.auth.plugins.module_utils._scan_encodings import (
+    LOOKAHEAD,
+    LOOKBEHIND,
+    MAX_RUN,
+    Encoded,
+    Packed,
+    Spans,
+    find_encoded,
+    next_part,
+)
+from ansible_collections.nomba.auth.plugins.module_utils._scan_literals import (
+    MIN_RUN,
+    Kind,
+    Mark,
+    find_marks,
+)
+from ansible_collections.nomba.auth.plugins.module_utils._token import (
+    Token,
+    payload_dot,
+    tokens_at,
+)
+
+# Bytes that are searched at a time, if the stream has so many.
+_BLOCK = 1024 * 1024
+# Bytes at the end of a block that are searched with the next one: a mark may be on the border.
+# A run on the border is in _SEAM bytes on each side of it.
+_BORDER = 128
+_SEAM = 2 * MIN_RUN
+# Bytes. A token in UTF-16 is longer, and each second byte of it is NUL.
+_EDGE = 256
+
+
+@dataclass(frozen=True)
+class TextFinding:
+    """A token in text. line: from 1. encoding: empty if the token is plain, or only wrapped."""
+
+    token: Token
+    line: int
+    encoding: str
+
+
+@dataclass(frozen=True)
+class PackedFinding:
+    """Compressed content in base64, which starts in a line; None if it is too large to decode."""
+
+    content: bytes | None
+    line: int
+
+
+@dataclass(frozen=True)
+class _Found:
+    index: int
+    token: Token
+    encoding: str
+
+
+def search_text(chunks: Iterable[bytes]) -> Iterator[TextFinding | PackedFinding]:
+    """Find tokens in a stream of bytes of any format; the memory does not depend on its size.
+
+    A plain token may be cut short, or name no account; an encoded one is complete and names one.
+    The NUL bytes of UTF-16 text are removed first.
+    """
+    window, waiting = _Window(), b""
+    for block in _blocks(chunks):
+        if waiting:
+            yield from window.search(waiting)
+        waiting = block
+    yield from window.search(waiting, is_last=True)
+
+
+def _blocks(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield the chunks, those of UTF-16 without NUL bytes; short ones are joined."""
+    waiting: list[bytes] = []
+    size = 0
+    for chunk in chunks:
+        waiting.append(chunk.translate(None, b"\0") if _may_be_utf16(chunk) else chunk)
+        size += len(waiting[-1])
+        if size >= _BLOCK:
+            yield b"".join(waiting) if len(waiting) > 1 else waiting[0]
+            waiting, size = [], 0
+    yield b"".join(waiting)
+
+
+def _may_be_utf16(chunk: bytes) -> bool:
+    """Return whether a chunk contains a token in UTF-16 or UTF-32, or a part of one."""
+    edges = chunk[:_EDGE] + chunk[-_EDGE:]
+    return b"\0" in edges or b"\0" in chunk[::_EDGE] or b"\0" in chunk[1::_EDGE]
+
+
+class _Window:
+    """The part of a stream that is in memory."""
+
+    def __init__(self) -> None:
+        self._data = b""
+        self._line = 1  # of the first byte
+        self._start = 0  # of what is not yet searched
+        self._whole = 0  # the index after the last complete token that nothing interrupts
+        self._covered = 0  # the index after the last encoded or wrapped token
+        self._run = -1  # the start of a run that was searched in part
+        self._after_run = 0  # the index after the last run that was searched
+
+    def search(self, block: bytes, is_last: bool = False) -> Iterator[TextFinding | PackedFinding]:
+        """Search what follows, as far as what may start in it is complete."""
+        self._data += block
+        marks = self._marks()
+        limit = len(self._data) if is_last else len(self._data) - _BORDER
+        waiting = [mark.start for mark in marks if not (is_last or self._is_complete(mark))]
+        end = min([limit, *waiting])
+        marks = [mark for mark in marks if mark.start < end]
+        yield from self._search(marks)
+        self._start = end
+        if not is_last:
+            self._continue_run(marks)
+        self._forget(max(0, self._start - LOOKBEHIND))
+
+    def _marks(self) -> list[Mark]:
+        """Return the marks in what is not yet searched, in order."""
+        found = []
+        for mark in find_marks(self._data, max(0, self._start - _SEAM)):
+            if mark.kind is not Kind.RUN:
+                if mark.start >= max(self._start, self._whole, self._covered):
+                    found.append(mark)
+            elif mark.end > max(self._start, self._after_run):
+                found.append(mark._replace(start=max(mark.start, self._run)))
+        return sorted(found, key=lambda mark: mark.start)
+
+    def _is_complete(self, mark: Mark) -> bool:
+        """Return whether what starts at a mark ends in the window, or is too large for it."""
+        if mark.kind is Kind.RUN:
+            return mark.end < len(self._data) or mark.end - mark.start >= MAX_RUN
+        return mark.start < len(self._data) - LOOKAHEAD
+
+    def _continue_run(self, marks: list[Mark]) -> None:
+        """Search the last part of a run that is too large again, with what follows it."""
+        self._run = -1
+        for mark in marks:
+            if mark.kind is Kind.RUN:
+                self._after_run = mark.end
+                if mark.end == len(self._data):
+                    self._run = self._start = next_part(self._data, mark)
+
+    def _forget(self, size: int) -> None:
+        self._line += self._data.count(b"\n", 0, size)
+        self._data = self._data[size:]
+        self._start -= size
+        self._whole -= size
+        self._covered -= size
+        self._after_run -= size
+        self._run = max(-1, self._run - size)
+
+    def _search(self, marks: list[Mark]) -> Iterator[TextFinding | PackedFinding]:
+        """Yield what is at marks, in order."""
+        if not marks:
+            return
+        tokens = list(self._plain_tokens(marks))
+        complete = Spans(_span(dot, token) for dot, token in tokens if token.well_formed)
+        encoded = list(find_encoded(self._data, complete.outside(marks)))
+        parts = Spans((one.start, one.end) for one in encoded)
+        found: list[tuple[int, Encoded | Packed | Token]] = [(one.start, one) for one in encoded]
+        for dot, token in tokens:
+            if token.well_formed or not (dot < self._covered or parts.contain(dot)):
+                found.append((dot, token))
+        self._whole, self._covered = max(self._whole, complete.end), max(self._covered, parts.end)
+        line, counted = self._line, 0
+        for index, one in sorted(found, key=lambda each: each[0]):
+            line += self._data.count(b"\n", counted, index)
+            counted = index
+            yield _finding(one, line)
+
+    def _plain_tokens(self, marks: list[Mark]) -> Iterator[tuple[int, Token]]:
+        """Yield the tokens that nothing interrupts, complete or cut short, each with its dot."""
+        starts = (mark.start for mark in marks if mark.kind is Kind.START)
+        dots = {payload_dot(self._data, start) for start in starts}
+        for dot in sorted(dots - {-1}):
+            for token in tokens_at(self._data, dot):
+                yield dot, token
+
+
+def _span(dot: int, token: Token) -> tuple[int, int]:
+    start = dot - token.text.index(".")
+    return start, start + len(token.text)
+
+
+def _finding(one: Encoded | Packed | Token, line: int) -> TextFinding | PackedFinding:
+    if isinstance(one, Packed):
+        return PackedFinding(one.content, line)
+    if isinstance(one, Encoded):
+        return TextFinding(one.token, line, one.encoding)
+    return TextFinding(one, line, "")
