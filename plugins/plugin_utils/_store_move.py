@@ -88,12 +88,13 @@ def move(source: Place, target: Place, actor: Actor, check_mode: bool) -> Moved:
         "actor": actor.actor,
         "control_host": actor.host,
     }
+    unfinished = _text({**final, MOVED_STATE: document}) if not note else found
     if not note:
-        source.store.write(_text({**final, MOVED_STATE: document}), [])
+        source.store.write(unfinished, [])
     try:
         _write_and_compare(target, held, document, state)
     except NombaError as error:
-        raise StepFailed(f"{error} {_undo(source, target, held, document)}") from None
+        raise StepFailed(f"{error} {_undo(source, target, document, (held, unfinished))}") from None
     try:
         source.store.write(_text(final), [])
     except NombaError as error:
@@ -150,10 +151,14 @@ def _write_and_compare(target: Place, held: str, document: str, state: State) ->
         raise StepFailed(f"{target.name} does not contain what was written to it.")
 
 
-def _undo(source: Place, target: Place, held: str, document: str) -> str:
-    """Make the source valid again if the target does not contain the state; return a sentence."""
+def _undo(source: Place, target: Place, document: str, expected: tuple[str, str]) -> str:
+    """Make the source valid again if the target does not contain the state; return a sentence.
+
+    expected: what the target contained, and what the source contains, if both are one store.
+    """
     try:
-        if held != document and target.store.read() == held:
+        found = target.store.read()
+        if found != document and found in expected:
             source.store.write(document, [])
             return f"The state is still in {source.name}, as before."
     except NombaError:

@@ -250,6 +250,15 @@ def test_one_store_is_no_target_of_itself() -> None:
         move(place, place, ACTOR, check_mode=False)
 
 
+def test_two_names_of_one_store_are_found_and_change_nothing() -> None:
+    store = FakeStore(DOCUMENT)
+    places = [Place(name, store, lambda: None) for name in ("file /srv", "file /srv/.")]
+    with pytest.raises(StepFailed) as caught:
+        move(*places, ACTOR, check_mode=False)
+    assert str(caught.value).endswith("The state is still in file /srv, as before.")
+    assert store.content == DOCUMENT
+
+
 # The options
 
 OPTIONS = {
