@@ -85,6 +85,7 @@ class CallbackModule(Default):  # type: ignore[misc] # Ansible ships no type inf
         if self._is_short(task):
             # The name is templated only during this call.
             self._step = str(task.name or task.get_name()).strip()
+            self._last_task_name = task.get_name().strip()
             return
         self._begin_other()
         super()._task_start(task, prefix)

@@ -124,6 +124,17 @@ def test_failure_of_any_kind_is_shown(
     assert shown in screen.end()
 
 
+def test_failure_that_is_shown_in_full_has_the_name_of_its_task() -> None:
+    screen = Screen()
+    screen._path = "/srv/reload.yml"
+    screen.result("on_ok", screen.task("Reload"), "web", changed=True)
+    screen._path = OURS
+    screen.result("on_failed", screen.task("Write the file"), "web", msg="x", module_stderr="y")
+    shown = screen.end()
+    assert shown.count("TASK [Reload]") == 1
+    assert "TASK [Write the file]" in shown.partition("TASK [Reload]")[2]
+
+
 def test_failure_and_its_report_have_one_message() -> None:
     screen = Screen()
     screen.result("on_failed", screen.task("Revoke"), "web", msg="1 token: still_accepted.")
