@@ -135,7 +135,7 @@ _CODES = re.compile(_CODE)
 # A line of a run, and what ends it; an escaped line break ends with a letter.
 _LINE = re.compile(rb"[A-Za-z0-9+/_-]+")
 _ESCAPED_LINE = re.compile(rb"(?:[A-Za-z0-9+/_-](?<!\\[rn]))+")
-_LINE_BREAK = re.compile(rb"(?:\\+[rn]|[\r\n])+")
+_LINE_BREAK = re.compile(rb"(?:\\+[rn]|[\r\n][ \t]*)+")
 _EMPTY_LINE = re.compile(rb"(?:\r?\n){2}")
 # What follows the last character of a line, or of a text in a line.
 _END_OF_LINE = re.compile(rb"[ \t]*(?:[,;.)\]}]*(?:\r|\n|\Z)|[\"'`<\\\x1b]|=\r?\n|%0)")
@@ -476,7 +476,7 @@ def _lines(data: bytes, start: int, end: int) -> bytes:
     """Return the text of the lines between two indexes."""
     if data.find(b"\\", start, end) >= 0:
         return _join_lines(data, start, end).text()
-    return data[start:end].translate(None, b"\r\n")
+    return data[start:end].translate(None, b" \t\r\n")
 
 
 def _join_lines(data: bytes, start: int, end: int) -> _Joined:

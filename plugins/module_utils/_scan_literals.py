@@ -28,7 +28,11 @@ _STRIDE, _FINE = 16, 3
 _SAMPLES = b"\1" * (MIN_RUN // _STRIDE - 1)
 _RUN_CHARACTERS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_\\\r\n"
 _IN_RUN = bytes(byte in _RUN_CHARACTERS for byte in range(256))
+# Its lines may be indented.
+_IN_LINES = bytes(byte in _RUN_CHARACTERS + b" \t" for byte in range(256))
 _RUN = re.compile(rb"[A-Za-z0-9+/\-_\\\r\n]*")
+_INDENTATION = re.compile(rb"(?<=\n)[ \t]+")
+_MAX_LINE = 1024
 
 # Escaped tokens are longer than _SAMPLED bytes, with an escape in each of _LONGEST_ESCAPE bytes.
 _SAMPLED = 512
@@ -144,15 +148,38 @@ def _runs(data: bytes, start: int) -> Iterator[tuple[int, int]]:
     while (sample := samples.find(_SAMPLES, sample)) >= 0:
         at = start + sample * _STRIDE
         # The last byte of these that is not part of a run: no run starts before it.
-        other = data[at : at + MIN_RUN - 2 * _STRIDE : _FINE].translate(_IN_RUN).rfind(b"\0")
+        other = data[at : at + MIN_RUN - 2 * _STRIDE : _FINE].translate(_IN_LINES).rfind(b"\0")
         if other >= 0:
             sample += other * _FINE // _STRIDE + 1
             continue
-        run = _RUN.match(data, at)
-        last = run.end() if run else at
-        before = data[max(end, at - _STRIDE) : at]
-        first = at - len(before) + len(before.rstrip(_RUN_CHARACTERS))
-        if last - first >= MIN_RUN:
-            yield first, last
+        last = _run_end(data, at)
+        if last - at >= MIN_RUN - 2 * _STRIDE:
+            first = _run_start(data, at, end)
+            if last - first >= MIN_RUN:
+                yield first, last
         end = last
         sample = (last - start) // _STRIDE + 1
+
+
+def _run_end(data: bytes, at: int) -> int:
+    """Return where the run ends that contains an index: the lines may be indented."""
+    while run := _RUN.match(data, at):
+        indentation = _INDENTATION.match(data, run.end())
+        if not indentation:
+            return run.end()
+        at = indentation.end()
+    return at
+
+
+def _run_start(data: bytes, at: int, floor: int) -> int:
+    """Return where the run starts that contains an index: some lines above it, if it has lines."""
+    while True:
+        newline = data.rfind(b"\n", max(floor, at - _MAX_LINE), at)
+        line = data[newline + 1 if newline >= 0 else max(floor, at - _MAX_LINE) : at]
+        first = at - len(line) + len(line.rstrip(_RUN_CHARACTERS))
+        if newline < 0 or data[newline + 1 : first].strip(b" \t"):
+            return first
+        above = data[max(floor, newline - _MAX_LINE) : newline].rstrip(b"\r")
+        if not above or above[-1] not in _RUN_CHARACTERS:
+            return first
+        at = newline
