@@ -73,22 +73,27 @@ class Mark(NamedTuple):
     end: int
 
 
-def find_marks(data: bytes, start: int = 0) -> list[Mark]:
-    """Return the places after an index where tokens may start, by kind and in order."""
-    sample = data[start::_STEP]
-    marks = [Mark(index, Kind.START, index) for index in _starts(data, start, sample)]
-    for kind in BASE64_OFFSETS:
-        found = _literals(data, start, kind.value.encode(), sample)
-        marks += [Mark(index, kind, index) for index in found]
-    marks += [Mark(index, Kind.ESCAPE, index) for index in _escapes(data, start)]
-    marks += [Mark(first, Kind.RUN, end) for first, end in _runs(data, start)]
-    return marks
+def find_marks(data: bytes) -> list[Mark]:
+    """Return the places in a whole text where tokens may start."""
+    return find_starts(data, 0, len(data)) + find_runs(data, 0)
 
 
-def _starts(data: bytes, start: int, sample: bytes) -> list[int]:
+def find_starts(data: bytes, start: int, end: int) -> list[Mark]:
+    """Return the places between two indexes where tokens may start, by kind and in order."""
+    stop = min(len(data), end + _MAX_SPLIT)
+    sample = data[start:end:_STEP]
+    found = [(Kind.START, _starts(data, start, stop, sample))]
+    found += [
+        (kind, _literals(data, start, stop, kind.value.encode(), sample)) for kind in BASE64_OFFSETS
+    ]
+    found += [(Kind.ESCAPE, list(_escapes(data, start, stop)))]
+    return [Mark(index, kind, index) for kind, indexes in found for index in indexes if index < end]
+
+
+def _starts(data: bytes, start: int, stop: int, sample: bytes) -> list[int]:
     """Return the indexes of starts, also of those with a line break in them."""
     found = []
-    for at in _candidates(data, start, b"J", _LETTER_J, sample):
+    for at in _candidates(data, start, stop, _LETTER_J, sample):
         split = None
         if data.startswith(b"ey", at - 2):
             found.append(at - 2)
@@ -99,11 +104,10 @@ def _starts(data: bytes, start: int, sample: bytes) -> list[int]:
     return [index for index in found if index >= start]
 
 
-def _literals(data: bytes, start: int, text: bytes, sample: bytes) -> list[int]:
+def _literals(data: bytes, start: int, stop: int, text: bytes, sample: bytes) -> list[int]:
     """Return the indexes of a literal, found by its rarest letter."""
     __, index = min((sample.count(text[i : i + 1]), i) for i in range(len(text)))
-    pattern = _pattern(text, index)
-    found = _candidates(data, start + index, text[index : index + 1], pattern, sample)
+    found = _candidates(data, start + index, stop, _pattern(text, index), sample)
     return [at - index for at in found if data.startswith(text, at - index)]
 
 
@@ -115,30 +119,35 @@ def _pattern(text: bytes, index: int) -> re.Pattern[bytes]:
 
 
 def _candidates(
-    data: bytes, start: int, letter: bytes, pattern: re.Pattern[bytes], sample: bytes
+    data: bytes, start: int, stop: int, pattern: re.Pattern[bytes], sample: bytes
 ) -> list[int]:
     """Return the indexes of the letter with which a pattern starts; at least those of the pattern.
 
     A search for the letter alone is the fastest, unless the letter is frequent.
     """
+    letter = pattern.pattern[:1]
     if sample.count(letter) * _RARE > len(sample):
-        return [match.start() for match in pattern.finditer(data, start)]
+        return [match.start() for match in pattern.finditer(data, start, stop)]
     found: list[int] = []
-    at, find, add = data.find(letter, start), data.find, found.append
+    at, find, add = data.find(letter, start, stop), data.find, found.append
     while at >= 0:
         add(at)
-        at = find(letter, at + 1)
+        at = find(letter, at + 1, stop)
     return found
 
 
-def _escapes(data: bytes, start: int) -> Iterator[int]:
+def _escapes(data: bytes, start: int, stop: int) -> Iterator[int]:
     """Yield the indexes of escaped starts, if there are escapes as dense as in such a token."""
-    if not start < len(data):
-        return
-    sample = b"".join(data[start + index :: _SAMPLED] for index in range(_LONGEST_ESCAPE))
+    columns = range(start, start + _LONGEST_ESCAPE)
+    sample = b"".join(data[column:stop:_SAMPLED] for column in columns)
     for mark, pattern in _ESCAPES:
         if mark in sample:
-            yield from (match.start() for match in pattern.finditer(data, start))
+            yield from (match.start() for match in pattern.finditer(data, start, stop))
+
+
+def find_runs(data: bytes, start: int) -> list[Mark]:
+    """Return the runs after an index."""
+    return [Mark(first, Kind.RUN, end) for first, end in _runs(data, start)]
 
 
 def _runs(data: bytes, start: int) -> Iterator[tuple[int, int]]:
