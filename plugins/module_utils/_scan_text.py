@@ -119,15 +119,17 @@ class _Window:
     def search(self, block: bytes, is_last: bool = False) -> Iterator[TextFinding | PackedFinding]:
         """Search what follows, as far as what may start in it is complete."""
         self._data += block
-        runs = self._runs()
-        end = len(self._data) if is_last else self._end(runs)
+        runs, size = self._runs(), len(self._data)
+        tail = size if is_last else max(self._start, size - LOOKAHEAD)
+        end = size if is_last else self._end(runs, tail)
         runs = [run for run in runs if run.start < end]
-        for start in range(self._start, end, _SLICE):
-            stop = min(end, start + _SLICE)
+        for start in range(self._start, min(tail, end), _SLICE):
+            stop = min(tail, end, start + _SLICE)
             marks = find_starts(self._data, start, stop) + [
                 run for run in runs if start <= max(run.start, self._start) < stop
             ]
             yield from self._search(sorted(marks, key=lambda mark: mark.start))
+        yield from self._search([run for run in runs if run.start >= tail])
         self._start = end
         if not is_last:
             self._continue_run(runs)
@@ -142,11 +144,15 @@ class _Window:
             if run.end > max(self._start, self._after_run)
         ]
 
-    def _end(self, runs: list[Mark]) -> int:
-        """Return the index before which all that starts is complete."""
-        data, last = self._data, len(self._data) - _BORDER
+    def _end(self, runs: list[Mark], tail: int) -> int:
+        """Return the index before which all that starts is complete.
+
+        tail: what starts after this index may not be complete. No token starts between it and the
+        index returned.
+        """
+        last = len(self._data) - _BORDER
         waiting = [run.start for run in runs if not self._is_complete(run)]
-        starts = find_starts(data, max(self._start, len(data) - LOOKAHEAD), max(0, last))
+        starts = find_starts(self._data, tail, max(tail, last))
         return max(self._start, min([last, *waiting, *(mark.start for mark in starts)]))
 
     def _is_complete(self, run: Mark) -> bool:
