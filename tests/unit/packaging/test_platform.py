@@ -89,7 +89,8 @@ def test_job_templates_use_existing_playbooks() -> None:
 def test_execution_environment_installs_imported_libraries() -> None:
     environment = load(ROOT / "meta" / "execution-environment.yml")
     listed = requirements(ROOT / environment["dependencies"]["python"])
-    # requests requires urllib3, ansible-core requires cryptography, Python 3.14 has compression.
+    # requests requires urllib3, and ansible-core requires cryptography. Python has `compression`
+    # from 3.14 on.
     own = imported() - {"urllib3", "cryptography", "compression"}
     assert set(listed) == {PACKAGES.get(name, name) for name in own}
 
