@@ -17,6 +17,8 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.nomba.auth.plugins.plugin_utils._fleet_scan import (
     FleetReport,
     HostScan,
+    from_revocations,
+    has_failed,
     merge,
     token_rows,
 )
@@ -49,6 +51,8 @@ class ActionModule(ActionBase):  # type: ignore[misc] # Ansible ships no type in
             raise AnsibleActionFail(_SERIAL)
         if step == "start":
             return {"changed": False, "run": Spool.create().handle}
+        if self._task.args.get("revocations") is not None:
+            return self._revocation_verdict(dict(self._task.args["revocations"]), task_vars or {})
         spool = Spool.opened(self._task.args.get("run"))
         try:
             steps = {"revoke": self._revoke, "verdict": self._verdict}
@@ -89,11 +93,25 @@ class ActionModule(ActionBase):  # type: ignore[misc] # Ansible ships no type in
         command = resume_command(sys.argv)
         report = FleetReport(hosts, scans, rows, is_check, len(excluded), command)
         spool.discard()
-        first, *others = report.lines()
-        # Ansible repeats the message of a failed task.
-        failed = {"failed": True, "msg": first, "details": others}
-        shown = failed if report.failed else {"msg": [first, *others]}
-        return {"changed": False, **shown, "_ansible_verbose_always": True}
+        return _printed(report, report.failed)
+
+    def _revocation_verdict(
+        self, results: Mapping[str, Mapping[str, Any]], variables: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Print the verdict on the results of nomba_token_revoke, by host."""
+        scans, rows = from_revocations(results)
+        hosts, is_check = list(variables["ansible_play_hosts_all"]), bool(self._task.check_mode)
+        command = resume_command(sys.argv)
+        report = FleetReport(hosts, scans, rows, is_check, command=command, done="processed")
+        return _printed(report, has_failed(results, hosts))
+
+
+def _printed(report: FleetReport, is_failed: bool) -> dict[str, Any]:
+    first, *others = report.lines()
+    # Ansible repeats the message of a failed task.
+    failed = {"failed": True, "msg": first, "details": others}
+    shown = failed if is_failed else {"msg": [first, *others]}
+    return {"changed": False, **shown, "_ansible_verbose_always": True}
 
 
 def _scans(spool: Spool, variables: Mapping[str, Any]) -> dict[str, HostScan]:

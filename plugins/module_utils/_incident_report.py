@@ -52,18 +52,21 @@ def texts(
 
 def revocation_document(hosts: Mapping[str, Mapping[str, Any]], made: Made) -> dict[str, Any]:
     """Return the document about revocations. hosts: the results of nomba_token_revoke, by host."""
-    credentials, unread, problems = [], [], []
+    credentials, unread, problems, states = [], [], [], []
     for host, result in hosts.items():
         rows = result.get("results") or []
         credentials += [_credential(row, host) for row in rows]
         unread += [{"host": host, **one} for one in result.get("unread") or []]
-        if result.get("failed") or (not rows and "msg" in result and "results" not in result):
+        states += [_host_state(one) for one in result.get("hosts") or []]
+        if "results" not in result or "error" in result or result.get("failed"):
             problems.append(f"{host}: {result.get('msg', 'no result')}")
     credentials.sort(key=lambda one: (one["proved"], one["fingerprint"]))
     dead = sum(one["proved"] for one in credentials)
     verdict = f"{dead} of {len(credentials)} tokens are proved dead"
-    rest = {"credentials": credentials, "hosts": [], "unread": unread, "events": [], "unknown": []}
-    return _document("revocation", made, verdict, problems, rest)
+    problems += [f"{one['name']}: {one['error']}" for one in states if one["error"]]
+    problems += [f"{one['fingerprint']} is not proved dead" for one in credentials if _alive(one)]
+    rest = {"hosts": states, "unread": unread, "events": [], "unknown": []}
+    return _document("revocation", made, verdict, problems, {"credentials": credentials, **rest})
 
 
 def rotation_document(report: Mapping[str, Any], made: Made) -> dict[str, Any]:
@@ -81,6 +84,23 @@ def rotation_document(report: Mapping[str, Any], made: Made) -> dict[str, Any]:
     }
     verdict = report["verdict"] or " ".join(report["steps"][:1])
     return _document("rotation", made, str(verdict), report["errors"], rest)
+
+
+def audit_events(document: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return an event for each credential, for nomba_audit; the id is that of its evidence."""
+    return [
+        {
+            "id": f"{one['time'] or document['time']} {one['fingerprint']} {one['outcome']}",
+            "time": one["time"] or document["time"],
+            "actor": document["actor"],
+            "host": document["control_host"],
+            "step": document["kind"],
+            "outcome": one["outcome"],
+            "fingerprints": [one["fingerprint"]],
+            "detail": "proved dead" if one["proved"] else "not proved dead",
+        }
+        for one in document["credentials"]
+    ]
 
 
 def json_text(document: Mapping[str, Any]) -> str:
@@ -116,6 +136,16 @@ def _document(
     found = list(problems)
     head = {"format": FORMAT, "kind": kind, "verdict": verdict, "failed": bool(found)}
     return {**head, **asdict(made), "problems": found, **rest}
+
+
+def _host_state(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the state of a host of a scan, which is in no rotation."""
+    error = str(row.get("error") or "")
+    return {"name": row["host"], "may_hold": [], "in_service": False, "error": error}
+
+
+def _alive(credential: Mapping[str, Any]) -> bool:
+    return not credential["proved"] and credential["outcome"] != "expired"
 
 
 def _credential(row: Mapping[str, Any], host: str) -> dict[str, Any]:
@@ -176,10 +206,11 @@ def _evidence(credentials: Iterable[Mapping[str, Any]]) -> list[str]:
 
 
 def _host(host: Mapping[str, Any]) -> str:
-    state = "in service" if host.get("in_service") else "NOT PROVED"
-    holds = ", ".join(host.get("may_hold", [])) or "nothing"
-    error = f"; {host['error']}" if host.get("error") else ""
-    return f"- {host['name']}: {state}, holds {holds}{error}"
+    parts = []
+    if host["may_hold"]:
+        proved = "uses the credential in service" if host["in_service"] else "NOT PROVED"
+        parts = [f"{proved}, may hold {', '.join(host['may_hold'])}"]
+    return f"- {host['name']}: {'; '.join([*parts, host['error']] if host['error'] else parts)}"
 
 
 def _event(event: Mapping[str, Any]) -> str:

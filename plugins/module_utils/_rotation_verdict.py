@@ -57,7 +57,9 @@ def verdict(
         return f"NOT VERIFIED: {len(alive)} of {len(tokens)} tokens not proved dead"
     if "promoted" in outcomes:
         done = "NOT FINISHED: rotated" if has_failed else "ROTATED"
-        change = " -> ".join(one for one in (before, name_of(state.current)) if one)
+        replaced = [name_of(one) for one in state.previous[-1:]]
+        names = [before] if before else replaced  # the first rotation adopts what hosts hold
+        change = " -> ".join([*names, name_of(state.current)])
         details = ", ".join([in_service, *retired, _outage(events)])
         return f"{done} {state.kind.noun if state.kind else ''} {change}: {details}"
     on_hosts = _on_hosts(state, in_service)

@@ -46,6 +46,8 @@ LOOKBEHIND = 2 * MAX_HEADER
 # Searches for a hidden header in one part of a file, and encodings in encodings. Hostile text must
 # not take more time than its size explains.
 _MAX_SEARCHES = 50
+# Characters of the shortest token that names an account.
+_MIN_TOKEN = 128
 _MAX_DEPTH = 3
 # Bytes of a run that are decoded at a time, and those that the next part repeats.
 MAX_RUN = 4 * 1024 * 1024
@@ -141,6 +143,9 @@ _BASE64_CHARACTERS = f"{string.ascii_letters}{string.digits}_-+/".encode()
 _JWT_CHARACTERS = f"{string.ascii_letters}{string.digits}_-".encode()
 _JWT_CHARACTER = re.compile(rb"[A-Za-z0-9_-]")
 _TO_BASE64 = bytes.maketrans(b"-_", b"+/")
+
+
+_NOTHING: list[Encoded | Packed] = []
 
 
 class Spans:
@@ -343,7 +348,7 @@ def _searched(joined: _Joined) -> int:
 
 def _tokens(joined: _Joined) -> Iterator[Encoded]:
     """Yield the complete tokens of an account in a joined text that were interrupted."""
-    if not joined.size or joined.is_plain(0, joined.size):
+    if joined.size < _MIN_TOKEN or joined.is_plain(0, joined.size):
         return
     text = joined.text()
     for start, end, token in _complete_tokens(text):
@@ -396,8 +401,10 @@ def _in_base64(
         if skip in aligned:
             continue
         aligned.add(skip)
-        text = _decode(joined, skip) if skip >= 0 else b""
-        found = list(_in_decoded(joined, skip, text, depth))
+        text, found = b"", _NOTHING
+        if skip >= 0 and joined.size >= _MIN_TOKEN:
+            text = _decode(joined, skip)
+            found = list(_in_decoded(joined, skip, text, depth))
         if not found and left and (skip < 0 or _names_an_account(text)):
             left -= 1
             around, own = _join_around(data, index, _BASE64)
@@ -449,18 +456,27 @@ def _in_run(data: bytes, run: Mark, depth: int) -> Iterator[Encoded | Packed]:
     breaks = (one.search(data, run.start, stop) for one in (_LINE_BREAK, _EMPTY_LINE))
     starts = sorted({run.start, *(found.end() for found in breaks if found)})
     for start in starts:
-        container = recognize(_decode(_join_lines(data, start, min(run.end, start + _HEAD)), 0))
+        container = recognize(_decode_base64(_lines(data, start, min(run.end, start + _HEAD))))
         if container is not None and container.name in _PACKED:
             whole = run.end - start < MAX_RUN
-            content = _decode(_join_lines(data, start, run.end), 0) if whole else None
+            content = _decode_base64(_lines(data, start, run.end)) if whole else None
             yield Packed(start, run.end, content)
             return
     aligned = set()
     for start in starts:
-        joined = _join_lines(data, start, run.end)
-        if joined.size % 4 not in aligned:
-            aligned.add(joined.size % 4)
-            yield from _in_decoded(joined, 0, _decode(joined, 0), depth)
+        encoded = _lines(data, start, run.end)
+        if len(encoded) % 4 not in aligned:
+            text = _decode_base64(encoded)
+            if find_marks(text.translate(None, b"\0")):
+                yield from _in_decoded(_join_lines(data, start, run.end), 0, text, depth)
+        aligned.add(len(encoded) % 4)
+
+
+def _lines(data: bytes, start: int, end: int) -> bytes:
+    """Return the text of the lines between two indexes."""
+    if data.find(b"\\", start, end) >= 0:
+        return _join_lines(data, start, end).text()
+    return data[start:end].translate(None, b"\r\n")
 
 
 def _join_lines(data: bytes, start: int, end: int) -> _Joined:

@@ -88,7 +88,7 @@ def _starts(data: bytes, start: int, sample: bytes) -> list[int]:
         split = None
         if data.startswith(b"ey", at - 2):
             found.append(at - 2)
-        elif data[at - 1] in _GAP_ENDS:
+        elif data[at - 1] in _GAP_ENDS and data.rfind(b"y", max(0, at - _MAX_SPLIT), at) >= 0:
             split = _SPLIT_START.search(data, max(0, at - _MAX_SPLIT), at)
         if split:
             found.append(split.start())

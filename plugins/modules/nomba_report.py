@@ -41,8 +41,8 @@ options:
   path:
     description:
       - The path of the report without C(.json) and C(.md). Its folder must exist.
+      - Without it, no file is written, and the report is only returned.
     type: path
-    required: true
   revocations:
     description:
       - The results of M(nomba.auth.nomba_token_revoke), by host.
@@ -86,7 +86,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 paths:
-  description: The files that were written, the JSON document first.
+  description: The files that were written, the JSON document first; empty without O(path).
   returned: success
   type: list
   elements: str
@@ -95,6 +95,11 @@ report:
   description: The document in the JSON file. C(docs/report.schema.json) is its schema.
   returned: success
   type: dict
+events:
+  description: An event for each credential, for M(nomba.auth.nomba_audit).
+  returned: success
+  type: list
+  elements: dict
 error:
   description: Why the module failed. The code is for playbooks, RV(ignore:msg) is for users.
   returned: failure
@@ -118,6 +123,7 @@ from ansible_collections.nomba.auth.plugins.module_utils._atomic_file import wri
 from ansible_collections.nomba.auth.plugins.module_utils._clock import SYSTEM
 from ansible_collections.nomba.auth.plugins.module_utils._incident_report import (
     Made,
+    audit_events,
     texts,
 )
 from ansible_collections.nomba.auth.plugins.module_utils._module import NombaModule, run
@@ -132,6 +138,10 @@ def run_module(module: AnsibleModule) -> dict[str, Any]:
     made = Made(time, params["actor"], params["control_host"], params["incident"])
     text, shown = texts(params["rotation"], params["revocations"], made)
     contents = {".json": text.encode(), ".md": shown.encode()}
+    document = json.loads(text)
+    result = {"report": document, "events": audit_events(document)}
+    if params["path"] is None:
+        return {"changed": False, "paths": [], **result, "msg": "No file was written."}
     with open_entry("path", params["path"], follow_link=False) as entry:
         names = write_new_files(entry, contents, SYSTEM, module.check_mode)
     folder = params["path"].rpartition("/")[0]
@@ -139,14 +149,14 @@ def run_module(module: AnsibleModule) -> dict[str, Any]:
     message = f"The report is in {' and '.join(paths)}."
     if module.check_mode:
         message = f"Check mode: a real run would write {' and '.join(paths)}."
-    return {"changed": True, "paths": paths, "report": json.loads(text), "msg": message}
+    return {"changed": True, "paths": paths, **result, "msg": message}
 
 
 def main() -> None:
     """Run the module."""
     module = NombaModule(
         argument_spec={
-            "path": {"type": "path", "required": True},
+            "path": {"type": "path"},
             "revocations": {"type": "dict"},
             "rotation": {"type": "dict"},
             "incident": {"type": "str", "default": ""},

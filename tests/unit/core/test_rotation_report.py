@@ -436,6 +436,12 @@ def test_verdict_comes_first(name: str) -> None:
     assert found.shown[1:] == list(found.errors or found.lines)[not VERDICTS[name] :]
 
 
+def test_first_rotation_names_what_it_has_replaced() -> None:
+    state = replace(whole_rotation(), previous=(held(OLD),))
+    found = reported(Case(state)).values["verdict"]
+    assert f"rotated token {MARKS[OLD]} -> {MARKS[NEW]}: " in found
+
+
 def test_verdict_of_a_client_counts_sinks_and_found_tokens() -> None:
     done = row(OLD, "client_refused", at="2027-01-15T09:21:10Z")
     state = whole_rotation()

@@ -94,8 +94,8 @@ def test_ordinary_var_log_is_clean_and_read_completely(tmp_path: Path) -> None:
     assert (scanned.tokens, scanned.unread, scanned.other_jwts) == ([], [], 0)
     assert (scanned.files, scanned.archives) == (39, 12)
     (tmp_path / "auth.log.3.gz").write_bytes(gzip.compress(log(TOKEN)))
-    (places,) = scan([], [str(tmp_path)]).locations.values()
-    assert places == [Location(f"{tmp_path}/auth.log.3.gz", 2)]
+    found = list(scan([], [str(tmp_path)]).locations.values())
+    assert found == [[Location(f"{tmp_path}/auth.log.3.gz", 2)]]
 
 
 def test_logs_of_this_machine_hide_nothing() -> None:

@@ -44,6 +44,7 @@ SHARED_FACTS = {
     "credential_rotation_version",
 }
 FOLDERS = {
+    "callback": "plugins/callback",
     "module": "plugins/modules",
     "filter": "plugins/filter",
     "lookup": "plugins/lookup",

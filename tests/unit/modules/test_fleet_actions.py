@@ -36,15 +36,16 @@ class Module:
     """A module that records its arguments, and returns a result or raises an error."""
 
     def __init__(self) -> None:
-        self.result: Mapping[str, Any] | AnsibleError = {}
+        self.result: Mapping[str, Any] = {}
+        self.error: AnsibleError | None = None
         self.calls: list[tuple[str, dict[str, Any]]] = []
 
     def __call__(
         self, _action: Any, name: str, arguments: Mapping[str, Any], _variables: Any
     ) -> Mapping[str, Any]:
         self.calls.append((name, dict(arguments)))
-        if isinstance(self.result, AnsibleError):
-            raise self.result
+        if self.error:
+            raise self.error
         return self.result
 
 
@@ -154,8 +155,9 @@ def test_token_that_was_not_revoked_fails_the_run(
     find(module, handle, "web", A)
     find(module, handle, "db")
     if error:
-        module.result = error
+        module.error = error
         run(nomba_fleet_scan, step="revoke", run=handle, check=check)
+        module.error = None
     printed = run(nomba_fleet_scan, step="verdict", run=handle, check=check)
     assert printed["failed"]
     assert printed["msg"].startswith(first)
@@ -175,11 +177,13 @@ def test_token_that_was_not_revoked_fails_the_run(
 def test_host_without_a_scan_fails_the_run(module: Module, result: Any, reason: str) -> None:
     handle = run(nomba_fleet_scan, step="start")["run"]
     find(module, handle, "db")
-    module.result = result
     if isinstance(result, AnsibleError):
+        module.error = result
         with pytest.raises(type(result)):
             run(nomba_fleet_host, run=handle, sources=["/log"])
+        module.error = None
     else:
+        module.result = result
         assert run(nomba_fleet_host, run=handle, sources=["/log"])["failed"]
     run(nomba_fleet_scan, step="revoke", run=handle)
     printed = run(nomba_fleet_scan, step="verdict", run=handle)

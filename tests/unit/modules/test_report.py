@@ -164,7 +164,7 @@ def test_wrong_value_is_rejected_with_the_option(write_report: Report) -> None:
 
 def test_every_return_value_is_documented(write_report: Report) -> None:
     result = write_report(rotation=rotation())
-    assert set(result.result) - ANSIBLES_OWN == {"paths", "report"}
-    assert set(RETURNED) == {"paths", "report", "error"}
+    assert set(result.result) - ANSIBLES_OWN == {"paths", "report", "events"}
+    assert set(RETURNED) == {"paths", "report", "events", "error"}
     failed = write_report(rotation={})
     assert failed.error in VALUE.findall(str(RETURNED["error"]))

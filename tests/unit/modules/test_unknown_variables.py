@@ -51,7 +51,15 @@ def used(text: str) -> set[str]:
     return {
         name
         for name in names
-        if not name.startswith(("nomba_token", "nomba_revoked", "nomba_checked"))
+        if not name.startswith(
+            (
+                "nomba_token",
+                "nomba_revoked",
+                "nomba_checked",
+                "nomba_scan_report",
+                "nomba_incident_report",
+            )
+        )
     }
 
 
