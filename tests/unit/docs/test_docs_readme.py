@@ -20,8 +20,8 @@ MAX_LINES = 120
 REPOSITORY = "https://github.com/nomba-auth/nomba.auth/blob/main/"
 # The steps of the playbooks, which nobody calls by hand.
 INTERNAL = re.compile("nomba_(rotation|fleet)")
-PARTS = ("plugins/modules", "plugins/filter", "plugins/lookup", "roles", "playbooks")
-PARTS += ("extensions/eda/rulebooks", "extensions/eda/plugins/event_filter")
+PARTS = ("plugins/modules", "plugins/filter", "plugins/lookup", "plugins/callback")
+PARTS += ("roles", "playbooks", "extensions/eda/rulebooks", "extensions/eda/plugins/event_filter")
 RUN = ["Playbook: revoke", "  $ ansible-playbook -i /tmp/nomba-demo-a1/hosts", "  ok: 12 rows"]
 
 
