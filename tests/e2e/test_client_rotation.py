@@ -37,6 +37,7 @@ from .rotations import (
     task_file,
     writes,
 )
+from .screens import assert_screen
 
 pytestmark = pytest.mark.newest
 NEW_MARK = fingerprint(SECOND_CLIENT_SECRET)
@@ -128,13 +129,13 @@ def test_client_is_replaced_and_a_later_run_retires_it(applications: Application
     run = applications.rotate("--check", "--diff", **tasks)
     assert run.status == 0, run.output
     assert "publish it to 2 host(s): alpha, beta" in run.output
-    assert (simulator.requests(), reloads(controller)) == ([], [])
-    assert not controller.store.exists()
+    assert (simulator.requests(), reloads(controller), controller.store.exists()) == ([], [], False)
     applications.assert_hold(applications.old)
 
     # The first run adopts the client of the hosts, and leaves its tokens alone.
     run = applications.rotate(**tasks)
     assert run.status == 0, run.output
+    assert_screen("client rotated", run, controller)
     applications.assert_hold(applications.new)
     assert reloads(controller) == ["alpha", "beta"]
     assert writes(controller) == VERIFIED
@@ -158,6 +159,7 @@ def test_client_is_replaced_and_a_later_run_retires_it(applications: Application
     simulator.forget_requests()
     run = applications.rotate(**tasks)
     assert run.status != 0
+    assert_screen("client still works", run, controller)
     still = f"The old client {applications.old['client_id']} ({applications.old_mark}) still gets"
     assert still in message(run)
     assert applications.live() == {fingerprint(later)}
@@ -170,6 +172,7 @@ def test_client_is_replaced_and_a_later_run_retires_it(applications: Application
     simulator.forget_requests()
     run = applications.rotate(**tasks)
     assert run.status == 0, run.output
+    assert_screen("client retired", run, controller)
     assert "may live until" in run.output
     assert (current(controller), previous(controller)) == (NEW_MARK, [])
     assert applications.old["client_secret"] not in controller.store.read_text(encoding="utf-8")

@@ -22,6 +22,7 @@ from tests.simulator.control_client import ControlClient
 
 from .controller import Controller
 from .rotations import fails_on, message, options, play_file
+from .screens import assert_screen
 
 pytestmark = pytest.mark.newest
 
@@ -92,7 +93,10 @@ def test_report_is_written_and_sent_after_success_rollback_and_a_stopped_run(
         done = controller.run(play, **given, **options(force=True))
         assert done.status == 0, message(done)
         sick = options(force=True, health_tasks=fails_on("service", controller))
-        assert controller.run(play, **given, **sick).status == 2
+        assert_screen("rotated", done, controller)
+        returned = controller.run(play, **given, **sick)
+        assert returned.status == 2
+        assert_screen("rolled back", returned, controller)
 
         # The hook is not there any longer: the rotation succeeds, and the run fails.
         given["slack_webhook_url"] = "http://127.0.0.1:9/"
@@ -104,6 +108,7 @@ def test_report_is_written_and_sent_after_success_rollback_and_a_stopped_run(
         given["slack_webhook_url"] = url
         stopped = controller.run(play, **given, **options(account_id="another"))
         assert stopped.status == 2
+        assert_screen("stopped", stopped, controller)
 
     first = [text.splitlines()[0].partition(":")[0].partition(" token")[0] for text in texts]
     assert first == ["ROTATED", "ROLLED BACK", "NOT FINISHED"]
@@ -144,5 +149,6 @@ def test_report_is_sent_by_email(simulator: ControlClient, tmp_path: Path) -> No
         email = options(max_age=900, notify_tasks=str(EXAMPLES / "email.yml"))
         run = controller.run(play_file(controller), **mail, **email)
     assert run.status == 0, message(run)
+    assert_screen("no change", run, controller)
     assert len(messages) == 1
     assert "No change: token sha256:" in text_of(messages[0])

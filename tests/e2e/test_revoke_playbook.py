@@ -14,6 +14,7 @@ from tests.simulator.tokens import fingerprint
 
 from .controller import Controller
 from .rotations import message, task_file
+from .screens import assert_screen
 
 
 def test_verdict_is_last_and_the_report_has_the_evidence(
@@ -38,6 +39,8 @@ def test_verdict_is_last_and_the_report_has_the_evidence(
     assert "CHECK MODE, nothing was revoked. WOULD BE REVOKED 2 of 2 tokens." in looked.output
     assert (simulator.writes(), list(tmp_path.glob("incident*"))) == ([], [])
 
+    assert_screen("check mode", looked, controller)
+
     simulator.configure(revoke_effective=False)
     alive = controller.run("nomba.auth.revoke", **given)
     assert alive.status == 2
@@ -46,6 +49,8 @@ def test_verdict_is_last_and_the_report_has_the_evidence(
     # Ansible prints the message of a failed task twice, since version 2.19.
     assert 1 <= alive.output.count("STILL ALIVE") <= 2
     assert (tmp_path / "told").read_text(encoding="utf-8") == "0 of 2 tokens are proved dead"
+
+    assert_screen("still alive", alive, controller)
 
     simulator.configure(revoke_effective=True)
     done = controller.run("nomba.auth.revoke", **given)
@@ -63,6 +68,12 @@ def test_verdict_is_last_and_the_report_has_the_evidence(
     ] * 2
     assert simulator.live() == []
     assert "eyJ" not in looked.output + alive.output + done.output
+
+    assert_screen("revoked", done, controller)
+    missing = str(tmp_path / "missing")
+    unread = controller.run("nomba.auth.revoke", nomba_sources=[str(log), missing])
+    assert unread.status == 2
+    assert_screen("unread", unread, controller)
 
     failed = controller.run("nomba.auth.revoke", nomba_sources=[str(log)], nomba_proof="maybe")
     assert failed.status == 2

@@ -39,6 +39,7 @@ from .rotations import (
     task_file,
     writes,
 )
+from .screens import assert_screen
 
 newest = pytest.mark.newest
 
@@ -316,6 +317,7 @@ def test_emergency_revokes_the_leaked_token_whatever_else_fails(
     emergency: dict[str, Any] = {"emergency": True, "incident": "INC-1"}
     run = rotate(controller, **emergency)
     assert run.status != 0
+    assert_screen("emergency", run, controller)
     new = current(controller)
     assert set(controller.simulator.live()) == {new, leftover}
     assert held(controller) == {"alpha": new, "beta": old}

@@ -151,7 +151,8 @@ def test_requests_to_simulator_use_known_settings_and_faults() -> None:
 
 def test_shown_credentials_are_those_of_simulator() -> None:
     shown = {one for text in GUIDES.values() for one in re.findall(r"[0-9a-f]{8}-[-0-9a-f]+", text)}
-    assert shown == {settings.DEFAULT_ACCOUNT_ID, settings.DEFAULT_CLIENT_ID}
+    clients = {settings.DEFAULT_CLIENT_ID, settings.SECOND_CLIENT_ID}
+    assert shown == {settings.DEFAULT_ACCOUNT_ID, *clients}
 
 
 @each_row(("guide", "text"), list(blocks("yaml")))
