@@ -60,7 +60,7 @@ _CHANGING = {
     r"\S*/nomba-demo-\w+": "(folder)",
     r"sha256:[0-9a-f]{16}": "(fingerprint)",
     r"\d{4}-\d\d-\d\dT[\d:]+Z": "(time)",
-    r" +\d{2,}\b": " (count)",
+    r" +[1-9]\d*\b": " (count)",
     r"outage \d+ s": "outage (seconds)",
 }
 

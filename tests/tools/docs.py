@@ -20,17 +20,25 @@ from tests.tools.project import BUILD, ROOT
 
 SITE = BUILD / "docs"
 OUTPUT = ROOT / "docs" / "_build"
-# The labels of Ansible's documentation that antsibull-docs links to, and their pages.
 INVENTORY_HEAD = """\
 # Sphinx inventory version 2
 # Project: Ansible
 # Version:
 # The remainder of this file is compressed using zlib.
 """
-INVENTORY = b"""\
-ansible_configuration_settings std:label -1 reference_appendices/config.html -
-common_return_values std:label -1 reference_appendices/common_return_values.html -
-"""
+_BUILTIN = "collections/ansible/builtin"
+# The labels and variables of Ansible's documentation that antsibull-docs links to, and their pages.
+LABELS = {
+    "ansible_collections.ansible.builtin.default_callback": f"{_BUILTIN}/default_callback.html",
+    "ansible_configuration_settings": "reference_appendices/config.html",
+    "callback_plugins": "plugins/callback.html",
+    "common_return_values": "reference_appendices/common_return_values.html",
+}
+VARIABLES = (
+    "ANSIBLE_DISPLAY_SKIPPED_HOSTS",
+    "ANSIBLE_SHOW_CUSTOM_STATS",
+    "ANSIBLE_STDOUT_CALLBACK",
+)
 # The collection is not on Ansible Galaxy.
 CONFIGURATION = """\
 collection_install = {
@@ -74,7 +82,15 @@ def prepare(docsite: Path) -> None:
     shutil.copytree(docsite.parent / "examples", SITE / "examples")
     # antsibull-docs requires a folder that nobody else can write to.
     (SITE / "rst").chmod(0o755)
-    (SITE / "ansible.inv").write_bytes(INVENTORY_HEAD.encode() + zlib.compress(INVENTORY))
+    (SITE / "ansible.inv").write_bytes(INVENTORY_HEAD.encode() + zlib.compress(inventory()))
+
+
+def inventory() -> bytes:
+    """Return the objects of Ansible's documentation."""
+    lines = [f"{name} std:label -1 {page} -" for name, page in LABELS.items()]
+    page = LABELS["ansible_configuration_settings"]
+    lines += [f"{name} std:envvar 1 {page}#envvar-$ -" for name in VARIABLES]
+    return "".join(f"{line}\n" for line in lines).encode()
 
 
 def write_index(docsite: Path) -> None:
@@ -83,7 +99,7 @@ def write_index(docsite: Path) -> None:
     shutil.copy(docsite / "site" / "rst" / "index.rst", index)
     with index.open("a", encoding="utf-8") as page:
         page.write("\n.. toctree::\n   :hidden:\n   :caption: Modules and plugins\n\n")
-        for kind in ("module", "role", "filter", "lookup"):
+        for kind in ("module", "role", "filter", "lookup", "callback"):
             for path in sorted((SITE / "rst").glob(f"*_{kind}.rst")):
                 page.write(f"   {path.stem.removesuffix(f'_{kind}')} ({kind}) <{path.stem}>\n")
         page.write("   environment_variables\n")
