@@ -39,20 +39,14 @@ VARIABLES = (
     "ANSIBLE_SHOW_CUSTOM_STATS",
     "ANSIBLE_STDOUT_CALLBACK",
 )
-# The collection is not on Ansible Galaxy.
-CONFIGURATION = """\
-collection_install = {
-nomba.auth = ansible-galaxy collection install .
-}
-"""
+CONFIGURATION = Path(__file__).with_name("antsibull-docs.cfg")
 
 
 def main(docsite: Path) -> int:
     """Write the reference pages and the index, and build the site."""
     prepare(docsite)
     how = ["--use-current", "--squash-hierarchy", "--no-indexes", "--fail-on-error"]
-    (SITE / "antsibull-docs.cfg").write_text(CONFIGURATION, encoding="utf-8")
-    configured = ["antsibull-docs", "--config-file", str(SITE / "antsibull-docs.cfg")]
+    configured = ["antsibull-docs", "--config-file", str(CONFIGURATION)]
     pages = [*configured, "collection", *how, "--dest-dir", str(SITE / "rst"), "nomba.auth"]
     subprocess.run(pages, cwd=SITE, check=True)
     write_index(docsite)
