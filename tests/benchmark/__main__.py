@@ -30,6 +30,9 @@ def main() -> int:
         QUICK if arguments.quick else FULL, **({"runs": arguments.runs} if arguments.runs else {})
     )
     arguments.out.mkdir(parents=True, exist_ok=True)
+    if arguments.page:
+        _write(arguments.out, arguments.docs or arguments.out, _COMMAND)
+        return 0
     try:
         with tempfile.TemporaryDirectory() as name, testbed(Path(name)) as bed:
             for case in arguments.only or CASES:
@@ -50,6 +53,9 @@ def _parser() -> argparse.ArgumentParser:
         "--quick", action="store_true", help="a short run, to test the benchmark itself"
     )
     parser.add_argument("--only", nargs="+", choices=list(CASES), help="measure only these cases")
+    parser.add_argument(
+        "--page", action="store_true", help="measure nothing, only write the page again"
+    )
     parser.add_argument(
         "--runs", type=int, help=f"runs of each program; default: {FULL.runs}, with --quick 1"
     )
@@ -74,6 +80,8 @@ def _write(out: Path, docs: Path, command: str) -> None:
     documents = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
     results = [from_json(document) for document in documents]
     facts = max((document["facts"] for document in documents), key=lambda one: str(one["Date"]))
+    dates = sorted({document["facts"]["Date"] for document in documents})
+    facts["Date"] = " to ".join(dict.fromkeys((dates[0], dates[-1])))
     page = report.page(results, facts, command)
     (docs / "benchmark.md").write_text(page, encoding="utf-8")
     _plot(results, docs / "benchmark.svg")

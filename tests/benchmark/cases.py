@@ -148,6 +148,8 @@ def parts(testbed: Testbed, size: Size) -> Results:
         "the module's process, token revoked and verified": lambda: testbed.require_revoked(
             testbed.module_process(access_tokens=testbed.live(1))
         ),
+        "Ansible packs ping": lambda: testbed.pack("ansible.builtin.ping"),
+        "Ansible packs nomba_token_revoke": lambda: testbed.pack("nomba.auth.nomba_token_revoke"),
         "a playbook with `ping`": lambda: testbed.playbook("playbooks/ping.yml"),
         "a playbook, token skipped": lambda: testbed.revoke(tokens=expired),
         "a playbook, token revoked and verified": lambda: testbed.require_revoked(

@@ -10,6 +10,7 @@ import platform
 from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import version
 
+from .explanations import explanation, reason
 from .results import Results, Row
 from .timing import Spread
 
@@ -43,7 +44,9 @@ _LATENCIES = """
 ## The same requests by other programs
 
 Three requests for each token: probe, revoke, probe. The time of `nomba_token_revoke` includes the
-start of `ansible-playbook`; "its process alone" does not. In tokens per second, by server latency.
+start of `ansible-playbook`; "its process alone" does not. `requests.Session` and `aiohttp` are
+scripts that send the same requests, judge no answer, respect no limit and report nothing. In tokens
+per second, by server latency.
 """
 
 _GROWTH = """
@@ -51,7 +54,8 @@ _GROWTH = """
 
 The time of a complete `ansible-playbook` run at 20 ms, with all tokens in one file. A point is the
 median of up to {runs} runs; after twenty seconds, no further run starts. Points that would take
-longer than ten minutes are omitted.
+longer than ten minutes are omitted. With few tokens, the start of Ansible decides; with many, three
+round trips for each token, divided by the number at a time.
 
 ![Seconds and tokens per second, by tokens and workers](benchmark.svg)
 """
@@ -76,7 +80,7 @@ def page(results: Sequence[Results], facts: Mapping[str, str], command: str) -> 
     points = [point for one in results for point in one.growth]
     listed = "\n".join(f"- {name}: {value}" for name, value in facts.items())
     parts = [_HEAD.format(command=command, facts=listed)]
-    parts += [_TARGETS, *_targets(row for row in rows if row.sense)]
+    parts += [_TARGETS, *_targets(rows)]
     parts += [_NO_TARGET, *_others(row for row in rows if not row.sense)]
     if latencies:
         parts += [_LATENCIES, *_by_latency(latencies)]
@@ -86,20 +90,35 @@ def page(results: Sequence[Results], facts: Mapping[str, str], command: str) -> 
     return "\n".join(part.rstrip("\n") for part in parts) + "\n"
 
 
-def _targets(rows: Iterable[Row]) -> Iterable[str]:
-    yield "\n| Measurement | Target | Result | Runs | |"
-    yield "|---|---|---|---|---|"
+def _targets(rows: Sequence[Row]) -> Iterable[str]:
+    results = {row.what: _shown(row.reached, row.unit) for row in rows}
+    yield "\n| Measurement | Target | Result | Runs | | Explanation |"
+    yield "|---|---|---|---|---|---|"
     for row in rows:
+        if not row.sense:
+            continue
         bound = f"{row.sense} {_number(row.bound, row.unit)}"
-        met = "met" if row.met else "**missed**"
-        yield f"| {row.what} | {bound} | {_shown(row.reached, row.unit)} | {row.runs} | {met} |"
+        what = explanation(row.what).meaning
+        if not row.met:
+            why = reason(row.what, lambda name: results.get(name, "not measured"))
+            what += f" *Why it is missed:* {why}"
+        cells = (
+            row.what,
+            bound,
+            results[row.what],
+            row.runs,
+            "met" if row.met else "**missed**",
+            what,
+        )
+        yield f"| {' | '.join(map(str, cells))} |"
 
 
 def _others(rows: Iterable[Row]) -> Iterable[str]:
-    yield "\n| Measurement | Result | Runs |"
-    yield "|---|---|---|"
+    yield "\n| Measurement | Result | Runs | Explanation |"
+    yield "|---|---|---|---|"
     for row in rows:
-        yield f"| {row.what} | {_shown(row.reached, row.unit)} | {row.runs} |"
+        shown = _shown(row.reached, row.unit)
+        yield f"| {row.what} | {shown} | {row.runs} | {explanation(row.what).meaning} |"
 
 
 def _by_latency(cells: Sequence[tuple[int, Row]]) -> Iterable[str]:

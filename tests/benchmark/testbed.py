@@ -141,6 +141,10 @@ class Testbed:
         """Run Python code, to measure imports."""
         return self._run([sys.executable, "-c", code])
 
+    def pack(self, module: str) -> Sample:
+        """Pack a module as Ansible does before it sends it to a host."""
+        return self._run([sys.executable, "-m", "tests.benchmark.packing", module])
+
     def scan(self, place: Path, found: int) -> Sample:
         """Scan a place with this collection, without Ansible and without a module."""
         return self.python(_SCAN.format(place=str(place), found=found))

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 import textwrap
 from collections.abc import Sequence
@@ -60,7 +61,7 @@ _CHANGING = {
     r"\S*/nomba-demo-\w+": "(folder)",
     r"sha256:[0-9a-f]{16}": "(fingerprint)",
     r"\d{4}-\d\d-\d\dT[\d:]+Z": "(time)",
-    r" +\d{2,}\b": " (count)",
+    r" +[1-9]\d*\b": " (count)",
     r"outage \d+ s": "outage (seconds)",
 }
 
@@ -96,9 +97,10 @@ def shown(image: str) -> list[str]:
     return ["".join(one.itertext()) for one in ElementTree.fromstring(image).iter(f"{_SVG}text")]
 
 
-def is_same_output(lines: Sequence[str], others: Sequence[str]) -> bool:
-    """Return whether two runs printed the same, apart from what differs from run to run."""
-    return masked(lines) == masked(others)
+def differences(drawn: Sequence[str], printed: Sequence[str]) -> list[str]:
+    """Return the lines that differ, apart from what differs from run to run."""
+    lines = difflib.ndiff(masked(drawn), masked(printed))
+    return [line for line in lines if line.startswith(("- ", "+ "))]
 
 
 def masked(lines: Sequence[str]) -> list[str]:

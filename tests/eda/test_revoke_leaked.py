@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
+import subprocess
 
 import pytest
 
 from tests.simulator.tokens import fingerprint
+from tests.unit.docs.guides import ROOT, blocks
 from tests.unit.modules.canary import make_canary
 
 from .listener import SECRET, Listener, sign, wait_until
@@ -65,6 +68,21 @@ def test_signed_alert_revokes_the_token_without_exposing_it(listener: Listener) 
     assert any(b"ansible-playbook" in line for line in listener.observed.processes)
     files = listener.observed.files.items()
     assert {path: mode for path, (mode, text) in files if canary.leaks(text)} == {spool: 0o600}
+
+
+def test_alert_of_the_guide_revokes_the_token(listener: Listener) -> None:
+    token = listener.simulator.mint()
+    folder = listener.folder
+    (folder / "webhook-secret").write_text(f"{SECRET}\n")
+    (folder / "alert.json").write_text(json.dumps(alert(token), indent=1))
+    shutil.copy(ROOT / "docs" / "examples" / "alerts" / "sign.py", folder)
+    (text,) = (text for guide, text in blocks("console") if guide == "alerts" and "curl" in text)
+    script = re.sub(r"^\$ ", "", text, flags=re.MULTILINE).replace(":5000", f":{listener.port}")
+    with listener.running():
+        shell = ["bash", "-euo", "pipefail", "-c", script]
+        subprocess.run(shell, cwd=folder, env=listener.environment, check=True)
+        wait_until(lambda: "Ansible runner rc: 0" in listener.output, "the playbook ends")
+    assert not listener.simulator.accepts(token)
 
 
 def test_alert_without_valid_signature_has_no_effect(listener: Listener) -> None:

@@ -20,31 +20,33 @@ from tests.tools.project import BUILD, ROOT
 
 SITE = BUILD / "docs"
 OUTPUT = ROOT / "docs" / "_build"
-# The labels of Ansible's documentation that antsibull-docs links to, and their pages.
 INVENTORY_HEAD = """\
 # Sphinx inventory version 2
 # Project: Ansible
 # Version:
 # The remainder of this file is compressed using zlib.
 """
-INVENTORY = b"""\
-ansible_configuration_settings std:label -1 reference_appendices/config.html -
-common_return_values std:label -1 reference_appendices/common_return_values.html -
-"""
-# The collection is not on Ansible Galaxy.
-CONFIGURATION = """\
-collection_install = {
-nomba.auth = ansible-galaxy collection install .
+_BUILTIN = "collections/ansible/builtin"
+# The labels and variables of Ansible's documentation that antsibull-docs links to, and their pages.
+LABELS = {
+    "ansible_collections.ansible.builtin.default_callback": f"{_BUILTIN}/default_callback.html",
+    "ansible_configuration_settings": "reference_appendices/config.html",
+    "callback_plugins": "plugins/callback.html",
+    "common_return_values": "reference_appendices/common_return_values.html",
 }
-"""
+VARIABLES = (
+    "ANSIBLE_DISPLAY_SKIPPED_HOSTS",
+    "ANSIBLE_SHOW_CUSTOM_STATS",
+    "ANSIBLE_STDOUT_CALLBACK",
+)
+CONFIGURATION = Path(__file__).with_name("antsibull-docs.cfg")
 
 
 def main(docsite: Path) -> int:
     """Write the reference pages and the index, and build the site."""
     prepare(docsite)
     how = ["--use-current", "--squash-hierarchy", "--no-indexes", "--fail-on-error"]
-    (SITE / "antsibull-docs.cfg").write_text(CONFIGURATION, encoding="utf-8")
-    configured = ["antsibull-docs", "--config-file", str(SITE / "antsibull-docs.cfg")]
+    configured = ["antsibull-docs", "--config-file", str(CONFIGURATION)]
     pages = [*configured, "collection", *how, "--dest-dir", str(SITE / "rst"), "nomba.auth"]
     subprocess.run(pages, cwd=SITE, check=True)
     write_index(docsite)
@@ -74,7 +76,15 @@ def prepare(docsite: Path) -> None:
     shutil.copytree(docsite.parent / "examples", SITE / "examples")
     # antsibull-docs requires a folder that nobody else can write to.
     (SITE / "rst").chmod(0o755)
-    (SITE / "ansible.inv").write_bytes(INVENTORY_HEAD.encode() + zlib.compress(INVENTORY))
+    (SITE / "ansible.inv").write_bytes(INVENTORY_HEAD.encode() + zlib.compress(inventory()))
+
+
+def inventory() -> bytes:
+    """Return the objects of Ansible's documentation."""
+    lines = [f"{name} std:label -1 {page} -" for name, page in LABELS.items()]
+    page = LABELS["ansible_configuration_settings"]
+    lines += [f"{name} std:envvar 1 {page}#envvar-$ -" for name in VARIABLES]
+    return "".join(f"{line}\n" for line in lines).encode()
 
 
 def write_index(docsite: Path) -> None:
@@ -83,7 +93,7 @@ def write_index(docsite: Path) -> None:
     shutil.copy(docsite / "site" / "rst" / "index.rst", index)
     with index.open("a", encoding="utf-8") as page:
         page.write("\n.. toctree::\n   :hidden:\n   :caption: Modules and plugins\n\n")
-        for kind in ("module", "role", "filter", "lookup"):
+        for kind in ("module", "role", "filter", "lookup", "callback"):
             for path in sorted((SITE / "rst").glob(f"*_{kind}.rst")):
                 page.write(f"   {path.stem.removesuffix(f'_{kind}')} ({kind}) <{path.stem}>\n")
         page.write("   environment_variables\n")

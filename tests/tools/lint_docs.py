@@ -17,12 +17,14 @@ from antsibull_docs.cli.antsibull_docs import run
 from antsibull_docs.utils import collection_copier
 from antsibull_fileutils.tempfile import ansible_mkdtemp
 
+from tests.tools.docs import CONFIGURATION
+
 
 def main() -> int:
     """Return the exit status of antsibull-docs."""
     named = partial(ansible_mkdtemp, suffix="copy")
     collection_copier.ansible_mkdtemp = named  # type: ignore[attr-defined]
-    return run(["antsibull-docs", *sys.argv[1:]])
+    return run(["antsibull-docs", "--config-file", str(CONFIGURATION), *sys.argv[1:]])
 
 
 if __name__ == "__main__":

@@ -58,8 +58,16 @@ def documents() -> list[Any]:
 
 
 def commands(program: str) -> list[Command]:
-    """Return each call of a program."""
-    return [one for one in _commands() if one.arguments[0] == program]
+    """Return each call of a program, in the guides and in the units of systemd."""
+    called = [*_commands(), *_units()]
+    return [one for one in called if Path(one.arguments[0]).name == program]
+
+
+def _units() -> Iterator[Command]:
+    for path in sorted((ROOT / "docs" / "examples").rglob("*.service")):
+        text = path.read_text(encoding="utf-8").replace("\\\n", " ")
+        for line in re.findall(r"^ExecStart=(.+)$", text, re.MULTILINE):
+            yield Command(path.name, tuple(shlex.split(line)))
 
 
 def _commands() -> Iterator[Command]:

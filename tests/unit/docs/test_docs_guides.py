@@ -26,12 +26,9 @@ from tests.unit.tables import each_row
 
 from .guides import DOCSITE, EXAMPLES, GUIDES, INDEX, README, ROOT, blocks, commands, documents
 
-TEXTS = {
-    **GUIDES,
-    "index": INDEX,
-    "README": README,
-    **{str(path): path.read_text() for path in EXAMPLES},
-}
+UNITS = sorted((ROOT / "docs" / "examples" / "systemd").iterdir())
+FILES = {str(path): path.read_text() for path in (*EXAMPLES, *UNITS)}
+TEXTS = {**GUIDES, "index": INDEX, "README": README, **FILES}
 # Variables besides the options that the role shares with a user's task files.
 SHARED_FACTS = {
     "credential_rotation_document",
@@ -117,7 +114,8 @@ def test_commands_use_options_that_exist(monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_playbooks_are_given_variables_that_they_read() -> None:
     called = commands("ansible-playbook")
-    assert {one.guide for one in called} >= {"leaked", "rotation", "emergency", "access_token"}
+    guides = {"leaked", "rotation", "emergency", "access_token", "nomba-scan.service"}
+    assert {one.guide for one in called} >= guides
     for one in called:
         (name,) = (argument for argument in one.arguments if argument.startswith("nomba.auth."))
         text = (ROOT / "playbooks" / f"{name.rpartition('.')[2]}.yml").read_text()
@@ -213,3 +211,11 @@ def test_included_files_exist() -> None:
     missing = {(guide, name) for guide, name in named if not (DOCSITE / "rst" / name).is_file()}
     assert named
     assert missing == set()
+
+
+def test_every_service_of_systemd_has_a_timer() -> None:
+    units = {(path.stem, path.suffix) for path in UNITS}
+    stems = {stem for stem, _suffix in units}
+    assert units == {(stem, suffix) for stem in stems for suffix in (".service", ".timer")}
+    enabled = {name for one in commands("sudo") for name in one.arguments if ".timer" in name}
+    assert enabled == {f"{stem}.timer" for stem in stems}
