@@ -42,6 +42,8 @@ from ansible_collections.nomba.auth.plugins.plugin_utils._playbook_run import (
 from ansible_collections.nomba.auth.plugins.plugin_utils._rotation_options import (
     checked_options,
     require_known_names,
+    store_name,
+    target_options,
 )
 from ansible_collections.nomba.auth.plugins.plugin_utils._rotation_run import (
     RotationRun,
@@ -49,12 +51,18 @@ from ansible_collections.nomba.auth.plugins.plugin_utils._rotation_run import (
     SaveRequired,
     Store,
     Tools,
+    Values,
 )
 from ansible_collections.nomba.auth.plugins.plugin_utils._spool import Spool
+from ansible_collections.nomba.auth.plugins.plugin_utils._store_move import (
+    MemoryValues,
+    Place,
+    move,
+)
 
 STEPS = (
     *("load", "revoke_compromised", "prepare", "record", "revoke_found", "retire"),
-    *("report", "verdict", "status"),
+    *("report", "verdict", "status", "move"),
 )
 # Connection options that module_defaults of the group nomba can set.
 _CONNECTION = ("validate_certs", "ca_path", "allow_http", "timeout", "deadline")
@@ -71,7 +79,8 @@ class ActionModule(ActionBase):  # type: ignore[misc] # Ansible ships no type in
         super().run(tmp, task_vars)
         variables = task_vars or {}
         try:
-            return self._step(variables)
+            is_move = self._task.args.get("step") == "move"
+            return self._move(variables) if is_move else self._step(variables)
         except NombaError as error:
             raise AnsibleActionFail(str(error)) from None
         finally:
@@ -128,6 +137,23 @@ class ActionModule(ActionBase):  # type: ignore[misc] # Ansible ships no type in
             "run": spool.handle,
             "_ansible_verbose_always": step == "revoke_compromised",
         }
+
+    def _move(self, variables: Mapping[str, Any]) -> dict[str, Any]:
+        """Move the state to the store of the argument target."""
+        require_known_names(variables, self._task.args.get("options"))
+        options = checked_options(self._task.args.get("options"), reads_only=True)
+        target = target_options(options, self._task.args.get("target"))
+        user = options["actor"] or current_user(variables)
+        actor = Actor(SYSTEM.now(), this_run(), user, options["control_host"])
+        old, new = self._place(options, variables), self._place(target, variables)
+        moved = move(old, new, actor, bool(self._task.check_mode))
+        return {"changed": moved.changed, "msg": moved.message, "_ansible_verbose_always": True}
+
+    def _place(self, options: Mapping[str, Any], variables: Mapping[str, Any]) -> Place:
+        values = MemoryValues()
+        folder = Folder(partial(self._run_module, variables), options["dir"], values)
+        store = self._store(options, folder, values, variables)
+        return Place(store_name(options), store, folder.issued)
 
     def _report(self, run: RotationRun) -> dict[str, Any]:
         """Return the report for tasks; the next step prints it, and fails if the run has failed."""
@@ -209,16 +235,16 @@ class ActionModule(ActionBase):  # type: ignore[misc] # Ansible ships no type in
         self,
         options: Mapping[str, Any],
         folder: Folder,
-        spool: Spool,
+        values: Values,
         variables: Mapping[str, Any],
     ) -> Store:
         if options["store"] == "file":
             return FileStore(folder, options["vault_password"])
         if options["store"] == "hashi_vault":
             place = (options["hashi_vault_mount"], options["hashi_vault_path"])
-            return HashiVaultStore(partial(self._run_module, variables), *place, folder, spool)
+            return HashiVaultStore(partial(self._run_module, variables), *place, folder, values)
         document = str(self._task.args.get("document") or "")
-        return CustomStore(document, folder, partial(spool.put, "document"))
+        return CustomStore(document, folder, partial(values.put, "document"))
 
     def _is_here(self) -> bool:
         """Return whether modules of the control host would run as this user on this machine."""

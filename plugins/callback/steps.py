@@ -30,6 +30,7 @@ requirements:
 """
 
 from collections.abc import Iterable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -192,7 +193,7 @@ class CallbackModule(Default):  # type: ignore[misc] # Ansible ships no type inf
         # Where each host runs ahead, a step has no end.
         if str(self._play.strategy).rpartition(".")[2] in ("free", "host_pinned"):
             return False
-        return _COLLECTION in Path(_source(shown)).resolve().parents
+        return _is_ours(_source(shown))
 
     def _place(self, result: Any) -> str:
         """Return the host of a result; of a task for all hosts, where it ran."""
@@ -262,6 +263,18 @@ def shown_hosts(names: Iterable[str]) -> str:
     left = len(listed) - _MAX_HOSTS
     more = [f"and {left} more"] if left > 0 else []
     return ", ".join([*listed[:_MAX_HOSTS], *more])
+
+
+@cache
+def _is_ours(path: str) -> bool:
+    """Return whether a file is of this collection, or the copy that ansible-rulebook runs."""
+    if _COLLECTION in Path(path).resolve().parents:
+        return True
+    copy, name = Path(path), Path(path).name.removesuffix(".yml").rpartition(".")[2]
+    original = _COLLECTION / "playbooks" / f"{name}.yml"
+    if not (original.is_file() and copy.is_file()):
+        return False
+    return copy.read_bytes() == original.read_bytes()
 
 
 def _source(shown: Any) -> str:

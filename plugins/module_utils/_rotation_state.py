@@ -22,6 +22,9 @@ from ansible_collections.nomba.auth.plugins.module_utils._token import fingerpri
 FORMAT = 1
 # The names of sinks begin with it, so that they are no names of hosts.
 SINK = "sink "
+# The fields of the note that replaces a document which was moved to another store, see _store_move.
+MOVED_TO = "moved_to"
+MOVED_STATE = "state"
 _OWNER = ("api_url", "account_id", "client_id")
 
 
@@ -189,6 +192,8 @@ def parse(text: str) -> State:
 
 def load(document: object) -> State:
     """Return the state in a document. Raises BadState, also for an empty document."""
+    if isinstance(document, Mapping) and MOVED_TO in document:
+        raise BadState(_moved(document))
     if not isinstance(document, Mapping) or document.get("format") != FORMAT:
         raise BadState("the store contains something else than the state of a rotation")
     try:
@@ -266,6 +271,13 @@ def credential_document(one: Credential | None) -> dict[str, Any] | None:
 
 def _seconds(value: Any) -> float | None:
     return None if value is None else float(value)
+
+
+def _moved(note: Mapping[str, Any]) -> str:
+    """Return why no rotation can use a store that was moved."""
+    if MOVED_STATE in note:
+        return f"the store is being moved to {note[MOVED_TO]}; run nomba.auth.move_store again"
+    return f"the store was moved to {note[MOVED_TO]}; set the options of that store"
 
 
 def _optional(entry: Any, name: str) -> Credential | None:

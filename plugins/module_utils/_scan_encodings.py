@@ -52,6 +52,8 @@ _MAX_DEPTH = 3
 # Bytes of a run that are decoded at a time, and those that the next part repeats.
 MAX_RUN = 4 * 1024 * 1024
 _OVERLAP = 64 * 1024
+# Characters of a line of base64 in a run, on average.
+_MIN_LINE = 16
 # Characters of base64 that show the format of what they encode.
 _HEAD = 1024
 # The formats that are opened in base64, or reported. The first bytes of the others are not rare in
@@ -135,7 +137,7 @@ _CODES = re.compile(_CODE)
 # A line of a run, and what ends it; an escaped line break ends with a letter.
 _LINE = re.compile(rb"[A-Za-z0-9+/_-]+")
 _ESCAPED_LINE = re.compile(rb"(?:[A-Za-z0-9+/_-](?<!\\[rn]))+")
-_LINE_BREAK = re.compile(rb"(?:\\+[rn]|[\r\n])+")
+_LINE_BREAK = re.compile(rb"(?:\\+[rn]|[\r\n][ \t]*)+")
 _EMPTY_LINE = re.compile(rb"(?:\r?\n){2}")
 # What follows the last character of a line, or of a text in a line.
 _END_OF_LINE = re.compile(rb"[ \t]*(?:[,;.)\]}]*(?:\r|\n|\Z)|[\"'`<\\\x1b]|=\r?\n|%0)")
@@ -452,6 +454,9 @@ def _moved(one: Encoded | Packed, start: int, end: int) -> Encoded | Packed:
 
 def _in_run(data: bytes, run: Mark, depth: int) -> Iterator[Encoded | Packed]:
     """Yield what is in a run. Its first lines may be another text than base64."""
+    breaks_in_run = data.count(b"\n", run.start, run.end) + data.count(b"\\", run.start, run.end)
+    if breaks_in_run * _MIN_LINE > run.end - run.start:
+        return  # words, one in each line
     stop = min(run.end, run.start + _HEAD)
     breaks = (one.search(data, run.start, stop) for one in (_LINE_BREAK, _EMPTY_LINE))
     starts = sorted({run.start, *(found.end() for found in breaks if found)})
@@ -474,19 +479,23 @@ def _in_run(data: bytes, run: Mark, depth: int) -> Iterator[Encoded | Packed]:
 
 def _lines(data: bytes, start: int, end: int) -> bytes:
     """Return the text of the lines between two indexes."""
-    if data.find(b"\\", start, end) >= 0:
-        return _join_lines(data, start, end).text()
-    return data[start:end].translate(None, b"\r\n")
+    lines = data[start:end]
+    if b"\\" in lines:
+        lines = _LINE_BREAK.sub(b"", lines)
+    return lines.translate(None, b" \t\r\n\\")
 
 
 def _join_lines(data: bytes, start: int, end: int) -> _Joined:
     """Return the lines between two indexes as one text."""
     joined = _Joined(start)
     pattern = _LINE if data.find(b"\\", start, end) < 0 else _ESCAPED_LINE
+    widths: dict[int, frozenset[int]] = {}
     line = start
     for match in pattern.finditer(data, start, end):
         if joined.size:
-            joined.breaks.append(_Break(joined.size, frozenset([joined.end - line])))
+            width = joined.end - line
+            columns = widths.setdefault(width, frozenset([width]))
+            joined.breaks.append(_Break(joined.size, columns))
             line = match.start()
         joined.add(match.group(), match.start(), match.end())
     return joined

@@ -28,7 +28,11 @@ _STRIDE, _FINE = 16, 3
 _SAMPLES = b"\1" * (MIN_RUN // _STRIDE - 1)
 _RUN_CHARACTERS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_\\\r\n"
 _IN_RUN = bytes(byte in _RUN_CHARACTERS for byte in range(256))
+# Its lines may be indented.
+_IN_LINES = bytes(byte in _RUN_CHARACTERS + b" \t" for byte in range(256))
 _RUN = re.compile(rb"[A-Za-z0-9+/\-_\\\r\n]*")
+_INDENTATION = re.compile(rb"(?<=\n)[ \t]+")
+_MAX_LINE = 1024
 
 # Escaped tokens are longer than _SAMPLED bytes, with an escape in each of _LONGEST_ESCAPE bytes.
 _SAMPLED = 512
@@ -69,22 +73,27 @@ class Mark(NamedTuple):
     end: int
 
 
-def find_marks(data: bytes, start: int = 0) -> list[Mark]:
-    """Return the places after an index where tokens may start, by kind and in order."""
-    sample = data[start::_STEP]
-    marks = [Mark(index, Kind.START, index) for index in _starts(data, start, sample)]
-    for kind in BASE64_OFFSETS:
-        found = _literals(data, start, kind.value.encode(), sample)
-        marks += [Mark(index, kind, index) for index in found]
-    marks += [Mark(index, Kind.ESCAPE, index) for index in _escapes(data, start)]
-    marks += [Mark(first, Kind.RUN, end) for first, end in _runs(data, start)]
-    return marks
+def find_marks(data: bytes) -> list[Mark]:
+    """Return the places in a whole text where tokens may start."""
+    return find_starts(data, 0, len(data)) + find_runs(data, 0)
 
 
-def _starts(data: bytes, start: int, sample: bytes) -> list[int]:
+def find_starts(data: bytes, start: int, end: int) -> list[Mark]:
+    """Return the places between two indexes where tokens may start, by kind and in order."""
+    stop = min(len(data), end + _MAX_SPLIT)
+    sample = data[start:end:_STEP]
+    found = [(Kind.START, _starts(data, start, stop, sample))]
+    found += [
+        (kind, _literals(data, start, stop, kind.value.encode(), sample)) for kind in BASE64_OFFSETS
+    ]
+    found += [(Kind.ESCAPE, list(_escapes(data, start, stop)))]
+    return [Mark(index, kind, index) for kind, indexes in found for index in indexes if index < end]
+
+
+def _starts(data: bytes, start: int, stop: int, sample: bytes) -> list[int]:
     """Return the indexes of starts, also of those with a line break in them."""
     found = []
-    for at in _candidates(data, start, b"J", _LETTER_J, sample):
+    for at in _candidates(data, start, stop, _LETTER_J, sample):
         split = None
         if data.startswith(b"ey", at - 2):
             found.append(at - 2)
@@ -95,11 +104,10 @@ def _starts(data: bytes, start: int, sample: bytes) -> list[int]:
     return [index for index in found if index >= start]
 
 
-def _literals(data: bytes, start: int, text: bytes, sample: bytes) -> list[int]:
+def _literals(data: bytes, start: int, stop: int, text: bytes, sample: bytes) -> list[int]:
     """Return the indexes of a literal, found by its rarest letter."""
     __, index = min((sample.count(text[i : i + 1]), i) for i in range(len(text)))
-    pattern = _pattern(text, index)
-    found = _candidates(data, start + index, text[index : index + 1], pattern, sample)
+    found = _candidates(data, start + index, stop, _pattern(text, index), sample)
     return [at - index for at in found if data.startswith(text, at - index)]
 
 
@@ -111,30 +119,35 @@ def _pattern(text: bytes, index: int) -> re.Pattern[bytes]:
 
 
 def _candidates(
-    data: bytes, start: int, letter: bytes, pattern: re.Pattern[bytes], sample: bytes
+    data: bytes, start: int, stop: int, pattern: re.Pattern[bytes], sample: bytes
 ) -> list[int]:
     """Return the indexes of the letter with which a pattern starts; at least those of the pattern.
 
     A search for the letter alone is the fastest, unless the letter is frequent.
     """
+    letter = pattern.pattern[:1]
     if sample.count(letter) * _RARE > len(sample):
-        return [match.start() for match in pattern.finditer(data, start)]
+        return [match.start() for match in pattern.finditer(data, start, stop)]
     found: list[int] = []
-    at, find, add = data.find(letter, start), data.find, found.append
+    at, find, add = data.find(letter, start, stop), data.find, found.append
     while at >= 0:
         add(at)
-        at = find(letter, at + 1)
+        at = find(letter, at + 1, stop)
     return found
 
 
-def _escapes(data: bytes, start: int) -> Iterator[int]:
+def _escapes(data: bytes, start: int, stop: int) -> Iterator[int]:
     """Yield the indexes of escaped starts, if there are escapes as dense as in such a token."""
-    if not start < len(data):
-        return
-    sample = b"".join(data[start + index :: _SAMPLED] for index in range(_LONGEST_ESCAPE))
+    columns = range(start, start + _LONGEST_ESCAPE)
+    sample = b"".join(data[column:stop:_SAMPLED] for column in columns)
     for mark, pattern in _ESCAPES:
         if mark in sample:
-            yield from (match.start() for match in pattern.finditer(data, start))
+            yield from (match.start() for match in pattern.finditer(data, start, stop))
+
+
+def find_runs(data: bytes, start: int) -> list[Mark]:
+    """Return the runs after an index."""
+    return [Mark(first, Kind.RUN, end) for first, end in _runs(data, start)]
 
 
 def _runs(data: bytes, start: int) -> Iterator[tuple[int, int]]:
@@ -144,15 +157,38 @@ def _runs(data: bytes, start: int) -> Iterator[tuple[int, int]]:
     while (sample := samples.find(_SAMPLES, sample)) >= 0:
         at = start + sample * _STRIDE
         # The last byte of these that is not part of a run: no run starts before it.
-        other = data[at : at + MIN_RUN - 2 * _STRIDE : _FINE].translate(_IN_RUN).rfind(b"\0")
+        other = data[at : at + MIN_RUN - 2 * _STRIDE : _FINE].translate(_IN_LINES).rfind(b"\0")
         if other >= 0:
             sample += other * _FINE // _STRIDE + 1
             continue
-        run = _RUN.match(data, at)
-        last = run.end() if run else at
-        before = data[max(end, at - _STRIDE) : at]
-        first = at - len(before) + len(before.rstrip(_RUN_CHARACTERS))
-        if last - first >= MIN_RUN:
-            yield first, last
+        last = _run_end(data, at)
+        if last - at >= MIN_RUN - 2 * _STRIDE:
+            first = _run_start(data, at, end)
+            if last - first >= MIN_RUN:
+                yield first, last
         end = last
         sample = (last - start) // _STRIDE + 1
+
+
+def _run_end(data: bytes, at: int) -> int:
+    """Return where the run ends that contains an index: the lines may be indented."""
+    while run := _RUN.match(data, at):
+        indentation = _INDENTATION.match(data, run.end())
+        if not indentation:
+            return run.end()
+        at = indentation.end()
+    return at
+
+
+def _run_start(data: bytes, at: int, floor: int) -> int:
+    """Return where the run starts that contains an index: some lines above it, if it has lines."""
+    while True:
+        newline = data.rfind(b"\n", max(floor, at - _MAX_LINE), at)
+        line = data[newline + 1 if newline >= 0 else max(floor, at - _MAX_LINE) : at]
+        first = at - len(line) + len(line.rstrip(_RUN_CHARACTERS))
+        if newline < 0 or data[newline + 1 : first].strip(b" \t"):
+            return first
+        above = data[max(floor, newline - _MAX_LINE) : newline].rstrip(b"\r")
+        if not above or above[-1] not in _RUN_CHARACTERS:
+            return first
+        at = newline

@@ -26,7 +26,8 @@ from ansible_collections.nomba.auth.plugins.module_utils._scan_literals import (
     MIN_RUN,
     Kind,
     Mark,
-    find_marks,
+    find_runs,
+    find_starts,
 )
 from ansible_collections.nomba.auth.plugins.module_utils._token import (
     Token,
@@ -40,6 +41,8 @@ _BLOCK = 1024 * 1024
 # A run on the border is in _SEAM bytes on each side of it.
 _BORDER = 128
 _SEAM = 2 * MIN_RUN
+# Bytes of which the marks are in memory at a time.
+_SLICE = 256 * 1024
 # Bytes. A token in UTF-16 is longer, and each second byte of it is NUL.
 _EDGE = 256
 
@@ -116,42 +119,54 @@ class _Window:
     def search(self, block: bytes, is_last: bool = False) -> Iterator[TextFinding | PackedFinding]:
         """Search what follows, as far as what may start in it is complete."""
         self._data += block
-        marks = self._marks()
-        limit = len(self._data) if is_last else len(self._data) - _BORDER
-        waiting = [mark.start for mark in marks if not (is_last or self._is_complete(mark))]
-        end = min([limit, *waiting])
-        marks = [mark for mark in marks if mark.start < end]
-        yield from self._search(marks)
+        runs, size = self._runs(), len(self._data)
+        tail = size if is_last else max(self._start, size - LOOKAHEAD)
+        end = size if is_last else self._end(runs, tail)
+        runs = [run for run in runs if run.start < end]
+        for start in range(self._start, min(tail, end), _SLICE):
+            stop = min(tail, end, start + _SLICE)
+            marks = find_starts(self._data, start, stop) + [
+                run for run in runs if start <= max(run.start, self._start) < stop
+            ]
+            yield from self._search(sorted(marks, key=lambda mark: mark.start))
+        yield from self._search([run for run in runs if run.start >= tail])
         self._start = end
         if not is_last:
-            self._continue_run(marks)
+            self._continue_run(runs)
         self._forget(max(0, self._start - LOOKBEHIND))
 
-    def _marks(self) -> list[Mark]:
-        """Return the marks in what is not yet searched, in order."""
-        found = []
-        for mark in find_marks(self._data, max(0, self._start - _SEAM)):
-            if mark.kind is not Kind.RUN:
-                if mark.start >= max(self._start, self._whole, self._covered):
-                    found.append(mark)
-            elif mark.end > max(self._start, self._after_run):
-                found.append(mark._replace(start=max(mark.start, self._run)))
-        return sorted(found, key=lambda mark: mark.start)
+    def _runs(self) -> list[Mark]:
+        """Return the runs in what is not yet searched, in order."""
+        found = find_runs(self._data, max(0, self._start - _SEAM))
+        return [
+            run._replace(start=max(run.start, self._run))
+            for run in found
+            if run.end > max(self._start, self._after_run)
+        ]
 
-    def _is_complete(self, mark: Mark) -> bool:
-        """Return whether what starts at a mark ends in the window, or is too large for it."""
-        if mark.kind is Kind.RUN:
-            return mark.end < len(self._data) or mark.end - mark.start >= MAX_RUN
-        return mark.start < len(self._data) - LOOKAHEAD
+    def _end(self, runs: list[Mark], tail: int) -> int:
+        """Return the index before which all that starts is complete.
 
-    def _continue_run(self, marks: list[Mark]) -> None:
+        tail: what starts after this index may not be complete. No token starts between it and the
+        index returned.
+        """
+        last = len(self._data) - _BORDER
+        waiting = [run.start for run in runs if not self._is_complete(run)]
+        starts = find_starts(self._data, tail, max(tail, last))
+        return max(self._start, min([last, *waiting, *(mark.start for mark in starts)]))
+
+    def _is_complete(self, run: Mark) -> bool:
+        """Return whether a run ends in the window, or is too large for it."""
+        return run.end < len(self._data) or run.end - run.start >= MAX_RUN
+
+    def _continue_run(self, runs: list[Mark]) -> None:
         """Search the last part of a run that is too large again, with what follows it."""
-        self._run = -1
-        for mark in marks:
-            if mark.kind is Kind.RUN:
-                self._after_run = mark.end
-                if mark.end == len(self._data):
-                    self._run = self._start = next_part(self._data, mark)
+        if self._start > self._run:
+            self._run = -1
+        for run in runs:
+            self._after_run = run.end
+            if run.end == len(self._data):
+                self._run = self._start = next_part(self._data, run)
 
     def _forget(self, size: int) -> None:
         self._line += self._data.count(b"\n", 0, size)
@@ -164,6 +179,8 @@ class _Window:
 
     def _search(self, marks: list[Mark]) -> Iterator[TextFinding | PackedFinding]:
         """Yield what is at marks, in order."""
+        first = max(self._whole, self._covered)
+        marks = [mark for mark in marks if mark.kind is Kind.RUN or mark.start >= first]
         if not marks:
             return
         tokens = list(self._plain_tokens(marks))

@@ -71,6 +71,31 @@ summary:
       RV(nomba.auth.nomba_token_info#module:summary).
   returned: success
   type: dict
+  contains:
+    tokens:
+      description: The number of distinct tokens.
+      type: int
+    files:
+      description: The number of files read.
+      type: int
+    bytes:
+      description: The number of bytes read, before anything is unpacked.
+      type: int
+    archives:
+      description: The number of compressed files and archives that were opened.
+      type: int
+    objects:
+      description: The number of objects of Git repositories that were read.
+      type: int
+    excluded:
+      description: The number of files, folders and members of archives that O(exclude) left out.
+      type: int
+    unread:
+      description: The number of rows in RV(unread).
+      type: int
+    other_jwts:
+      description: The number of distinct JWTs that name no Nomba account.
+      type: int
 unread:
   description: The sources that could not be read completely. They may contain live tokens.
   returned: success

@@ -182,6 +182,11 @@ class HashiVaultStore:
             self._values.put("version", 0)
             return ""
         self._values.put("version", int(result["metadata"]["version"]))
+        if set(result["secret"]) - {"state"}:
+            raise StepFailed(
+                "credential_rotation_hashi_vault_path: this path contains another secret; name a "
+                "path that only the rotation uses"
+            )
         return str(result["secret"].get("state", ""))
 
     def write(self, document: str, events: Iterable[Mapping[str, Any]]) -> None:

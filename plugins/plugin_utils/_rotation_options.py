@@ -97,6 +97,27 @@ def checked_options(given: Any, reads_only: bool = False) -> dict[str, Any]:
     return {**options, "publish_tasks": _sinks(list(options["publish_tasks"]))}
 
 
+def target_options(options: Mapping[str, Any], given: Any) -> dict[str, Any]:
+    """Return the options with those of the store to which the state is moved.
+
+    What is not given is the same as for the old store. Raises InvalidOption.
+    """
+    set_ = {name: str(value) for name, value in dict(given or {}).items() if value}
+    if options["store"] == "custom":
+        problem = "a custom store cannot be moved; use the tools of that store"
+        raise _invalid("store", problem)
+    if set_.get("store") not in ("file", "hashi_vault"):
+        raise InvalidOption("nomba_target_store", f"set file or hashi_vault. {_NOTHING}")
+    return {**options, **set_}
+
+
+def store_name(options: Mapping[str, Any]) -> str:
+    """Return a text that identifies the store."""
+    if options["store"] == "hashi_vault":
+        return f"hashi_vault {options['hashi_vault_mount']}/{options['hashi_vault_path']}"
+    return f"{options['store']} {options['dir']}"
+
+
 def require_known_names(variables: Mapping[str, Any], options: Any) -> None:
     """Raise InvalidOption if a variable of a host looks like a misspelled option of the role."""
     names = {str(name) for name in variables}

@@ -13,6 +13,7 @@ import io
 import json
 import lzma
 import quopri
+import random
 import tarfile
 import zipfile
 import zlib
@@ -156,6 +157,13 @@ def json_in_json(token: str) -> str:
     return json.dumps({"log": json.dumps({"access_token": token}) + "\n", "stream": "stdout"})
 
 
+def binary_yaml(token: str) -> bytes:
+    """Return YAML with compressed data in base64, in indented lines."""
+    noise = "".join(f"{random.Random(n).getrandbits(256):x}\n" for n in range(60))
+    packed = base64.b64encode(gzip.compress(log(token) + noise.encode())).decode()
+    return f"data: !!binary |\n  {lines(packed, 76, chr(10) + '  ')}\nkey: value\n".encode()
+
+
 PLAIN = [
     Kind("app.log", log),
     Kind("core.bin", lambda token: bytes(range(256)) + b"\n" + token.encode() + b"\0", line=3),
@@ -280,6 +288,7 @@ ENCODED = [
         ),
         " (base64)",
     ),
+    Kind("binary.yml", binary_yaml, " (base64)"),
     Kind(
         "JSON after white space",
         lambda token: b"\n  " + json.dumps({"access_token": token}).encode(),

@@ -59,6 +59,7 @@ class Listener:
     folder: Path
     port: int = field(default_factory=lambda: free_ports(1)[0])
     observed: Observation = field(default_factory=Observation)
+    callback: str = "default"
 
     @property
     def spool(self) -> list[Path]:
@@ -157,6 +158,7 @@ class Listener:
             "HOME": home,
             "TMPDIR": tmp,
             "ANSIBLE_COLLECTIONS_PATH": os.environ["ANSIBLE_COLLECTIONS_PATH"],
+            "ANSIBLE_STDOUT_CALLBACK": self.callback,
             "ANSIBLE_LOG_PATH": f"{home}/ansible.log",
             "NOMBA_BASE_URL": self.simulator.url,
             "NOMBA_ACCOUNT_ID": self.simulator.account_id,

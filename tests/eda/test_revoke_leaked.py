@@ -19,6 +19,9 @@ from tests.unit.modules.canary import make_canary
 
 from .listener import SECRET, Listener, sign, wait_until
 
+NO_TOKEN = "The alert names no token."
+REVOKE, REPORT = "Revoke the tokens that an alert names", "Report that an alert names no token"
+
 
 def alert(token: str) -> dict[str, object]:
     """Return an alert with a token inside other text."""
@@ -26,12 +29,37 @@ def alert(token: str) -> dict[str, object]:
     return {"action": "created", "alert": {"number": 42, "locations": [location]}}
 
 
+def printed(output: str) -> list[str]:
+    """Return what the playbook prints, without warnings and the log of ansible-rulebook."""
+    (start,) = re.findall(r"^Revoke the tokens of the alert$", output, re.MULTILINE)
+    lines = output[output.index(f"\n{start}\n") :].split("\n\n", maxsplit=1)[0].splitlines()
+    return [line for line in lines if line and not re.match(r"\[WARNING\]|20\d\d-|\*\*", line)]
+
+
 def test_signed_alert_revokes_the_token_without_exposing_it(listener: Listener) -> None:
     canary = make_canary(listener.simulator, SECRET)
+    listener.callback = "nomba.auth.steps"
     with listener.running():
         assert listener.alert(alert(canary.token)) == 200
         (spool,) = listener.spool
-        wait_until(lambda: "Ansible runner rc: 0" in listener.output, "the playbook ends")
+        end = f"{REVOKE} finished"
+        wait_until(lambda: end in listener.output, "the playbook ends")
+        # Alerts are processed in order, so this one is the last.
+        assert listener.alert({"zen": "Design for failure."}) == 200
+        wait_until(
+            lambda: f"\n{NO_TOKEN}\n" in listener.output.rpartition(end)[2], "the last alert"
+        )
+    assert listener.output.splitlines().count(NO_TOKEN) == 1
+    # Each rule applied to an alert, and not because time has passed.
+    applied = re.findall(r'effective rule "([^"]+)" with facts: (\{m=)?', listener.output)
+    assert applied == [(REVOKE, "{m="), (REPORT, "{m=")]
+    assert printed(listener.output) == [
+        "Revoke the tokens of the alert",
+        "changed Revoke the tokens and verify the revocation [localhost]",
+        "changed Remove the file [localhost]",
+        "localhost: 1 token(s): 1 revoked.",
+        f"  {fingerprint(canary.token)} revoked",
+    ]
     assert not listener.simulator.accepts(canary.token)
     assert [entry.operation for entry in listener.simulator.writes()] == ["revoke"]
     assert fingerprint(canary.token) in listener.output
@@ -66,9 +94,7 @@ def test_alert_without_valid_signature_has_no_effect(listener: Listener) -> None
         assert listener.post(body + b" ", sign(body)) == 401
         # Alerts are processed in order, so this one is the last.
         assert listener.alert({"zen": "Keep it logically awesome."}) == 200
-        wait_until(
-            lambda: "The alert names no token." in listener.output, "the rulebook reports the alert"
-        )
+        wait_until(lambda: f"\n{NO_TOKEN}\n" in listener.output, "the rulebook reports the alert")
     assert listener.simulator.requests() == []
     assert listener.simulator.accepts(token)
     assert not [path for path in listener.observed.files if "nomba_leaked" in str(path)]
@@ -80,6 +106,8 @@ def test_file_of_a_valid_token_remains(listener: Listener) -> None:
     with listener.running():
         assert listener.alert(alert(canary.token)) == 200
         wait_until(lambda: "is still_accepted" in listener.output, "the playbook fails")
+        row = f"{fingerprint(canary.token)} still_accepted"
+        wait_until(lambda: row in listener.output, "the playbook reports each token")
     (spool,) = listener.spool
     listener.simulator.configure(revoke_effective=True)
     again = listener.run_playbook(spool)

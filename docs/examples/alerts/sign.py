@@ -3,6 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Print the signature of an alert for X-Hub-Signature-256: sign.py FILE_WITH_SECRET ALERT."""
 
+from __future__ import annotations
+
 import hmac
 import sys
 from pathlib import Path

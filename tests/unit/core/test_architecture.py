@@ -188,6 +188,9 @@ ALLOWED: dict[str, set[str]] = {
         *("_errors", "_rotation", "_rotation_plan", "_rotation_report", "_rotation_state"),
         *("_rotation_status", "_rotation_verdict", "_timestamps", "_token"),
     },
+    "plugin_utils/_store_move.py": {
+        *("_errors", "_rotation_run", "_rotation_state", "_rotation_verdict", "_timestamps"),
+    },
     "plugin_utils/_control_host.py": {
         *("_rotation", "_rotation_report", "_rotation_run", "_stored_token", "_token"),
         *("ansible.errors", "ansible.parsing.vault"),
@@ -216,7 +219,7 @@ ALLOWED: dict[str, set[str]] = {
         *("_clock", "_control_host", "_errors", "_hidden_output", "_playbook_run"),
         *("_rotation_folder", "_rotation_options", "_rotation_plan", "_rotation_report"),
         "_rotation_run",
-        *("_rotation_state", "_spool", "_stored_token", "_token"),
+        *("_rotation_state", "_spool", "_store_move", "_stored_token", "_token"),
         *("ansible.errors", "ansible.plugins.action", "os", "pathlib", "sys"),
     },
     "action/nomba_rotation_host.py": {

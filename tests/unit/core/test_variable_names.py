@@ -66,7 +66,7 @@ def edits(name: str) -> Iterator[str]:
 def test_name_lists_match_the_project() -> None:
     assert len(ROLE_OPTIONS) > 20
     assert set(PLAYBOOKS) == {
-        *("preflight", "revoke", "revoke_leaked", "rotate", "scan", "status"),
+        *("move_store", "preflight", "revoke", "revoke_leaked", "rotate", "scan", "status"),
     }
     assert all(PLAYBOOKS.values())
 

@@ -201,6 +201,13 @@ def test_failed_vault_stops_run(modules: FakeModules, folder: Folder) -> None:
     assert not [one for one in modules.given_to("nomba_rotation_folder") if "events" in one]
 
 
+def test_other_secret_at_the_path_is_not_overwritten(modules: FakeModules, folder: Folder) -> None:
+    found = {"secret": {"state": DOCUMENT, "password": "x"}, "metadata": {"version": 7}}
+    modules.results["vault_kv2_get"] = [found]
+    with pytest.raises(StepFailed, match=r"^credential_rotation_hashi_vault_path: .* another sec"):
+        hashi_vault(modules, folder).read()
+
+
 # The custom store
 
 

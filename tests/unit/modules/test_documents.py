@@ -246,9 +246,8 @@ def test_documented_steps_are_those_of_the_actions() -> None:
     choices = {name: one["step"]["choices"] for name, one in documents.items() if "step" in one}
     assert choices["nomba_fleet_scan"] == list(nomba_fleet_scan.STEPS)
     assert choices["nomba_rotation"] == list(nomba_rotation.STEPS)
-    assert all(
-        callable(getattr(RotationRun, step)) for step in nomba_rotation.STEPS if step != "verdict"
-    )
+    of_run = set(nomba_rotation.STEPS) - {"verdict", "move"}
+    assert all(callable(getattr(RotationRun, step)) for step in of_run)
     for step in choices["nomba_rotation_host"]:
         assert callable(getattr(nomba_rotation_host.ActionModule, f"_{step}"))
 

@@ -164,6 +164,41 @@ def test_option_that_needs_another_one_is_rejected(
     assert checked_options({**VALID, **given, needed: "x"})[needed] == "x"
 
 
+CLIENT = {**VALID, "credential": "client", "client_secret": "a secret"}
+CLIENT_PROBLEMS: list[tuple[str, Any, str]] = [
+    ("client_secret", "", "set it, or the environment variable NOMBA_CLIENT_SECRET of the"),
+    ("force", True, "a client is not issued, so it cannot be forced; set "),
+    ("retire_after", 8 * 24 * 3600, "set at most 604800 s, which is 7 days"),
+    ("env_names", {"client_id": "A"}, "set client_secret and no other field than client_id, "),
+    ("env_names", {"client_secret": "A", "x": "B"}, "set client_secret and no other field than"),
+    ("env_names", {"client_secret": "A B"}, "set names of variables, such as NOMBA_CLIENT_SECR"),
+    ("env_names", {"client_secret": "A", "client_id": "A"}, "two fields have the same variable; "),
+    ("publish_tasks", ["/a/x.yml"], "/a/x.yml is not a file on the controller"),
+    ("publish_tasks", ["a/x.yml", "b/x.yml"], "two files have the same name; rename one of them"),
+]
+
+
+@each_row(("name", "value", "problem"), CLIENT_PROBLEMS)
+def test_options_of_a_client_are_checked(name: str, value: Any, problem: str) -> None:
+    with pytest.raises(InvalidOption) as caught:
+        checked_options({**CLIENT, name: value})
+    assert str(caught.value).startswith(f"{PREFIX}{name}: {problem}")
+    assert str(caught.value).endswith(NOTHING)
+
+
+def test_options_of_a_client_are_rejected_for_tokens() -> None:
+    for name, value in (("verify_only", True), ("token_sources", ["/x"]), ("retire_after", 60)):
+        expected = f"{PREFIX}{name}: it applies to {PREFIX}credential=client only; omit it."
+        assert rejection(**{name: value}).startswith(expected)
+
+
+def test_run_that_only_reads_needs_no_client() -> None:
+    without = {**CLIENT, "account_id": "", "client_id": "", "client_secret": ""}
+    assert checked_options(without, reads_only=True)["client_id"] == ""
+    sinks = checked_options({**CLIENT, "publish_tasks": ["tasks/vault.yml"]})["publish_tasks"]
+    assert sinks == {"sink vault": "tasks/vault.yml"}
+
+
 @each_row("name", ["template", "reload_tasks", "health_tasks", "read_tasks", "write_tasks"])
 def test_file_that_does_not_exist_is_rejected(tmp_path: Path, name: str) -> None:
     path = tmp_path / "tasks.yml"
