@@ -61,6 +61,7 @@ class CallbackModule(Default):  # type: ignore[misc] # Ansible ships no type inf
         self._hosts: dict[str, list[str]] = {}
         self._failures: set[str] = set()
         self._verdict = ("", "")  # the line and its color
+        self._is_verdict_last = True
         self._has_other_plays = False
         self._is_after_other = False
 
@@ -75,7 +76,8 @@ class CallbackModule(Default):  # type: ignore[misc] # Ansible ships no type inf
             mark = " [CHECK MODE]" if play.check_mode else ""
             self._heading = f"{play.get_name().strip()}{mark}"
         else:
-            self._has_other_plays = self._is_after_other = True
+            self._has_other_plays = True
+            self._begin_other()
             super().v2_playbook_on_play_start(play)
 
     def _task_start(self, task: Any, prefix: str | None = None) -> None:
@@ -105,13 +107,15 @@ class CallbackModule(Default):  # type: ignore[misc] # Ansible ships no type inf
             super().v2_playbook_on_no_hosts_remaining()
 
     def v2_playbook_on_stats(self, stats: Any) -> None:
-        """Print the recap if there were other plays, and the verdict again after it."""
+        """Print the recap if there were other plays, and the verdict again if it is not last."""
         self._end_step()
         if self._has_other_plays:
+            self._begin_other()
             super().v2_playbook_on_stats(stats)
-            verdict, color = self._verdict
-            if verdict and not self._display.verbosity:
-                self._display.display(verdict, color=color)
+        verdict, color = self._verdict
+        if verdict and not self._is_verdict_last:
+            self._is_after_other = not self._has_other_plays  # the recap ends with an empty line
+            self._print(verdict, color)
 
     # Results
 
@@ -202,6 +206,7 @@ class CallbackModule(Default):  # type: ignore[misc] # Ansible ships no type inf
 
     def _print(self, line: str, color: str, is_failure: bool = False) -> None:
         """Print a line, below the name of the play."""
+        self._is_verdict_last = False
         if self._is_after_other:
             self._display.display("")
             self._is_after_other = False
@@ -230,7 +235,7 @@ class CallbackModule(Default):  # type: ignore[misc] # Ansible ships no type inf
         self._end_step()
         if self._heading:
             self._print("", "")
-        self._is_after_other = True
+        self._is_after_other, self._is_verdict_last = True, False
 
     def _print_failure(self, what: str, result: Any, color: str, is_ignored: bool) -> None:
         first, *others = _message(_part(result, "result"))
@@ -246,7 +251,7 @@ class CallbackModule(Default):  # type: ignore[misc] # Ansible ships no type inf
         lines, is_failure = _message(_part(result, "result")), color == C.COLOR_ERROR
         self._verdict = (lines[0], color)
         if _part(result, "task").run_once:
-            self._is_after_other = True
+            self._is_after_other = not self._heading
         else:
             host = f"{self._place(result)}: "
             # Its failure was printed with this message.
@@ -255,6 +260,7 @@ class CallbackModule(Default):  # type: ignore[misc] # Ansible ships no type inf
             self._verdict = (f"{host}{self._verdict[0]}", color)
         for line in lines:
             self._print(line, color, is_failure)
+        self._is_verdict_last = True
 
 
 def shown_hosts(names: Iterable[str]) -> str:

@@ -147,6 +147,15 @@ def test_verdict_is_the_last_line_after_the_recap_of_another_play() -> None:
     assert shown.endswith("\nNOT ROTATED: x")
 
 
+def test_verdict_is_repeated_after_other_steps() -> None:
+    screen = Screen()
+    task = screen.task("Check", "nomba.auth.nomba_preflight")
+    screen.result("on_ok", task, "web", _ansible_verbose_always=True, msg="READY\n  ok  clock")
+    screen.result("on_ok", screen.task("Read the store"), "web")
+    report = "web: READY\n    ok  clock\nok      Read the store [web]"
+    assert screen.end() == f"Rotate\n{report}\n\nweb: READY"
+
+
 @pytest.mark.parametrize(
     "how", [{"strategy": "free"}, {"verbosity": 1}, {"path": "/srv/site.yml"}], ids=str
 )
