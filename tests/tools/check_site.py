@@ -121,7 +121,9 @@ def serve(site: Path) -> Iterator[Server]:
 @contextmanager
 def browser(url: str, scheme: int) -> Iterator[subprocess.Popen[bytes]]:
     """Run Chromium with a profile of its own."""
-    program = shutil.which("chromium") or sys.exit("chromium is not installed")
+    program = shutil.which("chromium")
+    if program is None:
+        raise FileNotFoundError("chromium")
     # Root, as in most containers, cannot use the sandbox; all pages are our own.
     options = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
     options += ["--no-first-run", "--disable-background-networking", "--hide-scrollbars"]
