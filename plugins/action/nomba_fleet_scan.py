@@ -14,6 +14,7 @@ from typing import Any
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
 from ansible.plugins.action import ActionBase
 
+from ansible_collections.nomba.auth.plugins.module_utils._rotation import hide_tokens
 from ansible_collections.nomba.auth.plugins.plugin_utils._fleet_scan import (
     FleetReport,
     HostScan,
@@ -27,7 +28,7 @@ from ansible_collections.nomba.auth.plugins.plugin_utils._playbook_run import re
 from ansible_collections.nomba.auth.plugins.plugin_utils._spool import Spool
 
 STEPS = ("start", "revoke", "verdict")
-_OWN = ("step", "run", "pattern_hosts")
+_OWN = ("step", "run", "pattern_hosts", "not_reported")
 _NOT_RUN = {"msg": "the tokens were not revoked", "error": {}}
 _SERIAL = (
     "serial: a scan revokes the tokens of all hosts together. Remove serial, and limit the hosts "
@@ -93,7 +94,7 @@ class ActionModule(ActionBase):  # type: ignore[misc] # Ansible ships no type in
         command = resume_command(sys.argv)
         report = FleetReport(hosts, scans, rows, is_check, len(excluded), command)
         spool.discard()
-        return _printed(report, report.failed)
+        return self._printed(report, report.failed)
 
     def _revocation_verdict(
         self, results: Mapping[str, Mapping[str, Any]], variables: Mapping[str, Any]
@@ -103,15 +104,18 @@ class ActionModule(ActionBase):  # type: ignore[misc] # Ansible ships no type in
         hosts, is_check = list(variables["ansible_play_hosts_all"]), bool(self._task.check_mode)
         command = resume_command(sys.argv)
         report = FleetReport(hosts, scans, rows, is_check, command=command, done="processed")
-        return _printed(report, has_failed(results, hosts))
+        return self._printed(report, has_failed(results, hosts))
 
-
-def _printed(report: FleetReport, is_failed: bool) -> dict[str, Any]:
-    first, *others = report.lines()
-    # Ansible repeats the message of a failed task.
-    failed = {"failed": True, "msg": first, "details": others}
-    shown = failed if is_failed else {"msg": [first, *others]}
-    return {"changed": False, **shown, "_ansible_verbose_always": True}
+    def _printed(self, report: FleetReport, is_failed: bool) -> dict[str, Any]:
+        lines = report.lines()
+        problem = hide_tokens(str(self._task.args.get("not_reported") or ""))
+        if problem:
+            lines.insert(len(lines) if is_failed else 0, f"NOT REPORTED: {problem}")
+        first, *others = lines
+        # Ansible repeats the message of a failed task.
+        failed = {"failed": True, "msg": first, "details": others}
+        shown = failed if is_failed or problem else {"msg": [first, *others]}
+        return {"changed": False, **shown, "_ansible_verbose_always": True}
 
 
 def _scans(spool: Spool, variables: Mapping[str, Any]) -> dict[str, HostScan]:

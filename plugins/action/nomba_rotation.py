@@ -49,6 +49,7 @@ from ansible_collections.nomba.auth.plugins.plugin_utils._rotation_run import (
     RotationRun,
     RunSettings,
     SaveRequired,
+    StepResult,
     Store,
     Tools,
     Values,
@@ -119,24 +120,7 @@ class ActionModule(ActionBase):  # type: ignore[misc] # Ansible ships no type in
         except NombaError as error:
             spool.put("stopped", str(error))
             raise
-        result = run.result
-        return {
-            "changed": result.changed,
-            "msg": result.message,
-            "publish": result.publish,
-            "rounds": result.rounds,
-            "due": result.due,
-            "sinks": {
-                name: path
-                for name, path in options["publish_tasks"].items()
-                if name in result.publish
-            },
-            "step": step,
-            "unsaved": is_unsaved,
-            "repeat": result.repeat,
-            "run": spool.handle,
-            "_ansible_verbose_always": step == "revoke_compromised",
-        }
+        return _step_result(step, run.result, is_unsaved, options, spool)
 
     def _move(self, variables: Mapping[str, Any]) -> dict[str, Any]:
         """Move the state to the store of the argument target."""
@@ -271,6 +255,29 @@ class ActionModule(ActionBase):  # type: ignore[misc] # Ansible ships no type in
         if name.startswith(("nomba.auth.nomba_token", "nomba.auth.nomba_rotation_api")):
             own = {one: self._task.args[one] for one in _CONNECTION if one in self._task.args}
         return run_hidden(self, name, {**own, **arguments}, variables)
+
+
+def _step_result(
+    step: str, result: StepResult, is_unsaved: bool, options: Mapping[str, Any], spool: Spool
+) -> dict[str, Any]:
+    """Return the result of a step that changes the state."""
+    if step == "load":
+        # This result contains the key of the files that contain tokens.
+        return {"changed": False, "run": spool.handle, "_ansible_no_log": True}
+    return {
+        "changed": result.changed,
+        "msg": result.message,
+        "publish": result.publish,
+        "rounds": result.rounds,
+        "due": result.due,
+        "sinks": {
+            name: path for name, path in options["publish_tasks"].items() if name in result.publish
+        },
+        "step": step,
+        "unsaved": is_unsaved,
+        "repeat": result.repeat,
+        "_ansible_verbose_always": step == "revoke_compromised",
+    }
 
 
 def _store_name(options: Mapping[str, Any]) -> str:

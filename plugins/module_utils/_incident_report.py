@@ -171,7 +171,7 @@ def _table(credentials: Sequence[Mapping[str, Any]]) -> list[str]:
         (
             one["fingerprint"],
             one["outcome"],
-            "yes" if one["proved"] else "no",
+            "-" if one["outcome"] == "in_service" else "yes" if one["proved"] else "no",
             one["time"],
             ", ".join(_place(place) for place in one["locations"]),
             one["reason"],

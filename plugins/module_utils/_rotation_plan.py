@@ -37,9 +37,9 @@ _UNPROVABLE = (
     "tokens."
 )
 _EXCLUDED = (
-    "The run excludes hosts of the play, but the old token is revoked for all hosts. "
+    "The run excludes hosts of the play, but the old credential is retired for all hosts. "
     f"{UNCHANGED} Run without --limit and without serial; credential_rotation_batch sets the "
-    "number of hosts that get the new token at a time."
+    "number of hosts that get the new one at a time."
 )
 
 

@@ -325,7 +325,7 @@ def _errors(
     errors += _not_returned(state)
     failed = _failures(state, events)
     if failed:
-        errors.append(f"No new {noun} is in service: {failed[-1]}.")
+        errors.append(f"No new {noun} is in service: {failed[-1].rstrip('.')}.")
         errors += _rolled_back(state, findings)
     if findings.failure:
         errors.append(f"The rotation is not finished: {findings.failure}.")
@@ -334,7 +334,7 @@ def _errors(
     reported = " ".join(errors)
     hosts = [one for one in _host_errors(state, findings, events) if f" {one}" not in reported]
     if hosts:
-        errors.append(f"Failed hosts: {'; '.join(hosts)}.")
+        errors.append(f"Failed hosts: {'; '.join(hosts).rstrip('.')}.")
     elif state.rotation is not None and not errors:
         errors.append(f"The rotation is not finished: it is {state.rotation.phase.value}.")
     errors += _old_client(findings.old_client)
@@ -442,7 +442,8 @@ def _host_errors(
         if host is None or not host.error:
             continue
         is_old = state.current is not None and host.may_hold == (state.current.fingerprint,)
-        also = " (with the old token, too)" if is_old and was_rolled_back else ""
+        noun = state.current.kind.noun if state.current else ""
+        also = f" (with the old {noun}, too)" if is_old and was_rolled_back else ""
         failed.append(f"{name}: {host.error}{also}")
     return failed
 

@@ -57,6 +57,9 @@ def verdict(
     alive = [row for row in tokens if not is_dead(row)]
     if alive:
         return f"NOT VERIFIED: {len(alive)} of {len(tokens)} tokens not proved dead"
+    on_hosts = _on_hosts(state, in_service)
+    if working := [name_of(one) for one in state.previous if _still_works(one, rows)]:
+        return f"OLD CLIENT STILL WORKS: {', '.join(working)}; {on_hosts}"
     if "promoted" in outcomes:
         done = "NOT FINISHED: rotated" if has_failed else "ROTATED"
         replaced = [name_of(one) for one in state.previous[-1:]]
@@ -64,14 +67,18 @@ def verdict(
         change = " -> ".join([*names, name_of(state.current)])
         details = ", ".join([in_service, *retired, _outage(events)])
         return f"{done} {state.kind.noun if state.kind else ''} {change}: {details}"
-    on_hosts = _on_hosts(state, in_service)
     if state.current and outcomes & {"rolled_back", "failed"}:
         return f"{'ROLLBACK INCOMPLETE' if unreturned(state) else 'ROLLED BACK'}: {on_hosts}"
     if has_failed:
         return f"NOT FINISHED: {on_hosts}"
-    if retired:
-        return f"RETIRED: {', '.join(retired)}"
-    return f"PUBLISHED AGAIN: {on_hosts}" if "published" in outcomes else ""
+    published = f"PUBLISHED AGAIN: {on_hosts}" if "published" in outcomes else ""
+    return f"RETIRED: {', '.join(retired)}" if retired else published
+
+
+def _still_works(one: Credential, rows: Iterable[Mapping[str, Any]]) -> bool:
+    """Return whether the API has issued a token to a client that was replaced."""
+    marks = {row["fingerprint"] for row in rows if row["outcome"] == "issued"}
+    return one.kind is Kind.CLIENT and one.fingerprint in marks
 
 
 def _on_hosts(state: State, in_service: str) -> str:

@@ -40,7 +40,8 @@ attributes:
 options:
   path:
     description:
-      - The path of the report without C(.json) and C(.md). Its folder must exist.
+      - The path of the report without C(.json) and C(.md). Its folder is created, with mode
+        C(0700).
       - Without it, no file is written, and the report is only returned.
     type: path
   revocations:
@@ -115,6 +116,7 @@ error:
 """
 
 import json
+import os
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -127,7 +129,10 @@ from ansible_collections.nomba.auth.plugins.module_utils._incident_report import
     texts,
 )
 from ansible_collections.nomba.auth.plugins.module_utils._module import NombaModule, run
-from ansible_collections.nomba.auth.plugins.module_utils._secure_open import open_entry
+from ansible_collections.nomba.auth.plugins.module_utils._secure_open import (
+    create_folder,
+    open_entry,
+)
 from ansible_collections.nomba.auth.plugins.module_utils._timestamps import show_time
 
 
@@ -142,9 +147,14 @@ def run_module(module: AnsibleModule) -> dict[str, Any]:
     result = {"report": document, "events": audit_events(document)}
     if params["path"] is None:
         return {"changed": False, "paths": [], **result, "msg": "No file was written."}
+    folder = params["path"].rpartition("/")[0] or "."
+    if not module.check_mode:
+        create_folder("path", folder)
+    elif not os.path.isdir(folder):  # noqa: PTH112 -- pathlib is slow to import
+        message = f"Check mode: a real run would create {folder}, and write a report there."
+        return {"changed": True, "paths": [], **result, "msg": message}
     with open_entry("path", params["path"], follow_link=False) as entry:
         names = write_new_files(entry, contents, SYSTEM, module.check_mode)
-    folder = params["path"].rpartition("/")[0]
     paths = [f"{folder}/{name}" for name in names]
     message = f"The report is in {' and '.join(paths)}."
     if module.check_mode:

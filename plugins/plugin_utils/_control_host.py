@@ -145,9 +145,10 @@ class FileStore:
         content = self._folder.read()
         if not content.startswith(_ENCRYPTED):
             return content
+        if self._vault is None:
+            raise StepFailed("The store is encrypted: set credential_rotation_vault_password.")
         try:
-            if self._vault is not None:
-                return str(self._vault.decrypt(content).decode())
+            return str(self._vault.decrypt(content).decode())
         except AnsibleError:
             pass
         raise StepFailed(

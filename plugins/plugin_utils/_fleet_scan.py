@@ -335,5 +335,7 @@ def _count(number: int, noun: str) -> str:
 
 
 def _message(result: Mapping[str, Any]) -> str:
-    """Return the message of a failed module without tokens."""
-    return hide_tokens(str(result.get("msg") or "no reason was given")).rstrip(".")
+    """Return the message of a failed module without tokens; of Python, if it did not start."""
+    error = str(result.get("module_stderr") or "").strip().partition("\n")[0]
+    python = f" ({error}; check ansible_python_interpreter)" if error else ""
+    return hide_tokens(str(result.get("msg") or "no reason was given")).rstrip(".") + python

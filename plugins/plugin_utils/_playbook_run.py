@@ -84,6 +84,10 @@ def _exists(process: int) -> bool:
     return True
 
 
+# A text that YAML reads as this text without quotes.
+_PLAIN = re.compile(r"/[\w./@%+-]*|[A-Za-z][\w./@%+-]*\.[\w./@%+-]+")
+
+
 def current_user(variables: Mapping[str, Any]) -> str:
     """Return who started this run, from the environment of the controller.
 
@@ -146,4 +150,14 @@ def _shown_variables(text: str) -> list[str]:
 def _shown_variable(name: str, value: Any) -> str:
     if not name.startswith(("nomba_", "credential_rotation_")) or _MAYBE_SECRET.search(name):
         return f"{name}=..."
-    return f"{name}={value}" if isinstance(value, str) else json.dumps({name: value})
+    return f"{name}={value}" if isinstance(value, str) else f"{{{name}: {_flow(value)}}}"
+
+
+def _flow(value: Any) -> str:
+    """Return a value as YAML in one line, without the double quotes that a JSON output escapes."""
+    if isinstance(value, Mapping):
+        return f"{{{', '.join(f'{key}: {_flow(one)}' for key, one in value.items())}}}"
+    if isinstance(value, list):
+        return f"[{', '.join(map(_flow, value))}]"
+    is_plain = isinstance(value, str) and _PLAIN.fullmatch(value)
+    return str(value) if is_plain else json.dumps(value)

@@ -404,6 +404,7 @@ class RotationRun:
         """Revoke the tokens that were found and that a client issued which is to be retired."""
         state = self._read()
         due = self._due(state)
+        self.result.due = bool(due)  # the tasks after this one wait for the person
         if self.values.get("report") or self.values.get("searched") or not due:
             return
         self.values.put("searched", True)
@@ -708,7 +709,8 @@ class RotationRun:
         if planned.mode == Mode.REPAIR.value:
             verb = f"publish the current {self._noun} again on"
         elif not is_open:
-            self._offer(None)
+            client = self.settings.client if self._rotates_clients else {}
+            self._offer(self._owned(self._document(client)) if client else None)
         self._would(f"{verb} {where}")
         self.values.put("prepared", True)
         self.result.publish, self.result.rounds, self.result.changed = hosts, 1, True

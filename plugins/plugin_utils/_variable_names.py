@@ -36,6 +36,8 @@ _WITHOUT_VALUE = "_raw_params"
 # The length from which two edits are reported, if this many first characters are equal.
 _LONG_NAME = 17
 _SAME_START = 6
+# What a user may add to the name of an option that is a path.
+_ENDINGS = ("_path", "_file", "_dir")
 
 
 def find_misspelled(
@@ -65,7 +67,11 @@ def find_misspelled(
 
 def _closest(name: str, options: Collection[str]) -> str:
     """Return the option that a name misspells, or an empty string."""
-    plain = name.lower().replace("-", "_")
+    # A shell keeps backslashes and quotes that were copied from JSON.
+    plain = name.strip("\\\"'").lower().replace("-", "_")
+    for ending in _ENDINGS:
+        if plain.endswith(ending) and plain[: -len(ending)] in options:
+            return plain[: -len(ending)]
     for edits in (0, 1, 2):
         near = [option for option in options if _is_misspelling(plain, option, edits)]
         if near:

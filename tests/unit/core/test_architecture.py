@@ -163,7 +163,7 @@ ALLOWED: dict[str, set[str]] = {
     "module_utils/_incident_report.py": {"_errors", "_token"},
     "modules/nomba_report.py": {
         *("_atomic_file", "_clock", "_incident_report", "_module", "_secure_open"),
-        *("_timestamps", "ansible.module_utils.basic"),
+        *("_timestamps", "ansible.module_utils.basic", "os"),
     },
     "module_utils/_rotation_folder.py": {"_atomic_file", "_audit", "_clock", "_secure_open", "os"},
     "modules/nomba_rotation_folder.py": {
@@ -212,7 +212,7 @@ ALLOWED: dict[str, set[str]] = {
         *("_fleet_scan", "_hidden_output", "_spool", "ansible.errors", "ansible.plugins.action"),
     },
     "action/nomba_fleet_scan.py": {
-        *("_fleet_scan", "_hidden_output", "_playbook_run", "_spool"),
+        *("_fleet_scan", "_hidden_output", "_playbook_run", "_rotation", "_spool"),
         *("ansible.errors", "ansible.plugins.action", "sys"),
     },
     "action/nomba_rotation.py": {

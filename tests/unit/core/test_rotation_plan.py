@@ -235,9 +235,9 @@ FULL = Inspection((MARKS[OLD],), error="no space left on device")
 OTHERS: dict[str, Any] = {"account_id": OTHER_ACCOUNT, "api_url": "https://sandbox.example"}
 NOTHING = "Nothing was changed."
 SERIAL = (
-    "The run excludes hosts of the play, but the old token is revoked for all hosts. Nothing was "
-    "changed. Run without --limit and without serial; credential_rotation_batch sets the number "
-    "of hosts that get the new token at a time."
+    "The run excludes hosts of the play, but the old credential is retired for all hosts. Nothing "
+    "was changed. Run without --limit and without serial; credential_rotation_batch sets the "
+    "number of hosts that get the new one at a time."
 )
 SANDBOX = (
     "credential_rotation_api_url: this API accepts a token that was never issued, as Nomba's "

@@ -158,3 +158,13 @@ def test_messages_are_sorted_and_unique() -> None:
     names = ["nomba_sorces", "nomba_host", "nomba_sorces"]
     found = [one.partition(":")[0] for one in find_misspelled(names, PLAYBOOK_OPTIONS)]
     assert found == ["nomba_host", "nomba_sorces"]
+
+
+def test_names_that_a_shell_or_a_habit_has_changed_are_reported() -> None:
+    for name, option in (
+        ('\\"nomba_sources\\"', "nomba_sources"),
+        ("nomba_report_path", "nomba_report"),
+        ("nomba_audit_file", "nomba_audit"),
+    ):
+        (found,) = find_misspelled([name], PLAYBOOK_OPTIONS)
+        assert found.endswith(f": no such option; did you mean {option}?")

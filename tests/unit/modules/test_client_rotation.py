@@ -80,7 +80,7 @@ class Rotation(Play):
         if result.publish:
             result = self.write_hosts(result)
         if result.due and not self.settings.options.emergency:
-            self.step("revoke_found")
+            assert self.step("revoke_found").due  # the next task waits for the person
         self.step("retire")
         return self.report()
 

@@ -105,12 +105,18 @@ def test_document_in_file_is_written_and_read(password: str) -> None:
     assert modules.calls[1][1]["events"] == EVENTS
 
 
-@each_row("password", ["", "another password"])
-def test_store_that_cannot_be_decrypted_stops_run(password: str) -> None:
+@each_row(
+    ("password", "problem"),
+    [
+        ("", r"^The store is encrypted: set credential_rotation_vault_password\."),
+        ("another password", r"^credential_rotation_vault_password cannot decrypt"),
+    ],
+)
+def test_store_that_cannot_be_decrypted_stops_run(password: str, problem: str) -> None:
     modules = FakeModules()
     folder = Folder(modules, "/folder", FakeValues())
     FileStore(folder, "a password").write(DOCUMENT, [])
-    with pytest.raises(StepFailed, match=r"^credential_rotation_vault_password cannot decrypt"):
+    with pytest.raises(StepFailed, match=problem):
         FileStore(folder, password).read()
 
 

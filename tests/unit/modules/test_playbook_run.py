@@ -150,7 +150,12 @@ EMERGENCY = "-e credential_rotation_emergency=true"
         ("ansible-playbook a.yml -enomba_hosts=db", "ansible-playbook a.yml -e nomba_hosts=db"),
         (
             """ansible-playbook a.yml --extra-vars='{"nomba_become": true}'""",
-            """ansible-playbook a.yml -e '{"nomba_become": true}'""",
+            "ansible-playbook a.yml -e '{nomba_become: true}'",
+        ),
+        # A JSON output escapes double quotes, so that a copied command would be another one.
+        (
+            """ansible-playbook a.yml -e '{"nomba_sources": ["/var/log", "~/a b", "no"]}'""",
+            """ansible-playbook a.yml -e '{nomba_sources: [/var/log, "~/a b", "no"]}'""",
         ),
         # The value of a variable that may be a secret
         (f"ansible-playbook a.yml -e x={SECRET}", "ansible-playbook a.yml -e x=..."),

@@ -59,7 +59,10 @@ class Rotation:
         result = dict(action.run(task_vars=variables))
         assert "eyJ" not in json.dumps(result)
         if step == "load":
+            assert result["_ansible_no_log"] is True  # the key of the spool is in it
             self.handle = result["run"]
+        else:
+            assert self.spool.handle["key"] not in json.dumps(result)
         return result
 
     @property
@@ -196,6 +199,16 @@ def test_emergency_revokes_the_tokens_that_a_task_file_found(rotation: Rotation)
     assert first["msg"].startswith(f"Revoked and verified: {MARKS[NEW]} (at ")
     assert first["_ansible_verbose_always"] is True
     assert rotation.modules[-1][1]["request"] == "revoke"
+
+
+def test_rehearsal_of_a_client_offers_it_to_the_hosts(rotation: Rotation) -> None:
+    names = {"credential": "client", "client_id": "0d0d", "client_secret": "the next secret"}
+    rotation.options |= names
+    rotation.check = True
+    rotation("load")
+    rotation.inspect()
+    rotation("prepare")
+    assert rotation.spool.get("credential")["client_secret"] == "the next secret"
 
 
 def test_status_needs_no_client_and_reads_only(rotation: Rotation) -> None:

@@ -57,6 +57,7 @@ def used(text: str) -> set[str]:
                 "nomba_revoked",
                 "nomba_checked",
                 "nomba_scan_report",
+                "nomba_not_reported",
                 "nomba_incident_report",
             )
         )
