@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -34,7 +33,6 @@ pytestmark = pytest.mark.pure
 
 IN_SERVICE = State(held(OLD), hosts={name: using(OLD) for name in HOSTS})
 GOOD = Inspection((MARKS[OLD],))
-RULES = Path(__file__).parents[3] / "docs" / "examples" / "prometheus" / "rules.yml"
 
 
 def shown(state: State, *found: Inspection | None, sinks: tuple[str, ...] = ()) -> Status:
@@ -135,22 +133,3 @@ def test_many_hosts_fit_on_one_screen() -> None:
     one = shown(IN_SERVICE, *[GOOD] * 26)
     assert len(one.lines) <= 24
     assert one.lines[-1] == "6 more are in hosts of credential_rotation_status."
-
-
-@pytest.mark.newest
-def test_metrics_can_be_parsed_and_the_alerts_use_them() -> None:
-    from prometheus_client.parser import text_string_to_metric_families
-
-    text = shown(whole_rotation(), Inspection((MARKS[NEW],)), None).metrics
-    found = {one.name: one.samples[0] for one in text_string_to_metric_families(text)}
-    assert {name: sample.value for name, sample in found.items()} == {
-        "nomba_credential_age_seconds": found["nomba_credential_age_seconds"].value,
-        "nomba_credential_expires_in_seconds": found["nomba_credential_expires_in_seconds"].value,
-        "nomba_credential_last_success_timestamp": NOW + 6,
-        "nomba_credential_rotation_open": 0,
-        "nomba_credential_not_proved_dead": 0,
-        "nomba_credential_hosts_not_in_line": 1,
-    }
-    assert {sample.labels["store"] for sample in found.values()} == {'a "store"'}
-    rules = RULES.read_text(encoding="utf-8")
-    assert all(name in rules for name in found)

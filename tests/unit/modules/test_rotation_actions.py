@@ -248,7 +248,7 @@ class HostStep:
         """Answer a module of the host."""
         return self.results.get(name.rpartition(".")[2], {})
 
-    def __call__(self, step: str, variables: Mapping[str, Any] = {}, **more: Any) -> Any:
+    def __call__(self, step: str, variables: Mapping[str, Any] | None = None, **more: Any) -> Any:
         arguments = {"step": step, "run": self.handle, **more}
         task = MagicMock(args=arguments, check_mode=False, async_val=0)
         action = nomba_rotation_host.ActionModule(
@@ -258,7 +258,7 @@ class HostStep:
         action._execute_module = lambda name="", *_a, module_name="", **_k: dict(
             self.results.get((name or module_name).rpartition(".")[2], {})
         )
-        result = action.run(task_vars={"inventory_hostname": "web", **variables})
+        result = action.run(task_vars={"inventory_hostname": "web", **(variables or {})})
         assert "eyJ" not in json.dumps(result)
         return result
 
