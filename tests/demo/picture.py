@@ -52,7 +52,7 @@ text {{ fill: #e6edf3; }}
 _KINDS = {
     r"  \$ ": "command",
     r"  (ok|RETIRED): ": "ok",
-    r"  NOT FINISHED: ": "verdict",
+    r"  (NOT FINISHED|OLD CLIENT STILL WORKS): ": "verdict",
     r"  ": "plain",
     r"\S": "title",
 }
