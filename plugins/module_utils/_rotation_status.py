@@ -64,9 +64,10 @@ def status(
         _other(state, name) for name in state.hosts if name not in found and name not in sinks
     ]
     wrong = [one for one in hosts if one["state"] != "in line"]
+    in_grace = [retire_at(one, retire_after) > now for one in state.previous]
     current, rotation = state.current, state.rotation
     values: dict[str, Any] = {
-        "verdict": _verdict(state, hosts, wrong),
+        "verdict": _verdict(state, hosts, wrong, in_grace),
         "current": current.fingerprint if current else "",
         "name": name_of(current),
         "age": now - current.since if current else None,
@@ -116,7 +117,13 @@ def _other(state: State, name: str) -> dict[str, Any]:
     return {"name": name, "holds": held, "state": "in the store, and not among these hosts"}
 
 
-def _verdict(state: State, hosts: Sequence[Mapping[str, Any]], wrong: Sequence[object]) -> str:
+def _verdict(
+    state: State,
+    hosts: Sequence[Mapping[str, Any]],
+    wrong: Sequence[object],
+    in_grace: Sequence[bool],
+) -> str:
+    """Return the verdict. in_grace: whether each replaced credential is in its grace period."""
     if state.current is None:
         return "NOTHING STORED: no rotation has finished with this store"
     count = f"{len(hosts) - len(wrong)} of {len(hosts)} hosts and sinks in line"
@@ -124,8 +131,9 @@ def _verdict(state: State, hosts: Sequence[Mapping[str, Any]], wrong: Sequence[o
         return f"ROTATION OPEN ({state.rotation.phase.value}): {count}"
     if wrong:
         return f"NOT IN LINE: {count}"
-    if state.previous:
-        return f"NOT RETIRED: {len(state.previous)} replaced; {count}"
+    if in_grace:
+        first = "IN GRACE PERIOD" if all(in_grace) else "NOT RETIRED"
+        return f"{first}: {len(in_grace)} replaced; {count}"
     return f"IN LINE: {count}"
 
 

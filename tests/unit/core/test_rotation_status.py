@@ -89,6 +89,10 @@ SITUATIONS: dict[str, tuple[Inspection | None, State, str, str]] = {
         *(GOOD, replace(IN_SERVICE, previous=(held(OLDEST),)), "in line"),
         "NOT RETIRED: 1 replaced; 2 of 2 hosts and sinks in line",
     ),
+    "grace period": (
+        *(GOOD, replace(IN_SERVICE, previous=(replace(held(OLDEST), until=NOW),)), "in line"),
+        "IN GRACE PERIOD: 1 replaced; 2 of 2 hosts and sinks in line",
+    ),
     "empty store": (
         *(GOOD, State(), "no credential is in the store"),
         "NOTHING STORED: no rotation has finished with this store",
