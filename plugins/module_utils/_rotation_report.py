@@ -155,8 +155,10 @@ def _unknown(findings: Findings, options: RotationOptions, now: float) -> list[s
 def _verdict(
     state: State, findings: Findings, events: Sequence[Mapping[str, Any]], has_failed: bool
 ) -> str:
-    if findings.check_mode or (findings.verify_only and has_failed):
+    if findings.check_mode:
         return ""
+    if findings.verify_only and has_failed:
+        return "NOT VERIFIED: the client of the options; nothing was changed"
     if findings.verify_only:
         return "VERIFIED: the API accepts the client of the options"
     return verdict(
@@ -320,6 +322,8 @@ def _errors(
     """Return a sentence for each reason why the run failed, the worst first."""
     if findings.check_mode:
         return []
+    if findings.verify_only:
+        return _not_verified(findings)
     noun = options.kind.noun
     errors = [*_alive(findings), *_not_retired(state, findings, options, now)]
     errors += _not_returned(state)
@@ -342,6 +346,15 @@ def _errors(
     if errors and findings.command:
         errors.append(f"Next: {findings.command}")
     return errors
+
+
+def _not_verified(findings: Findings) -> list[str]:
+    """Return why the client was not verified, in a run that does nothing else."""
+    if not findings.failure:
+        return []
+    problem = findings.failure.partition(": ")[2].rstrip(".")
+    remedy = "Correct credential_rotation_client_id and credential_rotation_client_secret"
+    return [f"{problem[:1].upper()}{problem[1:]}. {remedy}, then run again."]
 
 
 def _alive(findings: Findings) -> list[str]:

@@ -304,7 +304,13 @@ def test_rehearsal_verifies_and_changes_nothing() -> None:
     assert (play.store.writes, play.published) == (0, [])
     play.again()
     play.control.clients[NEW_PAIR["client_secret"]] = ClientAnswer("forbidden")
-    assert "the API issues no token to the client (forbidden)" in play.rotate()["errors"][0]
+    failed = play.rotate()
+    assert failed["values"]["verdict"].startswith("NOT VERIFIED: the client of the options")
+    (error,) = failed["errors"]
+    assert error == (
+        "The API issues no token to the client (forbidden). Correct credential_rotation_client_id "
+        "and credential_rotation_client_secret, then run again."
+    )
 
 
 def test_check_mode_sends_nothing_and_says_what_a_run_would_do() -> None:
