@@ -190,7 +190,7 @@ def test_failures_return_to_the_old_client_and_an_emergency_revokes_first(
     run = applications.rotate(client_secret="a-secret-with-a-typing-error")
     assert run.status != 0
     assert "The client of the options is not verified" in run.output
-    assert "Nothing was changed." in message(run)
+    assert "Nothing was changed." in run.output
     assert writes(controller) == ["issue"]
     assert not controller.store.exists()
     applications.assert_hold(applications.old)
