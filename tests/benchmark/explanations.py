@@ -58,8 +58,8 @@ EXPLANATIONS = (
         "A rotation of a token, against a playbook that issues a token, copies it and checks the "
         "health of each host, without state, proof and rollback, and revokes nothing.",
         "The role compares the file of each host before it begins, saves its state before each "
-        "effect, reads each file back, and verifies that the old token is dead. Most of this is a "
-        "fixed number of tasks for each run, so that the ratio falls with the number of hosts.",
+        "effect, reads each file back, and verifies that the old token is dead. For each host, "
+        "these are one module and about ten short tasks more.",
     ),
     Explanation(
         r"Rotation of \d+ hosts, .*: (credential_rotation|uri, copy, command)",
