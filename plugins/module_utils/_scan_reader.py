@@ -26,7 +26,7 @@ class Reader:
     def peek(self, size: int) -> bytes:
         """Return the next bytes: this many, or fewer at the end of the stream."""
         while len(self._buffer) - self._start < size and (chunk := next(self._chunks, b"")):
-            self.put_back(self._buffer[self._start :] + chunk)
+            self.push_back(self._buffer[self._start :] + chunk)
         return self._buffer[self._start : self._start + size]
 
     def chunk(self) -> bytes:
@@ -40,12 +40,12 @@ class Reader:
     def part(self, size: int) -> bytes:
         """Return the next bytes, at most this many; empty at the end of the stream."""
         if self._start >= len(self._buffer):
-            self.put_back(next(self._chunks, b""))
+            self.push_back(next(self._chunks, b""))
         data = self._buffer[self._start : self._start + size]
         self._start += len(data)
         return data
 
-    def put_back(self, data: bytes) -> None:
+    def push_back(self, data: bytes) -> None:
         """Put the last chunk back, or its end."""
         self._buffer, self._start = data, 0
 
@@ -59,7 +59,7 @@ class Reader:
 
     def unread(self, data: bytes) -> None:
         """Put back what was read."""
-        self.put_back(data + self._buffer[self._start :])
+        self.push_back(data + self._buffer[self._start :])
 
     def take(self, size: int) -> Iterator[bytes]:
         """Yield this many bytes as chunks, fewer if the stream ends before."""
@@ -92,7 +92,7 @@ class Reader:
         """Skip NUL bytes."""
         while chunk := self.chunk():
             if rest := chunk.lstrip(b"\0"):
-                self.put_back(rest)
+                self.push_back(rest)
                 return
 
     def rest(self) -> Iterator[bytes]:

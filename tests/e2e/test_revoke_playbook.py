@@ -25,7 +25,7 @@ def test_verdict_is_last_and_the_report_has_the_evidence(
     log = tmp_path / "app.log"
     log.write_text(f"a line\nBearer {good} 200\n{other}\n", encoding="utf-8")
     text = "{{ nomba_incident_report.report.verdict }}"
-    note = {"name": "Tell", "copy": {"content": text, "dest": str(tmp_path / "told")}}
+    note = {"name": "Notify", "copy": {"content": text, "dest": str(tmp_path / "notified")}}
     given = {
         "nomba_sources": [str(log)],
         "nomba_report": str(tmp_path / "incident"),
@@ -48,7 +48,7 @@ def test_verdict_is_last_and_the_report_has_the_evidence(
     assert "Next: remove the causes, then run ansible-playbook nomba.auth.revoke" in message(alive)
     # Ansible prints the message of a failed task twice, since version 2.19.
     assert 1 <= alive.output.count("STILL ALIVE") <= 2
-    assert (tmp_path / "told").read_text(encoding="utf-8") == "0 of 2 tokens are proved dead"
+    assert (tmp_path / "notified").read_text(encoding="utf-8") == "0 of 2 tokens are proved dead"
 
     assert_screen("still alive", alive, controller)
 
