@@ -28,6 +28,7 @@ _QUIET = {
     "ANSIBLE_LOCALHOST_WARNING": "false",
     "ANSIBLE_INVENTORY_UNPARSED_WARNING": "false",
     "ANSIBLE_NOCOLOR": "true",
+    "NOMBA_TESTS_COMPILE_MODULES": "true",  # see tests/tools/packed_modules.py
 }
 
 

@@ -27,6 +27,7 @@ from tests.tools.project import (
 if TYPE_CHECKING:
     from pathlib import Path
 
+_PACKED_MODULES = ROOT / "tests" / "tools" / "packed_modules.py"
 # For each lock: its lowest Python, and its groups of pyproject.toml.
 LOCKS = {
     "main": ("3.12", ("main", "collections", "docs", "rulebook", "importer", "release")),
@@ -70,7 +71,7 @@ def _update(name: str) -> None:
     python = next(filter(None, map(find_python, versions)), None)
     if not python:
         raise ToolError(f"environment {name}: Python {' or '.join(versions)} is not installed")
-    files = [ROOT / "pyproject.toml", ROOT / "requirements" / f"{lock}.txt"]
+    files = [ROOT / "pyproject.toml", ROOT / "requirements" / f"{lock}.txt", _PACKED_MODULES]
     contents = [str(python), *(file.read_text(encoding="utf-8") for file in files)]
     digest = hashlib.sha256("\0".join(contents).encode()).hexdigest()
     stamp, link = venv / ".stamp", environment_python(venv)
@@ -80,8 +81,20 @@ def _update(name: str) -> None:
         shutil.rmtree(venv, ignore_errors=True)
         uv("venv", "--python", str(python), str(venv))
     install(venv, group, lock, "--exact")
+    _keep_packed_modules(venv)
     stamp.write_text(digest, encoding="utf-8")
     print(f"environment {name}: {time.monotonic() - started:.1f} s", flush=True)
+
+
+def _keep_packed_modules(venv: Path) -> None:
+    """Let the processes of an environment keep the code of packed modules."""
+    (packages,) = (venv / "lib").glob("python*/site-packages")
+    name = f"_nomba_{_PACKED_MODULES.stem}"
+    shutil.copyfile(_PACKED_MODULES, packages / f"{name}.py")
+    (packages / f"{name}.pth").write_text(f"import {name}; {name}.install()\n", encoding="utf-8")
+    kept = venv / "packed-modules"
+    shutil.rmtree(kept, ignore_errors=True)
+    kept.mkdir()
 
 
 def install(venv: Path, group: str, lock: str, *options: str) -> None:
