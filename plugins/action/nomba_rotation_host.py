@@ -24,6 +24,7 @@ from ansible_collections.nomba.auth.plugins.plugin_utils._fleet_scan import Host
 from ansible_collections.nomba.auth.plugins.plugin_utils._hidden_output import (
     hidden_output,
     run_hidden,
+    use_pipelining,
 )
 from ansible_collections.nomba.auth.plugins.plugin_utils._spool import Spool
 
@@ -192,6 +193,7 @@ class ActionModule(ActionBase):  # type: ignore[misc] # Ansible ships no type in
             noun = "token" if field == "access_token" else field.replace("_", " ")
             return {"failed": True, "msg": _TEMPLATE_WITHOUT.format(noun=noun, field=field)}
         arguments = {name: given[name] for name in _FILE_OPTIONS if given.get(name) is not None}
+        use_pipelining(self._connection)
         before, self._task.check_mode = self._task.check_mode, check_mode
         try:
             return dict(

@@ -22,15 +22,21 @@ def run_hidden(
     action: Any, name: str, arguments: Mapping[str, Any], variables: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Run a module for an action, with the module_defaults that apply to it; return its result."""
-    connection = action._connection
-    if connection.has_pipelining and not connection.become:
-        # No file on the host then contains the arguments, which can be tokens.
-        connection.set_option("pipelining", True)
+    use_pipelining(action._connection)
     complete = _with_defaults(name, dict(arguments), action._task, action._templar)
     with hidden_output(action):
         return dict(
             action._execute_module(module_name=name, module_args=complete, task_vars=variables)
         )
+
+
+def use_pipelining(connection: Any) -> None:
+    """Let no file on the host contain the arguments of a module, which can be secrets.
+
+    Not with become: sudo may require a terminal, which pipelining does not have.
+    """
+    if connection.has_pipelining and not connection.become:
+        connection.set_option("pipelining", True)
 
 
 @contextmanager

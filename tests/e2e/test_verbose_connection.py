@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A connection that prints the output of modules with -vvvv, as ssh does, prints no secret."""
+"""A connection that prints all that it sends and receives with -vvvv prints no secret."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ def encoded(secret: str) -> list[str]:
 
 
 @pytest.mark.parametrize("kind", ["client", "access_token"])
-def test_output_of_modules_with_secrets_is_not_printed(
+def test_neither_output_nor_a_copied_file_contains_a_secret(
     simulator: ControlClient, tmp_path: Path, kind: str
 ) -> None:
     loud = {"ansible_connection": "loud"}
-    environment = {"ANSIBLE_CONNECTION_PLUGINS": str(PLUGINS)}
+    environment = {"ANSIBLE_CONNECTION_PLUGINS": str(PLUGINS), "ANSIBLE_PIPELINING": "0"}
     controller = Controller(
         simulator, tmp_path, {"service": loud}, dict(loud), environment=environment
     )
