@@ -169,11 +169,8 @@ from ansible_collections.nomba.auth.plugins.module_utils._env_file import (
     require_writable,
 )
 from ansible_collections.nomba.auth.plugins.module_utils._errors import InvalidOption
-from ansible_collections.nomba.auth.plugins.module_utils._module import (
-    NombaModule,
-    private_file,
-    run,
-)
+from ansible_collections.nomba.auth.plugins.module_utils._file_options import private_file
+from ansible_collections.nomba.auth.plugins.module_utils._module import NombaModule, run
 from ansible_collections.nomba.auth.plugins.module_utils._secure_open import (
     FileEntry,
     printable,

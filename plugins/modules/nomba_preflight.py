@@ -98,13 +98,12 @@ from ansible.module_utils.basic import AnsibleModule, env_fallback
 
 from ansible_collections.nomba.auth.plugins.module_utils._client import Client
 from ansible_collections.nomba.auth.plugins.module_utils._clock import SYSTEM
-from ansible_collections.nomba.auth.plugins.module_utils._module import (
-    NombaModule,
+from ansible_collections.nomba.auth.plugins.module_utils._connection_options import (
     connection,
     identity,
-    run,
     spec,
 )
+from ansible_collections.nomba.auth.plugins.module_utils._module import NombaModule, run
 from ansible_collections.nomba.auth.plugins.module_utils._preflight import (
     check_api,
     check_client,

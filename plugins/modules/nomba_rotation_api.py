@@ -146,13 +146,12 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.nomba.auth.plugins.module_utils._client import Client
 from ansible_collections.nomba.auth.plugins.module_utils._clock import SYSTEM
-from ansible_collections.nomba.auth.plugins.module_utils._module import (
-    NombaModule,
+from ansible_collections.nomba.auth.plugins.module_utils._connection_options import (
     connection,
     identity,
-    run,
     spec,
 )
+from ansible_collections.nomba.auth.plugins.module_utils._module import NombaModule, run
 from ansible_collections.nomba.auth.plugins.module_utils._rotation_requests import RotationRequests
 from ansible_collections.nomba.auth.plugins.module_utils._stored_token import Owner
 from ansible_collections.nomba.auth.plugins.module_utils._transport import HttpTransport

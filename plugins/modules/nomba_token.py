@@ -197,20 +197,22 @@ from ansible.module_utils.basic import AnsibleModule, env_fallback
 
 from ansible_collections.nomba.auth.plugins.module_utils._client import Client
 from ansible_collections.nomba.auth.plugins.module_utils._clock import SYSTEM
+from ansible_collections.nomba.auth.plugins.module_utils._connection_options import (
+    connection,
+    identity,
+    seconds,
+    spec,
+)
 from ansible_collections.nomba.auth.plugins.module_utils._ensure_token import (
     EnsureResult,
     TokenKeeper,
     TokenRequirements,
 )
+from ansible_collections.nomba.auth.plugins.module_utils._file_options import private_file
 from ansible_collections.nomba.auth.plugins.module_utils._module import (
     NombaModule,
-    connection,
-    identity,
     mask_output,
-    private_file,
     run,
-    seconds,
-    spec,
 )
 from ansible_collections.nomba.auth.plugins.module_utils._stored_token import Owner
 from ansible_collections.nomba.auth.plugins.module_utils._transport import HttpTransport

@@ -124,10 +124,9 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.nomba.auth.plugins.module_utils._module import (
+from ansible_collections.nomba.auth.plugins.module_utils._module import NombaModule, run
+from ansible_collections.nomba.auth.plugins.module_utils._token_options import (
     SCAN_OPTIONS,
-    NombaModule,
-    run,
     scan_sources,
 )
 

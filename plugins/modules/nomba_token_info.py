@@ -218,19 +218,16 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.nomba.auth.plugins.module_utils._client import Client
 from ansible_collections.nomba.auth.plugins.module_utils._clock import SYSTEM
-from ansible_collections.nomba.auth.plugins.module_utils._errors import SOURCE_UNREAD
-from ansible_collections.nomba.auth.plugins.module_utils._module import (
-    TOKEN_OPTIONS,
-    NombaModule,
+from ansible_collections.nomba.auth.plugins.module_utils._connection_options import (
     connection,
     identity,
     optional_identity,
-    run,
-    scan_tokens,
     seconds,
     spec,
     workers,
 )
+from ansible_collections.nomba.auth.plugins.module_utils._errors import SOURCE_UNREAD
+from ansible_collections.nomba.auth.plugins.module_utils._module import NombaModule, run
 from ansible_collections.nomba.auth.plugins.module_utils._probe import TokenStatus, probe_tokens
 from ansible_collections.nomba.auth.plugins.module_utils._scan import ScanResult
 from ansible_collections.nomba.auth.plugins.module_utils._timestamps import show_time
@@ -238,6 +235,10 @@ from ansible_collections.nomba.auth.plugins.module_utils._token import (
     Token,
     classify,
     shown_claims,
+)
+from ansible_collections.nomba.auth.plugins.module_utils._token_options import (
+    TOKEN_OPTIONS,
+    scan_tokens,
 )
 from ansible_collections.nomba.auth.plugins.module_utils._transport import HttpTransport
 

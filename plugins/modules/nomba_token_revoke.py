@@ -301,18 +301,15 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.nomba.auth.plugins.module_utils._client import Client
 from ansible_collections.nomba.auth.plugins.module_utils._clock import SYSTEM
-from ansible_collections.nomba.auth.plugins.module_utils._errors import InvalidOption
-from ansible_collections.nomba.auth.plugins.module_utils._module import (
-    TOKEN_OPTIONS,
-    NombaModule,
+from ansible_collections.nomba.auth.plugins.module_utils._connection_options import (
     connection,
     identity,
-    run,
-    scan_tokens,
     seconds,
     spec,
     workers,
 )
+from ansible_collections.nomba.auth.plugins.module_utils._errors import InvalidOption
+from ansible_collections.nomba.auth.plugins.module_utils._module import NombaModule, run
 from ansible_collections.nomba.auth.plugins.module_utils._progress import Progress
 from ansible_collections.nomba.auth.plugins.module_utils._revocation import (
     ABORT_AFTER,
@@ -325,6 +322,10 @@ from ansible_collections.nomba.auth.plugins.module_utils._revocation import (
 from ansible_collections.nomba.auth.plugins.module_utils._revocation_report import (
     render,
     render_diff,
+)
+from ansible_collections.nomba.auth.plugins.module_utils._token_options import (
+    TOKEN_OPTIONS,
+    scan_tokens,
 )
 from ansible_collections.nomba.auth.plugins.module_utils._transport import HttpTransport
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.nomba.auth.plugins.module_utils import _module
+from ansible_collections.nomba.auth.plugins.module_utils import _file_options
 from ansible_collections.nomba.auth.plugins.modules import nomba_credential_file
 from tests.simulator.tokens import fingerprint
 from tests.unit.clock import FastClock
@@ -252,7 +252,7 @@ def test_access_control_list_that_cannot_be_kept_stops_the_write(env: EnvFile) -
     def refuse(*_words: Any) -> None:
         raise PermissionError(1, "Operation not permitted")
 
-    env.monkeypatch.setattr(_module.os, "setxattr", refuse)
+    env.monkeypatch.setattr(_file_options.os, "setxattr", refuse)
     returned = env()
     assert returned.error == "invalid_option"
     assert returned["msg"].startswith("dest: its access control list cannot be kept: Operation")
@@ -262,9 +262,9 @@ def test_access_control_list_that_cannot_be_kept_stops_the_write(env: EnvFile) -
 
 def as_another_user(env: EnvFile) -> None:
     """Let the module believe that a user without root's rights runs it."""
-    env.monkeypatch.setattr(_module.os, "geteuid", lambda: os.getuid() + 5)
-    env.monkeypatch.setattr(_module.os, "getgroups", list)
-    env.monkeypatch.setattr(_module.os, "getegid", lambda: GID + 5)
+    env.monkeypatch.setattr(_file_options.os, "geteuid", lambda: os.getuid() + 5)
+    env.monkeypatch.setattr(_file_options.os, "getgroups", list)
+    env.monkeypatch.setattr(_file_options.os, "getegid", lambda: GID + 5)
 
 
 @pytest.mark.parametrize("check", [False, True], ids=["real", "check"])
