@@ -19,6 +19,8 @@ from ansible_collections.nomba.auth.plugins.module_utils._errors import InvalidO
 from ansible_collections.nomba.auth.plugins.module_utils._token import redact
 
 FORMAT = "nomba.auth report 1"
+# The outcome of a run that succeeded and found no token, in the audit log.
+NOTHING_FOUND = "nothing_found"
 # The outcomes after which a token can no longer be used.
 _DEAD = ("revoked", "already_revoked", "client_refused")
 _COLUMNS = ("Credential", "Outcome", "Proved", "Time (UTC)", "Found in", "Reason")
@@ -60,6 +62,8 @@ def revocation_document(hosts: Mapping[str, Mapping[str, Any]], made: Made) -> d
         states += [_host_state(one) for one in result.get("hosts") or []]
         if "results" not in result or "error" in result or result.get("failed"):
             problems.append(f"{host}: {result.get('msg', 'no result')}")
+        elif result.get("unread"):
+            problems.append(f"{len(result['unread'])} source(s) were not searched completely")
     credentials.sort(key=lambda one: (one["proved"], one["fingerprint"]))
     dead = sum(one["proved"] for one in credentials)
     verdict = f"{dead} of {len(credentials)} tokens are proved dead"
@@ -87,20 +91,46 @@ def rotation_document(report: Mapping[str, Any], made: Made) -> dict[str, Any]:
 
 
 def audit_events(document: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return an event for each credential, for nomba_audit; the id is that of its evidence."""
-    return [
-        {
-            "id": f"{one['time'] or document['time']} {one['fingerprint']} {one['outcome']}",
-            "time": one["time"] or document["time"],
-            "actor": document["actor"],
-            "host": document["control_host"],
-            "step": document["kind"],
-            "outcome": one["outcome"],
-            "fingerprints": [one["fingerprint"]],
-            "detail": "proved dead" if one["proved"] else "not proved dead",
-        }
+    """Return an event for each credential, or one for the run if there is none, for nomba_audit.
+
+    The id of an event is that of its evidence. The fields are those of an event of a rotation.
+    """
+    events = [
+        _audit_event(
+            document,
+            one["outcome"],
+            "proved dead" if one["proved"] else "not proved dead",
+            [one["fingerprint"]],
+            one["time"],
+        )
         for one in document["credentials"]
     ]
+    if events:
+        return events
+    outcome = "failed" if document["failed"] else NOTHING_FOUND
+    return [_audit_event(document, outcome, "; ".join(document["problems"]))]
+
+
+def _audit_event(
+    document: Mapping[str, Any],
+    outcome: str,
+    detail: str,
+    marks: Sequence[str] = (),
+    time: str = "",
+) -> dict[str, Any]:
+    shown = time or document["time"]
+    return {
+        "id": " ".join([shown, *(marks or [document["kind"]]), outcome]),
+        "rotation": "",
+        "time": shown,
+        "actor": document["actor"],
+        "host": document["control_host"],
+        "mode": "",
+        "step": document["kind"],
+        "outcome": outcome,
+        "fingerprints": list(marks),
+        "detail": detail,
+    }
 
 
 def json_text(document: Mapping[str, Any]) -> str:

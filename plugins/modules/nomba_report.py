@@ -97,7 +97,9 @@ report:
   returned: success
   type: dict
 events:
-  description: An event for each credential, for M(nomba.auth.nomba_audit).
+  description:
+    - An event for each credential, for M(nomba.auth.nomba_audit). Without a credential, one event
+      for the run.
   returned: success
   type: list
   elements: dict

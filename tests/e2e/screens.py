@@ -29,13 +29,13 @@ def assert_screen(name: str, run: PlaybookRun, controller: Controller) -> None:
 
     With the variable WRITE_SCREENS, the screen is also written to that folder, for the guide.
     """
-    shown = "\n".join(_printed(run)).replace(str(controller.folder), "/srv")
+    shown = "\n".join(printed(run)).replace(str(controller.folder), "/srv")
     if folder := os.environ.get("WRITE_SCREENS"):
         Path(folder, name).write_text(f"{shown}\n", encoding="utf-8")
     assert _masked(shown) == _masked(_in_guide(name)), shown
 
 
-def _printed(run: PlaybookRun) -> list[str]:
+def printed(run: PlaybookRun) -> list[str]:
     """Return the lines of the last task."""
     end = run.output.rindex("TASK [")
     found = re.search(r"=> (\{\n.*?\n\})", run.output[end:], re.DOTALL)

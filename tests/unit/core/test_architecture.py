@@ -182,7 +182,7 @@ ALLOWED: dict[str, set[str]] = {
     },
     "modules/nomba_audit.py": {
         *("_audit", "_clock", "_errors", "_module", "_secure_open"),
-        "ansible.module_utils.basic",
+        *("ansible.module_utils.basic", "os"),
     },
     "plugin_utils/_rotation_run.py": {
         *("_errors", "_rotation", "_rotation_plan", "_rotation_report", "_rotation_state"),

@@ -105,6 +105,36 @@ def test_report_of_a_rotation_names_hosts_events_and_what_is_unknown(write_repor
         assert part in shown
 
 
+def test_scan_with_an_unread_source_has_failed(write_report: Report) -> None:
+    unread = [{"host": "web1", "path": "/log", "reason": "Permission denied"}]
+    scanned = {"results": [], "hosts": [], "unread": unread}
+    failed = write_report(revocations={"scan": scanned})
+    assert failed["report"]["problems"] == ["1 source(s) were not searched completely"]
+    assert failed["report"]["unread"] == unread
+    (event,) = failed["events"]
+    assert (event["outcome"], event["detail"]) == ("failed", failed["report"]["problems"][0])
+    done = write_report(revocations={"scan": {**scanned, "unread": []}})
+    (event,) = done["events"]
+    assert (event["outcome"], event["step"], event["fingerprints"]) == (
+        "nothing_found",
+        "revocation",
+        [],
+    )
+    assert event["actor"] == "ada"
+
+
+def test_events_have_the_fields_of_those_of_a_rotation(
+    revoke: Revoke, write_report: Report
+) -> None:
+    found = dict(revoke(revoke.simulator.mint()).result)
+    document = write_report(revocations={"a": found})
+    (event,) = document["events"]
+    assert set(event) == set(rotation()["events"][0])
+    (credential,) = document["report"]["credentials"]
+    name = f"{credential['time']} {credential['fingerprint']} revoked"
+    assert (event["id"], event["detail"]) == (name, "proved dead")
+
+
 @pytest.mark.newest
 def test_documents_match_the_published_schema(revoke: Revoke, write_report: Report) -> None:
     import jsonschema  # only with the newest Ansible
