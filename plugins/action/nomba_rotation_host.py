@@ -116,6 +116,8 @@ class ActionModule(ActionBase):  # type: ignore[misc] # Ansible ships no type in
         if scan.error:
             unread.append(scan.error)
         spool.put(f"found {host}", list(scan.tokens))
+        places = {fingerprint(token): list(found) for token, found in scan.tokens.items()}
+        spool.put(f"locations {host}", places)
         spool.put(f"unread {host}", [f"{host}: {one}" for one in unread])
         return {"changed": False, "msg": f"{len(scan.tokens)} token(s) found.", "unread": unread}
 

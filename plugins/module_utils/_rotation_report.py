@@ -108,6 +108,7 @@ def report(
         "mode": findings.mode,
         "reason": findings.why,
         "current": current.fingerprint if current else "",
+        "clients": _clients(state, findings),
         "expires_at": (current.expires_at or "") if current else "",
         "events": [dict(event) for event in events],
         "outage": next((one["detail"] for one in events if one["outcome"] == "outage"), ""),
@@ -134,6 +135,13 @@ def stopped_report(reason: str, command: str) -> RotationReport:
     first = "NOT FINISHED: the run stopped before its end"
     errors = [reason or f"{first}.", *([f"Next: {command}"] if command else [])]
     return RotationReport({**found.values, "verdict": first, "errors": errors}, [], errors)
+
+
+def _clients(state: State, findings: Findings) -> dict[str, str]:
+    """Return the id of each client of the store, and of those that this run retired."""
+    retired = {row["fingerprint"]: row["client_id"] for row in findings.rows if "client_id" in row}
+    stored = [one for one in state.credentials if one.kind is Kind.CLIENT]
+    return {**retired, **{one.fingerprint: one.owner.client_id for one in stored}}
 
 
 def _host(state: State, name: str) -> dict[str, Any]:

@@ -121,6 +121,14 @@ def applications(simulator: ControlClient, tmp_path: Path) -> Iterator[Applicati
         stop([pid], testbed.folder)
 
 
+def reported_locations(controller: Controller) -> dict[str, list[tuple[str, str]]]:
+    """Return host and path of each token in the last report, by its fingerprint."""
+    last = max(controller.folder.glob("report*.json"), key=lambda path: path.stat().st_mtime_ns)
+    found = json.loads(last.read_text(encoding="utf-8"))["credentials"]
+    places = {one["fingerprint"]: one["locations"] for one in found if not one["client_id"]}
+    return {name: [(one["host"], one["path"]) for one in rows] for name, rows in places.items()}
+
+
 def test_client_is_replaced_and_a_later_run_retires_it(applications: Applications) -> None:
     controller, simulator = applications.controller, applications.simulator
     tasks: dict[str, Any] = {"reload_tasks": reload_tasks(controller), "retire_after": 3600}
@@ -157,7 +165,7 @@ def test_client_is_replaced_and_a_later_run_retires_it(applications: Application
     later = simulator.mint(client_id=SECOND_CLIENT_ID)
     write_private(applications.log, f"{applications.logged}\n{later}\n")
     simulator.forget_requests()
-    run = applications.rotate(**tasks)
+    run = applications.rotate(**tasks, report_path=str(controller.folder / "report"))
     assert run.status != 0
     assert_screen("client still works", run, controller)
     still = f"The old client {applications.old['client_id']} ({applications.old_mark}) still gets"
@@ -166,6 +174,12 @@ def test_client_is_replaced_and_a_later_run_retires_it(applications: Application
     assert previous(controller) == [applications.old_mark]
     revoked = [entry.fingerprint for entry in simulator.requests("revoke")]
     assert set(revoked[:2]) == tokens
+    assert reported_locations(controller) == {
+        fingerprint(applications.cached): [("localhost", "credential_rotation_find_tokens_tasks")],
+        fingerprint(applications.logged): [
+            (host, f"{applications.log}") for host in controller.hosts
+        ],
+    }
     assert writes(controller) == ["revoke", "revoke", "issue", "revoke"]
 
     simulator.delete_client(applications.old["client_id"])

@@ -27,6 +27,7 @@ from .test_documents import ANSIBLES_OWN, VALUE
 
 RETURNED = yaml.safe_load(nomba_report.RETURN)
 SCHEMA = Path(__file__).parents[3] / "docs" / "report.schema.json"
+FOUND_ON_HOST = {"host": "web1", "path": "/log", "line": 3}
 WHO = {"actor": "ada", "control_host": "bastion", "incident": "INC-42"}
 
 
@@ -145,7 +146,8 @@ def test_documents_match_the_published_schema(revoke: Revoke, write_report: Repo
     given: list[dict[str, Any]] = [
         {"revocations": {"a": dict(revoke(revoke.simulator.mint()).result), "b": failed}},
         {"revocations": {"a": {"failed": True, "msg": "unreachable"}}},
-        {"rotation": rotation(rows=[retired_row(OLD)], unread=["a: /x"])},
+        {"rotation": rotation(rows=[retired_row(OLD, client_id="0c0c")], unread=["a: /x"])},
+        {"rotation": rotation(found=[retired_row(OLD, found_in=[FOUND_ON_HOST])])},
     ]
     for one in given:
         check.validate(write_report(**one)["report"])

@@ -298,6 +298,15 @@ def test_evidence_grows_with_each_step_and_a_failure_is_recorded(step: HostStep)
     assert lost["failed"]
 
 
+def test_found_tokens_and_their_locations_leave_through_the_spool(step: HostStep) -> None:
+    places = [{"path": "/log", "line": 3}]
+    found = {"tokens": [OLD], "found_in": {MARKS[OLD]: places}, "unread": [], "summary": {}}
+    step.results = {"nomba_token_find": found}
+    assert step("find", sources=["/log"])["msg"] == "1 token(s) found."
+    assert step.spool.get("found web") == [OLD]
+    assert step.spool.get("locations web") == {MARKS[OLD]: places}
+
+
 def test_sink_must_hold_the_credential(step: HostStep) -> None:
     step.spool.put("target", ["a rotation", MARKS[NEW]])
     for shown in (MARKS[OLD], NEW, ""):
