@@ -117,7 +117,7 @@ def report(
         "retired": [dict(row) for row in findings.rows],
         "found": [dict(row) for row in findings.found],
         "unread": list(findings.unread),
-        "hosts": [_host(state, name) for name in findings.hosts],
+        "hosts": [_host(state, name, findings) for name in findings.hosts],
         "unknown": _unknown(findings, options, now),
         "host_errors": _host_errors(state, findings, events),
         "errors": errors,
@@ -144,12 +144,17 @@ def _clients(state: State, findings: Findings) -> dict[str, str]:
     return {**retired, **{one.fingerprint: one.owner.client_id for one in stored}}
 
 
-def _host(state: State, name: str) -> dict[str, Any]:
+def _host(state: State, name: str, findings: Findings) -> dict[str, Any]:
     """Return what is proved about a host or sink, for the report."""
     host = state.hosts.get(name, Host())
     in_service = host.uses(state.current)
-    known = {"may_hold": list(host.may_hold), "in_service": in_service, "error": host.error}
-    return {"name": name, **known}
+    error = "" if findings.verify_only else host.error  # of an earlier run
+    return {
+        "name": name,
+        "may_hold": list(host.may_hold),
+        "in_service": in_service,
+        "error": error,
+    }
 
 
 def _unknown(findings: Findings, options: RotationOptions, now: float) -> list[str]:
@@ -451,6 +456,8 @@ def _rolled_back(state: State, findings: Findings) -> list[str]:
 def _host_errors(
     state: State, findings: Findings, events: Iterable[Mapping[str, Any]]
 ) -> list[str]:
+    if findings.verify_only:
+        return []  # those in the state are of an earlier run
     was_rolled_back = any(one["outcome"] in ("failed", "rolled_back") for one in events)
     # Only an emergency leaves out a host that is known.
     failed = [

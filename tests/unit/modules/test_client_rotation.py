@@ -358,6 +358,17 @@ def test_rehearsal_verifies_and_changes_nothing() -> None:
     )
 
 
+def test_failed_verification_reports_no_host_of_an_earlier_run() -> None:
+    lost = Host((OLD_MARK,), error="it became unreachable")
+    play = Rotation(State(credential(OLD_PAIR), hosts={"a": lost, "b": lost}), verify_only=True)
+    play.control.clients[NEW_PAIR["client_secret"]] = ClientAnswer("forbidden")
+    values = play.rotate()["values"]
+    assert values["verdict"].startswith("NOT VERIFIED: the client of the options")
+    document = rotation_document({**values, "steps": [], "actor": ""}, Made("", "", ""))
+    assert "it became unreachable" not in markdown(document)
+    assert (values["host_errors"], values["hosts"][0]["may_hold"]) == ([], [OLD_MARK])
+
+
 def test_check_mode_sends_nothing_and_says_what_a_run_would_do() -> None:
     play = Rotation(check_mode=True, token_lifetime=10800.0)
     play.step("load")
