@@ -252,7 +252,7 @@ def _retire_at(state: State, options: RotationOptions) -> dict[str, str]:
         for one in state.previous
         if one.until is not None
     }
-    return {name: show_time(end) or "now" for name, end in ends.items()}
+    return {name: show_time(end) or "" if end else "now" for name, end in ends.items()}
 
 
 def _client_lines(

@@ -37,12 +37,14 @@ from .rotations import (
     task_file,
     writes,
 )
-from .screens import assert_screen
+from .screens import assert_screen, printed
 
 pytestmark = pytest.mark.newest
 NEW_MARK = fingerprint(SECOND_CLIENT_SECRET)
 FIND_TOKENS = ROOT / "docs" / "examples" / "redis_tokens" / "find.yml"
 VERIFIED = ["issue", "revoke"]
+# The task of nomba.auth.status that prints the screen.
+STATUS = "nomba.auth.credential_rotation : Print the status"
 
 
 class Applications:
@@ -168,8 +170,7 @@ def test_client_is_replaced_and_a_later_run_retires_it(applications: Application
     run = applications.rotate(**tasks, report_path=str(controller.folder / "report"))
     assert run.status != 0
     assert_screen("client still works", run, controller)
-    still = f"The old client {applications.old['client_id']} ({applications.old_mark}) still gets"
-    assert still in message(run)
+    assert f"{applications.old['client_id']} ({applications.old_mark}) still gets" in message(run)
     assert applications.live() == {fingerprint(later)}
     assert previous(controller) == [applications.old_mark]
     revoked = [entry.fingerprint for entry in simulator.requests("revoke")]
@@ -193,6 +194,21 @@ def test_client_is_replaced_and_a_later_run_retires_it(applications: Application
     assert outcomes(controller)[-1] == "client_refused"
     assert applications.live() == {fingerprint(later)}
     assert reloads(controller) == ["alpha", "beta"]
+
+
+def test_status_of_a_grace_period_is_no_failure_until_it_ends(applications: Applications) -> None:
+    controller = applications.controller
+    grace = options(retire_after=3600)
+    assert applications.rotate(retire_after=3600).status == 0
+    given = options(credential="client")
+    during = controller.run("nomba.auth.status", **given, **grace)
+    assert_screen("grace period", during, controller, STATUS)
+    unknown = controller.run("nomba.auth.status", **given)
+    first = printed(unknown, STATUS)[0]
+    assert first == "IN GRACE PERIOD: 1 replaced; 2 of 2 hosts and sinks in line"
+    controller.clock_shift = 3700
+    overdue = controller.run("nomba.auth.status", **given, **grace)
+    assert_screen("overdue", overdue, controller, STATUS)
 
 
 def test_failures_return_to_the_old_client_and_an_emergency_revokes_first(

@@ -17,7 +17,11 @@ from typing import Any
 import pytest
 import yaml
 
-from ansible_collections.nomba.auth.plugins.module_utils import _errors, _rotation
+from ansible_collections.nomba.auth.plugins.module_utils import (
+    _errors,
+    _rotation,
+    _rotation_status,
+)
 from ansible_collections.nomba.auth.plugins.module_utils._errors import BadState, NombaError
 from ansible_collections.nomba.auth.plugins.module_utils._incident_report import (
     Made,
@@ -177,6 +181,14 @@ def test_every_mode_has_one_row() -> None:
 def test_every_event_has_one_row() -> None:
     rows = sorted((step, outcome) for step, outcome, __ in table("Audit events"))
     assert rows == sorted({*recorded_events(), *revocation_events()})
+
+
+def test_first_words_of_a_status_are_listed_the_worst_first() -> None:
+    written = re.findall(
+        r'"([A-Z]{2,}(?: [A-Z]{2,})*)', inspect.getsource(_rotation_status._verdict)
+    )
+    text = GUIDES["verdicts"].split("\nStatus\n---", 1)[1]
+    assert re.findall(r"^   \* - ``([A-Z ]+)``$", text, re.MULTILINE) == written
 
 
 def test_every_key_of_the_report_has_one_row_and_is_documented() -> None:
