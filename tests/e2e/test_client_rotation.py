@@ -123,9 +123,14 @@ def applications(simulator: ControlClient, tmp_path: Path) -> Iterator[Applicati
         stop([pid], testbed.folder)
 
 
+def reports(controller: Controller) -> list[Path]:
+    """Return the reports of all runs."""
+    return list(controller.folder.glob("report*.json"))
+
+
 def reported_locations(controller: Controller) -> dict[str, list[tuple[str, str]]]:
     """Return host and path of each token in the last report, by its fingerprint."""
-    last = max(controller.folder.glob("report*.json"), key=lambda path: path.stat().st_mtime_ns)
+    last = max(reports(controller), key=lambda path: path.stat().st_mtime_ns)
     found = json.loads(last.read_text(encoding="utf-8"))["credentials"]
     places = {one["fingerprint"]: one["locations"] for one in found if not one["client_id"]}
     return {name: [(one["host"], one["path"]) for one in rows] for name, rows in places.items()}
@@ -134,6 +139,7 @@ def reported_locations(controller: Controller) -> dict[str, list[tuple[str, str]
 def test_client_is_replaced_and_a_later_run_retires_it(applications: Applications) -> None:
     controller, simulator = applications.controller, applications.simulator
     tasks: dict[str, Any] = {"reload_tasks": reload_tasks(controller), "retire_after": 3600}
+    tasks["report_path"] = str(controller.folder / "report")
     tokens = {fingerprint(one) for one in (applications.cached, applications.logged)}
 
     run = applications.rotate("--check", "--diff", **tasks)
@@ -158,7 +164,8 @@ def test_client_is_replaced_and_a_later_run_retires_it(applications: Application
     before = (controller.state, audit(controller))
     run = applications.rotate(**tasks)
     assert run.status == 0, run.output
-    assert "changed=1" not in run.output
+    # In the grace period, a run changes and finds nothing: it writes no report.
+    assert ("changed=1" in run.output, len(reports(controller))) == (False, 1)
     assert (controller.state, audit(controller)) == before
     assert writes(controller) == VERIFIED
 
@@ -167,7 +174,7 @@ def test_client_is_replaced_and_a_later_run_retires_it(applications: Application
     later = simulator.mint(client_id=SECOND_CLIENT_ID)
     write_private(applications.log, f"{applications.logged}\n{later}\n")
     simulator.forget_requests()
-    run = applications.rotate(**tasks, report_path=str(controller.folder / "report"))
+    run = applications.rotate(**tasks)
     assert run.status != 0
     assert_screen("client still works", run, controller)
     assert f"{applications.old['client_id']} ({applications.old_mark}) still gets" in message(run)
