@@ -167,9 +167,9 @@ class ActionModule(ActionBase):  # type: ignore[misc] # Ansible ships no type in
     ) -> dict[str, Any]:
         """Record that the report was not written or handed to the task file of the user."""
         del host
-        error = f"NOT REPORTED: {_failed_task(variables)}"
-        spool.put("not_reported", [error])
-        return {"changed": False, "msg": error}
+        error = _failed_task(variables)
+        spool.put("not_reported", error)
+        return {"changed": False, "msg": f"NOT REPORTED: {error}"}
 
     def _failed(self, spool: Spool, host: str, variables: Mapping[str, Any]) -> dict[str, Any]:
         """Record which task failed."""

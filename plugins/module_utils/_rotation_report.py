@@ -82,18 +82,21 @@ class Findings:
 class RotationReport:
     """The result of a run.
 
-    lines: what it did, the verdict first. errors: why it failed; empty if it succeeded.
+    lines: what it did, the verdict first. errors: why it failed; empty if it succeeded. printed:
+    the one of them that the failed task has printed.
     """
 
     values: Mapping[str, Any]
     lines: Sequence[str]
     errors: Sequence[str] = field(default_factory=list)
+    printed: str = ""
 
     @property
     def shown(self) -> list[str]:
         """The lines that a person reads: the verdict, and what explains it."""
         verdict = [self.values["verdict"]] if self.values["verdict"] else []
-        return [*verdict, *(self.errors or self.lines)]
+        others = [one for one in self.errors if one != self.printed]
+        return [*verdict, *(others if self.errors else self.lines)]
 
 
 def report(
@@ -134,7 +137,8 @@ def stopped_report(reason: str, command: str) -> RotationReport:
     found = report(State(), Findings(), options, 0.0)
     first = "NOT FINISHED: the run stopped before its end"
     errors = [reason or f"{first}.", *([f"Next: {command}"] if command else [])]
-    return RotationReport({**found.values, "verdict": first, "errors": errors}, [], errors)
+    values = {**found.values, "verdict": first, "errors": errors}
+    return RotationReport(values, [], errors, printed=reason)
 
 
 def _clients(state: State, findings: Findings) -> dict[str, str]:

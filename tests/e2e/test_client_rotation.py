@@ -138,8 +138,11 @@ def reported_locations(controller: Controller) -> dict[str, list[tuple[str, str]
 
 def test_client_is_replaced_and_a_later_run_retires_it(applications: Applications) -> None:
     controller, simulator = applications.controller, applications.simulator
-    tasks: dict[str, Any] = {"reload_tasks": reload_tasks(controller), "retire_after": 3600}
-    tasks["report_path"] = str(controller.folder / "report")
+    tasks: dict[str, Any] = {
+        "reload_tasks": reload_tasks(controller),
+        "retire_after": 3600,
+        "report_path": str(controller.folder / "report"),
+    }
     tokens = {fingerprint(one) for one in (applications.cached, applications.logged)}
 
     run = applications.rotate("--check", "--diff", **tasks)

@@ -135,7 +135,9 @@ def text_of(message: str) -> str:
     return b"".join(one for one in decoded if isinstance(one, bytes)).decode()
 
 
-def test_report_is_sent_by_email_and_not_written_without_a_change(simulator: ControlClient, tmp_path: Path) -> None:
+def test_report_without_a_change_is_sent_and_not_written(
+    simulator: ControlClient, tmp_path: Path
+) -> None:
     controller = Controller(simulator, tmp_path)
     controller.put_in_service(age=10)
     handler = type("Session", (MailSession,), {"messages": (messages := [])})
