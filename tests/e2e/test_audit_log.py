@@ -17,7 +17,7 @@ from tests.simulator.control_client import ControlClient
 from tests.simulator.tokens import fingerprint
 
 from .controller import Controller, PlaybookRun
-from .rotations import message
+from .rotations import message, task_file
 from .screens import printed
 
 pytestmark = pytest.mark.newest
@@ -109,3 +109,23 @@ def test_run_that_revokes_nothing_is_in_the_log(playbook: Playbook) -> None:
     failed = playbook()
     assert failed.status == 2, message(failed)
     assert playbook.events() == [("nothing_found", []), ("failed", [])]
+
+
+@pytest.mark.parametrize("playbook", ["revoke"], indirect=True)
+def test_log_and_report_do_not_depend_on_each_other(playbook: Playbook) -> None:
+    folder = playbook.controller.folder
+    playbook.hold(playbook.controller.simulator.mint())
+    (folder / "file").write_text("a file in place of a folder", encoding="utf-8")
+    missing = str(folder / "file" / "one")
+
+    unwritten = playbook(nomba_report=missing)
+    assert printed(unwritten)[0].startswith("NOT REPORTED: Write the report: path: ")
+    assert [outcome for outcome, __ in playbook.events()] == ["revoked"]
+
+    notify = {"name": "Notify", "copy": {"content": "", "dest": str(folder / "notified")}}
+    given = {"nomba_notify_tasks": task_file(playbook.controller, "notify", notify)}
+    unlogged = playbook(nomba_audit=missing, nomba_report=str(folder / "report"), **given)
+    first = "NOT REPORTED: Append the outcomes to the audit log: path: "
+    assert printed(unlogged)[0].startswith(first)
+    assert (folder / "report.json").exists()
+    assert (folder / "notified").exists()
