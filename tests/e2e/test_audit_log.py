@@ -55,7 +55,8 @@ class Playbook:
 
 @pytest.fixture(params=PLAYBOOKS)
 def playbook(request: pytest.FixtureRequest, simulator: ControlClient, tmp_path: Path) -> Playbook:
-    return Playbook(request.param, Controller(simulator, tmp_path))
+    environment = {"GITHUB_ACTOR": "octocat"}  # a job of GitHub Actions, without USER
+    return Playbook(request.param, Controller(simulator, tmp_path, environment=environment))
 
 
 def test_every_run_appends_to_the_log_in_the_home_folder(playbook: Playbook) -> None:
@@ -70,6 +71,7 @@ def test_every_run_appends_to_the_log_in_the_home_folder(playbook: Playbook) -> 
     assert done.status == 0, done.output
     assert "changed=1" in done.output or playbook.name == "revoke_leaked"
     assert playbook.events() == [("revoked", [fingerprint(first)])]
+    assert json.loads(playbook.log.read_text(encoding="utf-8"))["actor"] == "octocat"
     modes = [stat.S_IMODE(one.stat().st_mode) for one in (playbook.log.parent, playbook.log)]
     assert modes == [0o700, 0o600]
 
