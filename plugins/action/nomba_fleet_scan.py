@@ -25,6 +25,7 @@ from ansible_collections.nomba.auth.plugins.plugin_utils._fleet_scan import (
 )
 from ansible_collections.nomba.auth.plugins.plugin_utils._hidden_output import run_hidden
 from ansible_collections.nomba.auth.plugins.plugin_utils._playbook_run import resume_command
+from ansible_collections.nomba.auth.plugins.plugin_utils._printed_verdict import verdict_result
 from ansible_collections.nomba.auth.plugins.plugin_utils._spool import Spool
 
 STEPS = ("start", "revoke", "verdict")
@@ -94,7 +95,7 @@ class ActionModule(ActionBase):  # type: ignore[misc] # Ansible ships no type in
         command = resume_command(sys.argv)
         report = FleetReport(hosts, scans, rows, is_check, len(excluded), command)
         spool.discard()
-        return self._printed(report, report.failed)
+        return verdict_result(report.lines(), report.failed, self._not_reported())
 
     def _revocation_verdict(
         self, results: Mapping[str, Mapping[str, Any]], variables: Mapping[str, Any]
@@ -104,18 +105,11 @@ class ActionModule(ActionBase):  # type: ignore[misc] # Ansible ships no type in
         hosts, is_check = list(variables["ansible_play_hosts_all"]), bool(self._task.check_mode)
         command = resume_command(sys.argv)
         report = FleetReport(hosts, scans, rows, is_check, command=command, done="processed")
-        return self._printed(report, has_failed(results, hosts))
+        return verdict_result(report.lines(), has_failed(results, hosts), self._not_reported())
 
-    def _printed(self, report: FleetReport, is_failed: bool) -> dict[str, Any]:
-        lines = report.lines()
-        problem = hide_tokens(str(self._task.args.get("not_reported") or ""))
-        if problem:
-            lines.insert(len(lines) if is_failed else 0, f"NOT REPORTED: {problem}")
-        first, *others = lines
-        # Ansible repeats the message of a failed task.
-        failed = {"failed": True, "msg": first, "details": others}
-        shown = failed if is_failed or problem else {"msg": [first, *others]}
-        return {"changed": False, **shown, "_ansible_verbose_always": True}
+    def _not_reported(self) -> str:
+        """Return why the report, the audit log or the notification failed, without tokens."""
+        return hide_tokens(str(self._task.args.get("not_reported") or ""))
 
 
 def _scans(spool: Spool, variables: Mapping[str, Any]) -> dict[str, HostScan]:

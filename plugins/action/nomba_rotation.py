@@ -39,6 +39,7 @@ from ansible_collections.nomba.auth.plugins.plugin_utils._playbook_run import (
     state_of,
     this_run,
 )
+from ansible_collections.nomba.auth.plugins.plugin_utils._printed_verdict import verdict_result
 from ansible_collections.nomba.auth.plugins.plugin_utils._rotation_options import (
     checked_options,
     require_known_names,
@@ -148,15 +149,7 @@ class ActionModule(ActionBase):  # type: ignore[misc] # Ansible ships no type in
     def _verdict(self, run: RotationRun, spool: Spool) -> dict[str, Any]:
         """Print the report, and fail if the run has failed."""
         found = RotationReport(**run.report())
-        unreported: list[str] = spool.get("not_reported", [])
-        shown = [*(unreported[:1] if not found.errors else []), *found.shown]
-        if not found.errors and not unreported:
-            return {"changed": False, "msg": shown, "_ansible_verbose_always": True}
-        # Ansible repeats the message of a failed task. A step that failed has printed its own.
-        is_known = bool(spool.get("stopped"))
-        first, *details = [*shown[:1], *(shown[2:] if is_known else shown[1:]), *unreported[1:]]
-        failed = {"failed": True, "msg": first, "details": details}
-        return {"changed": False, **failed, "_ansible_verbose_always": True}
+        return verdict_result(found.shown, bool(found.errors), spool.get("not_reported", ""))
 
     def _rotation_run(
         self, options: Mapping[str, Any], spool: Spool, variables: Mapping[str, Any]

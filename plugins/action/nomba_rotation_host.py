@@ -117,6 +117,8 @@ class ActionModule(ActionBase):  # type: ignore[misc] # Ansible ships no type in
         if scan.error:
             unread.append(scan.error)
         spool.put(f"found {host}", list(scan.tokens))
+        places = {fingerprint(token): list(found) for token, found in scan.tokens.items()}
+        spool.put(f"locations {host}", places)
         spool.put(f"unread {host}", [f"{host}: {one}" for one in unread])
         return {"changed": False, "msg": f"{len(scan.tokens)} token(s) found.", "unread": unread}
 
@@ -166,9 +168,9 @@ class ActionModule(ActionBase):  # type: ignore[misc] # Ansible ships no type in
     ) -> dict[str, Any]:
         """Record that the report was not written or handed to the task file of the user."""
         del host
-        error = f"NOT REPORTED: {_failed_task(variables)}"
-        spool.put("not_reported", [error])
-        return {"changed": False, "msg": error}
+        error = _failed_task(variables)
+        spool.put("not_reported", error)
+        return {"changed": False, "msg": f"NOT REPORTED: {error}"}
 
     def _failed(self, spool: Spool, host: str, variables: Mapping[str, Any]) -> dict[str, Any]:
         """Record which task failed."""

@@ -11,7 +11,7 @@ no disk.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -19,6 +19,8 @@ from ansible_collections.nomba.auth.plugins.module_utils._errors import InvalidO
 from ansible_collections.nomba.auth.plugins.module_utils._token import redact
 
 FORMAT = "nomba.auth report 1"
+# The outcome of a run that succeeded and found no token, in the audit log.
+NOTHING_FOUND = "nothing_found"
 # The outcomes after which a token can no longer be used.
 _DEAD = ("revoked", "already_revoked", "client_refused")
 _COLUMNS = ("Credential", "Outcome", "Proved", "Time (UTC)", "Found in", "Reason")
@@ -60,6 +62,8 @@ def revocation_document(hosts: Mapping[str, Mapping[str, Any]], made: Made) -> d
         states += [_host_state(one) for one in result.get("hosts") or []]
         if "results" not in result or "error" in result or result.get("failed"):
             problems.append(f"{host}: {result.get('msg', 'no result')}")
+        elif result.get("unread"):
+            problems.append(f"{len(result['unread'])} source(s) were not searched completely")
     credentials.sort(key=lambda one: (one["proved"], one["fingerprint"]))
     dead = sum(one["proved"] for one in credentials)
     verdict = f"{dead} of {len(credentials)} tokens are proved dead"
@@ -71,12 +75,15 @@ def revocation_document(hosts: Mapping[str, Mapping[str, Any]], made: Made) -> d
 
 def rotation_document(report: Mapping[str, Any], made: Made) -> dict[str, Any]:
     """Return the document about a rotation. report: credential_rotation_report of the role."""
-    credentials = [_credential(row, "") for row in (*report["retired"], *report["found"])]
+    rows = [*report["retired"], *report["found"]]
+    rows += _replaced(report, {row["fingerprint"] for row in rows})
     if report["current"]:
-        row = {"fingerprint": report["current"], "outcome": "in_service"}
-        credentials.append(_credential(row, ""))
+        rows.append({"fingerprint": report["current"], "outcome": "in_service"})
+    clients = report["clients"]
     rest = {
-        "credentials": credentials,
+        "credentials": [
+            _credential({**row, "client_id": clients.get(row["fingerprint"])}, "") for row in rows
+        ],
         "hosts": [dict(one) for one in report["hosts"]],
         "unread": [{"host": "", "path": str(one), "reason": ""} for one in report["unread"]],
         "events": [dict(one) for one in report["events"]],
@@ -86,21 +93,56 @@ def rotation_document(report: Mapping[str, Any], made: Made) -> dict[str, Any]:
     return _document("rotation", made, str(verdict), report["errors"], rest)
 
 
+def _replaced(report: Mapping[str, Any], shown: Collection[str]) -> Iterator[dict[str, str]]:
+    """Yield a row for each replaced credential in the store that this run left as it is."""
+    for mark in report["not_revoked"]:
+        if mark not in shown:
+            end = report["retire_at"].get(mark, "")
+            due = "it is due now" if end == "now" else f"it is due at {end}"
+            yield {"fingerprint": mark, "outcome": "replaced", "reason": due if end else ""}
+
+
 def audit_events(document: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return an event for each credential, for nomba_audit; the id is that of its evidence."""
-    return [
-        {
-            "id": f"{one['time'] or document['time']} {one['fingerprint']} {one['outcome']}",
-            "time": one["time"] or document["time"],
-            "actor": document["actor"],
-            "host": document["control_host"],
-            "step": document["kind"],
-            "outcome": one["outcome"],
-            "fingerprints": [one["fingerprint"]],
-            "detail": "proved dead" if one["proved"] else "not proved dead",
-        }
+    """Return an event for each credential, or one for the run if there is none, for nomba_audit.
+
+    The id of an event is that of its evidence. The fields are those of an event of a rotation.
+    """
+    events = [
+        _audit_event(
+            document,
+            one["outcome"],
+            "proved dead" if one["proved"] else "not proved dead",
+            [one["fingerprint"]],
+            one["time"],
+        )
         for one in document["credentials"]
     ]
+    if events:
+        return events
+    outcome = "failed" if document["failed"] else NOTHING_FOUND
+    return [_audit_event(document, outcome, "; ".join(document["problems"]))]
+
+
+def _audit_event(
+    document: Mapping[str, Any],
+    outcome: str,
+    detail: str,
+    marks: Sequence[str] = (),
+    time: str = "",
+) -> dict[str, Any]:
+    shown = time or document["time"]
+    return {
+        "id": " ".join([shown, *(marks or [document["kind"]]), outcome]),
+        "rotation": "",
+        "time": shown,
+        "actor": document["actor"],
+        "host": document["control_host"],
+        "mode": "",
+        "step": document["kind"],
+        "outcome": outcome,
+        "fingerprints": list(marks),
+        "detail": detail,
+    }
 
 
 def json_text(document: Mapping[str, Any]) -> str:
@@ -122,7 +164,8 @@ def markdown(document: Mapping[str, Any]) -> str:
     lines += _section("Problems", [f"- {one}" for one in document["problems"]])
     lines += _section("Credentials", _table(document["credentials"]))
     lines += _section("Evidence", _evidence(document["credentials"]))
-    lines += _section("Hosts", [_host(one) for one in document["hosts"]])
+    shown = {one["fingerprint"]: _name(one) for one in document["credentials"]}
+    lines += _section("Hosts", [_host(one, shown) for one in document["hosts"]])
     unread = (f"- {one['host']} {one['path']} {one['reason']}" for one in document["unread"])
     lines += _section("Not searched", [" ".join(one.split()) for one in unread])
     lines += _section("Still unknown", [f"- {one}" for one in document["unknown"]])
@@ -153,6 +196,7 @@ def _credential(row: Mapping[str, Any], host: str) -> dict[str, Any]:
     times = [one["time"] for one in evidence if one.get("time")]
     return {
         "fingerprint": row["fingerprint"],
+        "client_id": row.get("client_id") or "",
         "outcome": row["outcome"],
         "proved": row.get("verified") is True and row["outcome"] in _DEAD,
         "reason": row.get("reason") or "",
@@ -169,7 +213,7 @@ def _section(title: str, lines: Sequence[str]) -> list[str]:
 def _table(credentials: Sequence[Mapping[str, Any]]) -> list[str]:
     rows = [
         (
-            one["fingerprint"],
+            _name(one),
             one["outcome"],
             "-" if one["outcome"] == "in_service" else "yes" if one["proved"] else "no",
             one["time"],
@@ -201,15 +245,22 @@ def _evidence(credentials: Iterable[Mapping[str, Any]]) -> list[str]:
             for step in one["evidence"]
         ]
         if shown:
-            lines.append(f"- {one['fingerprint']}: {'; '.join(shown)}")
+            lines.append(f"- {_name(one)}: {'; '.join(shown)}")
     return lines
 
 
-def _host(host: Mapping[str, Any]) -> str:
+def _name(credential: Mapping[str, Any]) -> str:
+    """Return how a credential is shown: a client by its id, too, which is no secret."""
+    mark, client_id = credential["fingerprint"], credential["client_id"]
+    return f"client {client_id} ({mark})" if client_id else str(mark)
+
+
+def _host(host: Mapping[str, Any], shown: Mapping[str, str]) -> str:
     parts = []
     if host["may_hold"]:
+        held = [shown.get(one, one) for one in host["may_hold"]]
         proved = "uses the credential in service" if host["in_service"] else "NOT PROVED"
-        parts = [f"{proved}, may hold {', '.join(host['may_hold'])}"]
+        parts = [f"{proved}, may hold {', '.join(held)}"]
     return f"- {host['name']}: {'; '.join([*parts, host['error']] if host['error'] else parts)}"
 
 

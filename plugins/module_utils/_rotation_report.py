@@ -82,18 +82,21 @@ class Findings:
 class RotationReport:
     """The result of a run.
 
-    lines: what it did, the verdict first. errors: why it failed; empty if it succeeded.
+    lines: what it did, the verdict first. errors: why it failed; empty if it succeeded. printed:
+    the one of them that the failed task has printed.
     """
 
     values: Mapping[str, Any]
     lines: Sequence[str]
     errors: Sequence[str] = field(default_factory=list)
+    printed: str = ""
 
     @property
     def shown(self) -> list[str]:
         """The lines that a person reads: the verdict, and what explains it."""
         verdict = [self.values["verdict"]] if self.values["verdict"] else []
-        return [*verdict, *(self.errors or self.lines)]
+        others = [one for one in self.errors if one != self.printed]
+        return [*verdict, *(others if self.errors else self.lines)]
 
 
 def report(
@@ -108,6 +111,7 @@ def report(
         "mode": findings.mode,
         "reason": findings.why,
         "current": current.fingerprint if current else "",
+        "clients": _clients(state, findings),
         "expires_at": (current.expires_at or "") if current else "",
         "events": [dict(event) for event in events],
         "outage": next((one["detail"] for one in events if one["outcome"] == "outage"), ""),
@@ -116,7 +120,7 @@ def report(
         "retired": [dict(row) for row in findings.rows],
         "found": [dict(row) for row in findings.found],
         "unread": list(findings.unread),
-        "hosts": [_host(state, name) for name in findings.hosts],
+        "hosts": [_host(state, name, findings) for name in findings.hosts],
         "unknown": _unknown(findings, options, now),
         "host_errors": _host_errors(state, findings, events),
         "errors": errors,
@@ -133,15 +137,28 @@ def stopped_report(reason: str, command: str) -> RotationReport:
     found = report(State(), Findings(), options, 0.0)
     first = "NOT FINISHED: the run stopped before its end"
     errors = [reason or f"{first}.", *([f"Next: {command}"] if command else [])]
-    return RotationReport({**found.values, "verdict": first, "errors": errors}, [], errors)
+    values = {**found.values, "verdict": first, "errors": errors}
+    return RotationReport(values, [], errors, printed=reason)
 
 
-def _host(state: State, name: str) -> dict[str, Any]:
+def _clients(state: State, findings: Findings) -> dict[str, str]:
+    """Return the id of each client of the store, and of those that this run retired."""
+    retired = {row["fingerprint"]: row["client_id"] for row in findings.rows if "client_id" in row}
+    stored = [one for one in state.credentials if one.kind is Kind.CLIENT]
+    return {**retired, **{one.fingerprint: one.owner.client_id for one in stored}}
+
+
+def _host(state: State, name: str, findings: Findings) -> dict[str, Any]:
     """Return what is proved about a host or sink, for the report."""
     host = state.hosts.get(name, Host())
     in_service = host.uses(state.current)
-    known = {"may_hold": list(host.may_hold), "in_service": in_service, "error": host.error}
-    return {"name": name, **known}
+    error = "" if findings.verify_only else host.error  # of an earlier run
+    return {
+        "name": name,
+        "may_hold": list(host.may_hold),
+        "in_service": in_service,
+        "error": error,
+    }
 
 
 def _unknown(findings: Findings, options: RotationOptions, now: float) -> list[str]:
@@ -239,7 +256,7 @@ def _retire_at(state: State, options: RotationOptions) -> dict[str, str]:
         for one in state.previous
         if one.until is not None
     }
-    return {name: show_time(end) or "now" for name, end in ends.items()}
+    return {name: show_time(end) or "" if end else "now" for name, end in ends.items()}
 
 
 def _client_lines(
@@ -443,6 +460,8 @@ def _rolled_back(state: State, findings: Findings) -> list[str]:
 def _host_errors(
     state: State, findings: Findings, events: Iterable[Mapping[str, Any]]
 ) -> list[str]:
+    if findings.verify_only:
+        return []  # those in the state are of an earlier run
     was_rolled_back = any(one["outcome"] in ("failed", "rolled_back") for one in events)
     # Only an emergency leaves out a host that is known.
     failed = [

@@ -9,7 +9,7 @@ Pure: no Ansible, no network, no clock, no disk.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -64,23 +64,38 @@ def status(
         _other(state, name) for name in state.hosts if name not in found and name not in sinks
     ]
     wrong = [one for one in hosts if one["state"] != "in line"]
-    in_grace = [retire_at(one, retire_after) > now for one in state.previous]
+    ends = {one.fingerprint: _grace_end(state, one, retire_after) for one in state.previous}
     current, rotation = state.current, state.rotation
     values: dict[str, Any] = {
-        "verdict": _verdict(state, hosts, wrong, in_grace),
+        "verdict": _verdict(state, hosts, wrong, ends.values(), now),
         "current": current.fingerprint if current else "",
         "name": name_of(current),
         "age": now - current.since if current else None,
         "expires_in": _expires_in(current, now),
         "rotation": rotation.phase.value if rotation else "",
         "retire_at": {
-            one.fingerprint: show_time(retire_at(one, retire_after)) for one in state.previous
+            name: "" if end is None else show_time(end) if end > now else "now"
+            for name, end in ends.items()
         },
         "last_success": _last_success(state),
         "hosts": hosts,
     }
-    lines = _lines(state, values, wrong, retire_after, now)
+    lines = _lines(state, values, wrong, ends, now)
     return Status(values, lines, _metrics(values, len(wrong), store))
+
+
+def _grace_end(state: State, one: Credential, retire_after: float) -> float | None:
+    """Return when a replaced credential is due (seconds since the epoch, UTC); 0 for now.
+
+    None if it is in its grace period, whose length is not among the options: a run without a grace
+    period asks the API for a token of the client, and records the answer.
+    """
+    end = retire_at(one, retire_after)
+    asked = any(
+        event["step"] == "retire" and one.fingerprint in event["fingerprints"]
+        for event in state.events
+    )
+    return None if end and not retire_after and not asked else end
 
 
 def _host(state: State, name: str, found: Inspection | None) -> dict[str, Any]:
@@ -121,9 +136,10 @@ def _verdict(
     state: State,
     hosts: Sequence[Mapping[str, Any]],
     wrong: Sequence[object],
-    in_grace: Sequence[bool],
+    ends: Collection[float | None],
+    now: float,
 ) -> str:
-    """Return the verdict. in_grace: whether each replaced credential is in its grace period."""
+    """Return the verdict. ends: when each replaced credential is due; None if it is not known."""
     if state.current is None:
         return "NOTHING STORED: no rotation has finished with this store"
     count = f"{len(hosts) - len(wrong)} of {len(hosts)} hosts and sinks in line"
@@ -131,9 +147,13 @@ def _verdict(
         return f"ROTATION OPEN ({state.rotation.phase.value}): {count}"
     if wrong:
         return f"NOT IN LINE: {count}"
-    if in_grace:
-        first = "IN GRACE PERIOD" if all(in_grace) else "NOT RETIRED"
-        return f"{first}: {len(in_grace)} replaced; {count}"
+    overdue = [one for one in ends if one is not None and one <= now]
+    if overdue:
+        return f"NOT RETIRED: {len(overdue)} of {len(ends)} replaced; {count}"
+    if ends:
+        known = [one for one in ends if one is not None]
+        until = f" until {show_time(min(known))}" if known else ""
+        return f"IN GRACE PERIOD{until}: {len(ends)} replaced; {count}"
     return f"IN LINE: {count}"
 
 
@@ -141,7 +161,7 @@ def _lines(
     state: State,
     values: Mapping[str, Any],
     wrong: Sequence[Mapping[str, Any]],
-    retire_after: float,
+    ends: Mapping[str, float | None],
     now: float,
 ) -> list[str]:
     lines = [str(values["verdict"])]
@@ -152,8 +172,7 @@ def _lines(
         age = _duration(now - state.current.since)
         lines.append(f"in service: {_named(state.current)}, {age} old{expires}")
     for one in state.previous:
-        end = retire_at(one, retire_after)
-        when = f"due {show_time(end)}" if end > now else "due now"
+        when = _due(one, ends[one.fingerprint], now)
         lines.append(f"replaced: {_named(one)}, {'compromised, ' * one.compromised}{when}")
     if state.rotation:
         open_ = state.rotation
@@ -169,6 +188,13 @@ def _lines(
     if len(rows) > _SHOWN_HOSTS:
         lines.append(f"{len(rows) - _SHOWN_HOSTS} more are in hosts of credential_rotation_status.")
     return lines
+
+
+def _due(one: Credential, end: float | None, now: float) -> str:
+    if end is None:
+        remedy = "set credential_rotation_retire_after to see when it is due"
+        return f"replaced at {show_time(one.until)}; {remedy}"
+    return f"due {show_time(end)}" if end > now else "due now"
 
 
 def _named(credential: Credential) -> str:

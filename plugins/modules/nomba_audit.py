@@ -20,7 +20,8 @@ description:
     module fails with RV(error.code=not_written).
   - An event that is in the file is not appended again, so a run that was killed can be repeated.
     Events are compared by their C(id), in the last 4 MiB of the file.
-  - The role P(nomba.auth.credential_rotation#role) writes its audit log with this module.
+  - The playbooks of this collection that revoke tokens append to C(~/.nomba/audit.jsonl), the audit
+    log of the role P(nomba.auth.credential_rotation#role).
 author:
   - The nomba.auth contributors (@nomba-auth)
 extends_documentation_fragment:
@@ -40,7 +41,7 @@ attributes:
 options:
   path:
     description:
-      - The audit log. Its folder must exist.
+      - The audit log. A folder that does not exist is created, with mode C(0700).
       - It must be a regular file of root or of the user who runs the module. A link in its place
         is refused, and so is a link of another user in its path.
     type: path
@@ -84,6 +85,8 @@ error:
       sample: not_written
 """
 
+import os
+from collections.abc import Mapping
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -97,7 +100,10 @@ from ansible_collections.nomba.auth.plugins.module_utils._audit import (
 from ansible_collections.nomba.auth.plugins.module_utils._clock import SYSTEM
 from ansible_collections.nomba.auth.plugins.module_utils._errors import InvalidOption
 from ansible_collections.nomba.auth.plugins.module_utils._module import NombaModule, run
-from ansible_collections.nomba.auth.plugins.module_utils._secure_open import open_entry
+from ansible_collections.nomba.auth.plugins.module_utils._secure_open import (
+    create_folder,
+    open_entry,
+)
 
 
 def run_module(module: AnsibleModule) -> dict[str, Any]:
@@ -105,11 +111,14 @@ def run_module(module: AnsibleModule) -> dict[str, Any]:
     events = module.params["events"]
     if not all(isinstance(event.get("id"), str) and event["id"] for event in events):
         raise InvalidOption("events", "each needs an id, a string, so that none is written twice")
-    with open_entry("path", module.params["path"], follow_link=False) as entry:
-        log, too_open = read_log(entry)
-        new = missing(log, events)
-        if (new or too_open) and not module.check_mode:
-            append(entry, events, SYSTEM)
+    path = module.params["path"]
+    folder = path.rpartition("/")[0] or "."
+    if not module.check_mode:
+        create_folder("path", folder)
+    if os.path.isdir(folder):  # noqa: PTH112 -- pathlib is slow to import
+        new, too_open = _append(path, events, module.check_mode)
+    else:
+        new, too_open = missing(b"", events), False
     result: dict[str, Any] = {
         "changed": bool(new) or too_open,
         "appended": len(new),
@@ -119,6 +128,18 @@ def run_module(module: AnsibleModule) -> dict[str, Any]:
     if module._diff:
         result["diff"] = {"before": "", "after": lines(new).decode()}
     return result
+
+
+def _append(
+    path: str, events: list[dict[str, Any]], check_mode: bool
+) -> tuple[list[Mapping[str, Any]], bool]:
+    """Return the events that were missing, and whether other users could read the log."""
+    with open_entry("path", path, follow_link=False) as entry:
+        log, too_open = read_log(entry)
+        new = missing(log, events)
+        if (new or too_open) and not check_mode:
+            append(entry, events, SYSTEM)
+    return new, too_open
 
 
 def main() -> None:

@@ -13,8 +13,8 @@ version_added: 0.1.0
 short_description: Write the report of a revocation or a rotation for the file of an incident
 description:
   - Writes two private files, as JSON and as Markdown. They contain who did what and when, each
-    token by its fingerprint with the places where it was found, its outcome and the answers of the
-    API that prove it, and what is still unknown.
+    token by its fingerprint and each client by its id and fingerprint, the places where a token was
+    found, its outcome and the answers of the API that prove it, and what is still unknown.
   - The files contain no secret and no e-mail address.
   - A report that exists is kept. The next one gets a number, such as C(incident-2.json).
   - The playbooks of this collection and the role P(nomba.auth.credential_rotation#role) write their
@@ -97,7 +97,9 @@ report:
   returned: success
   type: dict
 events:
-  description: An event for each credential, for M(nomba.auth.nomba_audit).
+  description:
+    - An event for each credential, for M(nomba.auth.nomba_audit). Without a credential, one event
+      for the run.
   returned: success
   type: list
   elements: dict

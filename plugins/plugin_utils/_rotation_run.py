@@ -56,6 +56,11 @@ from ansible_collections.nomba.auth.plugins.module_utils._timestamps import show
 from ansible_collections.nomba.auth.plugins.module_utils._token import fingerprint
 
 _LEAK = "the credentials may have leaked"
+# The values with tokens of the control host, and where these were found.
+_FOUND_IN = {
+    "found": "credential_rotation_find_tokens_tasks",
+    "leftover": "issued.json in credential_rotation_dir",
+}
 _NOTHING_KNOWN = "No token to revoke is known yet."
 _RETURNED = "the options name the client again that is in service"
 _NOT_REVOKED_FIRST = (
@@ -516,8 +521,20 @@ class RotationRun:
 
     def _found_tokens(self) -> list[str]:
         """Return the tokens that were found on hosts and by the task file of the user."""
-        names = [*(f"found {name}" for name in self.settings.hosts), "found"]
+        names = [*(f"found {name}" for name in self.settings.hosts), *_FOUND_IN]
         return sorted({one for name in names for one in self.values.get(name, [])})
+
+    def _with_locations(self, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """Return the rows of tokens that were found, each with its locations and their hosts."""
+        places: dict[str, list[dict[str, Any]]] = {}
+        for host in self.settings.hosts if rows else ():
+            for mark, found in self.values.get(f"locations {host}", {}).items():
+                places.setdefault(mark, []).extend({"host": host, **one} for one in found)
+        for name, path in _FOUND_IN.items():
+            place = {"host": self.actor().host, "path": path, "line": None}
+            for mark in {fingerprint(one) for one in self.values.get(name, [])}:
+                places.setdefault(mark, []).append(place)
+        return [{**row, "found_in": places.get(str(row["fingerprint"]), [])} for row in rows]
 
     def _find_leftover(
         self, leaked: Iterable[Credential], leftover: Iterable[Mapping[str, Any]]
@@ -528,7 +545,7 @@ class RotationRun:
         """
         names = {one.owner.client_id for one in leaked}
         texts = [one["access_token"] for one in leftover if one["client_id"] in names]
-        self.values.put("found", [*self.values.get("found", []), *texts])
+        self.values.put("leftover", [*self.values.get("leftover", []), *texts])
 
     def _unread(self, state: State) -> list[str]:
         """Return what could not be searched for tokens, if it was to be searched.
@@ -579,6 +596,7 @@ class RotationRun:
                 reason = "the API also refuses the current client from here; is its address allowed"
                 found = ClientAnswer("no_clear_answer", reason=f"{reason}?")
             row = {"fingerprint": one.fingerprint, "outcome": found.answer, "verified": False}
+            row["client_id"] = one.owner.client_id
             row["reason"] = found.problem or found.reason
             if found.answer in CLIENT_REFUSALS and not alive and not found.problem:
                 row |= {"outcome": rotation.CLIENT_REFUSED, "verified": True}
@@ -622,6 +640,7 @@ class RotationRun:
     def _put_report(self, state: State) -> None:
         """Render the report from the state that the step saves."""
         notes = self._notes
+        notes["found"] = self._with_locations(notes.get("found", []))
         findings = Findings(
             **{name: notes[name] for name in notes if name in Findings.__dataclass_fields__},
             hosts=self.settings.members,

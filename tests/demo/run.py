@@ -83,6 +83,7 @@ def main() -> int:
         configuration = testbed.folder / "ansible.cfg"
         configuration.write_text("[defaults]\ninternal_poll_interval = 0.02\n", encoding="utf-8")
         os.environ["ANSIBLE_CONFIG"] = str(configuration)
+        os.environ["HOME"] = str(testbed.folder)  # which gets the audit log
         with simulator(testbed.announcement) as client:
             print(f"The simulator of the Nomba API listens at {client.url}")
             operator = Operator(client)

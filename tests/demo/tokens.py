@@ -85,6 +85,8 @@ class Tokens:
         self.check("the first token was already revoked", outcomes(rows)["already_revoked"] == 1)
         self.check("the expired token was skipped", outcomes(rows)["expired"] == 1)
         self.check("no token is valid", not self.simulator.live())
+        log = Path("~/.nomba/audit.jsonl").expanduser().read_text(encoding="utf-8")
+        self.check("the outcomes are in the audit log", all(row.fingerprint in log for row in rows))
 
     def revoke_folder_again(self) -> None:
         rows = self.playbook(expect_changed=False)

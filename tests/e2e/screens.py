@@ -24,20 +24,20 @@ _CHANGING = {
 }
 
 
-def assert_screen(name: str, run: PlaybookRun, controller: Controller) -> None:
-    """Require that the guide shows what the last task of a run has printed.
+def assert_screen(name: str, run: PlaybookRun, controller: Controller, task: str = "") -> None:
+    """Require that the guide shows what the last task of a run has printed, see printed.
 
     With the variable WRITE_SCREENS, the screen is also written to that folder, for the guide.
     """
-    shown = "\n".join(_printed(run)).replace(str(controller.folder), "/srv")
+    shown = "\n".join(printed(run, task)).replace(str(controller.folder), "/srv")
     if folder := os.environ.get("WRITE_SCREENS"):
         Path(folder, name).write_text(f"{shown}\n", encoding="utf-8")
     assert _masked(shown) == _masked(_in_guide(name)), shown
 
 
-def _printed(run: PlaybookRun) -> list[str]:
-    """Return the lines of the last task."""
-    end = run.output.rindex("TASK [")
+def printed(run: PlaybookRun, task: str = "") -> list[str]:
+    """Return the lines of the last task, or of the last one whose name begins so."""
+    end = run.output.rindex(f"TASK [{task}")
     found = re.search(r"=> (\{\n.*?\n\})", run.output[end:], re.DOTALL)
     assert found, run.output[end:]
     result = json.loads(found[1])

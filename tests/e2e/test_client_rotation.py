@@ -37,12 +37,14 @@ from .rotations import (
     task_file,
     writes,
 )
-from .screens import assert_screen
+from .screens import assert_screen, printed
 
 pytestmark = pytest.mark.newest
 NEW_MARK = fingerprint(SECOND_CLIENT_SECRET)
 FIND_TOKENS = ROOT / "docs" / "examples" / "redis_tokens" / "find.yml"
 VERIFIED = ["issue", "revoke"]
+# The task of nomba.auth.status that prints the screen.
+STATUS = "nomba.auth.credential_rotation : Print the status"
 
 
 class Applications:
@@ -121,9 +123,26 @@ def applications(simulator: ControlClient, tmp_path: Path) -> Iterator[Applicati
         stop([pid], testbed.folder)
 
 
+def reports(controller: Controller) -> list[Path]:
+    """Return the reports of all runs."""
+    return list(controller.folder.glob("report*.json"))
+
+
+def reported_locations(controller: Controller) -> dict[str, list[tuple[str, str]]]:
+    """Return host and path of each token in the last report, by its fingerprint."""
+    last = max(reports(controller), key=lambda path: path.stat().st_mtime_ns)
+    found = json.loads(last.read_text(encoding="utf-8"))["credentials"]
+    places = {one["fingerprint"]: one["locations"] for one in found if not one["client_id"]}
+    return {name: [(one["host"], one["path"]) for one in rows] for name, rows in places.items()}
+
+
 def test_client_is_replaced_and_a_later_run_retires_it(applications: Applications) -> None:
     controller, simulator = applications.controller, applications.simulator
-    tasks: dict[str, Any] = {"reload_tasks": reload_tasks(controller), "retire_after": 3600}
+    tasks: dict[str, Any] = {
+        "reload_tasks": reload_tasks(controller),
+        "retire_after": 3600,
+        "report_path": str(controller.folder / "report"),
+    }
     tokens = {fingerprint(one) for one in (applications.cached, applications.logged)}
 
     run = applications.rotate("--check", "--diff", **tasks)
@@ -148,7 +167,8 @@ def test_client_is_replaced_and_a_later_run_retires_it(applications: Application
     before = (controller.state, audit(controller))
     run = applications.rotate(**tasks)
     assert run.status == 0, run.output
-    assert "changed=1" not in run.output
+    # In the grace period, a run changes and finds nothing: it writes no report.
+    assert ("changed=1" in run.output, len(reports(controller))) == (False, 1)
     assert (controller.state, audit(controller)) == before
     assert writes(controller) == VERIFIED
 
@@ -160,12 +180,17 @@ def test_client_is_replaced_and_a_later_run_retires_it(applications: Application
     run = applications.rotate(**tasks)
     assert run.status != 0
     assert_screen("client still works", run, controller)
-    still = f"The old client {applications.old['client_id']} ({applications.old_mark}) still gets"
-    assert still in message(run)
+    assert f"{applications.old['client_id']} ({applications.old_mark}) still gets" in message(run)
     assert applications.live() == {fingerprint(later)}
     assert previous(controller) == [applications.old_mark]
     revoked = [entry.fingerprint for entry in simulator.requests("revoke")]
     assert set(revoked[:2]) == tokens
+    assert reported_locations(controller) == {
+        fingerprint(applications.cached): [("localhost", "credential_rotation_find_tokens_tasks")],
+        fingerprint(applications.logged): [
+            (host, f"{applications.log}") for host in controller.hosts
+        ],
+    }
     assert writes(controller) == ["revoke", "revoke", "issue", "revoke"]
 
     simulator.delete_client(applications.old["client_id"])
@@ -179,6 +204,21 @@ def test_client_is_replaced_and_a_later_run_retires_it(applications: Application
     assert outcomes(controller)[-1] == "client_refused"
     assert applications.live() == {fingerprint(later)}
     assert reloads(controller) == ["alpha", "beta"]
+
+
+def test_status_of_a_grace_period_is_no_failure_until_it_ends(applications: Applications) -> None:
+    controller = applications.controller
+    grace = options(retire_after=3600)
+    assert applications.rotate(retire_after=3600).status == 0
+    given = options(credential="client")
+    during = controller.run("nomba.auth.status", **given, **grace)
+    assert_screen("grace period", during, controller, STATUS)
+    unknown = controller.run("nomba.auth.status", **given)
+    first = printed(unknown, STATUS)[0]
+    assert first == "IN GRACE PERIOD: 1 replaced; 2 of 2 hosts and sinks in line"
+    controller.clock_shift = 3700
+    overdue = controller.run("nomba.auth.status", **given, **grace)
+    assert_screen("overdue", overdue, controller, STATUS)
 
 
 def test_failures_return_to_the_old_client_and_an_emergency_revokes_first(

@@ -135,7 +135,9 @@ def text_of(message: str) -> str:
     return b"".join(one for one in decoded if isinstance(one, bytes)).decode()
 
 
-def test_report_is_sent_by_email(simulator: ControlClient, tmp_path: Path) -> None:
+def test_report_without_a_change_is_sent_and_not_written(
+    simulator: ControlClient, tmp_path: Path
+) -> None:
     controller = Controller(simulator, tmp_path)
     controller.put_in_service(age=10)
     handler = type("Session", (MailSession,), {"messages": (messages := [])})
@@ -147,8 +149,10 @@ def test_report_is_sent_by_email(simulator: ControlClient, tmp_path: Path) -> No
             "mail_recipients": "b@localhost",
         }
         email = options(max_age=900, notify_tasks=str(EXAMPLES / "email.yml"))
+        email |= options(report_path=str(tmp_path / "report"))
         run = controller.run(play_file(controller), **mail, **email)
     assert run.status == 0, message(run)
     assert_screen("no change", run, controller)
     assert len(messages) == 1
     assert "No change: token sha256:" in text_of(messages[0])
+    assert list(tmp_path.glob("report*")) == []

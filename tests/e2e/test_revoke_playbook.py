@@ -78,3 +78,16 @@ def test_verdict_is_last_and_the_report_has_the_evidence(
     failed = controller.run("nomba.auth.revoke", nomba_sources=[str(log)], nomba_proof="maybe")
     assert failed.status == 2
     assert message(failed).startswith("NOT PROCESSED 1 of 1 host: localhost (value of proof")
+
+
+def test_playbook_imported_by_another_one_writes_the_audit_log(
+    simulator: ControlClient, tmp_path: Path
+) -> None:
+    controller = Controller(simulator, tmp_path)
+    (tmp_path / "project").mkdir()
+    play = tmp_path / "project" / "revoke.json"
+    play.write_text(json.dumps([{"import_playbook": "nomba.auth.revoke"}]), encoding="utf-8")
+    run = controller.run(str(play), nomba_access_tokens=[simulator.mint()])
+    assert run.status == 0, run.output
+    (line,) = (tmp_path / "home/.nomba/audit.jsonl").read_text(encoding="utf-8").splitlines()
+    assert json.loads(line)["outcome"] == "revoked"

@@ -184,7 +184,7 @@ ALLOWED: dict[str, set[str]] = {
     },
     "modules/nomba_audit.py": {
         *("_audit", "_clock", "_errors", "_module", "_secure_open"),
-        "ansible.module_utils.basic",
+        *("ansible.module_utils.basic", "os"),
     },
     "plugin_utils/_rotation_run.py": {
         *("_errors", "_rotation", "_rotation_plan", "_rotation_report", "_rotation_state"),
@@ -197,6 +197,7 @@ ALLOWED: dict[str, set[str]] = {
         *("_rotation", "_rotation_report", "_rotation_run", "_stored_token", "_token"),
         *("ansible.errors", "ansible.parsing.vault"),
     },
+    "plugin_utils/_printed_verdict.py": set(),
     "plugin_utils/_playbook_run.py": {
         *("_rotation", "ansible.parsing.splitter", "multiprocessing", "os", "pathlib"),
         *("shlex", "socket"),
@@ -214,11 +215,12 @@ ALLOWED: dict[str, set[str]] = {
         *("_fleet_scan", "_hidden_output", "_spool", "ansible.errors", "ansible.plugins.action"),
     },
     "action/nomba_fleet_scan.py": {
-        *("_fleet_scan", "_hidden_output", "_playbook_run", "_rotation", "_spool"),
-        *("ansible.errors", "ansible.plugins.action", "sys"),
+        *("_fleet_scan", "_hidden_output", "_playbook_run", "_printed_verdict", "_rotation"),
+        *("_spool", "ansible.errors", "ansible.plugins.action", "sys"),
     },
     "action/nomba_rotation.py": {
         *("_clock", "_control_host", "_errors", "_hidden_output", "_playbook_run"),
+        "_printed_verdict",
         *("_rotation_folder", "_rotation_options", "_rotation_plan", "_rotation_report"),
         "_rotation_run",
         *("_rotation_state", "_spool", "_store_move", "_stored_token", "_token"),

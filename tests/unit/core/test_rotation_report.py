@@ -398,8 +398,17 @@ def test_values_of_report(case: Case) -> None:
     found, state = reported(case), case.state
     current = state.current.fingerprint if state.current else ""
     assert list(found.values) == [
-        *("verdict", "mode", "reason", "current", "expires_at", "events", "outage", "not_revoked"),
-        *("retire_at", "retired", "found", "unread", "hosts", "unknown", "host_errors"),
+        *("verdict", "mode", "reason", "current", "clients", "expires_at", "events", "outage"),
+        *(
+            "not_revoked",
+            "retire_at",
+            "retired",
+            "found",
+            "unread",
+            "hosts",
+            "unknown",
+            "host_errors",
+        ),
         "errors",
     ]
     assert found.values["current"] == current

@@ -7,11 +7,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from ansible_collections.nomba.auth.plugins.module_utils._rotation import Inspection
-from ansible_collections.nomba.auth.plugins.module_utils._rotation_state import State
+from ansible_collections.nomba.auth.plugins.module_utils._rotation_state import (
+    Credential,
+    Kind,
+    State,
+)
 from ansible_collections.nomba.auth.plugins.module_utils._rotation_status import Status, status
 from tests.unit.clock import NOW
 from tests.unit.tables import each_row
@@ -23,6 +28,7 @@ from .rotation_factory import (
     NEW,
     OLD,
     OLDEST,
+    OWNER,
     held,
     publishing,
     using,
@@ -35,10 +41,15 @@ IN_SERVICE = State(held(OLD), hosts={name: using(OLD) for name in HOSTS})
 GOOD = Inspection((MARKS[OLD],))
 
 
-def shown(state: State, *found: Inspection | None, sinks: tuple[str, ...] = ()) -> Status:
+def shown(
+    state: State,
+    *found: Inspection | None,
+    sinks: tuple[str, ...] = (),
+    retire_after: float = 86400,
+) -> Status:
     """Return the status 20 s after NOW, with what the hosts a, b, ... contain."""
     hosts = dict(zip("abcdefghijklmnopqrstuvwxyz", found))
-    return status(state, hosts, sinks, store='a "store"', retire_after=86400, now=NOW + 20)
+    return status(state, hosts, sinks, store='a "store"', retire_after=retire_after, now=NOW + 20)
 
 
 # The state of host b, and the verdict, by what its file contains.
@@ -87,11 +98,11 @@ SITUATIONS: dict[str, tuple[Inspection | None, State, str, str]] = {
     ),
     "not retired": (
         *(GOOD, replace(IN_SERVICE, previous=(held(OLDEST),)), "in line"),
-        "NOT RETIRED: 1 replaced; 2 of 2 hosts and sinks in line",
+        "NOT RETIRED: 1 of 1 replaced; 2 of 2 hosts and sinks in line",
     ),
     "grace period": (
         *(GOOD, replace(IN_SERVICE, previous=(replace(held(OLDEST), until=NOW),)), "in line"),
-        "IN GRACE PERIOD: 1 replaced; 2 of 2 hosts and sinks in line",
+        "IN GRACE PERIOD until 2027-01-16T08:00:00Z: 1 replaced; 2 of 2 hosts and sinks in line",
     ),
     "empty store": (
         *(GOOD, State(), "no credential is in the store"),
@@ -120,6 +131,64 @@ def test_screen_names_ages_and_puts_the_worst_host_first() -> None:
     ]
     done = shown(whole_rotation(), Inspection((MARKS[NEW],)), Inspection((MARKS[NEW],)))
     assert [line for line in done.lines if line.startswith("last success: ")]
+
+
+def replaced(name: str, after: float, **more: Any) -> Credential:
+    """Return a client that was replaced a number of seconds after NOW."""
+    owner = replace(OWNER, client_id=name)
+    secret = f"the secret of {name}"
+    return Credential(owner, secret, None, NOW - 9, kind=Kind.CLIENT, until=NOW + after, **more)
+
+
+# The verdict, and the line of the first replaced client, by the clients and the grace period.
+GRACE: dict[str, tuple[list[Credential], float, str, str]] = {
+    "two ends": (
+        [replaced("0c0c", 10), replaced("0a0a", 0)],
+        3600,
+        "IN GRACE PERIOD until 2027-01-15T09:00:00Z: 2 replaced",
+        "due 2027-01-15T09:00:10Z",
+    ),
+    "one is overdue": (
+        [replaced("0c0c", 10), replaced("0a0a", -3600)],
+        3600,
+        "NOT RETIRED: 1 of 2 replaced",
+        "due 2027-01-15T09:00:10Z",
+    ),
+    "its length is not known here": (
+        [replaced("0c0c", 10)],
+        0,
+        "IN GRACE PERIOD: 1 replaced",
+        (
+            "replaced at 2027-01-15T08:00:10Z; set credential_rotation_retire_after to see when it "
+            "is due"
+        ),
+    ),
+    "compromised": (
+        [replaced("0c0c", 10, compromised=True)],
+        3600,
+        "NOT RETIRED: 1 of 1 replaced",
+        "compromised, due now",
+    ),
+}
+
+
+@each_row("name", GRACE)
+def test_grace_period_is_no_failure_until_a_client_is_overdue(name: str) -> None:
+    clients, retire_after, verdict, when = GRACE[name]
+    state = replace(IN_SERVICE, previous=tuple(clients))
+    one = shown(state, GOOD, GOOD, retire_after=retire_after)
+    assert one.values["verdict"] == f"{verdict}; 2 of 2 hosts and sinks in line"
+    assert one.lines[2] == f"replaced: client 0c0c ({clients[0].fingerprint}), {when}"
+
+
+def test_client_that_the_api_did_not_refuse_is_overdue_whatever_the_grace_period() -> None:
+    client = replaced("0c0c", 0)
+    event = {"id": "a 1", "time": "", "step": "retire", "outcome": "issued"}
+    events = ({**event, "fingerprints": [client.fingerprint]},)
+    one = shown(replace(IN_SERVICE, previous=(client,), events=events), GOOD, GOOD, retire_after=0)
+    assert one.values["verdict"].startswith("NOT RETIRED: 1 of 1 replaced; ")
+    assert one.lines[2].endswith(", due now")
+    assert one.values["retire_at"] == {client.fingerprint: "now"}
 
 
 def test_sinks_and_forgotten_hosts_are_listed() -> None:

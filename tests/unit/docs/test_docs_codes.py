@@ -17,8 +17,17 @@ from typing import Any
 import pytest
 import yaml
 
-from ansible_collections.nomba.auth.plugins.module_utils import _errors, _rotation
+from ansible_collections.nomba.auth.plugins.module_utils import (
+    _errors,
+    _rotation,
+    _rotation_status,
+)
 from ansible_collections.nomba.auth.plugins.module_utils._errors import BadState, NombaError
+from ansible_collections.nomba.auth.plugins.module_utils._incident_report import (
+    Made,
+    audit_events,
+    revocation_document,
+)
 from ansible_collections.nomba.auth.plugins.module_utils._revocation import WORST_FIRST, Outcome
 from ansible_collections.nomba.auth.plugins.module_utils._rotation import (
     Actor,
@@ -102,6 +111,15 @@ def recorded_events() -> Iterator[tuple[str, str]]:
                     yield ast.literal_eval(step), value
 
 
+def revocation_events() -> Iterator[tuple[str, str]]:
+    """Yield step and outcome of each event about a revocation."""
+    made = Made("2027-01-15T09:21:10Z", "", "")
+    row = {"fingerprint": "sha256:0000000000000000", "outcome": "revoked", "verified": True}
+    for result in ({"results": [row]}, {"results": []}, {"msg": "no result"}):
+        for event in audit_events(revocation_document({"host": result}, made)):
+            yield event["step"], ANY_OUTCOME if event["fingerprints"] else event["outcome"]
+
+
 def possible_values(node: ast.expr, function: ast.AST) -> Iterator[str]:
     """Yield the strings that an expression can be, or the text for those that are not listed."""
     if isinstance(node, ast.Constant):
@@ -162,7 +180,15 @@ def test_every_mode_has_one_row() -> None:
 
 def test_every_event_has_one_row() -> None:
     rows = sorted((step, outcome) for step, outcome, __ in table("Audit events"))
-    assert rows == sorted(set(recorded_events()))
+    assert rows == sorted({*recorded_events(), *revocation_events()})
+
+
+def test_first_words_of_a_status_are_listed_the_worst_first() -> None:
+    written = re.findall(
+        r'"([A-Z]{2,}(?: [A-Z]{2,})*)', inspect.getsource(_rotation_status._verdict)
+    )
+    text = GUIDES["verdicts"].split("\nStatus\n---", 1)[1]
+    assert re.findall(r"^   \* - ``([A-Z ]+)``$", text, re.MULTILINE) == written
 
 
 def test_every_key_of_the_report_has_one_row_and_is_documented() -> None:

@@ -19,7 +19,7 @@ from .guides import README, ROOT
 MAX_LINES = 120
 REPOSITORY = "https://github.com/nomba-auth/nomba.auth/blob/main/"
 # The steps of the playbooks, which nobody calls by hand.
-INTERNAL = re.compile("nomba_(rotation|fleet|token_find)|rotation_value")
+INTERNAL = re.compile("nomba_(rotation|fleet|token_find)|rotation_value|tasks$")
 PARTS = ("plugins/modules", "plugins/filter", "plugins/lookup", "plugins/callback")
 PARTS += ("roles", "playbooks", "extensions/eda/rulebooks", "extensions/eda/plugins/event_filter")
 RUN = ["Playbook: revoke", "  $ ansible-playbook -i /tmp/nomba-demo-a1/hosts", "  ok: 12 rows"]

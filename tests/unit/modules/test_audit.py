@@ -191,14 +191,22 @@ def test_diff_shows_what_is_appended(audit: Audit, check: bool) -> None:
     assert "diff" not in audit(event("3"), check=check).result
 
 
-@pytest.mark.parametrize("check", [False, True], ids=["real", "check"])
-def test_folder_that_does_not_exist_is_rejected(audit: Audit, check: bool) -> None:
-    returned = audit(
-        event("1"), path=str(audit.path.parent / "missing" / "audit.jsonl"), check=check
-    )
-    assert (returned.error, returned["changed"]) == ("invalid_option", False)
-    assert returned["msg"] == "path: its folder does not exist; create it first"
+def test_missing_folder_is_created_for_the_owner_only(audit: Audit) -> None:
+    path = audit.path.parent / "missing" / "audit.jsonl"
+    foretold = audit(event("1"), path=str(path), check=True, diff=True)
+    assert (foretold["changed"], foretold["appended"]) == (True, 1)
+    assert json.loads(foretold["diff"]["after"]) == event("1")
     assert list(audit.path.parent.iterdir()) == []
+    assert audit(event("1"), path=str(path))["appended"] == 1
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+    assert json.loads(path.read_bytes()) == event("1")
+
+
+def test_folder_that_cannot_be_created_is_rejected(audit: Audit) -> None:
+    (audit.path.parent / "file").write_text("", encoding="utf-8")
+    returned = audit(event("1"), path=str(audit.path.parent / "file" / "audit.jsonl"))
+    assert (returned.error, returned["changed"]) == ("invalid_option", False)
+    assert returned["msg"] == "path: it cannot be created: File exists"
 
 
 @pytest.mark.parametrize("check", [False, True], ids=["real", "check"])

@@ -12,6 +12,11 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.nomba.auth.plugins.module_utils._incident_report import (
+    Made,
+    markdown,
+    rotation_document,
+)
 from ansible_collections.nomba.auth.plugins.module_utils._rotation_state import (
     Credential,
     Host,
@@ -225,6 +230,46 @@ def test_found_tokens_of_the_old_client_are_revoked_before_it_is_retired() -> No
     assert "1 token(s) that were found were issued after" in " ".join(report["lines"])
 
 
+def test_report_has_the_id_of_each_client_and_the_locations_of_each_found_token() -> None:
+    play = Rotation()
+    play.values.put("found a", [OLD])
+    play.values.put("locations a", {MARKS[OLD]: [{"path": "/log", "line": 3}]})
+    play.values.put("found", [FOREIGN, OLD])
+    values = play.rotate()["values"]
+    assert values["clients"] == {OLD_MARK: "0c0c", NEW_MARK: "0d0d"}
+    cache = {"host": "controller", "path": "credential_rotation_find_tokens_tasks", "line": None}
+    assert {one["fingerprint"]: one["found_in"] for one in values["found"]} == {
+        MARKS[OLD]: [{"host": "a", "path": "/log", "line": 3}, cache],
+        MARKS[FOREIGN]: [cache],
+    }
+    document = rotation_document({**values, "steps": [], "actor": ""}, Made("", "", ""))
+    shown = {one["fingerprint"]: one["client_id"] for one in document["credentials"]}
+    assert shown == {OLD_MARK: "0c0c", NEW_MARK: "0d0d", MARKS[OLD]: "", MARKS[FOREIGN]: ""}
+    text = markdown(document)
+    assert f"| client 0d0d ({NEW_MARK}) | in_service |" in text
+    assert "| a /log:3, controller credential_rotation_find_tokens_tasks |" in text
+    assert f"may hold client 0d0d ({NEW_MARK})" in text
+
+
+def test_report_has_a_client_in_its_grace_period() -> None:
+    play = Rotation(retire_after=3600)
+    report = play.rotate()["values"]
+    document = rotation_document({**report, "steps": [], "actor": ""}, Made("", "", ""))
+    (replaced,) = [one for one in document["credentials"] if one["outcome"] == "replaced"]
+    due = f"it is due at {report['retire_at'][OLD_MARK]}"
+    names = ("fingerprint", "client_id", "proved", "reason")
+    assert [replaced[name] for name in names] == [OLD_MARK, "0c0c", False, due]
+
+
+def test_issued_token_that_an_emergency_found_is_in_its_file() -> None:
+    play = Rotation(State(credential(OLD_PAIR)), emergency=True, incident="1")
+    play.control.file = issued(FOREIGN, client_id="0c0c")
+    (found,) = play.rotate()["values"]["found"]
+    assert found["found_in"] == [
+        {"host": "controller", "path": "issued.json in credential_rotation_dir", "line": None}
+    ]
+
+
 def test_old_client_is_kept_while_one_of_its_tokens_may_be_alive() -> None:
     play = Rotation()
     play.values.put("found a", [OLD])
@@ -311,6 +356,17 @@ def test_rehearsal_verifies_and_changes_nothing() -> None:
         "The API issues no token to the client (forbidden). Correct credential_rotation_client_id "
         "and credential_rotation_client_secret, then run again."
     )
+
+
+def test_failed_verification_reports_no_host_of_an_earlier_run() -> None:
+    lost = Host((OLD_MARK,), error="it became unreachable")
+    play = Rotation(State(credential(OLD_PAIR), hosts={"a": lost, "b": lost}), verify_only=True)
+    play.control.clients[NEW_PAIR["client_secret"]] = ClientAnswer("forbidden")
+    values = play.rotate()["values"]
+    assert values["verdict"].startswith("NOT VERIFIED: the client of the options")
+    document = rotation_document({**values, "steps": [], "actor": ""}, Made("", "", ""))
+    assert "it became unreachable" not in markdown(document)
+    assert (values["host_errors"], values["hosts"][0]["may_hold"]) == ([], [OLD_MARK])
 
 
 def test_check_mode_sends_nothing_and_says_what_a_run_would_do() -> None:

@@ -197,6 +197,14 @@ def test_playbooks_use_options_that_exist(monkeypatch: pytest.MonkeyPatch) -> No
         assert (playbook.name, unknown) == (playbook.name, set())
 
 
+def test_shared_tasks_of_playbooks_use_options_that_exist(monkeypatch: pytest.MonkeyPatch) -> None:
+    tasks = yaml.safe_load((ROOT / "playbooks/tasks/report.yml").read_text(encoding="utf-8"))
+    for name in ("nomba_report", "nomba_audit"):
+        calls = list(_calls(tasks, name))
+        assert calls
+        assert {one for options in calls for one in options} <= set(declared(name, monkeypatch))
+
+
 def _action_options(name: str) -> set[str]:
     """Return the options of an action, with those of its fragments."""
     own = action(name)

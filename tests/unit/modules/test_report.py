@@ -27,6 +27,7 @@ from .test_documents import ANSIBLES_OWN, VALUE
 
 RETURNED = yaml.safe_load(nomba_report.RETURN)
 SCHEMA = Path(__file__).parents[3] / "docs" / "report.schema.json"
+FOUND_ON_HOST = {"host": "web1", "path": "/log", "line": 3}
 WHO = {"actor": "ada", "control_host": "bastion", "incident": "INC-42"}
 
 
@@ -105,6 +106,36 @@ def test_report_of_a_rotation_names_hosts_events_and_what_is_unknown(write_repor
         assert part in shown
 
 
+def test_scan_with_an_unread_source_has_failed(write_report: Report) -> None:
+    unread = [{"host": "web1", "path": "/log", "reason": "Permission denied"}]
+    scanned = {"results": [], "hosts": [], "unread": unread}
+    failed = write_report(revocations={"scan": scanned})
+    assert failed["report"]["problems"] == ["1 source(s) were not searched completely"]
+    assert failed["report"]["unread"] == unread
+    (event,) = failed["events"]
+    assert (event["outcome"], event["detail"]) == ("failed", failed["report"]["problems"][0])
+    done = write_report(revocations={"scan": {**scanned, "unread": []}})
+    (event,) = done["events"]
+    assert (event["outcome"], event["step"], event["fingerprints"]) == (
+        "nothing_found",
+        "revocation",
+        [],
+    )
+    assert event["actor"] == "ada"
+
+
+def test_events_have_the_fields_of_those_of_a_rotation(
+    revoke: Revoke, write_report: Report
+) -> None:
+    found = dict(revoke(revoke.simulator.mint()).result)
+    document = write_report(revocations={"a": found})
+    (event,) = document["events"]
+    assert set(event) == set(rotation()["events"][0])
+    (credential,) = document["report"]["credentials"]
+    name = f"{credential['time']} {credential['fingerprint']} revoked"
+    assert (event["id"], event["detail"]) == (name, "proved dead")
+
+
 @pytest.mark.newest
 def test_documents_match_the_published_schema(revoke: Revoke, write_report: Report) -> None:
     import jsonschema  # only with the newest Ansible
@@ -115,7 +146,8 @@ def test_documents_match_the_published_schema(revoke: Revoke, write_report: Repo
     given: list[dict[str, Any]] = [
         {"revocations": {"a": dict(revoke(revoke.simulator.mint()).result), "b": failed}},
         {"revocations": {"a": {"failed": True, "msg": "unreachable"}}},
-        {"rotation": rotation(rows=[retired_row(OLD)], unread=["a: /x"])},
+        {"rotation": rotation(rows=[retired_row(OLD, client_id="0c0c")], unread=["a: /x"])},
+        {"rotation": rotation(found=[retired_row(OLD, found_in=[FOUND_ON_HOST])])},
     ]
     for one in given:
         check.validate(write_report(**one)["report"])

@@ -169,7 +169,9 @@ def test_rollback_fails_with_its_verdict_and_the_details(rotation: Rotation) -> 
     verdict = rotation("verdict")
     assert verdict["failed"]
     assert verdict["msg"] == "NOT FINISHED: the run stopped before its end"
-    assert "the API did not answer" not in verdict["details"]  # that task has printed it
+    # The task that failed has printed its reason, which the report contains.
+    assert [one for one in verdict["details"] if "the API did not answer" in one] == []
+    assert "the API did not answer" in rotation("report")["errors"][0]
 
 
 def test_skipped_steps_fail_the_verdict(rotation: Rotation) -> None:
@@ -184,11 +186,19 @@ def test_skipped_steps_fail_the_verdict(rotation: Rotation) -> None:
 
 def test_report_that_was_not_written_fails_the_verdict(rotation: Rotation) -> None:
     rotate(rotation)
-    rotation.spool.put("not_reported", ["NOT REPORTED: Post: it failed"])
+    rotation.spool.put("not_reported", "Post: it failed")
     verdict = rotation("verdict")
     assert verdict["failed"]
     assert verdict["msg"] == "NOT REPORTED: Post: it failed"
     assert verdict["details"][0].startswith("ROTATED token ")
+
+
+def test_failed_run_that_was_not_reported_names_both(rotation: Rotation) -> None:
+    rotation("load")
+    rotation.spool.put("not_reported", "Post: it failed")
+    verdict = rotation("verdict")
+    assert verdict["msg"] == "NOT FINISHED: the run stopped before its end"
+    assert verdict["details"][-1] == "NOT REPORTED: Post: it failed"
 
 
 def test_emergency_revokes_the_tokens_that_a_task_file_found(rotation: Rotation) -> None:
@@ -298,6 +308,15 @@ def test_evidence_grows_with_each_step_and_a_failure_is_recorded(step: HostStep)
     assert lost["failed"]
 
 
+def test_found_tokens_and_their_locations_leave_through_the_spool(step: HostStep) -> None:
+    places = [{"path": "/log", "line": 3}]
+    found = {"tokens": [OLD], "found_in": {MARKS[OLD]: places}, "unread": [], "summary": {}}
+    step.results = {"nomba_token_find": found}
+    assert step("find", sources=["/log"])["msg"] == "1 token(s) found."
+    assert step.spool.get("found web") == [OLD]
+    assert step.spool.get("locations web") == {MARKS[OLD]: places}
+
+
 def test_sink_must_hold_the_credential(step: HostStep) -> None:
     step.spool.put("target", ["a rotation", MARKS[NEW]])
     for shown in (MARKS[OLD], NEW, ""):
@@ -312,6 +331,6 @@ def test_failed_task_files_are_recorded(step: HostStep) -> None:
     step("unread", failed)
     step("not_reported", failed)
     assert step.spool.get("unread") == ["credential_rotation_find_tokens_tasks: Ask: down"]
-    assert step.spool.get("not_reported") == ["NOT REPORTED: Ask: down"]
+    assert step.spool.get("not_reported") == "Ask: down"
     with pytest.raises(AnsibleActionFail, match=r"^step: set one of inspect, "):
         step("inspekt")

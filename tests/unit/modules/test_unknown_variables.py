@@ -68,7 +68,10 @@ def test_playbooks_check_and_describe_exactly_the_options_that_they_use() -> Non
     assert PLAYBOOKS
     for name, text in PLAYBOOKS.items():
         known = set(first_task(plays(name)[0])["vars"]["_nomba_options"])
-        body = "".join(line for line in text.splitlines(True) if not line.lstrip().startswith("#"))
+        shared = re.findall(r"import_tasks: (\S+)", text)
+        texts = [text, *((ROOT / "playbooks" / one).read_text("utf-8") for one in shared)]
+        lines = "".join(texts).splitlines(keepends=True)
+        body = "".join(line for line in lines if not line.lstrip().startswith("#"))
         templates = re.findall(r"\{\{.+?\}\}|that: .+", body)
         assert (name, known) == (name, {one for part in templates for one in used(part)})
         described = set(re.findall(r"^# (nomba_\w+) {2,}", text, re.MULTILINE))
