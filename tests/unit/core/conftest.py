@@ -26,8 +26,9 @@ configuration.set_hypothesis_home_dir(Path(tempfile.gettempdir(), f"hypothesis.{
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the searches for counterexamples; the report of coverage needs the other tests only."""
+    """Mark what the report of coverage does not need: searches, and examinations of the source."""
     for item in items:
         is_search = getattr(getattr(item, "obj", None), "is_hypothesis_test", False)
-        if is_search and Path(__file__).parent in item.path.parents:
-            item.add_marker(pytest.mark.search)
+        is_untraced = is_search or item.path.name == "test_architecture.py"
+        if is_untraced and Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.untraced)

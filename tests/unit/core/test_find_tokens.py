@@ -446,6 +446,7 @@ def test_hostile_text_is_never_read_as_token(monkeypatch: pytest.MonkeyPatch) ->
     assert found((b"eyJ" * 85 + b".") * 100) == []
 
 
+@pytest.mark.untraced
 @pytest.mark.parametrize("filling", [b"a", b"eyJ.", HEADER + b"." + PAYLOAD[:40] + b" " * 400])
 def test_memory_is_bounded_by_chunk_size(filling: bytes) -> None:
     chunk = filling * (MIB // len(filling))

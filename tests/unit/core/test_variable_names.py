@@ -71,6 +71,7 @@ def test_name_lists_match_the_project() -> None:
     assert all(PLAYBOOKS.values())
 
 
+@pytest.mark.untraced
 @each_row("option", PLAYBOOK_OPTIONS)
 def test_every_single_edit_of_playbook_option_is_found(option: str) -> None:
     typos = set(edits(option)) - {option}
@@ -79,6 +80,7 @@ def test_every_single_edit_of_playbook_option_is_found(option: str) -> None:
     assert all(f"did you mean {option}?" in one for one in found)
 
 
+@pytest.mark.untraced
 @each_row("option", [f"{PREFIX}emergency", f"{PREFIX}dir", f"{PREFIX}mode"])
 def test_every_single_edit_of_role_option_is_found(option: str) -> None:
     # An underscore before the prefix makes a name private.

@@ -25,7 +25,7 @@ from ansible_collections.nomba.auth.plugins.plugin_utils._rotation_run import Cl
 from .test_client_rotation import GOOD, Rotation
 from .test_rotation_run import HOSTS
 
-pytestmark = pytest.mark.search
+pytestmark = pytest.mark.untraced
 
 PAIRS = [{"client_id": f"client {n}", "client_secret": f"the secret of {n}"} for n in range(3)]
 FORBIDDEN = ClientAnswer("forbidden")

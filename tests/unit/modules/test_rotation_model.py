@@ -215,7 +215,7 @@ def test_a_resumed_rollback_does_not_return_hosts_to_a_dead_token() -> None:
     assert world.alive["token-2"]
 
 
-@pytest.mark.search
+@pytest.mark.untraced
 @pytest.mark.parametrize("number", range(len(WORLDS)))
 def test_all_plays_with_one_deviation(number: int, capsys: pytest.CaptureFixture[str]) -> None:
     seen: set[str] = set()
@@ -271,7 +271,7 @@ SCRIPTS = st.lists(
 )
 
 
-@pytest.mark.search
+@pytest.mark.untraced
 @settings(
     max_examples=EXAMPLES,
     database=None,
