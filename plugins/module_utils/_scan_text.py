@@ -25,7 +25,9 @@ from ansible_collections.nomba.auth.plugins.module_utils._scan_encodings import 
 from ansible_collections.nomba.auth.plugins.module_utils._scan_literals import (
     MIN_RUN,
     Kind,
+    Letters,
     Mark,
+    choose_letters,
     find_runs,
     find_starts,
 )
@@ -120,12 +122,13 @@ class _Window:
         """Search what follows, as far as what may start in it is complete."""
         self._data += block
         runs, size = self._runs(), len(self._data)
+        letters = choose_letters(self._data, self._start)
         tail = size if is_last else max(self._start, size - LOOKAHEAD)
-        end = size if is_last else self._end(runs, tail)
+        end = size if is_last else self._end(runs, tail, letters)
         runs = [run for run in runs if run.start < end]
         for start in range(self._start, min(tail, end), _SLICE):
             stop = min(tail, end, start + _SLICE)
-            marks = find_starts(self._data, start, stop) + [
+            marks = find_starts(self._data, start, stop, letters) + [
                 run for run in runs if start <= max(run.start, self._start) < stop
             ]
             yield from self._search(sorted(marks, key=lambda mark: mark.start))
@@ -144,7 +147,7 @@ class _Window:
             if run.end > max(self._start, self._after_run)
         ]
 
-    def _end(self, runs: list[Mark], tail: int) -> int:
+    def _end(self, runs: list[Mark], tail: int, letters: Letters) -> int:
         """Return the index before which all that starts is complete.
 
         tail: what starts after this index may not be complete. No token starts between it and the
@@ -152,7 +155,7 @@ class _Window:
         """
         last = len(self._data) - _BORDER
         waiting = [run.start for run in runs if not self._is_complete(run)]
-        starts = find_starts(self._data, tail, max(tail, last))
+        starts = find_starts(self._data, tail, max(tail, last), letters)
         return max(self._start, min([last, *waiting, *(mark.start for mark in starts)]))
 
     def _is_complete(self, run: Mark) -> bool:
