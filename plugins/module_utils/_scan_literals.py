@@ -76,11 +76,11 @@ class Mark(NamedTuple):
 class Letter(NamedTuple):
     """The rarest letter of a literal in some text. before, after: bytes one of which is next to it.
 
-    index: of the letter in the literal. Only one of before and after is not empty.
+    offset: of the letter in the literal. Only one of before and after is not empty.
     """
 
     letter: bytes
-    index: int
+    offset: int
     before: bytes
     after: bytes
     is_rare: bool
@@ -115,8 +115,10 @@ def find_starts(data: bytes, start: int, end: int, letters: Letters) -> list[Mar
     """Return the places between two indexes where tokens may start, by kind and in order."""
     stop = min(len(data), end + _MAX_SPLIT)
     found = [(Kind.START, _starts(data, start, stop, letters[Kind.START]))]
-    for kind in BASE64_OFFSETS:
-        found.append((kind, _literals(data, start, stop, kind.value.encode(), letters[kind])))
+    found += [
+        (kind, _literals(data, start, stop, kind.value.encode(), letters[kind]))
+        for kind in BASE64_OFFSETS
+    ]
     found += [(Kind.ESCAPE, list(_escapes(data, start, stop)))]
     return [Mark(index, kind, index) for kind, indexes in found for index in indexes if index < end]
 
@@ -137,8 +139,8 @@ def _starts(data: bytes, start: int, stop: int, letter: Letter) -> list[int]:
 
 def _literals(data: bytes, start: int, stop: int, text: bytes, letter: Letter) -> list[int]:
     """Return the indexes of a literal, found by one of its letters."""
-    first, last = start + letter.index, stop - len(text) + 1 + letter.index
-    found = (at - letter.index for at in _candidates(data, first, last, letter))
+    first, last = start + letter.offset, stop - len(text) + 1 + letter.offset
+    found = (at - letter.offset for at in _candidates(data, first, last, letter))
     return [at for at in found if data.startswith(text, at)]
 
 

@@ -29,16 +29,27 @@ from ansible_collections.nomba.auth.plugins.module_utils._scan import (
     shown_path,
 )
 from ansible_collections.nomba.auth.plugins.module_utils._scan_archives import (
+    HEAD,
     Budget,
     Place,
     is_text,
+    open_packed,
     search_content,
     search_plain,
 )
 from ansible_collections.nomba.auth.plugins.module_utils._scan_batch import Batch
+from ansible_collections.nomba.auth.plugins.module_utils._scan_parts import Part, cut
+from ansible_collections.nomba.auth.plugins.module_utils._scan_processes import (
+    End,
+    Processes,
+    Record,
+    usable_processes,
+)
 from ansible_collections.nomba.auth.plugins.module_utils._scan_reader import Problem
 from ansible_collections.nomba.auth.plugins.module_utils._scan_text import (
     PackedFinding,
+    TextFinding,
+    search_part,
     search_text,
 )
 from ansible_collections.nomba.auth.plugins.module_utils._token import Token, find_tokens, redact
@@ -47,6 +58,14 @@ _MIB = 1024 * 1024
 _CHUNK = _MIB
 # Bytes. Smaller files are examined together.
 _SMALL = 64 * 1024
+# Bytes. The allocator of glibc returns freed memory to the system and gets it again for each block
+# that is read. It keeps twice as much as the largest object that was freed before.
+_KEPT_MEMORY = 8 * _MIB
+# Bytes. Larger files are searched in several processes. To start one takes as long as the search of
+# about 5 MiB.
+_LARGE = 32 * _MIB
+# Bytes of a block in the status of a file. A sparse file has fewer than its size explains.
+_BLOCK = 512
 # Bytes by which a file may grow while it is read. Also the limit for files that report no size,
 # such as those in /proc.
 _MAX_GROWTH = 64 * _MIB
@@ -120,6 +139,7 @@ class Sources:
 
     def scan(self, sources: Iterable[str]) -> None:
         """Read files, and folders recursively, until a signal stops the run."""
+        bytes(_KEPT_MEMORY)
         for source in sources:
             try:
                 self._source(source)
@@ -229,6 +249,8 @@ class Sources:
                 return
             self._search_batch()
             self._unread_in_file = 0
+            if size >= _LARGE and self._search_in_parts(path, descriptor, status):
+                return
             chunks = self._chunks(path, descriptor, size)
             first = next(chunks, b"")
             if not (first.startswith(JOURNAL_START) and self._journal(path, descriptor)):
@@ -254,12 +276,71 @@ class Sources:
             self._unread_in_file = 0
             search_content(Place(path), [content], self, Budget.for_size(len(content)))
 
-    def _chunks(self, path: str, descriptor: int, size: int) -> Iterator[bytes]:
+    def _search_in_parts(self, path: str, descriptor: int, status: os.stat_result) -> bool:
+        """Search a large text in several processes, if that is possible; return whether it was."""
+        size, count = status.st_size, usable_processes()
+        if count == 1 or status.st_blocks * _BLOCK < size:
+            return False
+        try:
+            if not is_text(os.pread(descriptor, HEAD, 0) + os.pread(descriptor, HEAD, size - HEAD)):
+                return False
+            parts = cut(size, lambda length, offset: os.pread(descriptor, length, offset))
+            processes = Processes(
+                min(count, len(parts)), parts, lambda part: self._part(path, descriptor, size, part)
+            )
+        except OSError:
+            return False  # reading it in this process reports the error
+        with processes:
+            findings = self._merged(path, processes.records(self._stopped))
+            contents = self._report(Place(path), findings)
+            open_packed(Place(path), contents, self, Budget.for_size(size))
+        return True
+
+    def _part(self, path: str, descriptor: int, size: int, part: Part) -> Iterator[Record]:
+        """Search a part of a file in a process of its own; yield its end too."""
+        unread, position = len(self.result.unread), part.first
+
+        def chunks() -> Iterator[bytes]:
+            nonlocal position
+            # Opened again, because forks share the offset of an open file.
+            own = os.open(f"/proc/self/fd/{descriptor}", _OPEN)
+            os.lseek(own, part.first, os.SEEK_SET)
+            for chunk in self._chunks(path, own, size, part.first):
+                left = len(chunk) if part.end is None else part.end - position
+                position += min(len(chunk), left)
+                yield chunk[:left]
+                if position == part.end:
+                    break
+            os.close(own)
+
+        line_breaks = yield from search_part(chunks(), part.context)
+        reasons = [reason for __, reason in self.result.unread[unread:]]
+        read = max(0, position - part.first - part.context)
+        yield End(line_breaks, read, reasons, self._is_stopped)
+
+    def _merged(
+        self, path: str, records: Iterator[Record]
+    ) -> Iterator[TextFinding | PackedFinding]:
+        """Yield what was found in all parts of a file, until one could not be read."""
+        line_breaks = 0
+        for record in records:
+            if not isinstance(record, End):
+                yield replace(record, line=record.line + line_breaks)
+                continue
+            line_breaks += record.line_breaks
+            self.result.bytes += record.size
+            for reason in record.unread:
+                self._add_unread(path, reason)
+            self._is_stopped = self._is_stopped or record.is_stopped
+            if record.unread or record.is_stopped:
+                return
+
+    def _chunks(self, path: str, descriptor: int, size: int, position: int = 0) -> Iterator[bytes]:
         """Yield the content of a file, with at most _MAX_GROWTH more than its size when opened.
 
         Ends early, and lists the file as unread, when an error occurs.
         """
-        position, limit = 0, size + _MAX_GROWTH
+        limit = size + _MAX_GROWTH
         length = min(_CHUNK, size + 1) if size else _CHUNK
         try:
             while chunk := os.read(descriptor, length):
@@ -347,7 +428,13 @@ class Sources:
 
     def text(self, place: Place, chunks: Iterator[bytes]) -> Iterator[bytes | None]:
         """Search a text, and yield what is compressed in it in base64."""
-        for finding in search_text(chunks):
+        return self._report(place, search_text(chunks))
+
+    def _report(
+        self, place: Place, findings: Iterator[TextFinding | PackedFinding]
+    ) -> Iterator[bytes | None]:
+        """Add what was found in a text, and yield what is compressed in it in base64."""
+        for finding in findings:
             if isinstance(finding, PackedFinding):
                 yield finding.content
                 continue
