@@ -17,7 +17,6 @@ import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import astuple
-from types import TracebackType
 from typing import Any, NamedTuple, NoReturn, Union
 
 from ansible_collections.nomba.auth.plugins.module_utils._scan_parts import Part
@@ -63,7 +62,7 @@ def usable_processes() -> int:
 
 
 class Processes:
-    """Processes that search the parts of a file. Used as a context, whose end kills them."""
+    """Processes that search the parts of a file, until they are closed."""
 
     def __init__(
         self, count: int, parts: Sequence[Part], search: Callable[[Part], Iterator[Record]]
@@ -76,19 +75,8 @@ class Processes:
             for number in range(count):
                 self._start(parts[number::count], search)
         except OSError:
-            self._end()
+            self.close()
             raise
-
-    def __enter__(self) -> Processes:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._end()
 
     def records(self, stopped: Callable[[], bool]) -> Iterator[Record]:
         """Yield what all parts contain, in order, each with its end."""
@@ -128,7 +116,8 @@ class Processes:
         finally:
             os._exit(0)  # whatever happened: the parent misses the end of a part
 
-    def _end(self) -> None:
+    def close(self) -> None:
+        """Kill the processes."""
         for pipe in self._pipes:
             os.close(pipe)
         for child in self._children:

@@ -290,7 +290,7 @@ class Sources:
             )
         except OSError:
             return False  # reading it in this process reports the error
-        with processes:
+        with closing(processes):
             findings = self._merged(path, processes.records(self._stopped))
             contents = self._report(Place(path), findings)
             open_packed(Place(path), contents, self, Budget.for_size(size))

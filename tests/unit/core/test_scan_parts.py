@@ -212,9 +212,9 @@ _scan_sources.search_part = killed
 def test_file_is_unread_if_a_process_is_killed(tmp_path: Path) -> None:
     path = write_large(tmp_path / "file")
     found = scan_process(path, 2, KILL_IN_THE_SECOND_PART)
-    assert found["unread"] == [[str(path), "a process that read it was killed"]]
-    assert (found["forks"], found["left"]) == (2, 0)
     assert found["tokens"]  # those of the first part
+    assert (found["forks"], found["left"]) == (2, 0)
+    assert found["unread"] == [[str(path), "a process that read it was killed"]]
 
 
 def test_no_process_is_left_after_a_signal(tmp_path: Path) -> None:
