@@ -199,7 +199,8 @@ class Sources:
             with suppress(OSError, ValueError):
                 texts.append(os.readlink(path))  # noqa: PTH115  an empty Path is the current folder
         for text in texts:
-            self._search_name(Place(path), text.encode("utf-8", "surrogatepass"))
+            if ".e" in text:  # encoding each of many names takes longer
+                self._search_name(Place(path), text.encode("utf-8", "surrogatepass"))
 
     def _search_name(self, place: Place, name: bytes) -> None:
         if b".e" in name:
@@ -495,9 +496,9 @@ def _shown(place: Place) -> str:
 def _kind(entry: os.DirEntry[str]) -> str:
     """Return what an entry of a folder is, without following a link."""
     try:
-        if entry.is_dir(follow_symlinks=False):
-            return "folder"
-        return "file" if entry.is_file(follow_symlinks=False) else ""
+        if entry.is_file(follow_symlinks=False):
+            return "file"
+        return "folder" if entry.is_dir(follow_symlinks=False) else ""
     except OSError:
         return ""  # the status of the path then reports the error
 
