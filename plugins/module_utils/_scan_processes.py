@@ -2,10 +2,11 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Searching the parts of a large file in several processes. The result is that of one process.
+"""Searching in other processes: the parts of a large file, and what this process unpacks.
 
-The processes are forks of this one, so they share its open files. Each sends what it finds through
-a pipe, and this process reads the pipes in the order of the parts. No process outlives the search.
+The result is that of one process. The others are forks of it, so they share its open files. Each
+sends what it finds through a pipe, and this process reads the pipes in the order of the parts. No
+process outlives the search.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import os
 import select
 import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import astuple
 from typing import Any, NamedTuple, NoReturn, Union
 
@@ -24,6 +25,7 @@ from ansible_collections.nomba.auth.plugins.module_utils._scan_reader import Pro
 from ansible_collections.nomba.auth.plugins.module_utils._scan_text import (
     PackedFinding,
     TextFinding,
+    search_text,
 )
 from ansible_collections.nomba.auth.plugins.module_utils._token import Token
 
@@ -31,6 +33,8 @@ _MAX_PROCESSES = 4
 # The threads of this process. The fork of a process with several threads may never end.
 _THREADS = "/proc/self/task"
 _PIECE = 64 * 1024
+# Bytes of the size of a chunk.
+_SIZE = 8
 # Bytes of a record without the content in it.
 _MAX_RECORD = 256 * 1024
 # Seconds between two looks at whether a signal stopped the run.
@@ -94,36 +98,119 @@ class Processes:
         reading, writing = os.pipe()
         self._pipes.append(reading)
         try:
-            child = os.fork()
-            if not child:
-                self._search(writing, parts, search)
-            self._children.append(child)
+            records = (record for part in parts for record in search(part))
+            self._children.append(_fork(records, writing, self._pipes))
         finally:
             os.close(writing)
-
-    def _search(
-        self, pipe: int, parts: Sequence[Part], search: Callable[[Part], Iterator[Record]]
-    ) -> NoReturn:
-        """Search parts in this process, which is a fork, and end it."""
-        try:
-            for other in self._pipes:
-                os.close(other)  # so that writing fails when no process reads any longer
-            with os.fdopen(pipe, "wb") as stream:
-                for part in parts:
-                    for record in search(part):
-                        stream.write(_packed(record))
-                    stream.flush()
-        finally:
-            os._exit(0)  # whatever happened: the parent misses the end of a part
 
     def close(self) -> None:
         """Kill the processes."""
         for pipe in self._pipes:
             os.close(pipe)
         for child in self._children:
-            os.kill(child, signal.SIGKILL)
-            os.waitpid(child, 0)
+            _kill(child)
         self._pipes, self._children = [], []
+
+
+class TextProcess:
+    """A process that searches a text, until it is closed."""
+
+    def __init__(self) -> None:
+        """Raises OSError without a process."""
+        self._reading, records = os.pipe()
+        chunks, self._writing = os.pipe()
+        try:
+            self._child = _fork(_search(chunks), records, [self._reading, self._writing])
+        except OSError:
+            self._close_pipes()
+            raise
+        finally:
+            os.close(records)
+            os.close(chunks)
+        os.set_blocking(self._writing, False)
+
+    def records(self, chunks: Iterator[bytes]) -> Iterator[Record]:
+        """Yield what a text contains, and its end."""
+        problems: list[Problem] = []
+        reader = Reader(self._exchange(_frames(chunks, problems)))
+        record: Record | None = None
+        while not isinstance(record, End):
+            try:
+                record = _receive(reader)
+            except Problem:
+                record = End(0, 0, (_ENDED,), is_stopped=False)
+            yield record
+        if problems:
+            raise problems[0]
+
+    def close(self) -> None:
+        """Kill the process."""
+        self._close_pipes()
+        _kill(self._child)
+
+    def _close_pipes(self) -> None:
+        os.close(self._reading)
+        os.close(self._writing)
+
+    def _exchange(self, frames: Iterator[bytes]) -> Iterator[bytes]:
+        """Send frames, and yield what the process sends, until it ends."""
+        data = memoryview(b"")
+        while True:
+            data = data or memoryview(next(frames, b""))
+            writing = [self._writing] if data else []
+            readable, writable, __ = select.select([self._reading], writing, [])
+            if writable:
+                try:
+                    data = data[os.write(self._writing, data) :]
+                except BrokenPipeError:
+                    data, frames = memoryview(b""), iter(())
+            if readable:
+                received = os.read(self._reading, _PIECE)
+                if not received:
+                    return
+                yield received
+
+
+def _frames(chunks: Iterator[bytes], problems: list[Problem]) -> Iterator[bytes]:
+    """Yield chunks, each after its size, and note the problem that ended them."""
+    try:
+        for chunk in chunks:
+            if chunk:
+                yield len(chunk).to_bytes(_SIZE, "big")
+                yield chunk
+    except Problem as problem:
+        problems.append(problem)
+    yield bytes(_SIZE)
+
+
+def _search(pipe: int) -> Iterator[Record]:
+    """Search the text whose frames come through a pipe."""
+    with os.fdopen(pipe, "rb") as stream:
+        sizes = iter(lambda: int.from_bytes(stream.read(_SIZE), "big"), 0)
+        yield from search_text(stream.read(size) for size in sizes)
+    yield End(0, 0, (), is_stopped=False)
+
+
+def _fork(records: Iterator[Record], pipe: int, parents_pipes: Iterable[int]) -> int:
+    """Return the id of a new process, which sends records through a pipe and ends."""
+    child = os.fork()
+    if child:
+        return child
+    try:
+        for other in parents_pipes:
+            os.close(other)  # so that writing fails when the parent has ended
+        with os.fdopen(pipe, "wb") as stream:
+            for record in records:
+                stream.write(_packed(record))
+                if isinstance(record, End):
+                    stream.flush()
+    finally:
+        os._exit(0)  # whatever happened: the parent misses the end of a part
+
+
+def _kill(child: int) -> None:
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
 
 
 def _chunks(pipe: int, stopped: Callable[[], bool]) -> Iterator[bytes]:

@@ -16,7 +16,7 @@ import os
 import re
 import stat
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from itertools import chain
 
@@ -43,6 +43,7 @@ from ansible_collections.nomba.auth.plugins.module_utils._scan_processes import 
     End,
     Processes,
     Record,
+    TextProcess,
     usable_processes,
 )
 from ansible_collections.nomba.auth.plugins.module_utils._scan_reader import Problem
@@ -64,6 +65,8 @@ _KEPT_MEMORY = 8 * _MIB
 # Bytes. Larger files are searched in several processes. To start one takes as long as the search of
 # about 5 MiB.
 _LARGE = 32 * _MIB
+# Bytes. Longer texts are searched in another process if this one has to unpack them.
+_LONG = 4 * _MIB
 # Bytes of a block in the status of a file. A sparse file has fewer than its size explains.
 _BLOCK = 512
 # Bytes by which a file may grow while it is read. Also the limit for files that report no size,
@@ -133,6 +136,7 @@ class Sources:
         self._other_jwts: set[str] = set()
         self._files: set[tuple[int, int]] = set()
         self._is_stopped = False
+        self._has_processes = False
         self._unread_in_file = 0
         self._findings = 0
         self._batch = Batch()
@@ -279,7 +283,7 @@ class Sources:
 
     def _search_in_parts(self, path: str, descriptor: int, status: os.stat_result) -> bool:
         """Search a large text in several processes, if that is possible; return whether it was."""
-        size, count = status.st_size, usable_processes()
+        size, count = status.st_size, self._usable_processes()
         if count == 1 or status.st_blocks * _BLOCK < size:
             return False
         try:
@@ -291,7 +295,7 @@ class Sources:
             )
         except OSError:
             return False  # reading it in this process reports the error
-        with closing(processes):
+        with self._while_open(processes):
             findings = self._merged(path, processes.records(self._stopped))
             contents = self._report(Place(path), findings)
             open_packed(Place(path), contents, self, Budget.for_size(size))
@@ -429,7 +433,48 @@ class Sources:
 
     def text(self, place: Place, chunks: Iterator[bytes]) -> Iterator[bytes | None]:
         """Search a text, and yield what is compressed in it in base64."""
-        return self._report(place, search_text(chunks))
+        return self._report(place, self._searched(place, chunks))
+
+    def _searched(
+        self, place: Place, chunks: Iterator[bytes]
+    ) -> Iterator[TextFinding | PackedFinding]:
+        """Search a text: in another process if it is long, and this one has to unpack it."""
+        before, first = self.result.bytes, _first_chunks(chunks)
+        is_unpacked = self.result.bytes - before < _LONG // 2
+        is_long = sum(map(len, first)) >= _LONG
+        process = self._text_process() if is_long and is_unpacked else None
+        whole = chain(_each_once(first), chunks)
+        if process is None:
+            yield from search_text(whole)
+            return
+        with self._while_open(process):
+            for record in process.records(whole):
+                if not isinstance(record, End):
+                    yield record
+                elif record.unread:
+                    self.unread(place, record.unread[0])
+                    for __ in whole:  # what follows the text is read nevertheless
+                        pass
+
+    def _text_process(self) -> TextProcess | None:
+        try:
+            return TextProcess() if self._usable_processes() > 1 else None
+        except OSError:
+            return None
+
+    def _usable_processes(self) -> int:
+        """Return how many processes may search; 1 if others do already."""
+        return 1 if self._has_processes else usable_processes()
+
+    @contextmanager
+    def _while_open(self, processes: Processes | TextProcess) -> Iterator[None]:
+        """Close processes at the end; meanwhile no others are started."""
+        self._has_processes = True
+        try:
+            yield
+        finally:
+            self._has_processes = False
+            processes.close()
 
     def _report(
         self, place: Place, findings: Iterator[TextFinding | PackedFinding]
@@ -491,6 +536,22 @@ class Sources:
 
 def _shown(place: Place) -> str:
     return shown_path(place.path) + place.inside
+
+
+def _first_chunks(chunks: Iterator[bytes]) -> list[bytes]:
+    """Return the chunks of a text until there are _LONG bytes."""
+    found, size = [], 0
+    while size < _LONG and (chunk := next(chunks, None)) is not None:
+        found.append(chunk)
+        size += len(chunk)
+    return found
+
+
+def _each_once(chunks: list[bytes]) -> Iterator[bytes]:
+    """Yield chunks, and keep none of them in memory."""
+    chunks.reverse()
+    while chunks:
+        yield chunks.pop()
 
 
 def _kind(entry: os.DirEntry[str]) -> str:

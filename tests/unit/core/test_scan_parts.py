@@ -9,9 +9,11 @@ from __future__ import annotations
 import base64
 import gzip
 import json
+import lzma
 import os
 import subprocess
 import sys
+import tarfile
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import accumulate
@@ -133,6 +135,7 @@ def counted():
 os.fork = counted
 _scan_sources.usable_processes = lambda: count
 _scan_sources._LARGE = _scan_parts.PART = 1024 * 1024
+_scan_sources._LONG = 2 * 1024 * 1024
 stopped = lambda: False
 exec(code)
 found = scan([], [path], stopped)
@@ -276,7 +279,6 @@ _scan_sources.Processes = grown
 @each_row(
     ("name", "content"),
     [
-        ("gzip", gzip.compress(os.urandom(3 * MIB))),
         ("no border", b"QUJD" * MIB),
         ("program with a zip archive", LINE * 60_000 + b"PK\x05\x06" + bytes(18)),
     ],
@@ -289,6 +291,93 @@ def test_other_files_are_read_as_before(tmp_path: Path, name: str, content: byte
     assert several.pop("forks") == (1 if name == "no border" else 0)
     one.pop("forks")
     assert one == several
+
+
+# What is unpacked by this process is searched in another one.
+
+
+@each_row("name", ["file.gz", "file.tar.gz", "file.xz"])
+def test_result_of_unpacking_and_searching_processes_is_that_of_one(
+    tmp_path: Path, name: str
+) -> None:
+    path = write_packed(tmp_path, name)
+    one, two = scan_process(path, 1), scan_process(path, 2)
+    assert (one.pop("forks"), two.pop("forks")) == (0, 2 if "tar" in name else 1)
+    assert one == two
+    assert (one["unread"], one["counts"]["archives"] > 0) == ([], True)
+    assert len(one["tokens"]) > 40
+
+
+def write_packed(folder: Path, name: str) -> Path:
+    """Write a large log in this format; two of them if it is an archive."""
+    log, path = write_large(folder / "log"), folder / name
+    if ".tar" in name:
+        with tarfile.open(path, "w:gz") as archive:
+            archive.add(log, "a.log")
+            archive.add(log, "b.log")
+    else:
+        compress = lzma.compress if name.endswith(".xz") else gzip.compress
+        path.write_bytes(compress(log.read_bytes()))
+    return path
+
+
+KILL_THE_SEARCH = """
+search = _scan_processes.search_text
+def killed(chunks):
+    next(chunks)
+    os.kill(os.getpid(), signal.SIGKILL)
+    yield
+if "tar" not in path:
+    _scan_processes.search_text = killed
+"""
+KILL_THE_FIRST_SEARCH = KILL_THE_SEARCH.replace('"tar" not in path', "True").replace(
+    "    next(chunks)\n", "    if len(forks) > 1:\n        return (yield from search(chunks))\n"
+)
+
+
+@each_row(
+    ("name", "code", "left"),
+    [("file.gz", KILL_THE_SEARCH, ""), ("file.tar.gz", KILL_THE_FIRST_SEARCH, "b.log")],
+)
+def test_text_is_unread_if_its_process_is_killed(
+    tmp_path: Path, name: str, code: str, left: str
+) -> None:
+    path = write_packed(tmp_path, name)
+    found = scan_process(path, 2, code)
+    unread = f"{path}!a.log" if left else str(path)
+    assert found["unread"] == [[unread, "a process that read it was killed"]]
+    assert found["left"] == 0
+    assert bool(found["tokens"]) is bool(left)
+    places = {place["path"] for places in found["places"].values() for place in places}
+    assert {one.partition(" ")[0] for one in places} == ({f"{path}!{left}"} if left else set())
+
+
+def test_damaged_file_is_searched_up_to_the_damage(tmp_path: Path) -> None:
+    path = write_packed(tmp_path, "file.gz")
+    os.truncate(path, path.stat().st_size // 2)
+    one, two = scan_process(path, 1), scan_process(path, 2)
+    assert (one.pop("forks"), two.pop("forks")) == (0, 1)
+    assert one == two
+    assert one["tokens"]
+    assert one["unread"]
+
+
+def test_no_searching_process_is_left_after_a_signal(tmp_path: Path) -> None:
+    path = write_packed(tmp_path, "file.gz")
+    with path.open("ab") as stream:
+        stream.write(gzip.compress(os.urandom(4 * MIB)))
+    found = scan_process(path, 2, "stopped = lambda: len(forks) == 1")
+    assert (found["forks"], found["left"]) == (1, 0)
+    assert found["unread"][-1] == [
+        str(path),
+        "it was not read completely: the run was stopped by a signal",
+    ]
+
+
+def test_text_is_searched_by_this_process_if_there_is_no_other(tmp_path: Path) -> None:
+    path = write_packed(tmp_path, "file.gz")
+    one, other = scan_process(path, 1), scan_process(path, 2, NO_FORK)
+    assert one == other
 
 
 def test_sparse_file_is_read_by_one_process(tmp_path: Path) -> None:
@@ -318,11 +407,10 @@ def test_a_process_with_threads_starts_no_other() -> None:
     assert (int(alone), int(with_thread)) == (min(4, len(os.sched_getaffinity(0))), 1)
 
 
-ORPHAN = """
+WAIT = """
 search = _scan_sources.search_part
 def waiting(chunks, context):
-    print(os.getpid(), flush=True)
-    os.close(1)
+    os.write(1, b"%d\\n" % os.getpid())
     os.read(int(os.environ["GATE"]), 1)
     return (yield from search(chunks, context))
 _scan_sources.search_part = waiting
@@ -333,32 +421,17 @@ def test_no_process_outlives_a_killed_scan(tmp_path: Path) -> None:
     path = write_large(tmp_path / "file")
     paths = os.pathsep.join(str(Path(entry).resolve()) for entry in sys.path)
     reading, writing = os.pipe()
-    command = [sys.executable, "-c", SCAN, "2", str(path), ORPHAN]
+    command = [sys.executable, "-c", SCAN, "2", str(path), WAIT]
     environment = {**os.environ, "PYTHONPATH": paths, "GATE": str(reading)}
     with subprocess.Popen(
         command, env=environment, stdout=subprocess.PIPE, pass_fds=[reading]
     ) as process:
         assert process.stdout is not None
-        children = [int(process.stdout.readline()) for __ in range(2)]
-        ends = [os.open(f"/proc/{child}", os.O_RDONLY) for child in children]
+        lines_of_children = [process.stdout.readline() for __ in range(2)]
         process.kill()
-    os.write(writing, b"xx")
-    for end in (reading, writing):
-        os.close(end)
-    for end in ends:
-        _await_end(end)
-
-
-def _await_end(folder: int) -> None:
-    """Wait until the process of a folder of /proc has ended."""
-    while True:
-        try:
-            os.stat("stat", dir_fd=folder)
-            status = os.open("stat", os.O_RDONLY, dir_fd=folder)
-            state = os.read(status, 1000).rpartition(b")")[2].split()[0]
-            os.close(status)
-        except (ProcessLookupError, FileNotFoundError):
-            break
-        if state == b"Z":
-            break
-    os.close(folder)
+        os.write(writing, b"x" * 100)
+        # The output ends when no process is left. Each ended after its part, and began no other.
+        assert process.stdout.read() == b""
+    os.close(reading)
+    os.close(writing)
+    assert len(set(lines_of_children)) == 2
