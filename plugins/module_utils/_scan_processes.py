@@ -18,7 +18,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import astuple
-from typing import Any, NamedTuple, NoReturn, Union
+from typing import Any, NamedTuple, Union
 
 from ansible_collections.nomba.auth.plugins.module_utils._scan_parts import Part
 from ansible_collections.nomba.auth.plugins.module_utils._scan_reader import Problem, Reader
@@ -33,10 +33,8 @@ _MAX_PROCESSES = 4
 # The threads of this process. The fork of a process with several threads may never end.
 _THREADS = "/proc/self/task"
 _PIECE = 64 * 1024
-# Bytes of the size of a chunk.
+# Bytes of the size that is before a chunk or a record.
 _SIZE = 8
-# Bytes of a record without the content in it.
-_MAX_RECORD = 256 * 1024
 # Seconds between two looks at whether a signal stopped the run.
 _LOOK = 0.5
 
@@ -172,7 +170,7 @@ class TextProcess:
 
 
 def _frames(chunks: Iterator[bytes], problems: list[Problem]) -> Iterator[bytes]:
-    """Yield chunks, each after its size, and note the problem that ended them."""
+    """Yield chunks, each after its size, and then no size; note the problem that ended them."""
     try:
         for chunk in chunks:
             if chunk:
@@ -224,7 +222,7 @@ def _chunks(pipe: int, stopped: Callable[[], bool]) -> Iterator[bytes]:
 
 
 def _packed(record: Record) -> bytes:
-    """Return a record as one line of JSON, which may be followed by a content."""
+    """Return a record as JSON after its size; a content may follow."""
     content = b""
     fields: list[Any]
     if isinstance(record, TextFinding):
@@ -234,12 +232,13 @@ def _packed(record: Record) -> bytes:
         fields = ["packed", None if record.content is None else len(content), record.line]
     else:
         fields = ["end", *record]
-    return json.dumps(fields).encode("ascii") + b"\n" + content
+    text = json.dumps(fields).encode("ascii")
+    return len(text).to_bytes(_SIZE, "big") + text + content
 
 
 def _receive(reader: Reader) -> Record:
     """Return the next record. Raises Problem if there is no complete one."""
-    kind, *fields = json.loads(reader.line(_MAX_RECORD) or _no_record())
+    kind, *fields = json.loads(reader.read(int.from_bytes(reader.read(_SIZE), "big")))
     if kind == "text":
         values, line, encoding = fields
         # Interned: a hundred thousand tokens of one account share one string.
@@ -249,7 +248,3 @@ def _receive(reader: Reader) -> Record:
         size, line = fields
         return PackedFinding(None if size is None else reader.read(size), line)
     return End(*fields)
-
-
-def _no_record() -> NoReturn:
-    raise Problem(_ENDED)

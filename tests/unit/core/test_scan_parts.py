@@ -159,15 +159,24 @@ print(json.dumps({
 
 def scan_process(path: Path, count: int, code: str = "") -> dict[str, Any]:
     """Scan a file in another process, which may use so many processes."""
-    paths = os.pathsep.join(str(Path(entry).resolve()) for entry in sys.path)
-    command = [sys.executable, "-W", "error", "-c", SCAN, str(count), str(path), code]
-    environment = {**os.environ, "PYTHONPATH": paths}
+    found: dict[str, Any] = json.loads(python(SCAN, str(count), str(path), code))
+    return found
+
+
+def python(code: str, *arguments: str) -> str:
+    """Run code in another process; return its output."""
+    command = [sys.executable, "-W", "error", "-c", code, *arguments]
     run = subprocess.run(
-        command, env=environment, capture_output=True, text=True, timeout=60, check=False
+        command, env=environment(), capture_output=True, text=True, timeout=60, check=False
     )
     assert (run.returncode, run.stderr) == (0, "")
-    found: dict[str, Any] = json.loads(run.stdout)
-    return found
+    return run.stdout
+
+
+def environment() -> dict[str, str]:
+    """Return the environment in which a Python imports what this one imports."""
+    paths = os.pathsep.join(str(Path(entry).resolve()) for entry in sys.path)
+    return {**os.environ, "PYTHONPATH": paths}
 
 
 LINE = b"2026-01-13 10:00:00 INFO [main] request 0a1b2c3d ok (1)\n"
@@ -399,12 +408,32 @@ event.set()
 
 
 def test_a_process_with_threads_starts_no_other() -> None:
-    paths = os.pathsep.join(str(Path(entry).resolve()) for entry in sys.path)
-    command = [sys.executable, "-c", COUNT]
-    environment = {**os.environ, "PYTHONPATH": paths}
-    run = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
-    alone, with_thread = run.stdout.split()
+    alone, with_thread = python(COUNT).split()
     assert (int(alone), int(with_thread)) == (min(4, len(os.sched_getaffinity(0))), 1)
+
+
+STREAM = """
+import os
+from ansible_collections.nomba.auth.plugins.module_utils._scan_parts import Part
+from ansible_collections.nomba.auth.plugins.module_utils._scan_processes import End, Processes
+
+reading, writing = os.pipe()
+
+def search(part):
+    if part.first:
+        os.read(reading, 1)
+    yield End(part.first, 0, (), False)
+
+processes = Processes(1, [Part(0, 0, 1), Part(1, 0, None)], search)
+for record in processes.records(lambda: False):
+    print(record.line_breaks)
+    os.write(writing, b"x")
+processes.close()
+"""
+
+
+def test_part_is_received_before_its_process_ends() -> None:
+    assert python(STREAM).split() == ["0", "1"]
 
 
 WAIT = """
@@ -419,13 +448,10 @@ _scan_sources.search_part = waiting
 
 def test_no_process_outlives_a_killed_scan(tmp_path: Path) -> None:
     path = write_large(tmp_path / "file")
-    paths = os.pathsep.join(str(Path(entry).resolve()) for entry in sys.path)
     reading, writing = os.pipe()
     command = [sys.executable, "-c", SCAN, "2", str(path), WAIT]
-    environment = {**os.environ, "PYTHONPATH": paths, "GATE": str(reading)}
-    with subprocess.Popen(
-        command, env=environment, stdout=subprocess.PIPE, pass_fds=[reading]
-    ) as process:
+    gate = {**environment(), "GATE": str(reading)}
+    with subprocess.Popen(command, env=gate, stdout=subprocess.PIPE, pass_fds=[reading]) as process:
         assert process.stdout is not None
         lines_of_children = [process.stdout.readline() for __ in range(2)]
         process.kill()
