@@ -102,8 +102,10 @@ def recognize(head: bytes) -> Container | None:
 
 def is_tar(head: bytes) -> bool:
     """Return whether these bytes start with the header of a tar archive: its checksum is valid."""
+    if len(head) < _TAR_BLOCK or not head[0]:
+        return False
     field = head[148:156]
-    if len(head) < _TAR_BLOCK or not head[0] or not _TAR_CHECKSUM.fullmatch(field):
+    if not _TAR_CHECKSUM.fullmatch(field):
         return False
     total = sum(head[:148]) + 8 * 32 + sum(head[156:_TAR_BLOCK])
     return total == int(field.strip(b" \0"), 8)

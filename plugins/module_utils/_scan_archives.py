@@ -37,7 +37,7 @@ from ansible_collections.nomba.auth.plugins.module_utils._scan_reader import (
 
 _KIB, _MIB = 1024, 1024 * 1024
 # Bytes of the start of a content that show its format.
-_HEAD = 1024
+HEAD = 1024
 # Bytes that a decompressor returns at a time.
 _PIECE = 1024 * _KIB
 # Bytes that it is given at a time: what it does not yet need is copied each time.
@@ -119,9 +119,9 @@ class Budget:
 
 
 def is_text(content: bytes) -> bool:
-    """Return whether a whole content is only text."""
+    """Return whether a whole content is only text; its first and its last HEAD bytes are enough."""
     tail = content[-len(_ZIP_TAIL) - 18 :]
-    return recognize(content[:_HEAD]) is None and not tail.startswith(_ZIP_TAIL)
+    return recognize(content[:HEAD]) is None and not tail.startswith(_ZIP_TAIL)
 
 
 @dataclass(frozen=True)
@@ -144,9 +144,16 @@ def search_plain(place: Place, chunks: Iterator[bytes], visitor: Visitor, budget
     _search_plain(place, chunks, _Context(visitor, budget))
 
 
+def open_packed(
+    place: Place, contents: Iterator[bytes | None], visitor: Visitor, budget: Budget
+) -> None:
+    """Open what is compressed in base64 in a text, as its visitor yields it."""
+    _open_packed(place, contents, _Context(visitor, budget))
+
+
 def _search_content(place: Place, chunks: Iterable[bytes], context: _Context) -> None:
     reader, visitor = Reader(chunks), context.visitor
-    head = reader.peek(_HEAD)
+    head = reader.peek(HEAD)
     container = recognize(head)
     if container is None or (container.weak and not _starts_well(container, head)):
         _search_text(place, reader, context)
@@ -169,8 +176,12 @@ def _search_content(place: Place, chunks: Iterable[bytes], context: _Context) ->
 
 def _search_plain(place: Place, chunks: Iterator[bytes], context: _Context) -> None:
     """Search a text, and open what is compressed in it in base64."""
+    _open_packed(place, context.visitor.text(place, chunks), context)
+
+
+def _open_packed(place: Place, contents: Iterator[bytes | None], context: _Context) -> None:
     inner = replace(place, inside=f"{place.inside} ({BASE64})")
-    for content in context.visitor.text(place, chunks):
+    for content in contents:
         if content is None:
             context.visitor.unread(inner, _LARGE_BASE64)
         elif context.depth >= _MAX_DEPTH:
@@ -346,7 +357,7 @@ def _explain(error: Exception) -> str:
 def _another(name: str, reader: Reader) -> bool:
     """Return whether another stream of the same format follows, after padding."""
     reader.skip_zeros()
-    following = recognize(reader.peek(_HEAD))
+    following = recognize(reader.peek(HEAD))
     return following is not None and following.name == name
 
 

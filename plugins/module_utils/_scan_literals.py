@@ -11,15 +11,15 @@ times faster than any other, so a literal is searched by its rarest letter.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from enum import Enum
 from functools import lru_cache
 from typing import NamedTuple
 
 # Bytes: every _STEP-th shows how frequent a letter is. A letter that is more frequent than one in
-# _RARE bytes is searched by a regular expression.
+# _RARE bytes is searched by a regular expression, which takes the same time for any letter.
 _STEP = 251
-_RARE = 1024
+_RARE = 800
 
 # A run is text that may be base64, in lines or not, and is long enough for a token that is encoded
 # twice, compressed, or in UTF-16. Every _STRIDE-th byte is examined.
@@ -43,7 +43,7 @@ _GAP = rb"(?:[^A-Za-z0-9_.-]{1,40})?"
 _SPLIT_START = re.compile(rb"e%sy%s\Z" % (_GAP, _GAP))
 _MAX_SPLIT = 82
 _GAP_ENDS = b"\n\t >\"'`"
-_LETTER_J = re.compile(rb"J(?<=[y\n\t >\"'`]J)")
+_BEFORE_J = b"y" + _GAP_ENDS
 
 
 class Kind(Enum):
@@ -73,27 +73,60 @@ class Mark(NamedTuple):
     end: int
 
 
+class Letter(NamedTuple):
+    """The rarest letter of a literal in some text. before, after: bytes one of which is next to it.
+
+    offset: of the letter in the literal. Only one of before and after is not empty.
+    """
+
+    letter: bytes
+    offset: int
+    before: bytes
+    after: bytes
+    is_rare: bool
+
+
+Letters = Mapping[Kind, Letter]
+
+
 def find_marks(data: bytes) -> list[Mark]:
     """Return the places in a whole text where tokens may start."""
-    return find_starts(data, 0, len(data)) + find_runs(data, 0)
+    return find_starts(data, 0, len(data), choose_letters(data, 0)) + find_runs(data, 0)
 
 
-def find_starts(data: bytes, start: int, end: int) -> list[Mark]:
+def choose_letters(data: bytes, start: int) -> Letters:
+    """Return the letters by which each literal is found the fastest after an index."""
+    sample = data[start::_STEP]
+
+    def letter(text: bytes, index: int, before: bytes, after: bytes) -> Letter:
+        one = text[index : index + 1]
+        return Letter(one, index, before, after, sample.count(one) * _RARE <= len(sample))
+
+    letters = {Kind.START: letter(b"eyJ", 2, _BEFORE_J, b"")}
+    for kind in BASE64_OFFSETS:
+        text = kind.value.encode()
+        __, index = min((sample.count(text[i : i + 1]), i) for i in range(len(text)))
+        before, after = (text[index - 1 : index], b"") if index else (b"", text[1:2])
+        letters[kind] = letter(text, index, before, after)
+    return letters
+
+
+def find_starts(data: bytes, start: int, end: int, letters: Letters) -> list[Mark]:
     """Return the places between two indexes where tokens may start, by kind and in order."""
     stop = min(len(data), end + _MAX_SPLIT)
-    sample = data[start:end:_STEP]
-    found = [(Kind.START, _starts(data, start, stop, sample))]
+    found = [(Kind.START, _starts(data, start, stop, letters[Kind.START]))]
     found += [
-        (kind, _literals(data, start, stop, kind.value.encode(), sample)) for kind in BASE64_OFFSETS
+        (kind, _literals(data, start, stop, kind.value.encode(), letters[kind]))
+        for kind in BASE64_OFFSETS
     ]
     found += [(Kind.ESCAPE, list(_escapes(data, start, stop)))]
     return [Mark(index, kind, index) for kind, indexes in found for index in indexes if index < end]
 
 
-def _starts(data: bytes, start: int, stop: int, sample: bytes) -> list[int]:
+def _starts(data: bytes, start: int, stop: int, letter: Letter) -> list[int]:
     """Return the indexes of starts, also of those with a line break in them."""
     found = []
-    for at in _candidates(data, start, stop, _LETTER_J, sample):
+    for at in _candidates(data, start, stop, letter):
         split = None
         if data.startswith(b"ey", at - 2):
             found.append(at - 2)
@@ -104,36 +137,36 @@ def _starts(data: bytes, start: int, stop: int, sample: bytes) -> list[int]:
     return [index for index in found if index >= start]
 
 
-def _literals(data: bytes, start: int, stop: int, text: bytes, sample: bytes) -> list[int]:
-    """Return the indexes of a literal, found by its rarest letter."""
-    __, index = min((sample.count(text[i : i + 1]), i) for i in range(len(text)))
-    found = _candidates(data, start + index, stop, _pattern(text, index), sample)
-    return [at - index for at in found if data.startswith(text, at - index)]
+def _literals(data: bytes, start: int, stop: int, text: bytes, letter: Letter) -> list[int]:
+    """Return the indexes of a literal, found by one of its letters."""
+    first, last = start + letter.offset, stop - len(text) + 1 + letter.offset
+    found = (at - letter.offset for at in _candidates(data, first, last, letter))
+    return [at for at in found if data.startswith(text, at)]
 
 
-@lru_cache(maxsize=16)
-def _pattern(text: bytes, index: int) -> re.Pattern[bytes]:
-    """Return a pattern that starts with the letter at an index of a literal."""
-    letter, before, after = text[index : index + 1], text[: index + 1], text[index + 1 :]
-    return re.compile(b"%s(?<=%s)%s" % (letter, before, after))
-
-
-def _candidates(
-    data: bytes, start: int, stop: int, pattern: re.Pattern[bytes], sample: bytes
-) -> list[int]:
-    """Return the indexes of the letter with which a pattern starts; at least those of the pattern.
+def _candidates(data: bytes, start: int, stop: int, letter: Letter) -> list[int]:
+    """Return the indexes of a letter that is next to one of the bytes that it must be next to.
 
     A search for the letter alone is the fastest, unless the letter is frequent.
     """
-    letter = pattern.pattern[:1]
-    if sample.count(letter) * _RARE > len(sample):
-        return [match.start() for match in pattern.finditer(data, start, stop)]
+    if not letter.is_rare:
+        return [match.start() for match in _pattern(letter).finditer(data, start, stop)]
+    side, beside = (-1, letter.before) if letter.before else (1, letter.after)
     found: list[int] = []
-    at, find, add = data.find(letter, start, stop), data.find, found.append
+    at, find = data.find(letter.letter, start, stop), data.find
     while at >= 0:
-        add(at)
-        at = find(letter, at + 1, stop)
+        if data[at + side] in beside:
+            found.append(at)
+        at = find(letter.letter, at + 1, stop)
     return found
+
+
+@lru_cache(maxsize=16)
+def _pattern(letter: Letter) -> re.Pattern[bytes]:
+    """Return a pattern whose first part is the letter alone, which makes it fast."""
+    if letter.before:
+        return re.compile(b"%s(?<=[%s]%s)" % (letter.letter, letter.before, letter.letter))
+    return re.compile(b"%s(?=[%s])" % (letter.letter, letter.after))
 
 
 def _escapes(data: bytes, start: int, stop: int) -> Iterator[int]:

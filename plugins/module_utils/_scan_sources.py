@@ -16,7 +16,7 @@ import os
 import re
 import stat
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from itertools import chain
 
@@ -29,16 +29,28 @@ from ansible_collections.nomba.auth.plugins.module_utils._scan import (
     shown_path,
 )
 from ansible_collections.nomba.auth.plugins.module_utils._scan_archives import (
+    HEAD,
     Budget,
     Place,
     is_text,
+    open_packed,
     search_content,
     search_plain,
 )
 from ansible_collections.nomba.auth.plugins.module_utils._scan_batch import Batch
+from ansible_collections.nomba.auth.plugins.module_utils._scan_parts import Part, cut
+from ansible_collections.nomba.auth.plugins.module_utils._scan_processes import (
+    End,
+    Processes,
+    Record,
+    TextProcess,
+    usable_processes,
+)
 from ansible_collections.nomba.auth.plugins.module_utils._scan_reader import Problem
 from ansible_collections.nomba.auth.plugins.module_utils._scan_text import (
     PackedFinding,
+    TextFinding,
+    search_part,
     search_text,
 )
 from ansible_collections.nomba.auth.plugins.module_utils._token import Token, find_tokens, redact
@@ -47,6 +59,16 @@ _MIB = 1024 * 1024
 _CHUNK = _MIB
 # Bytes. Smaller files are examined together.
 _SMALL = 64 * 1024
+# Bytes. The allocator of glibc returns freed memory to the system and gets it again for each block
+# that is read. It keeps twice as much as the largest object that was freed before.
+_KEPT_MEMORY = 8 * _MIB
+# Bytes. Larger files are searched in several processes. To start one takes as long as the search of
+# about 5 MiB.
+_LARGE = 32 * _MIB
+# Bytes. Longer texts are searched in another process if this one has to unpack them.
+_LONG = 4 * _MIB
+# Bytes of a block in the status of a file. A sparse file has fewer than its size explains.
+_BLOCK = 512
 # Bytes by which a file may grow while it is read. Also the limit for files that report no size,
 # such as those in /proc.
 _MAX_GROWTH = 64 * _MIB
@@ -114,12 +136,14 @@ class Sources:
         self._other_jwts: set[str] = set()
         self._files: set[tuple[int, int]] = set()
         self._is_stopped = False
+        self._has_processes = False
         self._unread_in_file = 0
         self._findings = 0
         self._batch = Batch()
 
     def scan(self, sources: Iterable[str]) -> None:
         """Read files, and folders recursively, until a signal stops the run."""
+        bytes(_KEPT_MEMORY)
         for source in sources:
             try:
                 self._source(source)
@@ -179,7 +203,8 @@ class Sources:
             with suppress(OSError, ValueError):
                 texts.append(os.readlink(path))  # noqa: PTH115  an empty Path is the current folder
         for text in texts:
-            self._search_name(Place(path), text.encode("utf-8", "surrogatepass"))
+            if ".e" in text:  # encoding each of many names takes longer
+                self._search_name(Place(path), text.encode("utf-8", "surrogatepass"))
 
     def _search_name(self, place: Place, name: bytes) -> None:
         if b".e" in name:
@@ -229,6 +254,8 @@ class Sources:
                 return
             self._search_batch()
             self._unread_in_file = 0
+            if size >= _LARGE and self._search_in_parts(path, descriptor, status):
+                return
             chunks = self._chunks(path, descriptor, size)
             first = next(chunks, b"")
             if not (first.startswith(JOURNAL_START) and self._journal(path, descriptor)):
@@ -254,12 +281,71 @@ class Sources:
             self._unread_in_file = 0
             search_content(Place(path), [content], self, Budget.for_size(len(content)))
 
-    def _chunks(self, path: str, descriptor: int, size: int) -> Iterator[bytes]:
+    def _search_in_parts(self, path: str, descriptor: int, status: os.stat_result) -> bool:
+        """Search a large text in several processes, if that is possible; return whether it was."""
+        size, count = status.st_size, self._usable_processes()
+        if count == 1 or status.st_blocks * _BLOCK < size:
+            return False
+        try:
+            if not is_text(os.pread(descriptor, HEAD, 0) + os.pread(descriptor, HEAD, size - HEAD)):
+                return False
+            parts = cut(size, lambda length, offset: os.pread(descriptor, length, offset))
+            processes = Processes(
+                min(count, len(parts)), parts, lambda part: self._part(path, descriptor, size, part)
+            )
+        except OSError:
+            return False  # reading it in this process reports the error
+        with self._while_open(processes):
+            findings = self._merged(path, processes.records(self._stopped))
+            contents = self._report(Place(path), findings)
+            open_packed(Place(path), contents, self, Budget.for_size(size))
+        return True
+
+    def _part(self, path: str, descriptor: int, size: int, part: Part) -> Iterator[Record]:
+        """Search a part of a file in a process of its own; yield its end too."""
+        unread, position = len(self.result.unread), part.first
+
+        def chunks() -> Iterator[bytes]:
+            nonlocal position
+            # Opened again, because forks share the offset of an open file.
+            own = os.open(f"/proc/self/fd/{descriptor}", _OPEN)
+            os.lseek(own, part.first, os.SEEK_SET)
+            for chunk in self._chunks(path, own, size, part.first):
+                left = len(chunk) if part.end is None else part.end - position
+                position += min(len(chunk), left)
+                yield chunk[:left]
+                if position == part.end:
+                    break
+            os.close(own)
+
+        line_breaks = yield from search_part(chunks(), part.context)
+        reasons = [reason for __, reason in self.result.unread[unread:]]
+        read = max(0, position - part.first - part.context)
+        yield End(line_breaks, read, reasons, self._is_stopped)
+
+    def _merged(
+        self, path: str, records: Iterator[Record]
+    ) -> Iterator[TextFinding | PackedFinding]:
+        """Yield what was found in all parts of a file, until one could not be read."""
+        line_breaks = 0
+        for record in records:
+            if not isinstance(record, End):
+                yield replace(record, line=record.line + line_breaks)
+                continue
+            line_breaks += record.line_breaks
+            self.result.bytes += record.size
+            for reason in record.unread:
+                self._add_unread(path, reason)
+            self._is_stopped = self._is_stopped or record.is_stopped
+            if record.unread or record.is_stopped:
+                return
+
+    def _chunks(self, path: str, descriptor: int, size: int, position: int = 0) -> Iterator[bytes]:
         """Yield the content of a file, with at most _MAX_GROWTH more than its size when opened.
 
         Ends early, and lists the file as unread, when an error occurs.
         """
-        position, limit = 0, size + _MAX_GROWTH
+        limit = size + _MAX_GROWTH
         length = min(_CHUNK, size + 1) if size else _CHUNK
         try:
             while chunk := os.read(descriptor, length):
@@ -347,7 +433,54 @@ class Sources:
 
     def text(self, place: Place, chunks: Iterator[bytes]) -> Iterator[bytes | None]:
         """Search a text, and yield what is compressed in it in base64."""
-        for finding in search_text(chunks):
+        return self._report(place, self._searched(place, chunks))
+
+    def _searched(
+        self, place: Place, chunks: Iterator[bytes]
+    ) -> Iterator[TextFinding | PackedFinding]:
+        """Search a text: in another process if it is long, and this one has to unpack it."""
+        before, first = self.result.bytes, _first_chunks(chunks)
+        is_unpacked = self.result.bytes - before < _LONG // 2
+        is_long = sum(map(len, first)) >= _LONG
+        process = self._text_process() if is_long and is_unpacked else None
+        whole = chain(_each_once(first), chunks)
+        if process is None:
+            yield from search_text(whole)
+            return
+        with self._while_open(process):
+            for record in process.records(whole):
+                if not isinstance(record, End):
+                    yield record
+                elif record.unread:
+                    self.unread(place, record.unread[0])
+                    for __ in whole:  # what follows the text is read nevertheless
+                        pass
+
+    def _text_process(self) -> TextProcess | None:
+        try:
+            return TextProcess() if self._usable_processes() > 1 else None
+        except OSError:
+            return None
+
+    def _usable_processes(self) -> int:
+        """Return how many processes may search; 1 if others do already."""
+        return 1 if self._has_processes else usable_processes()
+
+    @contextmanager
+    def _while_open(self, processes: Processes | TextProcess) -> Iterator[None]:
+        """Close processes at the end; meanwhile no others are started."""
+        self._has_processes = True
+        try:
+            yield
+        finally:
+            self._has_processes = False
+            processes.close()
+
+    def _report(
+        self, place: Place, findings: Iterator[TextFinding | PackedFinding]
+    ) -> Iterator[bytes | None]:
+        """Add what was found in a text, and yield what is compressed in it in base64."""
+        for finding in findings:
             if isinstance(finding, PackedFinding):
                 yield finding.content
                 continue
@@ -405,12 +538,28 @@ def _shown(place: Place) -> str:
     return shown_path(place.path) + place.inside
 
 
+def _first_chunks(chunks: Iterator[bytes]) -> list[bytes]:
+    """Return the chunks of a text until there are _LONG bytes."""
+    found, size = [], 0
+    while size < _LONG and (chunk := next(chunks, None)) is not None:
+        found.append(chunk)
+        size += len(chunk)
+    return found
+
+
+def _each_once(chunks: list[bytes]) -> Iterator[bytes]:
+    """Yield chunks, and keep none of them in memory."""
+    chunks.reverse()
+    while chunks:
+        yield chunks.pop()
+
+
 def _kind(entry: os.DirEntry[str]) -> str:
     """Return what an entry of a folder is, without following a link."""
     try:
-        if entry.is_dir(follow_symlinks=False):
-            return "folder"
-        return "file" if entry.is_file(follow_symlinks=False) else ""
+        if entry.is_file(follow_symlinks=False):
+            return "file"
+        return "folder" if entry.is_dir(follow_symlinks=False) else ""
     except OSError:
         return ""  # the status of the path then reports the error
 

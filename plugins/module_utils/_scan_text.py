@@ -9,7 +9,7 @@ Most text never leaves the fast part, which is _scan_literals.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass
 
 from ansible_collections.nomba.auth.plugins.module_utils._scan_encodings import (
@@ -25,7 +25,9 @@ from ansible_collections.nomba.auth.plugins.module_utils._scan_encodings import 
 from ansible_collections.nomba.auth.plugins.module_utils._scan_literals import (
     MIN_RUN,
     Kind,
+    Letters,
     Mark,
+    choose_letters,
     find_runs,
     find_starts,
 )
@@ -77,12 +79,26 @@ def search_text(chunks: Iterable[bytes]) -> Iterator[TextFinding | PackedFinding
     A plain token may be cut short, or name no account; an encoded one is complete and names one.
     The NUL bytes of UTF-16 text are removed first.
     """
+    yield from search_part(chunks, 0)
+
+
+def search_part(
+    chunks: Iterable[bytes], context: int
+) -> Generator[TextFinding | PackedFinding, None, int]:
+    """Find tokens in a part of a text, as search_text does; return the number of its line breaks.
+
+    context: the bytes at the start of the first chunk that are before the part. Lines are numbered
+    from its start. Where a text may be cut into parts: see _scan_parts.
+    """
     window, waiting = _Window(), b""
     for block in _blocks(chunks):
         if waiting:
             yield from window.search(waiting)
-        waiting = block
+        elif context:
+            window.precede(block[:context])
+        waiting, context = block[context:], 0
     yield from window.search(waiting, is_last=True)
+    return window.line_breaks()
 
 
 def _blocks(chunks: Iterable[bytes]) -> Iterator[bytes]:
@@ -109,23 +125,34 @@ class _Window:
 
     def __init__(self) -> None:
         self._data = b""
-        self._line = 1  # of the first byte
+        self._line = 1  # of the byte at the next index
+        self._counted = 0  # the index before which the lines are counted
         self._start = 0  # of what is not yet searched
         self._whole = 0  # the index after the last complete token that nothing interrupts
         self._covered = 0  # the index after the last encoded or wrapped token
         self._run = -1  # the start of a run that was searched in part
         self._after_run = 0  # the index after the last run that was searched
 
+    def precede(self, context: bytes) -> None:
+        """Add what is before the first byte to search."""
+        self._data = context
+        self._start = self._counted = len(context)
+
+    def line_breaks(self) -> int:
+        """Return the number of line breaks in what was searched."""
+        return self._line_at(len(self._data)) - 1
+
     def search(self, block: bytes, is_last: bool = False) -> Iterator[TextFinding | PackedFinding]:
         """Search what follows, as far as what may start in it is complete."""
         self._data += block
         runs, size = self._runs(), len(self._data)
+        letters = choose_letters(self._data, self._start)
         tail = size if is_last else max(self._start, size - LOOKAHEAD)
-        end = size if is_last else self._end(runs, tail)
+        end = size if is_last else self._end(runs, tail, letters)
         runs = [run for run in runs if run.start < end]
         for start in range(self._start, min(tail, end), _SLICE):
             stop = min(tail, end, start + _SLICE)
-            marks = find_starts(self._data, start, stop) + [
+            marks = find_starts(self._data, start, stop, letters) + [
                 run for run in runs if start <= max(run.start, self._start) < stop
             ]
             yield from self._search(sorted(marks, key=lambda mark: mark.start))
@@ -144,7 +171,7 @@ class _Window:
             if run.end > max(self._start, self._after_run)
         ]
 
-    def _end(self, runs: list[Mark], tail: int) -> int:
+    def _end(self, runs: list[Mark], tail: int, letters: Letters) -> int:
         """Return the index before which all that starts is complete.
 
         tail: what starts after this index may not be complete. No token starts between it and the
@@ -152,7 +179,7 @@ class _Window:
         """
         last = len(self._data) - _BORDER
         waiting = [run.start for run in runs if not self._is_complete(run)]
-        starts = find_starts(self._data, tail, max(tail, last))
+        starts = find_starts(self._data, tail, max(tail, last), letters)
         return max(self._start, min([last, *waiting, *(mark.start for mark in starts)]))
 
     def _is_complete(self, run: Mark) -> bool:
@@ -169,8 +196,9 @@ class _Window:
                 self._run = self._start = next_part(self._data, run)
 
     def _forget(self, size: int) -> None:
-        self._line += self._data.count(b"\n", 0, size)
+        self._line_at(size)
         self._data = self._data[size:]
+        self._counted -= size
         self._start -= size
         self._whole -= size
         self._covered -= size
@@ -192,11 +220,16 @@ class _Window:
             if token.well_formed or not (dot < self._covered or parts.contain(dot)):
                 found.append((dot, token))
         self._whole, self._covered = max(self._whole, complete.end), max(self._covered, parts.end)
-        line, counted = self._line, 0
         for index, one in sorted(found, key=lambda each: each[0]):
-            line += self._data.count(b"\n", counted, index)
-            counted = index
-            yield _finding(one, line)
+            yield _finding(one, self._line_at(index))
+
+    def _line_at(self, index: int) -> int:
+        """Return the line of the byte at an index. Each byte is counted once, if possible."""
+        if index < self._counted:
+            return self._line - self._data.count(b"\n", index, self._counted)
+        self._line += self._data.count(b"\n", self._counted, index)
+        self._counted = index
+        return self._line
 
     def _plain_tokens(self, marks: list[Mark]) -> Iterator[tuple[int, Token]]:
         """Yield the tokens that nothing interrupts, complete or cut short, each with its dot."""

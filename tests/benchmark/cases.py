@@ -396,6 +396,8 @@ def scans(testbed: Testbed, size: Size) -> Results:
         sides.update({peer: partial(getattr(testbed, peer), place) for peer in peers})
         if "rg" in peers:
             sides["start of Python"] = lambda: testbed.python("pass")
+        for peer in peers:
+            testbed.require_same_findings(peer, place, found)
         samples = interleave(sides, size.runs)
         results.add_samples(what, samples)
         for peer, bound in peers.items():

@@ -154,14 +154,16 @@ EXPLANATIONS = (
     ),
     Explanation(
         r".*: time, relative to (rg|kingfisher)",
-        "The same files by another scanner. `rg` is ripgrep with one pattern, which decodes and "
-        "unpacks nothing. `kingfisher` is a scanner of secrets in several threads.",
-        "The scan is one Python process. It decodes base64, UTF-16 and escapes, and starts in "
-        "{512 MiB of log with 14 tokens: start of Python}.",
+        "The same files by another scanner, which finds the same tokens. All files are in the page "
+        "cache. `rg` is ripgrep with one pattern, which decodes and unpacks nothing. `kingfisher` "
+        "is a scanner of secrets in several threads.",
+        "The scan is written in Python. It searches base64, UTF-16, escapes and line breaks too, "
+        "and starts in {512 MiB of log with 14 tokens: start of Python}. Large files are searched "
+        "by several processes, many small files by one.",
     ),
     Explanation(
         r"[\d,]+ (MiB|small files).*: memory",
-        "The peak memory of the scan.",
+        "The peak memory of the scan: that of its largest process.",
         "A part of a file, its decoded forms and the results are in memory at the same time.",
     ),
     Explanation(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -152,19 +153,36 @@ class Testbed:
 
     def rg(self, place: Path) -> Sample:
         """Search a place with ripgrep, which reports the text of each token."""
-        options = ["-a", "-o", "--no-messages", "-uuu", _TOKEN]
-        return self._run([_program("rg"), *options, str(place)])
+        return self._run(self._rg(place))
 
     def kingfisher(self, place: Path) -> Sample:
         """Scan a place with Kingfisher and the rule of this collection alone."""
+        # The exit status is 200 if there are findings.
+        command = 'test "$("$@" >/dev/null 2>&1; echo $?)" = 200'
+        return self._run(["sh", "-c", command, "sh", *self._kingfisher(place, os.devnull)])
+
+    def require_same_findings(self, peer: str, place: Path, found: int) -> None:
+        """Require that another scanner finds this number of tokens; its time does not count.
+
+        This also reads all files once, so that none of the measured runs waits for the disk.
+        """
+        report = self._folder / "kingfisher.json"
+        command = self._rg(place) if peer == "rg" else self._kingfisher(place, str(report))
+        run = subprocess.run(command, env=self._environment, capture_output=True, check=False)
+        output = run.stdout if peer == "rg" else report.read_bytes()
+        tokens = set(re.findall(_TOKEN.encode(), output))
+        if len(tokens) != found:
+            raise BenchmarkError(f"{peer} found {len(tokens)} tokens of {found} in {place.name}")
+
+    def _rg(self, place: Path) -> list[str]:
+        return [_program("rg"), "-a", "-o", "--no-messages", "-uuu", _TOKEN, str(place)]
+
+    def _kingfisher(self, place: Path, report: str) -> list[str]:
         rules = _HERE.parents[1] / "docs" / "examples" / "kingfisher"
         options = ["--rules-path", str(rules), "--rule", "nomba.access_token", "--no-validate"]
         options += ["--no-update-check", "--max-file-size", "4096", "--format", "json"]
-        options += ["--rule-cache-dir", str(self._folder), "--output", os.devnull]
-        # The exit status is 200 if there are findings.
-        command = 'test "$("$@" >/dev/null 2>&1; echo $?)" = 200'
-        kingfisher = [_program("kingfisher"), "scan", str(place), *options]
-        return self._run(["sh", "-c", command, "sh", *kingfisher])
+        options += ["--rule-cache-dir", str(self._folder), "--output", report]
+        return [_program("kingfisher"), "scan", str(place), *options]
 
     def _run(self, command: Sequence[str]) -> Sample:
         return timed(command, self._environment)

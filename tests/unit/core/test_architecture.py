@@ -53,7 +53,14 @@ ALLOWED: dict[str, set[str]] = {
     "module_utils/_scan.py": {"_scan_sources", "_token"},
     "module_utils/_scan_sources.py": {
         *("_clock", "_containers", "_scan", "_scan_archives", "_scan_batch", "_scan_git"),
-        *("_scan_journal", "_scan_reader", "_scan_text", "_token"),
+        *(
+            "_scan_journal",
+            "_scan_parts",
+            "_scan_processes",
+            "_scan_reader",
+            "_scan_text",
+            "_token",
+        ),
         *("errno", "fnmatch", "itertools", "os", "stat"),
     },
     "module_utils/_scan_archives.py": {
@@ -74,6 +81,11 @@ ALLOWED: dict[str, set[str]] = {
     "module_utils/_scan_git.py": {"_scan_programs", "_scan_reader", "os", "pathlib", "tempfile"},
     "module_utils/_scan_journal.py": {"_scan_programs"},
     "module_utils/_scan_literals.py": set(),
+    "module_utils/_scan_parts.py": {"_scan_encodings"},
+    "module_utils/_scan_processes.py": {
+        *("_scan_parts", "_scan_reader", "_scan_text", "_token"),
+        *("os", "select", "signal", "sys"),
+    },
     "module_utils/_scan_programs.py": {
         "_scan_reader",
         "os",
@@ -270,8 +282,8 @@ PURE = (
         "_rate_limit",
         "_client",
     ),
-    *("_scan_archives", "_scan_batch", "_scan_encodings", "_scan_literals", "_scan_reader"),
-    "_scan_text",
+    *("_scan_archives", "_scan_batch", "_scan_encodings", "_scan_literals", "_scan_parts"),
+    *("_scan_reader", "_scan_text"),
     *("_stored_token", "_issue", "_probe", "_revocation", "_revocation_report", "_rotation"),
     *("_rotation_state", "_rotation_plan", "_rotation_report", "_rotation_verdict"),
     *("_incident_report", "_rotation_status"),
