@@ -22,7 +22,8 @@ from .screens import printed
 
 pytestmark = pytest.mark.newest
 
-PLAYBOOKS = ("revoke", "scan", "revoke_leaked")
+# The playbook scan shares the tasks of revoke; revoke_leaked has its own.
+PLAYBOOKS = ("revoke", "revoke_leaked")
 
 
 class Playbook:
@@ -102,7 +103,7 @@ def test_failed_append_fails_the_run_after_the_revocation(playbook: Playbook) ->
     assert "eyJ" not in run.output
 
 
-@pytest.mark.parametrize("playbook", ["scan", "revoke"], indirect=True)
+@pytest.mark.parametrize("playbook", ["scan"], indirect=True)
 def test_run_that_revokes_nothing_is_in_the_log(playbook: Playbook) -> None:
     playbook.hold()
     assert playbook().status == 0

@@ -164,6 +164,14 @@ def test_client_is_replaced_and_a_later_run_retires_it(applications: Application
     expected = ["begun", "adopted", "accepted", "published", "promoted", "finished"]
     assert [one for one in outcomes(controller) if one in expected] == expected
 
+    # A grace period is no failure until it ends.
+    status = options(credential="client")
+    grace = {**status, **options(retire_after=3600)}
+    assert_screen("grace period", controller.run("nomba.auth.status", **grace), controller, STATUS)
+    unknown = controller.run("nomba.auth.status", **status)
+    first = printed(unknown, STATUS)[0]
+    assert first == "IN GRACE PERIOD: 1 replaced; 2 of 2 hosts and sinks in line"
+
     before = (controller.state, audit(controller))
     run = applications.rotate(**tasks)
     assert run.status == 0, run.output
@@ -174,6 +182,7 @@ def test_client_is_replaced_and_a_later_run_retires_it(applications: Application
 
     # After the grace period, the tokens that the old client issued are dead, and it still works.
     controller.clock_shift = 3700
+    assert_screen("overdue", controller.run("nomba.auth.status", **grace), controller, STATUS)
     later = simulator.mint(client_id=SECOND_CLIENT_ID)
     write_private(applications.log, f"{applications.logged}\n{later}\n")
     simulator.forget_requests()
@@ -204,21 +213,6 @@ def test_client_is_replaced_and_a_later_run_retires_it(applications: Application
     assert outcomes(controller)[-1] == "client_refused"
     assert applications.live() == {fingerprint(later)}
     assert reloads(controller) == ["alpha", "beta"]
-
-
-def test_status_of_a_grace_period_is_no_failure_until_it_ends(applications: Applications) -> None:
-    controller = applications.controller
-    grace = options(retire_after=3600)
-    assert applications.rotate(retire_after=3600).status == 0
-    given = options(credential="client")
-    during = controller.run("nomba.auth.status", **given, **grace)
-    assert_screen("grace period", during, controller, STATUS)
-    unknown = controller.run("nomba.auth.status", **given)
-    first = printed(unknown, STATUS)[0]
-    assert first == "IN GRACE PERIOD: 1 replaced; 2 of 2 hosts and sinks in line"
-    controller.clock_shift = 3700
-    overdue = controller.run("nomba.auth.status", **given, **grace)
-    assert_screen("overdue", overdue, controller, STATUS)
 
 
 def test_failures_return_to_the_old_client_and_an_emergency_revokes_first(

@@ -143,11 +143,16 @@ def test_each_token_is_revoked_once_and_a_second_run_changes_nothing(
     shown = report(check)
     assert shown[0] == "CHECK MODE, nothing was revoked. WOULD BE REVOKED 3 of 3 tokens."
     assert shown[2].startswith("Next: run ansible-playbook nomba.auth.scan ")
+    audit_log = controller.folder / "home" / ".nomba" / "audit.jsonl"
+    assert not audit_log.exists()
 
     run = controller.run(PLAYBOOK, nomba_hosts="nomba")
     assert run.status == 0, run.output
     assert revokes(controller) == dict.fromkeys(map(fingerprint, tokens), 1)
     assert controller.simulator.live() == []
+    events = map(json.loads, audit_log.read_text(encoding="utf-8").splitlines())
+    revoked = {(one["outcome"], *one["fingerprints"]) for one in events}
+    assert revoked == {("revoked", fingerprint(token)) for token in tokens}
     first, second, third = map(fingerprint, tokens)
     folder = controller.folder / "logs"
     table = [line.split() for line in report(run)]
