@@ -136,6 +136,24 @@ def reported_locations(controller: Controller) -> dict[str, list[tuple[str, str]
     return {name: [(one["host"], one["path"]) for one in rows] for name, rows in places.items()}
 
 
+def assert_status(controller: Controller, name: str, **variables: Any) -> None:
+    """Require a screen of the playbook status."""
+    run = controller.run("nomba.auth.status", **options(credential="client", **variables))
+    assert_screen(name, run, controller, STATUS)
+
+
+def assert_new_client_in_service(applications: Applications, run: PlaybookRun) -> None:
+    """Require that the first run has adopted the client of the hosts and replaced it."""
+    controller = applications.controller
+    assert_screen("client rotated", run, controller)
+    applications.assert_hold(applications.new)
+    assert (reloads(controller), writes(controller)) == (["alpha", "beta"], VERIFIED)
+    assert (current(controller), previous(controller)) == (NEW_MARK, [applications.old_mark])
+    assert f"The old client {applications.old['client_id']} ({applications.old_mark})" in run.output
+    expected = ["begun", "adopted", "accepted", "published", "promoted", "finished"]
+    assert [one for one in outcomes(controller) if one in expected] == expected
+
+
 def test_client_is_replaced_and_a_later_run_retires_it(applications: Applications) -> None:
     controller, simulator = applications.controller, applications.simulator
     tasks: dict[str, Any] = {
@@ -155,20 +173,11 @@ def test_client_is_replaced_and_a_later_run_retires_it(applications: Application
     # The first run adopts the client of the hosts, and leaves its tokens alone.
     run = applications.rotate(**tasks)
     assert run.status == 0, run.output
-    assert_screen("client rotated", run, controller)
-    applications.assert_hold(applications.new)
-    assert (reloads(controller), writes(controller)) == (["alpha", "beta"], VERIFIED)
+    assert_new_client_in_service(applications, run)
     assert applications.live() == tokens
-    assert (current(controller), previous(controller)) == (NEW_MARK, [applications.old_mark])
-    assert f"The old client {applications.old['client_id']} ({applications.old_mark})" in run.output
-    expected = ["begun", "adopted", "accepted", "published", "promoted", "finished"]
-    assert [one for one in outcomes(controller) if one in expected] == expected
 
-    # A grace period is no failure until it ends.
-    status = options(credential="client")
-    grace = {**status, **options(retire_after=3600)}
-    assert_screen("grace period", controller.run("nomba.auth.status", **grace), controller, STATUS)
-    unknown = controller.run("nomba.auth.status", **status)
+    assert_status(controller, "grace period", retire_after=3600)
+    unknown = controller.run("nomba.auth.status", **options(credential="client"))
     first = printed(unknown, STATUS)[0]
     assert first == "IN GRACE PERIOD: 1 replaced; 2 of 2 hosts and sinks in line"
 
@@ -182,7 +191,7 @@ def test_client_is_replaced_and_a_later_run_retires_it(applications: Application
 
     # After the grace period, the tokens that the old client issued are dead, and it still works.
     controller.clock_shift = 3700
-    assert_screen("overdue", controller.run("nomba.auth.status", **grace), controller, STATUS)
+    assert_status(controller, "overdue", retire_after=3600)
     later = simulator.mint(client_id=SECOND_CLIENT_ID)
     write_private(applications.log, f"{applications.logged}\n{later}\n")
     simulator.forget_requests()
