@@ -11,12 +11,14 @@ process outlives the search.
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import select
 import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import astuple
 from typing import Any, NamedTuple, Union
 
@@ -33,6 +35,9 @@ _MAX_PROCESSES = 4
 # The threads of this process. The fork of a process with several threads may never end.
 _THREADS = "/proc/self/task"
 _PIECE = 64 * 1024
+# Bytes of text that may wait in a pipe. With the default of 64 KiB, two processes work in turns.
+_WAITING = 1024 * 1024
+_F_SETPIPE_SZ = getattr(fcntl, "F_SETPIPE_SZ", 1031)  # Python 3.9 has no name for it
 # Bytes of the size that is before a chunk or a record.
 _SIZE = 8
 # Seconds between two looks at whether a signal stopped the run.
@@ -126,6 +131,8 @@ class TextProcess:
             os.close(records)
             os.close(chunks)
         os.set_blocking(self._writing, False)
+        with suppress(OSError):  # the limit of this user is reached
+            fcntl.fcntl(self._writing, _F_SETPIPE_SZ, _WAITING)
 
     def records(self, chunks: Iterator[bytes]) -> Iterator[Record]:
         """Yield what a text contains, and its end."""

@@ -84,7 +84,7 @@ ALLOWED: dict[str, set[str]] = {
     "module_utils/_scan_parts.py": {"_scan_encodings"},
     "module_utils/_scan_processes.py": {
         *("_scan_parts", "_scan_reader", "_scan_text", "_token"),
-        *("os", "select", "signal", "sys"),
+        *("fcntl", "os", "select", "signal", "sys"),
     },
     "module_utils/_scan_programs.py": {
         "_scan_reader",
@@ -300,7 +300,7 @@ OWNERS = {
     "http": {"module_utils/_http_connection.py", "module_utils/_http_session.py"},
     "jwt": {"module_utils/_token.py"},
     "time": {"module_utils/_clock.py"},
-    "fcntl": {"module_utils/_atomic_file.py"},
+    "fcntl": {"module_utils/_atomic_file.py", "module_utils/_scan_processes.py"},
     "ansible": {
         *(
             "module_utils/_module.py",
